@@ -127,7 +127,11 @@ impl Language {
         self.format(key, [("count", FluentValue::from(count))])
     }
 
-    fn format<'v>(self, key: &str, variables: impl IntoIterator<Item = (&'v str, FluentValue<'v>)>) -> Cow<'static, str> {
+    fn format<'v>(
+        self,
+        key: &str,
+        variables: impl IntoIterator<Item = (&'v str, FluentValue<'v>)>,
+    ) -> Cow<'static, str> {
         let bundle = &self.texts().bundle;
         let Some(pattern) = bundle.get_message(key).and_then(|message| message.value()) else {
             tracing::error!(key, language = self.tag(), "a text is missing");

@@ -1,0 +1,16 @@
+DROP TABLE audit;
+DROP TABLE set_up_codes;
+DROP TABLE log_in_settings;
+DROP TABLE lockouts;
+DROP TABLE log_in_failures;
+DROP TABLE sessions;
+DROP TABLE attempts;
+DROP TABLE deliveries;
+DROP TABLE messages;
+DROP TABLE paces;
+DROP TABLE channel_switches;
+DROP TABLE contacts;
+DROP TABLE robots;
+DROP TABLE members;
+DROP TABLE tenants;
+DROP TABLE accounts;

@@ -1,0 +1,152 @@
+//! The database: SQLite or Postgres behind one connection type, and the two ways to it, [`Database::read`] and
+//! [`Database::write`].
+//!
+//! A write is one closure: business rows, audit row and outbox row are in one transaction or not there at all. On
+//! SQLite a single writer thread commits all waiting closures together (see [`writer`]); on Postgres each takes a
+//! pooled connection.
+
+mod connection;
+mod pool;
+pub mod schema;
+mod types;
+mod writer;
+
+use std::sync::Arc;
+
+use diesel::{Connection as _, connection::SimpleConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use tokio::sync::Semaphore;
+
+pub use connection::AnyConnection;
+pub use pool::Address;
+pub use types::{AccountId, DeliveryId, MemberId, MessageId, RobotId, TenantId};
+
+use crate::error::{Error, Result};
+use pool::{Manager, Pool};
+use writer::Writer;
+
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Connections for reading on SQLite; WAL lets them read while the writer writes.
+const SQLITE_READERS: u32 = 4;
+/// Connections a process opens to Postgres, for reading and writing together.
+const POSTGRES_CONNECTIONS: u32 = 10;
+
+/// The way to the database. Clones share the pool and the writer.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    /// As many permits as the pool has connections: a request waits here without holding a thread.
+    permits: Arc<Semaphore>,
+    writer: Option<Writer>,
+}
+
+impl Database {
+    /// Opens the database, making a SQLite file when there is none, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the database cannot be reached, opened or migrated. It names no password.
+    pub fn open(address: &Address) -> std::result::Result<Self, String> {
+        let mut first = address.connect()?;
+        migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
+        let (connections, writer) = match first {
+            AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first)?)),
+            AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
+        };
+        let pool = Manager::new(address.clone())
+            .pool(connections)
+            .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
+        Ok(Self { pool, permits: Arc::new(Semaphore::new(connections as usize)), writer })
+    }
+
+    /// Runs queries that change nothing.
+    ///
+    /// # Errors
+    /// What the closure answers, or [`Error::Unavailable`] when no connection is to be had.
+    pub async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        self.pooled(job).await
+    }
+
+    /// Runs one transaction: everything in the closure is kept, or nothing.
+    ///
+    /// When this answers `Ok`, it is on disk.
+    ///
+    /// # Errors
+    /// What the closure answers (then nothing is kept), or [`Error::Unavailable`] when it could not be stored.
+    pub async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.write(job).await,
+            None => self.pooled(|connection| connection.transaction(job)).await,
+        }
+    }
+
+    async fn pooled<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| Error::unavailable("no database connection became free in time"))?
+            .map_err(Error::unavailable)?;
+        let pool = self.pool.clone();
+        let run = move || {
+            let _permit = permit;
+            let mut connection = pool.get().map_err(Error::unavailable)?;
+            job(&mut connection)
+        };
+        tokio::task::spawn_blocking(run).await.map_err(Error::internal)?
+    }
+
+    /// A consistent copy of a live SQLite database in a new file.
+    ///
+    /// # Errors
+    /// A sentence for the operator: on Postgres, when the file exists, or when it cannot be written.
+    pub fn backup(address: &Address, file: &std::path::Path) -> std::result::Result<(), String> {
+        let AnyConnection::Sqlite(mut connection) = address.connect()? else {
+            return Err("This database is Postgres: use pg_dump for a copy of it.".to_owned());
+        };
+        if file.exists() {
+            return Err(format!("{} exists already; choose another file name.", file.display()));
+        }
+        let quoted = file.display().to_string().replace('\'', "''");
+        connection
+            .batch_execute(&format!("VACUUM INTO '{quoted}'"))
+            .map_err(|fault| format!("The copy could not be written to {}: {fault}", file.display()))
+    }
+}
+
+/// Brings the tables up to date. Processes that start together on one Postgres wait for each other.
+fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+    match connection {
+        AnyConnection::Sqlite(sqlite) => {
+            sqlite.run_pending_migrations(SQLITE_MIGRATIONS).map_err(|fault| fault.to_string())?;
+        }
+        AnyConnection::Postgres(postgres) => {
+            // The number is arbitrary and only has to be the same in every Belfry.
+            postgres.batch_execute("SELECT pg_advisory_lock(726354)").map_err(|fault| fault.to_string())?;
+            let result = postgres.run_pending_migrations(POSTGRES_MIGRATIONS).map(drop);
+            postgres.batch_execute("SELECT pg_advisory_unlock(726354)").map_err(|fault| fault.to_string())?;
+            result.map_err(|fault| fault.to_string())?;
+        }
+    }
+    Ok(())
+}
+
+/// The SQL function that finds one text in another: its position, or zero.
+#[must_use]
+pub fn position_function(connection: &AnyConnection) -> &'static str {
+    match connection {
+        AnyConnection::Sqlite(_) => "instr",
+        AnyConnection::Postgres(_) => "strpos",
+    }
+}

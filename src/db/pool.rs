@@ -1,0 +1,151 @@
+//! Opening connections: which database a URL means, and the pool of readers.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use diesel::{
+    Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection, r2d2, r2d2::R2D2Connection,
+};
+
+use super::AnyConnection;
+
+/// How long a request waits for a free connection before it is told that the database is busy.
+pub const WAIT: Duration = Duration::from_secs(5);
+
+/// How every SQLite connection is set up. `busy_timeout` covers other processes (a backup, `belfry check`).
+const SQLITE_SET_UP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                             PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
+
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A Postgres URL, handed to libpq as it is. It may hold a password.
+    Postgres(String),
+}
+
+impl Address {
+    /// Reads `sqlite://PATH` or `postgres://…`.
+    ///
+    /// # Errors
+    /// A sentence for the operator. Any other scheme is an error: a typo must not quietly make an empty database.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            Some(("sqlite", _)) => Err("BELFRY_DATABASE_URL names no file: write sqlite://PATH.".to_owned()),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            Some((scheme, _)) => Err(format!(
+                "BELFRY_DATABASE_URL has the unknown scheme {scheme:?}: write sqlite://PATH or postgres://….",
+            )),
+            None => Err("BELFRY_DATABASE_URL has no scheme: write sqlite://PATH or postgres://….".to_owned()),
+        }
+    }
+
+    /// Opens one connection.
+    ///
+    /// # Errors
+    /// A sentence for the operator that names no password.
+    pub fn connect(&self) -> Result<AnyConnection, String> {
+        let cannot = |fault: &dyn fmt::Display| format!("The database at {self} could not be opened: {fault}");
+        match self {
+            Self::Sqlite(path) => {
+                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                    std::fs::create_dir_all(folder).map_err(|fault| cannot(&fault))?;
+                }
+                let mut sqlite =
+                    SqliteConnection::establish(&path.to_string_lossy()).map_err(|fault| cannot(&fault))?;
+                sqlite.batch_execute(SQLITE_SET_UP).map_err(|fault| cannot(&fault))?;
+                Ok(AnyConnection::Sqlite(sqlite))
+            }
+            // libpq's own words may quote the connection string: the first line says what is wrong.
+            Self::Postgres(url) => PgConnection::establish(url).map(AnyConnection::Postgres).map_err(|fault| {
+                cannot(&fault.to_string().lines().next().unwrap_or_default().replace(url.as_str(), "…"))
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// The address as it may be logged: a Postgres URL without user, password and parameters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => {
+                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+                let rest = rest.split('?').next().unwrap_or_default();
+                write!(f, "postgres://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The pool of connections.
+pub type Pool = r2d2::Pool<Manager>;
+
+/// Makes the pool's connections. Its own, because diesel's tries each kind of database in turn, whatever the URL says.
+#[derive(Debug)]
+pub struct Manager {
+    address: Address,
+}
+
+impl Manager {
+    /// A manager for the database at this address.
+    pub fn new(address: Address) -> Self {
+        Self { address }
+    }
+
+    /// A pool of at most this many connections, of which one is opened at once.
+    pub fn pool(self, size: u32) -> Result<Pool, r2d2::PoolError> {
+        r2d2::Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(WAIT)
+            .test_on_check_out(false)
+            .build(self)
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = AnyConnection;
+    type Error = r2d2::Error;
+
+    fn connect(&self) -> Result<AnyConnection, r2d2::Error> {
+        self.address
+            .connect()
+            .map_err(|fault| r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(fault)))
+    }
+
+    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), r2d2::Error> {
+        connection.batch_execute("SELECT 1").map_err(r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
+        let broken_transaction = R2D2Connection::is_broken(connection);
+        std::thread::panicking() || broken_transaction
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_scheme_is_an_error_and_never_a_new_file() {
+        assert!(Address::parse("mysql://x").unwrap_err().contains("mysql"));
+        assert!(Address::parse("data/belfry.db").is_err());
+        assert!(Address::parse("sqlite://").is_err());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let address = Address::parse("postgres://ann:s3cret@db.example:5432/belfry?password=other").unwrap();
+        assert_eq!(address.to_string(), "postgres://db.example:5432/belfry");
+        assert!(!format!("{address:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,9 @@
+//! Secrets: sealing what must be read again, hashing what must only be recognised, and tokens that are shown once.
+
+mod passwords;
+mod sealing;
+mod tokens;
+
+pub use passwords::{Passwords, Weakness, weakness};
+pub use sealing::{KeyRing, Place};
+pub use tokens::{PlainToken, one_time_code, random, same};

@@ -1,0 +1,266 @@
+//! Sealing: what the database keeps of a webhook URL can be read with the key file alone, and only in its own row.
+//!
+//! A sealed value is `version (1 byte) | key id (4 bytes) | nonce (24 bytes) | XChaCha20-Poly1305 ciphertext`. The place
+//! it belongs to is authenticated with it, so that a value pasted into another row or tenant does not open.
+
+use std::{
+    fmt, fs,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::Path,
+    sync::Arc,
+};
+
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use hmac::{Hmac, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::tokens::random;
+use crate::{
+    db::TenantId,
+    error::{Error, Result},
+};
+
+/// The only version of the sealed form so far.
+const VERSION: u8 = 1;
+/// Version, key id and nonce.
+const HEADER: usize = 1 + 4 + 24;
+
+/// The keys of a deployment, read from its key file. Clones share them; they cannot be printed.
+#[derive(Clone)]
+pub struct KeyRing(Arc<Keys>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    /// For keyed hashes: fingerprints, form tokens, cookie signatures. Never rotated, so that equal stays equal.
+    hash: Key,
+    /// For sealing. The last one seals, all of them open.
+    seal: Vec<SealKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealKey {
+    id: u32,
+    key: Key,
+}
+
+/// Thirty-two bytes, in hexadecimal in the file.
+struct Key([u8; 32]);
+
+impl Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut key = [0; 32];
+        // The fault is not passed on: it would quote the key.
+        hex::decode_to_slice(&text, &mut key)
+            .map_err(|_| serde::de::Error::custom("a key is not 64 hexadecimal digits"))?;
+        Ok(Self(key))
+    }
+}
+
+/// Where a sealed value belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'p> {
+    /// The tenant that owns it.
+    pub tenant: TenantId,
+    /// Table and column, as in `robots.sealed_url`.
+    pub column: &'static str,
+    /// What tells its row from the others of the tenant.
+    pub row: &'p [u8],
+}
+
+impl Place<'_> {
+    fn associated_data(&self) -> Vec<u8> {
+        let mut data = self.tenant.0.to_be_bytes().to_vec();
+        data.extend_from_slice(self.column.as_bytes());
+        data.push(0);
+        data.extend_from_slice(self.row);
+        data
+    }
+}
+
+impl KeyRing {
+    /// Reads the key file, and makes it (mode 0600) when there is none.
+    ///
+    /// # Errors
+    /// A sentence for the operator: unreadable, not a key file, or readable by others.
+    pub fn open(path: &Path) -> std::result::Result<Self, String> {
+        if !path.exists() {
+            Self::create(path)?;
+        }
+        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
+        let mode = fs::metadata(path).map_err(|fault| cannot(&fault))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(format!(
+                "The key file {} can be read by others (mode {:04o}): run chmod 600 on it.",
+                path.display(),
+                mode & 0o7777
+            ));
+        }
+        let text = fs::read_to_string(path).map_err(|fault| cannot(&fault))?;
+        let keys: Keys = serde_json::from_str(&text).map_err(|fault| cannot(&fault))?;
+        if keys.seal.is_empty() {
+            return Err(cannot(&"it holds no sealing key"));
+        }
+        Ok(Self(Arc::new(keys)))
+    }
+
+    fn create(path: &Path) -> std::result::Result<(), String> {
+        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|fault| cannot(&fault))?;
+        }
+        let key = || random().map(Key).map_err(|fault| cannot(&fault));
+        let keys = Keys { hash: key()?, seal: vec![SealKey { id: 1, key: key()? }] };
+        let text = serde_json::to_string_pretty(&keys).map_err(|fault| cannot(&fault))?;
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = match made {
+            // Another process that starts at the same moment made it: use that one.
+            Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+            other => other.map_err(|fault| cannot(&fault))?,
+        };
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|fault| cannot(&fault))
+    }
+
+    /// The keyed hash of some data. The purpose keeps hashes of different kinds apart.
+    #[must_use]
+    pub fn digest(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+        // HMAC fills a shorter key up with zeros to the block of 64 bytes (RFC 2104).
+        let mut block = [0; 64];
+        for (to, from) in block.iter_mut().zip(self.0.hash.0) {
+            *to = from;
+        }
+        let mut mac = Hmac::<Sha256>::new(&block.into());
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        mac.update(data);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Seals a secret for its place.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the operating system gives no random bytes.
+    pub fn seal(&self, place: Place<'_>, secret: &str) -> Result<Vec<u8>> {
+        let newest = self.0.seal.last().ok_or_else(|| Error::internal("the key ring is empty"))?;
+        let nonce: [u8; 24] = random()?;
+        let payload = Payload { msg: secret.as_bytes(), aad: &place.associated_data() };
+        let ciphertext = XChaCha20Poly1305::new(&newest.key.0.into())
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| Error::internal("a secret could not be sealed"))?;
+        let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&newest.id.to_be_bytes());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        Ok(sealed)
+    }
+
+    /// Opens what was sealed for this place.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it was changed, belongs to another place, or its key is not on the ring.
+    pub fn unseal(&self, place: Place<'_>, sealed: &[u8]) -> Result<String> {
+        let damaged = || Error::internal(format!("a sealed value in {} does not open", place.column));
+        let (version, rest) = sealed.split_first().ok_or_else(damaged)?;
+        let (id, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<24>().ok_or_else(damaged)?;
+        if *version != VERSION {
+            return Err(damaged());
+        }
+        let id = u32::from_be_bytes(*id);
+        let key = self.0.seal.iter().find(|key| key.id == id).ok_or_else(|| {
+            Error::internal(format!("a sealed value in {} needs key {id}, which the key file lacks", place.column))
+        })?;
+        let payload = Payload { msg: ciphertext, aad: &place.associated_data() };
+        let secret =
+            XChaCha20Poly1305::new(&key.key.0.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
+        String::from_utf8(secret).map_err(|_| damaged())
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyRing(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(row: &[u8]) -> Place<'_> {
+        Place { tenant: TenantId(7), column: "robots.sealed_url", row }
+    }
+
+    fn ring() -> (tempfile::TempDir, KeyRing) {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::open(&folder.path().join("keys/belfry.key")).unwrap();
+        (folder, ring)
+    }
+
+    #[test]
+    fn a_secret_opens_in_its_own_place_and_nowhere_else() {
+        let (_folder, ring) = ring();
+        let sealed = ring.seal(place(b"a"), "https://robot.example/?token=1").unwrap();
+        assert_eq!(ring.unseal(place(b"a"), &sealed).unwrap(), "https://robot.example/?token=1");
+        assert!(ring.unseal(place(b"b"), &sealed).is_err());
+        let foreign = Place { tenant: TenantId(8), ..place(b"a") };
+        assert!(ring.unseal(foreign, &sealed).is_err());
+        let other_column = Place { column: "robots.sealed_secret", ..place(b"a") };
+        assert!(ring.unseal(other_column, &sealed).is_err());
+    }
+
+    #[test]
+    fn a_single_changed_byte_is_noticed() {
+        let (_folder, ring) = ring();
+        let sealed = ring.seal(place(b"a"), "secret").unwrap();
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[position] ^= 1;
+            assert!(ring.unseal(place(b"a"), &changed).is_err(), "byte {position}");
+        }
+        for length in 0..sealed.len() {
+            assert!(ring.unseal(place(b"a"), &sealed[..length]).is_err(), "length {length}");
+        }
+    }
+
+    #[test]
+    fn the_key_file_is_private_and_one_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("belfry.key");
+        let first = KeyRing::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(first.digest("x", b"y"), KeyRing::open(&path).unwrap().digest("x", b"y"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(KeyRing::open(&path).unwrap_err().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_not_quoted_in_the_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("belfry.key");
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap()
+            .write_all(br#"{"hash":"c0ffee","seal":[]}"#)
+            .unwrap();
+        let fault = KeyRing::open(&path).unwrap_err();
+        assert!(fault.contains("64 hexadecimal") && !fault.contains("c0ffee"), "{fault}");
+    }
+}

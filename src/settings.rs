@@ -1,0 +1,116 @@
+//! What the operator decides: defaults, overridden by the environment, overridden by flags, all checked at once.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use url::Url;
+
+use crate::{db, robots::Origins};
+
+/// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
+#[derive(Args, Clone, Debug)]
+pub struct Typed {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, env = "BELFRY_LISTEN", default_value = "127.0.0.1:8080", global = true)]
+    pub listen: String,
+    /// The database: sqlite://PATH or postgres://… (whatever libpq takes)
+    #[arg(
+        long,
+        env = "BELFRY_DATABASE_URL",
+        default_value = "sqlite://data/belfry.db",
+        hide_env_values = true,
+        global = true
+    )]
+    pub database_url: String,
+    /// The key file that seals secrets; made with mode 0600 on first start
+    #[arg(long, env = "BELFRY_KEY_FILE", default_value = "data/belfry.key", global = true)]
+    pub key_file: PathBuf,
+    /// What users type to come here; https turns on Secure cookies and HSTS, and its host is the only one accepted
+    /// [default: http:// and the address really bound]
+    #[arg(long, env = "BELFRY_PUBLIC_URL", global = true)]
+    pub public_url: Option<String>,
+    /// Further origins that robots may live at, comma-separated, e.g. <https://ding.corp.example>
+    #[arg(long, env = "BELFRY_ROBOT_ORIGINS", default_value = "", global = true)]
+    pub robot_origins: String,
+    /// The word in page titles and in every message: the robots' custom keyword
+    #[arg(long, env = "BELFRY_PRODUCT_NAME", default_value = "Dataphin", global = true)]
+    pub product_name: String,
+    /// Which log lines are written, as in RUST_LOG
+    #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
+    pub log: String,
+    /// How log lines are written: text or json
+    #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: String,
+}
+
+/// The settings, understood.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the database is.
+    pub database: db::Address,
+    /// Where the key file is.
+    pub key_file: PathBuf,
+    /// What users type, when the operator says so.
+    pub public_url: Option<Url>,
+    /// Further origins of robots.
+    pub robot_origins: Origins,
+    /// The word in page titles and messages.
+    pub product_name: String,
+    /// Whether this process shows pages.
+    pub serve: bool,
+    /// Whether this process delivers messages.
+    pub deliver: bool,
+}
+
+impl Typed {
+    /// Understands the settings.
+    ///
+    /// # Errors
+    /// Everything that is wrong, a sentence each.
+    pub fn check(&self) -> Result<Settings, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut keep = |fault: String| faults.push(fault);
+        let listen = self
+            .listen
+            .parse::<SocketAddr>()
+            .map_err(|_| keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {:?}.", self.listen)))
+            .ok();
+        let database = db::Address::parse(&self.database_url).map_err(&mut keep).ok();
+        let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
+        let robot_origins = Origins::parse(&self.robot_origins).map_err(&mut keep).ok();
+        let product_name = self.product_name.trim().to_owned();
+        if product_name.is_empty() || product_name.chars().count() > 32 || product_name.chars().any(char::is_control) {
+            keep("BELFRY_PRODUCT_NAME must be 1 to 32 printable characters.".to_owned());
+        }
+        if !["text", "json"].contains(&self.log_format.as_str()) {
+            keep(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
+        }
+        match (listen, database, robot_origins, faults.is_empty()) {
+            (Some(listen), Some(database), Some(robot_origins), true) => Ok(Settings {
+                listen,
+                database,
+                key_file: self.key_file.clone(),
+                public_url,
+                robot_origins,
+                product_name,
+                serve: true,
+                deliver: true,
+            }),
+            _ => Err(faults),
+        }
+    }
+}
+
+/// A public URL is an origin and nothing more: pages live at its root.
+fn public_url(text: &str) -> Result<Url, String> {
+    let fault = || format!("BELFRY_PUBLIC_URL is not http(s)://HOST[:PORT]: {text:?}.");
+    let url = Url::parse(text).map_err(|_| fault())?;
+    let origin_only = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (["http", "https"].contains(&url.scheme()) && url.has_host() && origin_only).then_some(url).ok_or_else(fault)
+}
