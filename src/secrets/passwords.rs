@@ -19,6 +19,9 @@ const GUESSES: u64 = 100_000_000;
 /// zxcvbn's time grows faster than the length; what lies behind this many characters is not needed to call it strong.
 const LOOKED_AT: usize = 64;
 
+/// So many characters must be left when the words of the place are taken out of a password.
+const OWN: usize = 8;
+
 /// Words that every deployment shares and that a guesser tries first; the caller adds those of the account.
 const CONTEXT: [&str; 6] = ["belfry", "dingtalk", "lark", "wecom", "administrator", "robot"];
 
@@ -64,7 +67,17 @@ pub fn weakness(password: &str, context: &[&str]) -> Option<Weakness> {
     }
     let words: Vec<&str> = CONTEXT.iter().chain(context).copied().collect();
     let start: String = password.chars().take(LOOKED_AT).collect();
-    (zxcvbn::zxcvbn(&start, &words).guesses() < GUESSES).then_some(Weakness::Common)
+    let common = zxcvbn::zxcvbn(&start, &words).guesses() < GUESSES || left_without(&words, password) < OWN;
+    common.then_some(Weakness::Common)
+}
+
+/// How many characters are left of a password without the words that belong to its place.
+fn left_without(words: &[&str], password: &str) -> usize {
+    let mut left = password.to_lowercase();
+    for word in words.iter().filter(|word| word.chars().count() >= 4) {
+        left = left.replace(&word.to_lowercase(), "");
+    }
+    left.chars().count()
 }
 
 impl Passwords {
