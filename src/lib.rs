@@ -2,8 +2,10 @@
 //!
 //! The map of the house, one room a line; `ARCHITECTURE.md` tells how they stand to each other.
 
+pub mod access;
 pub mod clock;
 pub mod db;
 pub mod error;
 pub mod language;
 pub mod secrets;
+pub mod web;

@@ -1,0 +1,150 @@
+//! The extractors: whoever is not allowed never reaches a handler.
+
+use std::{future::Future, marker::PhantomData, pin::Pin};
+
+use actix_session::SessionExt as _;
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+
+use super::{
+    Account, Membership, Principal, Role, Tenant,
+    matrix::{
+        allows, instance_allows,
+        permissions::{InstancePermission, Permission},
+    },
+    principal::tenant_by_slug,
+    session::account,
+};
+use crate::{
+    db::{Database, MemberId},
+    error::{Error, Result},
+};
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
+
+/// Anyone who is signed in, tenant or not.
+#[derive(Clone, Debug)]
+pub struct AnyoneSignedIn {
+    /// Who it is.
+    pub principal: Principal,
+}
+
+/// Somebody who may do what `P` permits in the tenant of the URL.
+#[derive(Clone, Debug)]
+pub struct Can<P> {
+    /// Who it is.
+    pub principal: Principal,
+    /// The tenant of the URL.
+    pub tenant: Tenant,
+    /// What he is there; nothing for an instance administrator who is no member.
+    pub membership: Option<Membership>,
+    permission: PhantomData<P>,
+}
+
+/// Somebody who may do what `P` permits to the instance.
+#[derive(Clone, Debug)]
+pub struct CanInstance<P> {
+    /// Who it is.
+    pub principal: Principal,
+    permission: PhantomData<P>,
+}
+
+impl<P> Can<P> {
+    /// The role in this tenant. Somebody who is no member has none.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.membership.as_ref().map(|membership| membership.role)
+    }
+
+    /// The member, when he is one.
+    #[must_use]
+    pub fn member(&self) -> Option<MemberId> {
+        self.membership.as_ref().map(|membership| membership.member)
+    }
+}
+
+/// The account of the request, in a state in which it may use the product.
+fn signed_in(request: &HttpRequest) -> Result<Account> {
+    let account = account(&request.get_session())?.ok_or(Error::LogInFirst)?;
+    if account.must_choose_password { Err(Error::PasswordFirst) } else { Ok(account) }
+}
+
+fn database(request: &HttpRequest) -> Result<Database> {
+    request
+        .app_data::<Data<Database>>()
+        .map(|db| db.get_ref().clone())
+        .ok_or_else(|| Error::internal("no database was given to the server"))
+}
+
+async fn principal(request: HttpRequest) -> Result<Principal> {
+    let account = signed_in(&request)?;
+    database(&request)?.read(|c| Principal::load(c, account)).await
+}
+
+async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
+    let account = signed_in(&request)?;
+    let slug = request.match_info().get("tenant").unwrap_or_default().to_owned();
+    let (principal, tenant) = database(&request)?
+        .read(move |c| {
+            let principal = Principal::load(c, account)?;
+            let tenant = match principal.membership(&slug) {
+                Some(membership) => membership.tenant.clone(),
+                // To everyone else a foreign tenant looks like one that does not exist.
+                None if principal.administers_instance() => tenant_by_slug(c, &slug)?,
+                None => return Err(Error::NotFound),
+            };
+            Ok((principal, tenant))
+        })
+        .await?;
+    let membership = principal.membership(&tenant.slug).cloned();
+    let role = membership.as_ref().map(|membership| membership.role);
+    if !allows(P::ACTION, role, principal.administers_instance()) {
+        return Err(Error::Forbidden);
+    }
+    Ok(Can { principal, tenant, membership, permission: PhantomData })
+}
+
+async fn can_instance<P: InstancePermission>(request: HttpRequest) -> Result<CanInstance<P>> {
+    let principal = principal(request).await?;
+    if !instance_allows(P::ACTION, principal.administers_instance()) {
+        return Err(Error::Forbidden);
+    }
+    Ok(CanInstance { principal, permission: PhantomData })
+}
+
+impl FromRequest for AnyoneSignedIn {
+    type Error = Error;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = principal(request.clone());
+        Box::pin(async { Ok(Self { principal: principal.await? }) })
+    }
+}
+
+impl<P: Permission> FromRequest for Can<P> {
+    type Error = Error;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Box::pin(can(request.clone()))
+    }
+}
+
+impl<P: InstancePermission> FromRequest for CanInstance<P> {
+    type Error = Error;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Box::pin(can_instance(request.clone()))
+    }
+}
+
+/// An account that is signed in but may still have to choose a password: for the page where it does, and log-out.
+impl FromRequest for Account {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(account(&request.get_session()).and_then(|account| account.ok_or(Error::LogInFirst)))
+    }
+}

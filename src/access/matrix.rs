@@ -1,0 +1,205 @@
+//! The permission matrix, written out once: which role may do what in a tenant, and who may do it to whom.
+//!
+//! The model is Dataphin's table of member management permissions; where it is silent, the narrower reading stands.
+
+/// What a member is in a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Sees names and roles, and edits what he himself is reached by.
+    Member,
+    /// Manages channels and members, but no super administrator.
+    SystemAdministrator,
+    /// The one that was chosen when the tenant was made, and stays.
+    SuperAdministrator,
+}
+
+impl Role {
+    /// The three roles, highest first, as pages list them.
+    pub const ALL: [Self; 3] = [Self::SuperAdministrator, Self::SystemAdministrator, Self::Member];
+
+    /// The word in the database and in forms.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SuperAdministrator => "super_administrator",
+            Self::SystemAdministrator => "system_administrator",
+            Self::Member => "member",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
+    /// The key of its name on pages.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::SuperAdministrator => "role-super-administrator",
+            Self::SystemAdministrator => "role-system-administrator",
+            Self::Member => "role-member",
+        }
+    }
+
+    /// Whether this role administers its tenant.
+    #[must_use]
+    pub fn administers(self) -> bool {
+        self >= Self::SystemAdministrator
+    }
+}
+
+/// What can be done inside a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The tenant's home page, and the names and roles of its members.
+    ViewTenant,
+    /// One's own contact information.
+    EditOwnContact,
+    /// Message Channel Settings, read-only.
+    ViewChannels,
+    /// Message Channel Settings, with the button OK.
+    EditChannels,
+    /// Adding, editing, disabling and removing members, and their contact values.
+    EditMembers,
+    /// The delivery record; members see their own rows in it.
+    ViewDeliveries,
+    /// The tenant's audit log.
+    ViewAudit,
+}
+
+/// What can be done to the instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceAction {
+    /// Adding, editing, deleting and restoring tenants.
+    ManageTenants,
+    /// The channels that System Default means.
+    EditInstanceChannels,
+    /// Logon Security Settings.
+    EditLogIn,
+    /// The audit log of everything.
+    ViewInstanceAudit,
+}
+
+/// Whether somebody may do this in a tenant: `role` is what he is there, if anything; `instance` says whether he
+/// administers the instance.
+#[must_use]
+pub fn allows(action: Action, role: Option<Role>, instance: bool) -> bool {
+    match action {
+        Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries => role.is_some(),
+        Action::ViewChannels => role.is_some() || instance,
+        Action::EditChannels => instance || role.is_some_and(Role::administers),
+        Action::EditMembers | Action::ViewAudit => role.is_some_and(Role::administers),
+    }
+}
+
+/// Whether somebody may do this to the instance.
+#[must_use]
+pub fn instance_allows(action: InstanceAction, instance: bool) -> bool {
+    match action {
+        InstanceAction::ManageTenants
+        | InstanceAction::EditInstanceChannels
+        | InstanceAction::EditLogIn
+        | InstanceAction::ViewInstanceAudit => instance,
+    }
+}
+
+/// Whether an administrator may edit a member at all: a system administrator touches no super administrator.
+#[must_use]
+pub fn may_edit(actor: Role, target: Role) -> bool {
+    actor.administers() && (target != Role::SuperAdministrator || actor == Role::SuperAdministrator)
+}
+
+/// Whether an administrator may disable, reinstate or remove a member: nobody ends the super administrator, who cannot
+/// be replaced, and nobody ends himself.
+#[must_use]
+pub fn may_end(actor: Role, target: Role, oneself: bool) -> bool {
+    !oneself && actor.administers() && target != Role::SuperAdministrator
+}
+
+/// Whether an administrator may change a member's role: the super administrator's never changes, and system
+/// administrators do not change each other's nor their own.
+#[must_use]
+pub fn may_change_role(actor: Role, target: Role, oneself: bool) -> bool {
+    !oneself
+        && match target {
+            Role::SuperAdministrator => false,
+            Role::SystemAdministrator => actor == Role::SuperAdministrator,
+            Role::Member => actor.administers(),
+        }
+}
+
+/// Names for the actions, so that an extractor can carry one in its type.
+pub mod permissions {
+    use super::{Action, InstanceAction};
+
+    /// A permission inside a tenant.
+    pub trait Permission: 'static {
+        /// The action it permits.
+        const ACTION: Action;
+    }
+
+    /// A permission on the instance.
+    pub trait InstancePermission: 'static {
+        /// The action it permits.
+        const ACTION: InstanceAction;
+    }
+
+    macro_rules! permission {
+        ($trait:ident, $action:ident: $($name:ident),+ $(,)?) => {
+            $(
+                #[doc = concat!("The permission [`", stringify!($action), "::", stringify!($name), "`].")]
+                #[derive(Clone, Copy, Debug)]
+                pub struct $name;
+                impl $trait for $name {
+                    const ACTION: $action = $action::$name;
+                }
+            )+
+        };
+    }
+
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit);
+    permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_take_the_super_administrator_away() {
+        for actor in Role::ALL {
+            for oneself in [true, false] {
+                assert!(!may_end(actor, Role::SuperAdministrator, oneself));
+                assert!(!may_change_role(actor, Role::SuperAdministrator, oneself));
+            }
+        }
+    }
+
+    #[test]
+    fn a_system_administrator_touches_no_super_administrator_and_no_peers_role() {
+        let actor = Role::SystemAdministrator;
+        assert!(!may_edit(actor, Role::SuperAdministrator));
+        assert!(may_edit(actor, Role::SystemAdministrator));
+        assert!(!may_change_role(actor, Role::SystemAdministrator, false));
+        assert!(may_change_role(actor, Role::Member, false));
+    }
+
+    #[test]
+    fn a_member_may_edit_nobody_and_no_channel() {
+        for target in Role::ALL {
+            assert!(!may_edit(Role::Member, target));
+            assert!(!may_end(Role::Member, target, false));
+        }
+        assert!(!allows(Action::EditChannels, Some(Role::Member), false));
+        assert!(allows(Action::ViewChannels, Some(Role::Member), false));
+    }
+
+    #[test]
+    fn instance_administrators_edit_any_tenants_channels_and_never_its_contacts() {
+        assert!(allows(Action::EditChannels, None, true));
+        assert!(!allows(Action::EditMembers, None, true));
+        assert!(!allows(Action::ViewDeliveries, None, true));
+    }
+}

@@ -1,0 +1,15 @@
+//! Who you are and what you may do: the session, the membership, and one permission matrix that extractors enforce.
+//!
+//! A handler's argument list is its access rule: [`Can<EditMembers>`](Can) is only made for someone who may.
+
+mod extract;
+mod matrix;
+mod principal;
+mod session;
+
+pub use extract::{AnyoneSignedIn, Can, CanInstance};
+pub use matrix::{
+    Action, InstanceAction, Role, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
+};
+pub use principal::{Account, Membership, Principal, Tenant};
+pub use session::{LogIn, Sessions, Store, cookie_name};

@@ -1,0 +1,130 @@
+//! The principal: an account, its memberships, and whether it administers the instance, in one query.
+
+use diesel::prelude::*;
+
+use super::Role;
+use crate::{
+    db::{
+        AccountId, AnyConnection, MemberId, TenantId,
+        schema::{members, tenants},
+    },
+    error::{Error, Result},
+    language::Language,
+};
+
+/// The account behind a session.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// The name it logs in with.
+    pub username: String,
+    /// The language it chose, if it did.
+    pub language: Option<Language>,
+    /// Whether it was let in with a one-time code and must choose a password before anything else.
+    pub must_choose_password: bool,
+    /// The session's id: not secret, and not enough to be let in.
+    pub session: String,
+}
+
+/// A tenant as every page of it needs it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+    /// Whether this is the metadata warehouse tenant, whose administrators administer the instance.
+    pub metadata_warehouse: bool,
+    /// The IANA name of the time zone its pages show times in.
+    pub time_zone: String,
+}
+
+/// What an account is in one tenant.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The member.
+    pub member: MemberId,
+    /// The member's role.
+    pub role: Role,
+}
+
+/// Somebody who is signed in.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The account.
+    pub account: Account,
+    /// Its memberships that are not disabled, of tenants that are not deleted, by name.
+    pub memberships: Vec<Membership>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tenants)]
+struct TenantRow {
+    id: TenantId,
+    slug: String,
+    name: String,
+    metadata_warehouse: bool,
+    time_zone: String,
+}
+
+impl From<TenantRow> for Tenant {
+    fn from(row: TenantRow) -> Self {
+        let TenantRow { id, slug, name, metadata_warehouse, time_zone } = row;
+        Self { id, slug, name, metadata_warehouse, time_zone }
+    }
+}
+
+impl Principal {
+    /// Loads the memberships of an account.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn load(c: &mut AnyConnection, account: Account) -> Result<Self> {
+        let rows: Vec<(TenantRow, MemberId, String)> = members::table
+            .inner_join(tenants::table)
+            .filter(members::account.eq(account.id))
+            .filter(members::status.eq("active"))
+            .filter(tenants::deleted_at.is_null())
+            .order((tenants::name, tenants::id))
+            .select((TenantRow::as_select(), members::id, members::role))
+            .load(c)?;
+        let memberships = rows
+            .into_iter()
+            .map(|(tenant, member, role)| {
+                let role = Role::parse(&role).ok_or_else(|| Error::internal("a member has an unknown role"))?;
+                Ok(Membership { tenant: tenant.into(), member, role })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { account, memberships })
+    }
+
+    /// Whether this account administers the instance: it administers the metadata warehouse tenant.
+    #[must_use]
+    pub fn administers_instance(&self) -> bool {
+        self.memberships.iter().any(|membership| membership.tenant.metadata_warehouse && membership.role.administers())
+    }
+
+    /// The membership of the tenant with this slug.
+    #[must_use]
+    pub fn membership(&self, slug: &str) -> Option<&Membership> {
+        self.memberships.iter().find(|membership| membership.tenant.slug == slug)
+    }
+}
+
+/// The tenant with this slug, for those who need not be its members.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none, or it is deleted.
+pub fn tenant_by_slug(c: &mut AnyConnection, slug: &str) -> Result<Tenant> {
+    let row: TenantRow = tenants::table
+        .filter(tenants::slug.eq(slug))
+        .filter(tenants::deleted_at.is_null())
+        .select(TenantRow::as_select())
+        .first(c)?;
+    Ok(row.into())
+}

@@ -1,0 +1,327 @@
+//! Sessions in the database: they end on the server, and the database alone lets nobody in.
+//!
+//! The cookie holds `id.secret`; the row holds the id and the hash of the secret.
+
+use std::collections::HashMap;
+
+use actix_session::{
+    Session,
+    storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError},
+};
+use actix_web::cookie::time::Duration as CookieDuration;
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+
+use super::Account;
+use crate::{
+    clock::Clock,
+    db::{
+        AccountId, AnyConnection, Database,
+        schema::{accounts, log_in_settings, sessions},
+    },
+    error::{Error, Result},
+    language::Language,
+    secrets::{PlainToken, random, same},
+};
+
+/// A session ends this long after the log-in, whatever happens in it.
+const ABSOLUTE: TimeDelta = TimeDelta::hours(12);
+/// How old the time of the last request may get before it is written again: a write for every page would be too many.
+const SEEN_EVERY: TimeDelta = TimeDelta::seconds(60);
+/// The longest that is kept of what a browser calls itself, in characters.
+const AGENT: usize = 200;
+
+/// The keys under which the parts of a session travel between the store and the extractors.
+const ID: &str = "id";
+const ACCOUNT: &str = "account";
+const USERNAME: &str = "username";
+const LANGUAGE: &str = "language";
+const CODE: &str = "code";
+const BROWSER: &str = "agent";
+const ADDRESS: &str = "address";
+
+/// The name of the session cookie. The prefix makes browsers insist on Secure and on this very host.
+#[must_use]
+pub fn cookie_name(https: bool) -> &'static str {
+    if https { "__Host-belfry-session" } else { "belfry-session" }
+}
+
+/// A log-in: what the session keeps about it.
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    /// Who logged in.
+    pub account: AccountId,
+    /// What the browser calls itself.
+    pub agent: String,
+    /// Where the request came from.
+    pub address: String,
+}
+
+impl LogIn {
+    /// Puts the log-in into a fresh session, so that one that was planted before it is worth nothing.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the session cannot take it.
+    pub fn start(self, session: &Session) -> Result<()> {
+        session.clear();
+        session.renew();
+        session.insert(ACCOUNT, self.account).map_err(Error::internal)?;
+        let agent: String = self.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
+        session.insert(BROWSER, agent).map_err(Error::internal)?;
+        session.insert(ADDRESS, self.address).map_err(Error::internal)
+    }
+}
+
+/// The account of a session, if somebody is signed in.
+///
+/// # Errors
+/// [`Error::Internal`] when the session holds something else.
+pub fn account(session: &Session) -> Result<Option<Account>> {
+    let text = |key| session.get::<String>(key).map_err(Error::internal);
+    let (Some(id), Some(session_id), Some(username)) =
+        (session.get::<AccountId>(ACCOUNT).map_err(Error::internal)?, text(ID)?, text(USERNAME)?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Account {
+        id,
+        username,
+        language: text(LANGUAGE)?.as_deref().and_then(Language::from_tag),
+        must_choose_password: session.get::<bool>(CODE).map_err(Error::internal)?.unwrap_or_default(),
+        session: session_id,
+    }))
+}
+
+/// The store behind actix-session.
+#[derive(Clone)]
+pub struct Store {
+    db: Database,
+    clock: Clock,
+}
+
+#[derive(Queryable)]
+struct Row {
+    secret_hash: Vec<u8>,
+    created_at: NaiveDateTime,
+    seen_at: NaiveDateTime,
+    account: AccountId,
+    username: String,
+    language: Option<String>,
+    code_expires_at: Option<NaiveDateTime>,
+    idle_minutes: i64,
+}
+
+impl Store {
+    /// A store in this database.
+    #[must_use]
+    pub fn new(db: Database, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    async fn find(&self, id: String, secret: String) -> Result<Option<HashMap<String, String>>> {
+        let now = self.clock.now();
+        let wanted = id.clone();
+        let row = self.db.read(move |c| Ok(row(c, &wanted).optional()?)).await?;
+        let Some(row) = row else { return Ok(None) };
+        let alive = row.created_at + ABSOLUTE > now && row.seen_at + TimeDelta::minutes(row.idle_minutes) > now;
+        if !alive || !same(&PlainToken::presented(&secret).hash(), &row.secret_hash) {
+            return Ok(None);
+        }
+        // A clock that was set back must not keep a session alive, nor write on every request.
+        if (now - row.seen_at).abs() > SEEN_EVERY {
+            self.touch(id.clone(), now);
+        }
+        let mut state = HashMap::new();
+        let mut put = |key: &str, value: serde_json::Value| state.insert(key.to_owned(), value.to_string());
+        put(ID, id.into());
+        put(ACCOUNT, row.account.0.into());
+        put(USERNAME, row.username.into());
+        put(CODE, row.code_expires_at.is_some().into());
+        if let Some(language) = row.language {
+            put(LANGUAGE, language.into());
+        }
+        Ok(Some(state))
+    }
+
+    /// Notes that the session is in use. The request does not wait for it.
+    fn touch(&self, id: String, now: NaiveDateTime) {
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            let noted = db.write(move |c| {
+                diesel::update(sessions::table.find(id)).set(sessions::seen_at.eq(now)).execute(c)?;
+                Ok(())
+            });
+            if let Err(fault) = noted.await {
+                tracing::warn!(%fault, "the time of a session's last request could not be kept");
+            }
+        });
+    }
+
+    async fn make(&self, state: &HashMap<String, String>) -> Result<String> {
+        let value = |key: &str| state.get(key).and_then(|text| serde_json::from_str(text).ok());
+        let account = value(ACCOUNT)
+            .and_then(|value: serde_json::Value| value.as_i64())
+            .map(AccountId)
+            .ok_or_else(|| Error::internal("a session without an account"))?;
+        let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+        let (agent, address) = (text(BROWSER), text(ADDRESS));
+        let id = hex::encode(random::<16>()?);
+        let secret = PlainToken::generate()?;
+        let key = format!("{id}.{}", secret.expose());
+        let now = self.clock.now();
+        self.db
+            .write(move |c| {
+                diesel::insert_into(sessions::table)
+                    .values((
+                        sessions::id.eq(id),
+                        sessions::secret_hash.eq(secret.hash()),
+                        sessions::account.eq(account),
+                        sessions::agent.eq(agent),
+                        sessions::address.eq(address),
+                        sessions::created_at.eq(now),
+                        sessions::seen_at.eq(now),
+                    ))
+                    .execute(c)?;
+                Ok(())
+            })
+            .await?;
+        Ok(key)
+    }
+
+    async fn end(&self, key: &SessionKey) -> Result<()> {
+        let id = parts(key).map(|(id, _)| id).unwrap_or_default();
+        self.db
+            .write(move |c| {
+                diesel::delete(sessions::table.find(id)).execute(c)?;
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
+    sessions::table
+        .inner_join(accounts::table)
+        .inner_join(log_in_settings::table.on(log_in_settings::id.eq(1)))
+        .filter(sessions::id.eq(id))
+        .select((
+            sessions::secret_hash,
+            sessions::created_at,
+            sessions::seen_at,
+            accounts::id,
+            accounts::username,
+            accounts::language,
+            accounts::code_expires_at,
+            log_in_settings::idle_minutes,
+        ))
+        .first(c)
+}
+
+fn parts(key: &SessionKey) -> Option<(String, String)> {
+    key.as_ref().split_once('.').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+}
+
+impl SessionStore for Store {
+    async fn load(&self, key: &SessionKey) -> std::result::Result<Option<HashMap<String, String>>, LoadError> {
+        let Some((id, secret)) = parts(key) else { return Ok(None) };
+        self.find(id, secret).await.map_err(|fault| LoadError::Other(fault.into()))
+    }
+
+    async fn save(
+        &self,
+        state: HashMap<String, String>,
+        _ttl: &CookieDuration,
+    ) -> std::result::Result<SessionKey, SaveError> {
+        let key = self.make(&state).await.map_err(|fault| SaveError::Other(fault.into()))?;
+        key.try_into().map_err(|_| SaveError::Other(Error::internal("a session key is too long").into()))
+    }
+
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: HashMap<String, String>,
+        ttl: &CookieDuration,
+    ) -> std::result::Result<SessionKey, UpdateError> {
+        // A session that changes is another session: its old key is worth nothing any more.
+        self.delete(&key).await.map_err(UpdateError::Other)?;
+        self.save(state, ttl).await.map_err(|fault| UpdateError::Other(anyhow_from(fault)))
+    }
+
+    async fn update_ttl(&self, _key: &SessionKey, _ttl: &CookieDuration) -> std::result::Result<(), anyhow::Error> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> std::result::Result<(), anyhow::Error> {
+        self.end(key).await.map_err(Into::into)
+    }
+}
+
+fn anyhow_from(fault: SaveError) -> anyhow::Error {
+    match fault {
+        SaveError::Serialization(fault) | SaveError::Other(fault) => fault,
+    }
+}
+
+/// The sessions of an account, for the page that lists and ends them.
+#[derive(Debug)]
+pub struct Sessions {
+    /// The session's id.
+    pub id: String,
+    /// What the browser called itself at log-in.
+    pub agent: String,
+    /// Where the log-in came from.
+    pub address: String,
+    /// When the log-in was.
+    pub created_at: NaiveDateTime,
+    /// When it was last used, to the minute.
+    pub seen_at: NaiveDateTime,
+}
+
+impl Sessions {
+    /// The sessions of an account that are still alive, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn of(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<Vec<Self>> {
+        let idle: i64 = log_in_settings::table.select(log_in_settings::idle_minutes).first(c)?;
+        let rows: Vec<(String, String, String, NaiveDateTime, NaiveDateTime)> = sessions::table
+            .filter(sessions::account.eq(account))
+            .filter(sessions::created_at.gt(now - ABSOLUTE))
+            .filter(sessions::seen_at.gt(now - TimeDelta::minutes(idle)))
+            .order(sessions::seen_at.desc())
+            .select((sessions::id, sessions::agent, sessions::address, sessions::created_at, sessions::seen_at))
+            .load(c)?;
+        Ok(rows
+            .into_iter()
+            .map(|(id, agent, address, created_at, seen_at)| Self { id, agent, address, created_at, seen_at })
+            .collect())
+    }
+
+    /// Ends one session of an account; one of another account stays.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn end(c: &mut AnyConnection, account: AccountId, id: &str) -> Result<()> {
+        diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.eq(id))).execute(c)?;
+        Ok(())
+    }
+
+    /// Ends every session of an account but this one.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn end_others(c: &mut AnyConnection, account: AccountId, keep: &str) -> Result<()> {
+        diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.ne(keep)))
+            .execute(c)?;
+        Ok(())
+    }
+
+    /// Removes the rows of sessions that have ended by age.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        diesel::delete(sessions::table.filter(sessions::created_at.lt(now - ABSOLUTE))).execute(c)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! Accounts: setting the deployment up, logging in and out, lock-out, and a person's own account.
+
+mod form;
+mod model;
+pub mod pages;
+pub mod store;
+
+pub use model::{InvalidUsername, Username};

@@ -1,0 +1,393 @@
+//! The pages of set-up, log-in and the own account.
+
+use actix_session::Session;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::Data,
+};
+use askama::Template;
+
+use super::{Username, form, store};
+use crate::{
+    access::{self, Account, AnyoneSignedIn, Sessions},
+    audit::Actor,
+    clock::Clock,
+    db::Database,
+    error::{Error, Result},
+    language::Language,
+    secrets::{KeyRing, Passwords},
+    web::{self, FieldErrors, Form, Frame, Times, redirect, redirect_saying},
+};
+
+/// What the handlers of this room work with.
+#[derive(Clone)]
+pub struct Tools {
+    /// The database.
+    pub db: Database,
+    /// The time.
+    pub clock: Clock,
+    /// The keys behind subjects of lock-out.
+    pub keys: KeyRing,
+    /// The hashing of passwords.
+    pub passwords: Passwords,
+}
+
+/// Who does what this request asks for.
+pub fn actor(request: &HttpRequest, account: &Account) -> Actor {
+    Actor { account: Some(account.id), name: account.username.clone(), address: web::address(request) }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/setup.html")]
+struct SetUpPage {
+    frame: Frame,
+    form: form::SetUp,
+    errors: FieldErrors,
+}
+
+/// The first visitor's page.
+pub async fn set_up_form(tools: Data<Tools>, frame: Frame) -> Result<HttpResponse> {
+    only_without_accounts(&tools).await?;
+    web::page(StatusCode::OK, &SetUpPage { frame, form: form::SetUp::default(), errors: FieldErrors::default() })
+}
+
+/// Makes the first account and logs it in.
+pub async fn set_up(
+    tools: Data<Tools>,
+    request: HttpRequest,
+    session: Session,
+    frame: Frame,
+    Form(form): Form<form::SetUp>,
+) -> Result<HttpResponse> {
+    only_without_accounts(&tools).await?;
+    let refuse = |frame, form, errors| web::page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { frame, form, errors });
+    let (username, code) = match form.check(&frame.product) {
+        Ok(checked) => checked,
+        Err(errors) => return refuse(frame, form, errors),
+    };
+    let hash = tools.passwords.hash(form.password.expose()).await?;
+    let who = Actor { account: None, name: username.as_str().to_owned(), address: web::address(&request) };
+    let now = tools.clock.now();
+    let made = tools
+        .db
+        .write(move |c| {
+            if !store::use_set_up_code(c, &code)? {
+                return Ok(None);
+            }
+            store::insert_first(c, &username, &hash, &who, now).map(Some)
+        })
+        .await?;
+    let Some(account) = made else {
+        return refuse(frame, form, FieldErrors::one("code", "accounts-code-wrong"));
+    };
+    start_session(&request, &session, account)?;
+    Ok(redirect("/"))
+}
+
+async fn only_without_accounts(tools: &Tools) -> Result<()> {
+    if tools.db.read(store::any).await? { Err(Error::NotFound) } else { Ok(()) }
+}
+
+fn start_session(request: &HttpRequest, session: &Session, account: crate::db::AccountId) -> Result<()> {
+    access::LogIn { account, agent: web::agent(request), address: web::address(request) }.start(session)
+}
+
+#[derive(Template)]
+#[template(path = "accounts/login.html")]
+struct LogInPage {
+    frame: Frame,
+    form: form::LogIn,
+    errors: FieldErrors,
+}
+
+/// The log-in page.
+pub async fn log_in_form(tools: Data<Tools>, session: Session, frame: Frame) -> Result<HttpResponse> {
+    if !tools.db.read(store::any).await? {
+        return Err(Error::SetUpFirst);
+    }
+    if session.get::<i64>("account").map_err(Error::internal)?.is_some() {
+        return Ok(redirect("/"));
+    }
+    web::page(StatusCode::OK, &LogInPage { frame, form: form::LogIn::default(), errors: FieldErrors::default() })
+}
+
+/// What became of a log-in.
+enum Outcome {
+    In(crate::db::AccountId, bool),
+    Wrong,
+    Wait(i64),
+}
+
+/// Logs in.
+pub async fn log_in(
+    tools: Data<Tools>,
+    request: HttpRequest,
+    session: Session,
+    frame: Frame,
+    Form(form): Form<form::LogIn>,
+) -> Result<HttpResponse> {
+    match check(&tools, &request, &form).await? {
+        Outcome::In(account, choose_password) => {
+            start_session(&request, &session, account)?;
+            Ok(redirect(if choose_password { "/account/password" } else { "/" }))
+        }
+        Outcome::Wrong => {
+            let errors = FieldErrors::one("username", "accounts-log-in-wrong");
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { frame, form, errors })
+        }
+        Outcome::Wait(retry_after) => Err(Error::TooMany { retry_after }),
+    }
+}
+
+async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Result<Outcome> {
+    let subjects = store::Subjects::of(&tools.keys, &form.username, &web::address(request));
+    let (now, username, waiting) = (tools.clock.now(), Username::parse(&form.username).ok(), subjects.clone());
+    let (wait, found) = tools
+        .db
+        .read(move |c| {
+            let found = username.map(|username| store::by_username(c, &username)).transpose()?.flatten();
+            Ok((waiting.must_wait(c, now)?, found))
+        })
+        .await?;
+    if let Some(seconds) = wait {
+        return Ok(Outcome::Wait(seconds));
+    }
+    let usable = found.as_ref().filter(|account| account.code_expires_at.is_none_or(|until| until > now));
+    let hash = usable.map(|account| account.password_hash.clone());
+    let right = tools.passwords.verify(form.password.expose(), hash).await?;
+    let who = Actor {
+        account: found.as_ref().map(|account| account.id),
+        name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
+        address: web::address(request),
+    };
+    tools
+        .db
+        .write(move |c| {
+            // Many guesses can be on their way at once; the one that is right must still have been allowed.
+            if let Some(seconds) = subjects.must_wait(c, now)? {
+                return Ok(Outcome::Wait(seconds));
+            }
+            match found.filter(|_| right) {
+                Some(account) => {
+                    subjects.forget(c)?;
+                    store::note(c, &who, "log-in", now)?;
+                    Ok(Outcome::In(account.id, account.code_expires_at.is_some()))
+                }
+                None => {
+                    subjects.failed(c, now)?;
+                    tracing::warn!(address = who.address, "a log-in failed");
+                    if who.account.is_some() {
+                        store::note(c, &who, "log-in-failed", now)?;
+                    }
+                    Ok(Outcome::Wrong)
+                }
+            }
+        })
+        .await
+}
+
+/// Logs out, on the server too.
+pub async fn log_out(tools: Data<Tools>, request: HttpRequest, session: Session) -> Result<HttpResponse> {
+    if let Some(id) = session.get::<crate::db::AccountId>("account").map_err(Error::internal)? {
+        let name = session.get::<String>("username").map_err(Error::internal)?.unwrap_or_default();
+        let who = Actor { account: Some(id), name, address: web::address(&request) };
+        let now = tools.clock.now();
+        tools.db.write(move |c| store::note(c, &who, "log-out", now)).await?;
+    }
+    session.purge();
+    let mut response = redirect_saying("/login", "flash-logged-out");
+    response.headers_mut().insert(
+        actix_web::http::header::HeaderName::from_static("clear-site-data"),
+        actix_web::http::header::HeaderValue::from_static("\"cache\", \"storage\""),
+    );
+    Ok(response)
+}
+
+/// Keeps a choice of language: in the account, and in this browser.
+pub async fn choose_language(
+    tools: Data<Tools>,
+    session: Session,
+    Form(form): Form<form::Language>,
+) -> Result<HttpResponse> {
+    let language = Language::ALL
+        .into_iter()
+        .find(|language| language.tag() == form.language)
+        .ok_or(Error::Malformed)?;
+    if let Some(account) = session.get::<crate::db::AccountId>("account").map_err(Error::internal)? {
+        tools.db.write(move |c| store::set_language(c, account, language)).await?;
+    }
+    let mut response = redirect(own_page(&form.return_to));
+    response.add_cookie(&web::language_cookie(language)).map_err(Error::internal)?;
+    Ok(response)
+}
+
+/// A path of ours to come back to; anything else is the start page.
+fn own_page(path: &str) -> &str {
+    let ours = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if ours { path } else { "/" }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/account.html")]
+struct AccountPage {
+    frame: Frame,
+    errors: FieldErrors,
+    sessions: Vec<Sessions>,
+    this_session: String,
+}
+
+async fn account_page(
+    tools: &Tools,
+    who: AnyoneSignedIn,
+    frame: Frame,
+    status: StatusCode,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    let (account, now) = (who.principal.account.id, tools.clock.now());
+    let sessions = tools.db.read(move |c| Sessions::of(c, account, now)).await?;
+    let this_session = who.principal.account.session.clone();
+    web::page(status, &AccountPage { frame: frame.seen_by(&who), errors, sessions, this_session })
+}
+
+/// The own account: password and sessions.
+pub async fn own_account(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+    account_page(&tools, who, frame, StatusCode::OK, FieldErrors::default()).await
+}
+
+/// Changes the own password.
+pub async fn change_password(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<form::NewPassword>,
+) -> Result<HttpResponse> {
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    let account = who.principal.account.clone();
+    if let Err(errors) = form.check(&[&frame.product, &account.username]) {
+        return account_page(&tools, who, frame, refused, errors).await;
+    }
+    let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(&request));
+    let (id, now, waiting) = (account.id, tools.clock.now(), subjects.clone());
+    let (wait, hash) = tools.db.read(move |c| Ok((waiting.must_wait(c, now)?, store::password_hash(c, id)?))).await?;
+    if let Some(retry_after) = wait {
+        return Err(Error::TooMany { retry_after });
+    }
+    if !tools.passwords.verify(form.current_password.expose(), Some(hash)).await? {
+        tools.db.write(move |c| subjects.failed(c, now)).await?;
+        let errors = FieldErrors::one("current_password", "accounts-current-password-wrong");
+        return account_page(&tools, who, frame, refused, errors).await;
+    }
+    keep_password(&tools, &request, account, &form).await?;
+    Ok(redirect_saying("/account", "flash-password-changed"))
+}
+
+async fn keep_password(
+    tools: &Tools,
+    request: &HttpRequest,
+    account: Account,
+    form: &form::NewPassword,
+) -> Result<()> {
+    let hash = tools.passwords.hash(form.new_password.expose()).await?;
+    let (who, now) = (actor(request, &account), tools.clock.now());
+    tools
+        .db
+        .write(move |c| {
+            store::set_password(c, account.id, &hash, &account.session)?;
+            store::note(c, &who, "password-changed", now)
+        })
+        .await
+}
+
+#[derive(Template)]
+#[template(path = "accounts/password.html")]
+struct PasswordPage {
+    frame: Frame,
+    errors: FieldErrors,
+}
+
+/// Where somebody who came with a one-time code chooses a password.
+pub async fn choose_password_form(account: Account, frame: Frame) -> Result<HttpResponse> {
+    if !account.must_choose_password {
+        return Ok(redirect("/account"));
+    }
+    web::page(StatusCode::OK, &PasswordPage { frame, errors: FieldErrors::default() })
+}
+
+/// Keeps the password that was chosen in place of the one-time code, and starts a fresh session.
+pub async fn choose_password(
+    tools: Data<Tools>,
+    account: Account,
+    request: HttpRequest,
+    session: Session,
+    frame: Frame,
+    Form(form): Form<form::NewPassword>,
+) -> Result<HttpResponse> {
+    if !account.must_choose_password {
+        return Err(Error::Forbidden);
+    }
+    let id = account.id;
+    let hash = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let mut checked = form.check(&[&frame.product, &account.username]);
+    if checked.is_ok() && tools.passwords.verify(form.new_password.expose(), Some(hash)).await? {
+        checked = Err(FieldErrors::one("new_password", "accounts-password-is-code"));
+    }
+    if let Err(errors) = checked {
+        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors });
+    }
+    keep_password(&tools, &request, account, &form).await?;
+    start_session(&request, &session, id)?;
+    Ok(redirect_saying("/", "flash-password-changed"))
+}
+
+/// Ends one of the own sessions.
+pub async fn end_session(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+    Form(form): Form<form::EndSession>,
+) -> Result<HttpResponse> {
+    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    tools
+        .db
+        .write(move |c| {
+            Sessions::end(c, account, &form.session)?;
+            store::note(c, &actor, "session-ended", now)
+        })
+        .await?;
+    Ok(redirect_saying("/account", "flash-session-ended"))
+}
+
+/// Ends all other own sessions.
+pub async fn end_other_sessions(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+) -> Result<HttpResponse> {
+    let (account, actor, now) = (who.principal.account.clone(), actor(&request, &who.principal.account), tools.clock.now());
+    tools
+        .db
+        .write(move |c| {
+            Sessions::end_others(c, account.id, &account.session)?;
+            store::note(c, &actor, "session-ended", now)
+        })
+        .await?;
+    Ok(redirect_saying("/account", "flash-session-ended"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_language_comes_back_to_a_page_of_ours_only() {
+        assert_eq!(own_page("/t/a/members?page=2"), "/t/a/members?page=2");
+        for foreign in ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb"] {
+            assert_eq!(own_page(foreign), "/", "{foreign:?}");
+        }
+    }
+}

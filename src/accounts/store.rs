@@ -1,0 +1,227 @@
+//! Accounts in the database, the failed log-ins, and the codes of set-up.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+
+use super::{
+    Username,
+    model::{ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, FAILURES_COUNT_FOR},
+};
+use crate::{
+    audit::{self, Actor},
+    db::{
+        AccountId, AnyConnection,
+        schema::{accounts, lockouts, log_in_failures, log_in_settings, sessions, set_up_codes},
+    },
+    error::{Error, Result},
+    language::Language,
+    secrets::{KeyRing, PlainToken},
+};
+
+/// What a log-in is checked against.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The account.
+    pub id: AccountId,
+    /// Its name as it was given.
+    pub username: String,
+    /// The hash of its password or code.
+    pub password_hash: String,
+    /// For a code: until when it may be used.
+    pub code_expires_at: Option<NaiveDateTime>,
+}
+
+/// Whether the deployment has an account.
+pub fn any(c: &mut AnyConnection) -> Result<bool> {
+    Ok(diesel::select(diesel::dsl::exists(accounts::table)).get_result(c)?)
+}
+
+/// The account with this name.
+pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<Credentials>> {
+    let row = accounts::table
+        .filter(accounts::username_key.eq(username.key()))
+        .select((accounts::id, accounts::username, accounts::password_hash, accounts::code_expires_at))
+        .first(c)
+        .optional()?;
+    Ok(row.map(|(id, username, password_hash, code_expires_at)| Credentials {
+        id,
+        username,
+        password_hash,
+        code_expires_at,
+    }))
+}
+
+/// Makes an account. With a code for a password it must be changed at first use, within 24 hours.
+///
+/// # Errors
+/// [`Error::Taken`] when there is one of this name.
+pub fn insert(
+    c: &mut AnyConnection,
+    username: &Username,
+    password_hash: &str,
+    is_code: bool,
+    now: NaiveDateTime,
+) -> Result<AccountId> {
+    let code_expires_at = is_code.then(|| now + CODE_LASTS);
+    Ok(diesel::insert_into(accounts::table)
+        .values((
+            accounts::username.eq(username.as_str()),
+            accounts::username_key.eq(username.key()),
+            accounts::password_hash.eq(password_hash),
+            accounts::code_expires_at.eq(code_expires_at),
+            accounts::created_at.eq(now),
+        ))
+        .returning(accounts::id)
+        .get_result(c)?)
+}
+
+/// Sets a password that its owner chose, and ends the owner's other sessions.
+pub fn set_password(c: &mut AnyConnection, account: AccountId, hash: &str, keep_session: &str) -> Result<()> {
+    diesel::update(accounts::table.find(account))
+        .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(None::<NaiveDateTime>)))
+        .execute(c)?;
+    diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.ne(keep_session)))
+        .execute(c)?;
+    Ok(())
+}
+
+/// Gives an account a new one-time code in place of its password, and ends its sessions.
+pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: NaiveDateTime) -> Result<()> {
+    diesel::update(accounts::table.find(account))
+        .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(Some(now + CODE_LASTS))))
+        .execute(c)?;
+    diesel::delete(sessions::table.filter(sessions::account.eq(account))).execute(c)?;
+    Ok(())
+}
+
+/// The hash of an account's password.
+pub fn password_hash(c: &mut AnyConnection, account: AccountId) -> Result<String> {
+    Ok(accounts::table.find(account).select(accounts::password_hash).first(c)?)
+}
+
+/// Keeps the language an account chose.
+pub fn set_language(c: &mut AnyConnection, account: AccountId, language: Language) -> Result<()> {
+    diesel::update(accounts::table.find(account)).set(accounts::language.eq(language.tag())).execute(c)?;
+    Ok(())
+}
+
+/// Who fails to log in: an account's name, existing or not, and an address. Kept as keyed hashes.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    account: Vec<u8>,
+    address: Vec<u8>,
+}
+
+impl Subjects {
+    /// The subjects of a log-in.
+    pub fn of(keys: &KeyRing, typed_username: &str, address: &str) -> Self {
+        let name = typed_username.trim().to_lowercase();
+        Self {
+            account: keys.digest("log-in account", name.as_bytes()).to_vec(),
+            address: keys.digest("log-in address", address.as_bytes()).to_vec(),
+        }
+    }
+
+    /// How many seconds these subjects still have to wait before they may try again.
+    pub fn must_wait(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<i64>> {
+        let locked: Option<NaiveDateTime> = lockouts::table
+            .filter(lockouts::subject.eq(&self.account))
+            .filter(lockouts::until.gt(now))
+            .select(lockouts::until)
+            .first(c)
+            .optional()?;
+        let failed: Vec<NaiveDateTime> = log_in_failures::table
+            .filter(log_in_failures::subject.eq(&self.address))
+            .filter(log_in_failures::failed_at.gt(now - ADDRESS_COUNTS_FOR))
+            .order(log_in_failures::failed_at.desc())
+            .limit(ADDRESS_FAILURES)
+            .select(log_in_failures::failed_at)
+            .load(c)?;
+        let full = i64::try_from(failed.len()).is_ok_and(|count| count >= ADDRESS_FAILURES);
+        let slowed = failed.last().filter(|_| full).map(|oldest| *oldest + ADDRESS_COUNTS_FOR);
+        Ok(locked.max(slowed).map(|until| (until - now).num_seconds().max(1)))
+    }
+
+    /// Counts a failed log-in, and locks the account out when it was one too many.
+    pub fn failed(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        for subject in [&self.account, &self.address] {
+            diesel::insert_into(log_in_failures::table)
+                .values((log_in_failures::subject.eq(subject), log_in_failures::failed_at.eq(now)))
+                .execute(c)?;
+        }
+        let (failures, lock_minutes): (i64, i64) =
+            log_in_settings::table.select((log_in_settings::failures, log_in_settings::lock_minutes)).first(c)?;
+        let count: i64 = log_in_failures::table
+            .filter(log_in_failures::subject.eq(&self.account))
+            .filter(log_in_failures::failed_at.gt(now - FAILURES_COUNT_FOR))
+            .count()
+            .get_result(c)?;
+        if count >= failures {
+            self.forget(c)?;
+            let until = now + TimeDelta::minutes(lock_minutes);
+            diesel::insert_into(lockouts::table)
+                .values((lockouts::subject.eq(&self.account), lockouts::until.eq(until)))
+                .execute(c)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the failures of the account: it logged in. Those of the address stay, or one good account would pay for
+    /// guessing at others.
+    pub fn forget(&self, c: &mut AnyConnection) -> Result<()> {
+        diesel::delete(log_in_failures::table.filter(log_in_failures::subject.eq(&self.account))).execute(c)?;
+        diesel::delete(lockouts::table.filter(lockouts::subject.eq(&self.account))).execute(c)?;
+        Ok(())
+    }
+}
+
+/// Removes failures and lock-outs that count no more.
+pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+    diesel::delete(log_in_failures::table.filter(log_in_failures::failed_at.lt(now - FAILURES_COUNT_FOR)))
+        .execute(c)?;
+    diesel::delete(lockouts::table.filter(lockouts::until.lt(now))).execute(c)?;
+    Ok(())
+}
+
+/// Keeps a code of set-up, for whichever process the first visitor comes to.
+pub fn keep_set_up_code(c: &mut AnyConnection, code: &PlainToken) -> Result<()> {
+    diesel::insert_into(set_up_codes::table).values(set_up_codes::code_hash.eq(code.hash())).execute(c)?;
+    Ok(())
+}
+
+/// Uses up the codes of set-up; whether this was one of them.
+pub fn use_set_up_code(c: &mut AnyConnection, code: &PlainToken) -> Result<bool> {
+    let known = set_up_codes::table.filter(set_up_codes::code_hash.eq(code.hash()));
+    if !diesel::select(diesel::dsl::exists(known)).get_result::<bool>(c)? {
+        return Ok(false);
+    }
+    diesel::delete(set_up_codes::table).execute(c)?;
+    Ok(true)
+}
+
+/// Notes something that an account did to itself.
+pub fn note(c: &mut AnyConnection, who: &Actor, action: &'static str, now: NaiveDateTime) -> Result<()> {
+    let entry = audit::Entry { tenant: None, action, object: &who.name, changes: Vec::new() };
+    audit::record(c, who, &entry, now)
+}
+
+/// The first account, super administrator of the metadata warehouse tenant. When there is such a tenant already, the
+/// account becomes a system administrator of it: its super administrator stays.
+///
+/// # Errors
+/// [`Error::Taken`] when the name is taken.
+pub fn insert_first(
+    c: &mut AnyConnection,
+    username: &Username,
+    password_hash: &str,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<AccountId> {
+    if any(c)? {
+        return Err(Error::Taken);
+    }
+    let account = insert(c, username, password_hash, false, now)?;
+    let who = Actor { account: Some(account), name: username.as_str().to_owned(), ..who.clone() };
+    crate::tenants::store::insert_metadata_warehouse(c, account, username, &who, now)?;
+    Ok(account)
+}

@@ -1,0 +1,137 @@
+//! Against forms on other sites: every unsafe request must come from a page of ours and carry its session's token.
+//!
+//! The token is the keyed hash of the session's id, or of a random cookie for a visitor who is not signed in, so that
+//! nothing has to be stored for it. This middleware also reads the form, once, so that no handler can forget to.
+
+use actix_session::SessionExt as _;
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    body::{BoxBody, MessageBody},
+    cookie::{Cookie, SameSite},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+    web::Data,
+};
+use futures_util::StreamExt as _;
+
+use super::{
+    form::{Fields, path_is_readable},
+    frame::Shared,
+};
+use crate::{
+    error::{Error, Result},
+    secrets::{PlainToken, same},
+};
+
+/// The hidden field of every form.
+const FIELD: &str = "csrf";
+/// The largest form a page of ours posts, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// The token that forms of this request carry.
+#[derive(Clone)]
+pub(super) struct CsrfToken(pub String);
+
+/// The cookie that binds the token of somebody who is not signed in.
+#[must_use]
+pub fn visitor_cookie_name(https: bool) -> &'static str {
+    if https { "__Host-belfry-visitor" } else { "belfry-visitor" }
+}
+
+/// Reads the form of an unsafe request and lets it through only when it comes from a page of ours.
+///
+/// # Errors
+/// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::Malformed`],
+/// [`Error::TooLarge`].
+pub async fn guard(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let new_cookie = match check(&mut request).await {
+        Ok(new_cookie) => new_cookie,
+        Err(fault) => return Ok(request.error_response(fault)),
+    };
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Some(cookie) = new_cookie {
+        response.response_mut().add_cookie(&cookie)?;
+    }
+    Ok(response)
+}
+
+async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> {
+    if !path_is_readable(request.path()) {
+        return Err(Error::Malformed);
+    }
+    let shared = shared(request.request())?;
+    let (token, new_cookie) = token(request.request(), &shared)?;
+    request.extensions_mut().insert(CsrfToken(token.clone()));
+    if !request.method().is_safe() {
+        if !same_origin(request.request(), &shared) {
+            return Err(Error::CrossSite);
+        }
+        let fields = read(request).await?;
+        let presented = fields.get(FIELD).unwrap_or_default();
+        if new_cookie.is_some() || !same(presented.as_bytes(), token.as_bytes()) {
+            return Err(Error::CrossSite);
+        }
+        request.extensions_mut().insert(fields);
+    }
+    Ok(new_cookie)
+}
+
+fn shared(request: &HttpRequest) -> Result<Data<Shared>> {
+    request.app_data::<Data<Shared>>().cloned().ok_or_else(|| Error::internal("no shared values were given"))
+}
+
+/// The token of this request's session, or of its visitor, who may get his cookie only now.
+fn token(request: &HttpRequest, shared: &Shared) -> Result<(String, Option<Cookie<'static>>)> {
+    let session = request.get_session().get::<String>("id").map_err(Error::internal)?;
+    let name = visitor_cookie_name(shared.https);
+    let visitor = request.cookie(name).map(|cookie| cookie.value().to_owned()).filter(|value| value.len() == 32);
+    let derive = |kind: &str, id: &str| hex::encode(shared.keys.digest(kind, id.as_bytes()));
+    Ok(match (session, visitor) {
+        (Some(session), _) => (derive("csrf session", &session), None),
+        (None, Some(visitor)) => (derive("csrf visitor", &visitor), None),
+        (None, None) => {
+            let visitor = PlainToken::generate()?;
+            let cookie = Cookie::build(name, visitor.expose().to_owned())
+                .path("/")
+                .http_only(true)
+                .secure(shared.https)
+                .same_site(SameSite::Lax)
+                .finish();
+            (derive("csrf visitor", visitor.expose()), Some(cookie))
+        }
+    })
+}
+
+/// What the browser says about where the form was. `Sec-Fetch-Site` cannot be set by a page; `Origin` is what older
+/// browsers send. A program that sends neither has no cookies to be misused.
+fn same_origin(request: &HttpRequest, shared: &Shared) -> bool {
+    let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+    let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
+    let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| {
+        let host = text(header::HOST.as_str()).unwrap_or_default();
+        let scheme = if shared.https { "https" } else { "http" };
+        origin == format!("{scheme}://{host}")
+    });
+    site && origin
+}
+
+async fn read(request: &mut ServiceRequest) -> Result<Fields> {
+    let form = request.content_type().eq_ignore_ascii_case(mime::APPLICATION_WWW_FORM_URLENCODED.as_ref());
+    if !form {
+        return Err(Error::Malformed);
+    }
+    let mut body = Vec::new();
+    let mut payload = request.take_payload();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Malformed)?;
+        if body.len() + chunk.len() > LARGEST {
+            return Err(Error::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Fields::decode(&body)
+}

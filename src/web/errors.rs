@@ -1,0 +1,105 @@
+//! Errors as pages, in the reader's language, with a way out.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{StatusCode, header},
+    middleware::Next,
+};
+use askama::Template;
+
+use super::{Frame, page, redirect};
+use crate::error::Error;
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    frame: Frame,
+    title: &'static str,
+    advice: &'static str,
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
+            Self::Forbidden | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Taken => StatusCode::CONFLICT,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The bare answer; [`error_pages`] makes it a page.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        match self {
+            Self::LogInFirst => redirect("/login"),
+            Self::PasswordFirst => redirect("/account/password"),
+            Self::SetUpFirst => redirect("/setup"),
+            _ => HttpResponse::new(self.status_code()),
+        }
+    }
+}
+
+/// Turns every answer that is an error into a page.
+///
+/// # Errors
+/// None of ours: those are answers by now.
+pub async fn error_pages(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = next.call(request).await?;
+    let status = answer.status();
+    // actix itself answers a method that a page does not have without any error to show.
+    let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
+    let response = match answer.response().error() {
+        Some(fault) => answer_to(fault.as_error::<Error>(), fault, Frame::of(answer.request())),
+        None if bare => error_page(None, status, Frame::of(answer.request())),
+        None => return Ok(answer.map_into_boxed_body()),
+    };
+    Ok(answer.into_response(response))
+}
+
+fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, frame: Frame) -> HttpResponse<BoxBody> {
+    let status = fault.as_response_error().status_code();
+    if status.is_server_error() {
+        tracing::error!(%fault, path = frame.here.split('?').next().unwrap_or_default(), "a request failed");
+    }
+    if status == StatusCode::SEE_OTHER {
+        return fault.error_response();
+    }
+    let mut response = error_page(ours, status, frame);
+    if let Some(Error::TooMany { retry_after }) = ours
+        && let Ok(value) = retry_after.to_string().parse()
+    {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+/// A page that cannot be drawn must not be answered with a page that cannot be drawn.
+fn error_page(ours: Option<&Error>, status: StatusCode, frame: Frame) -> HttpResponse<BoxBody> {
+    let (title, advice) = texts(ours, status);
+    page(status, &ErrorPage { frame, title, advice }).unwrap_or_else(|_| HttpResponse::new(status))
+}
+
+fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static str) {
+    match (ours, status) {
+        (Some(Error::CrossSite), _) => ("error-cross-site", "error-cross-site-advice"),
+        (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
+        (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
+        (_, StatusCode::METHOD_NOT_ALLOWED) => ("error-method", "error-method-advice"),
+        (_, StatusCode::PAYLOAD_TOO_LARGE) => ("error-too-large", "error-too-large-advice"),
+        (_, StatusCode::TOO_MANY_REQUESTS) => ("error-too-many", "error-too-many-advice"),
+        (_, StatusCode::CONFLICT) => ("error-taken", "error-taken-advice"),
+        (_, StatusCode::SERVICE_UNAVAILABLE) => ("error-unavailable", "error-unavailable-advice"),
+        (_, status) if status.is_client_error() => ("error-malformed", "error-malformed-advice"),
+        _ => ("error-internal", "error-internal-advice"),
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading forms strictly, and telling what is wrong with one beside each field.
+//!
+//! Input that is not UTF-8 or holds a NUL is refused as a whole: nothing is replaced in silence.
+
+use std::{borrow::Cow, future::Ready, future::ready};
+
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+use percent_encoding::percent_decode;
+use serde::de::DeserializeOwned;
+use validator::{Validate, ValidationError};
+
+use crate::{
+    error::{Error, Result},
+    language::Language,
+};
+
+/// The fields of a posted form, which [`guard`](super::guard) has read and found to come from a page of ours.
+#[derive(Clone, Debug)]
+pub struct Form<T>(pub T);
+
+/// The fields of the URL's query.
+#[derive(Clone, Debug)]
+pub struct Query<T>(pub T);
+
+/// The decoded fields of a form, in the order in which they came.
+#[derive(Clone)]
+pub(super) struct Fields(pub Vec<(String, String)>);
+
+impl Fields {
+    /// The first value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Decodes `a=1&b=2`.
+    pub fn decode(encoded: &[u8]) -> Result<Self> {
+        encoded
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let mut halves = pair.splitn(2, |byte| *byte == b'=');
+                let name = decode(halves.next().unwrap_or_default())?;
+                let value = decode(halves.next().unwrap_or_default())?;
+                Ok((name, value))
+            })
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        let encoded = serde_html_form::to_string(&self.0).map_err(|_| Error::Malformed)?;
+        serde_html_form::from_str(&encoded).map_err(|_| Error::Malformed)
+    }
+}
+
+/// Decodes one name or value: `+` is a space, `%XX` a byte, the whole UTF-8 without NUL.
+fn decode(encoded: &[u8]) -> Result<String> {
+    let spaced: Vec<u8> = encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    let text = percent_decode(&spaced).decode_utf8().map_err(|_| Error::Malformed)?;
+    if text.contains('\0') { Err(Error::Malformed) } else { Ok(text.into_owned()) }
+}
+
+/// Whether the path of a request can be read: UTF-8, without NUL.
+pub(super) fn path_is_readable(path: &str) -> bool {
+    percent_decode(path.as_bytes()).decode_utf8().is_ok_and(|text| !text.contains('\0'))
+}
+
+impl<T: DeserializeOwned> FromRequest for Form<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let fields = request.extensions().get::<Fields>().cloned();
+        ready(fields.ok_or(Error::Malformed).and_then(|fields| fields.read()).map(Self))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Fields::decode(request.query_string().as_bytes()).and_then(|fields| fields.read()).map(Self))
+    }
+}
+
+/// Fields written as the query of a URL; empty ones are left out.
+#[must_use]
+pub fn query_string(fields: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+        query.append_pair(name, value);
+    }
+    query.finish()
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field's name in the form.
+    pub field: Cow<'static, str>,
+    /// The key of the text that says so.
+    pub key: Cow<'static, str>,
+    /// The variables of that text.
+    pub variables: Vec<(Cow<'static, str>, String)>,
+}
+
+impl FieldError {
+    /// The text in this language.
+    #[must_use]
+    pub fn text(&self, language: Language) -> Cow<'static, str> {
+        let variables: Vec<(&str, &str)> =
+            self.variables.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
+        language.with(&self.key, &variables)
+    }
+}
+
+/// What is wrong with a form, in the order of its fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldErrors(pub Vec<FieldError>);
+
+impl FieldErrors {
+    /// One mistake.
+    #[must_use]
+    pub fn one(field: &'static str, key: &'static str) -> Self {
+        let mut errors = Self::default();
+        errors.add(field, key);
+        errors
+    }
+
+    /// Notes a mistake.
+    pub fn add(&mut self, field: impl Into<Cow<'static, str>>, key: impl Into<Cow<'static, str>>) {
+        self.0.push(FieldError { field: field.into(), key: key.into(), variables: Vec::new() });
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is wrong with this field, first mistake first.
+    #[must_use]
+    pub fn of(&self, field: &str) -> Option<&FieldError> {
+        self.0.iter().find(|error| error.field == field)
+    }
+}
+
+/// Checks a form by its `validator` rules. A rule's `code` is the key of the text that says what is wrong.
+///
+/// # Errors
+/// Every mistake, by field.
+pub fn validated(form: &impl Validate) -> std::result::Result<(), FieldErrors> {
+    let Err(faults) = form.validate() else { return Ok(()) };
+    let mut errors: Vec<FieldError> = faults
+        .field_errors()
+        .into_iter()
+        .flat_map(|(field, faults)| faults.iter().map(move |fault| field_error(field.clone(), fault)))
+        .collect();
+    errors.sort_by(|left, right| left.field.cmp(&right.field));
+    Err(FieldErrors(errors))
+}
+
+fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError {
+    let variables = fault
+        .params
+        .iter()
+        .filter(|(name, _)| *name != "value")
+        .map(|(name, value)| (name.clone(), value.to_string()))
+        .collect();
+    FieldError { field, key: fault.code.clone(), variables }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_utf_8_or_holds_a_nul_is_refused_and_nothing_is_replaced() {
+        assert!(matches!(Fields::decode(b"name=%FF"), Err(Error::Malformed)));
+        assert!(matches!(Fields::decode(b"name=a%00b"), Err(Error::Malformed)));
+        assert!(matches!(Fields::decode(b"name=\xC3\x28"), Err(Error::Malformed)));
+        let fields = Fields::decode("name=%E5%BC%A0%E4%BC%9F+%2B&x".as_bytes()).unwrap();
+        assert_eq!(fields.get("name"), Some("张伟 +"));
+        assert_eq!(fields.get("x"), Some(""));
+    }
+
+    #[test]
+    fn a_path_with_a_nul_cannot_be_read() {
+        assert!(!path_is_readable("/t/a%00"));
+        assert!(!path_is_readable("/t/%ff"));
+        assert!(path_is_readable("/t/%E5%BC%A0"));
+    }
+
+    #[test]
+    fn a_query_is_written_without_its_empty_fields() {
+        assert_eq!(query_string(&[("q", "张 伟"), ("role", ""), ("page", "2")]), "q=%E5%BC%A0+%E4%BC%9F&page=2");
+    }
+}

@@ -1,0 +1,278 @@
+//! The frame around a page: the bar on top, the ways to other pages, the language, and what was just done.
+
+use std::{borrow::Cow, convert::Infallible, future::Ready, future::ready};
+
+use actix_session::SessionExt as _;
+use actix_web::{
+    FromRequest, HttpMessage as _, HttpRequest,
+    cookie::{Cookie, SameSite, time::Duration},
+    dev::Payload,
+    http::header::{AcceptLanguage, Header as _},
+    web::Data,
+};
+
+use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, static_files};
+use crate::{
+    access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Role, Tenant, allows},
+    language::Language,
+    secrets::KeyRing,
+};
+
+/// What every page of the process shares.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The word in page titles and messages.
+    pub product: String,
+    /// Whether users come by https.
+    pub https: bool,
+    /// The only host that is answered, when the operator named one.
+    pub public_host: Option<String>,
+    /// The keys behind form tokens.
+    pub keys: KeyRing,
+}
+
+/// The cookie that keeps the choice of language of somebody who is not signed in.
+const LANGUAGE_COOKIE: &str = "belfry-language";
+
+/// The cookie that keeps a choice of language for a year.
+#[must_use]
+pub fn language_cookie(language: Language) -> Cookie<'static> {
+    Cookie::build(LANGUAGE_COOKIE, language.tag())
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .max_age(Duration::days(365))
+        .finish()
+}
+
+/// What a page needs to know of its request, before it knows who is looking.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The language of the page.
+    pub language: Language,
+    /// The token of its forms.
+    pub csrf: String,
+    /// The word in its title.
+    pub product: String,
+    /// Where it is, for coming back after a change of language.
+    pub here: String,
+    /// The key of what was just done.
+    pub said: Option<String>,
+    /// Who is looking, and where.
+    pub viewer: Option<Viewer>,
+}
+
+/// Who is looking at a page, and in which tenant.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// Who it is.
+    pub principal: Principal,
+    /// The tenant of the page.
+    pub tenant: Option<Tenant>,
+    /// What he is there.
+    pub role: Option<Role>,
+}
+
+/// A group of the navigation, with its heading.
+#[derive(Clone, Debug)]
+pub struct NavGroup {
+    /// The key of the heading.
+    pub key: &'static str,
+    /// The key of the heading one level below, when the source document has two.
+    pub sub: Option<&'static str>,
+    /// Its links.
+    pub links: Vec<NavLink>,
+}
+
+/// A link of the navigation.
+#[derive(Clone, Debug)]
+pub struct NavLink {
+    /// The key of its text.
+    pub key: &'static str,
+    /// Where it goes.
+    pub to: String,
+    /// Whether this page is there, or below it.
+    pub current: bool,
+}
+
+impl<P> From<&Can<P>> for Viewer {
+    fn from(who: &Can<P>) -> Self {
+        Self { principal: who.principal.clone(), tenant: Some(who.tenant.clone()), role: who.role() }
+    }
+}
+
+impl<P> From<&CanInstance<P>> for Viewer {
+    fn from(who: &CanInstance<P>) -> Self {
+        Self { principal: who.principal.clone(), tenant: None, role: None }
+    }
+}
+
+impl From<&AnyoneSignedIn> for Viewer {
+    fn from(who: &AnyoneSignedIn) -> Self {
+        Self { principal: who.principal.clone(), tenant: None, role: None }
+    }
+}
+
+impl Frame {
+    /// The frame of a request.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        let shared = request.app_data::<Data<Shared>>();
+        Self {
+            language: language(request),
+            csrf: request.extensions().get::<CsrfToken>().map(|token| token.0.clone()).unwrap_or_default(),
+            product: shared.map(|shared| shared.product.clone()).unwrap_or_default(),
+            here: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            said: flash::said(request),
+            viewer: None,
+        }
+    }
+
+    /// The same frame, with somebody looking at it.
+    #[must_use]
+    pub fn seen_by(self, viewer: impl Into<Viewer>) -> Self {
+        Self { viewer: Some(viewer.into()), ..self }
+    }
+
+    /// The text behind a key.
+    #[must_use]
+    pub fn t(&self, key: &str) -> Cow<'static, str> {
+        self.language.text(key)
+    }
+
+    /// The text behind a key, with one variable.
+    #[must_use]
+    pub fn with(&self, key: &str, name: &str, value: &str) -> Cow<'static, str> {
+        self.language.with(key, &[(name, value)])
+    }
+
+    /// The text behind a key, with a number.
+    #[must_use]
+    pub fn count(&self, key: &str, count: &i64) -> Cow<'static, str> {
+        self.language.count(key, *count)
+    }
+
+    /// What is wrong with a field, or nothing.
+    #[must_use]
+    pub fn fault(&self, errors: &FieldErrors, field: &str) -> String {
+        errors.of(field).map(|error| self.error(error)).unwrap_or_default()
+    }
+
+    /// What is wrong, in this page's language.
+    #[must_use]
+    pub fn error(&self, error: &FieldError) -> String {
+        error.text(self.language).into_owned()
+    }
+
+    /// The tenant of the page.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Tenant> {
+        self.viewer.as_ref().and_then(|viewer| viewer.tenant.as_ref())
+    }
+
+    /// The name of whoever is signed in.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        self.viewer.as_ref().map(|viewer| viewer.principal.account.username.as_str())
+    }
+
+    /// Times as this page shows them.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        self.tenant().map_or(Times::utc(), |tenant| Times::of(&tenant.time_zone))
+    }
+
+    /// The path of the stylesheet.
+    #[must_use]
+    pub fn stylesheet(&self) -> &'static str {
+        static_files::stylesheet_path()
+    }
+
+    /// The path of the icon.
+    #[must_use]
+    pub fn icon(&self) -> &'static str {
+        static_files::icon_path()
+    }
+
+    /// The ways from here that whoever is looking may go.
+    #[must_use]
+    pub fn navigation(&self) -> Vec<NavGroup> {
+        let Some(viewer) = &self.viewer else { return Vec::new() };
+        let mut groups = Vec::new();
+        if let Some(tenant) = &viewer.tenant {
+            groups.extend(self.tenant_groups(viewer, tenant));
+        }
+        if viewer.principal.administers_instance() {
+            groups.push(NavGroup {
+                key: "nav-instance",
+                sub: None,
+                links: vec![
+                    self.link("nav-tenants", "/instance/tenants".to_owned()),
+                    self.link("nav-instance-channels", "/instance/message-channel".to_owned()),
+                    self.link("nav-log-in", "/instance/log-in".to_owned()),
+                    self.link("nav-instance-audit", "/instance/audit".to_owned()),
+                ],
+            });
+        }
+        groups
+    }
+
+    fn tenant_groups(&self, viewer: &Viewer, tenant: &Tenant) -> Vec<NavGroup> {
+        let may = |action| allows(action, viewer.role, viewer.principal.administers_instance());
+        let link = |key, page: &str| self.link(key, format!("/t/{}{page}", tenant.slug));
+        let mut alerts = vec![];
+        if may(Action::ViewTenant) {
+            alerts.push(link("nav-home", ""));
+        }
+        if may(Action::ViewDeliveries) {
+            alerts.push(link("nav-deliveries", "/deliveries"));
+        }
+        let mut management = vec![];
+        if may(Action::ViewTenant) {
+            management.push(link("nav-members", "/members"));
+        }
+        if may(Action::EditOwnContact) {
+            management.push(link("nav-me", "/me"));
+        }
+        if may(Action::ViewAudit) {
+            management.push(link("nav-audit", "/audit"));
+        }
+        let channels = link("nav-channels", "/settings/message-channel");
+        [
+            NavGroup { key: "nav-alert-center", sub: None, links: alerts },
+            NavGroup { key: "nav-management-center", sub: None, links: management },
+            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: vec![channels] },
+        ]
+        .into_iter()
+        .filter(|group| !group.links.is_empty())
+        .collect()
+    }
+
+    fn link(&self, key: &'static str, to: String) -> NavLink {
+        let path = self.here.split('?').next().unwrap_or_default();
+        // A tenant's home is above all its pages, and only itself.
+        let below = to.matches('/').count() > 2 || to.starts_with("/instance");
+        let current = path == to || (below && path.strip_prefix(to.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        NavLink { key, to, current }
+    }
+}
+
+/// The language of a request: what the account chose, what this browser chose, what it would like.
+fn language(request: &HttpRequest) -> Language {
+    let chosen = || request.get_session().get::<String>("language").ok().flatten();
+    let kept = || request.cookie(LANGUAGE_COOKIE).map(|cookie| cookie.value().to_owned());
+    let wished = || {
+        let ranked = AcceptLanguage::parse(request).ok()?.ranked();
+        ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
+    };
+    chosen().or_else(kept).as_deref().and_then(Language::from_tag).or_else(wished).unwrap_or_default()
+}
+
+impl FromRequest for Frame {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}

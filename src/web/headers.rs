@@ -1,0 +1,108 @@
+//! Headers of every answer, and the one Host that is answered at all.
+
+use actix_web::{
+    HttpRequest,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+use url::Host;
+
+use super::frame::Shared;
+use crate::error::Error;
+
+/// Nothing may be loaded but our stylesheet and icons; nothing runs; nobody may frame us.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+
+/// The same for every answer.
+const HEADERS: [(&str, &str); 9] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    // Pages hold people's contact information; the static files set their own.
+    ("cache-control", "no-store"),
+];
+
+/// Adds the headers to every answer that does not have its own.
+///
+/// # Errors
+/// What the handlers answer.
+pub async fn security_headers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let https = request.app_data::<Data<Shared>>().is_some_and(|shared| shared.https);
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        let name = HeaderName::from_static(name);
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if https {
+        let value = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    Ok(response)
+}
+
+/// Refuses a request for another host: a foreign name that resolves to us must not reach a session.
+///
+/// # Errors
+/// What the handlers answer. Its own refusal is an answer: [`Error::Malformed`].
+pub async fn host_guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let known = request.app_data::<Data<Shared>>().is_some_and(|shared| is_ours(request.request(), shared));
+    if known {
+        Ok(next.call(request).await?.map_into_boxed_body())
+    } else {
+        Ok(request.error_response(Error::Malformed))
+    }
+}
+
+fn is_ours(request: &HttpRequest, shared: &Shared) -> bool {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
+        .unwrap_or_default();
+    match &shared.public_host {
+        Some(ours) => host.eq_ignore_ascii_case(ours),
+        None => is_literal(host),
+    }
+}
+
+/// Without a public URL, an address or `localhost`: names are what rebinding attacks are made with.
+fn is_literal(host: &str) -> bool {
+    url::Url::parse(&format!("http://{host}/")).is_ok_and(|url| match url.host() {
+        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_public_url_an_address_is_answered_and_a_name_is_not() {
+        assert!(is_literal("127.0.0.1:8080"));
+        assert!(is_literal("[::1]:8080"));
+        assert!(is_literal("localhost:8080"));
+        assert!(!is_literal("evil.example:8080"));
+        assert!(!is_literal(""));
+    }
+}

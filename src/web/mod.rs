@@ -1,0 +1,37 @@
+//! What every page shares: strict reading of forms, the token against foreign forms, headers, the frame around a page,
+//! error pages, paging, and the embedded files.
+
+mod csrf;
+mod errors;
+mod flash;
+mod form;
+mod frame;
+mod headers;
+mod pager;
+mod request;
+mod static_files;
+mod times;
+
+pub use csrf::{guard, visitor_cookie_name};
+pub use errors::error_pages;
+pub use flash::{redirect, redirect_saying};
+pub use form::{FieldError, FieldErrors, Form, Query, query_string, validated};
+pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie};
+pub use headers::{host_guard, security_headers};
+pub use pager::{PAGE_SIZE, Pager};
+pub use request::{address, agent};
+pub use static_files::{file, stylesheet_path};
+pub use times::Times;
+
+use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
+
+use crate::error::{Error, Result};
+
+/// Answers with a page.
+///
+/// # Errors
+/// [`Error::Internal`] when the template fails.
+pub fn page(status: StatusCode, template: &impl askama::Template) -> Result<HttpResponse> {
+    let html = template.render().map_err(Error::internal)?;
+    Ok(HttpResponse::build(status).content_type(ContentType::html()).body(html))
+}

@@ -1,0 +1,15 @@
+//! Small facts of a request: where it came from and what the browser calls itself.
+
+use actix_web::{HttpRequest, http::header};
+
+/// The address of the other end of the connection. Headers that claim another one are not believed.
+#[must_use]
+pub fn address(request: &HttpRequest) -> String {
+    request.peer_addr().map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default()
+}
+
+/// What the browser calls itself.
+#[must_use]
+pub fn agent(request: &HttpRequest) -> String {
+    request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
