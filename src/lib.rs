@@ -2,10 +2,19 @@
 //!
 //! The map of the house, one room a line; `ARCHITECTURE.md` tells how they stand to each other.
 
-pub mod access;
-pub mod clock;
-pub mod db;
-pub mod error;
-pub mod language;
-pub mod secrets;
-pub mod web;
+pub mod access; // who you are and what you may do
+pub mod accounts; // set-up, log-in, lock-out, the own account
+pub mod app; // one runnable application out of settings
+pub mod audit; // who changed what
+pub mod clock; // the time
+pub mod db; // SQLite or Postgres, reading and writing
+pub mod error; // what can go wrong
+pub mod language; // every text, in two languages
+pub mod members; // who is reached by which robot
+pub mod robots; // what each vendor's robots want and answer
+pub mod routes; // the URL map
+pub mod sandbox; // robots that answer like the real ones
+pub mod secrets; // sealing, hashing, tokens
+pub mod settings; // what the operator decides
+pub mod tenants; // tenants of the instance
+pub mod web; // what every page shares
