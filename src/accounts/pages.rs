@@ -1,19 +1,15 @@
 //! The pages of set-up, log-in and the own account.
 
 use actix_session::Session;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::StatusCode,
-    web::Data,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
 use super::{Username, form, store};
 use crate::{
-    access::{self, Account, AnyoneSignedIn, Sessions},
+    access::{self, Account, AnyoneSignedIn, Membership, Sessions},
     audit::Actor,
     clock::Clock,
-    db::Database,
+    db::{AccountId, Database},
     error::{Error, Result},
     language::Language,
     secrets::{KeyRing, Passwords},
@@ -89,7 +85,7 @@ async fn only_without_accounts(tools: &Tools) -> Result<()> {
     if tools.db.read(store::any).await? { Err(Error::NotFound) } else { Ok(()) }
 }
 
-fn start_session(request: &HttpRequest, session: &Session, account: crate::db::AccountId) -> Result<()> {
+fn start_session(request: &HttpRequest, session: &Session, account: AccountId) -> Result<()> {
     access::LogIn { account, agent: web::agent(request), address: web::address(request) }.start(session)
 }
 
@@ -114,7 +110,7 @@ pub async fn log_in_form(tools: Data<Tools>, session: Session, frame: Frame) -> 
 
 /// What became of a log-in.
 enum Outcome {
-    In(crate::db::AccountId, bool),
+    In(AccountId, bool),
     Wrong,
     Wait(i64),
 }
@@ -189,7 +185,7 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
 
 /// Logs out, on the server too.
 pub async fn log_out(tools: Data<Tools>, request: HttpRequest, session: Session) -> Result<HttpResponse> {
-    if let Some(id) = session.get::<crate::db::AccountId>("account").map_err(Error::internal)? {
+    if let Some(id) = session.get::<AccountId>("account").map_err(Error::internal)? {
         let name = session.get::<String>("username").map_err(Error::internal)?.unwrap_or_default();
         let who = Actor { account: Some(id), name, address: web::address(&request) };
         let now = tools.clock.now();
@@ -210,11 +206,9 @@ pub async fn choose_language(
     session: Session,
     Form(form): Form<form::Language>,
 ) -> Result<HttpResponse> {
-    let language = Language::ALL
-        .into_iter()
-        .find(|language| language.tag() == form.language)
-        .ok_or(Error::Malformed)?;
-    if let Some(account) = session.get::<crate::db::AccountId>("account").map_err(Error::internal)? {
+    let language =
+        Language::ALL.into_iter().find(|language| language.tag() == form.language).ok_or(Error::Malformed)?;
+    if let Some(account) = session.get::<AccountId>("account").map_err(Error::internal)? {
         tools.db.write(move |c| store::set_language(c, account, language)).await?;
     }
     let mut response = redirect(own_page(&form.return_to));
@@ -229,6 +223,22 @@ fn own_page(path: &str) -> &str {
         && !path.contains('\\')
         && path.bytes().all(|byte| byte.is_ascii_graphic());
     if ours { path } else { "/" }
+}
+
+#[derive(Template)]
+#[template(path = "accounts/start.html")]
+struct StartPage {
+    frame: Frame,
+    memberships: Vec<Membership>,
+}
+
+/// The tenants of whoever is signed in; straight to the only one.
+pub async fn start(who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+    if let [only] = who.principal.memberships.as_slice() {
+        return Ok(redirect(&format!("/t/{}", only.tenant.slug)));
+    }
+    let memberships = who.principal.memberships.clone();
+    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships })
 }
 
 #[derive(Template)]
@@ -286,12 +296,7 @@ pub async fn change_password(
     Ok(redirect_saying("/account", "flash-password-changed"))
 }
 
-async fn keep_password(
-    tools: &Tools,
-    request: &HttpRequest,
-    account: Account,
-    form: &form::NewPassword,
-) -> Result<()> {
+async fn keep_password(tools: &Tools, request: &HttpRequest, account: Account, form: &form::NewPassword) -> Result<()> {
     let hash = tools.passwords.hash(form.new_password.expose()).await?;
     let (who, now) = (actor(request, &account), tools.clock.now());
     tools
@@ -363,12 +368,9 @@ pub async fn end_session(
 }
 
 /// Ends all other own sessions.
-pub async fn end_other_sessions(
-    tools: Data<Tools>,
-    who: AnyoneSignedIn,
-    request: HttpRequest,
-) -> Result<HttpResponse> {
-    let (account, actor, now) = (who.principal.account.clone(), actor(&request, &who.principal.account), tools.clock.now());
+pub async fn end_other_sessions(tools: Data<Tools>, who: AnyoneSignedIn, request: HttpRequest) -> Result<HttpResponse> {
+    let (account, actor, now) =
+        (who.principal.account.clone(), actor(&request, &who.principal.account), tools.clock.now());
     tools
         .db
         .write(move |c| {

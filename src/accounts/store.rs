@@ -33,7 +33,7 @@ pub struct Credentials {
 
 /// Whether the deployment has an account.
 pub fn any(c: &mut AnyConnection) -> Result<bool> {
-    Ok(diesel::select(diesel::dsl::exists(accounts::table)).get_result(c)?)
+    Ok(diesel::select(diesel::dsl::exists(accounts::table.select(accounts::id))).get_result(c)?)
 }
 
 /// The account with this name.

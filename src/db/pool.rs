@@ -1,6 +1,11 @@
 //! Opening connections: which database a URL means, and the pool of readers.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use diesel::{
     Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection, r2d2, r2d2::R2D2Connection,
@@ -49,9 +54,7 @@ impl Address {
         let cannot = |fault: &dyn fmt::Display| format!("The database at {self} could not be opened: {fault}");
         match self {
             Self::Sqlite(path) => {
-                if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                    std::fs::create_dir_all(folder).map_err(|fault| cannot(&fault))?;
-                }
+                make_private(path).map_err(|fault| cannot(&fault))?;
                 let mut sqlite =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|fault| cannot(&fault))?;
                 sqlite.batch_execute(SQLITE_SET_UP).map_err(|fault| cannot(&fault))?;
@@ -63,6 +66,18 @@ impl Address {
             }),
         }
     }
+}
+
+/// Makes the file, and the folder it is in, for its owner alone: people's contact information is in it. SQLite gives its
+/// side files the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 impl fmt::Display for Address {

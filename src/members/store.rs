@@ -30,12 +30,7 @@ pub struct NewMember<'m> {
 ///
 /// # Errors
 /// [`Error::Taken`](crate::error::Error::Taken) when the account is a member already.
-pub fn insert(
-    c: &mut AnyConnection,
-    tenant: TenantId,
-    member: &NewMember<'_>,
-    now: NaiveDateTime,
-) -> Result<MemberId> {
+pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
     let id = diesel::insert_into(members::table)
         .values((
             members::tenant.eq(tenant),

@@ -1,0 +1,161 @@
+//! Builds one runnable application out of settings: the database, the courier, the server.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    thread::available_parallelism,
+};
+
+use actix_session::{
+    SessionMiddleware,
+    config::{BrowserSession, CookieContentSecurity},
+};
+use actix_web::{
+    App as ActixApp, HttpServer,
+    cookie::{Key, SameSite},
+    dev::{Server, ServerHandle},
+    middleware::{Compress, from_fn},
+    web::{self as actix, Data},
+};
+
+use crate::{
+    access, accounts,
+    clock::Clock,
+    db::Database,
+    error::Error,
+    routes,
+    secrets::{KeyRing, Passwords, one_time_code},
+    settings::Settings,
+    web::{self, Shared},
+};
+
+/// How long requests in flight may take after the signal to stop, in seconds.
+const SHUTDOWN: u64 = 10;
+/// How many passwords are hashed at a time: each takes 19 MiB.
+const HASHES_AT_A_TIME: usize = 2;
+
+/// An application that accepts connections and is ready to be run.
+pub struct App {
+    server: Server,
+    address: SocketAddr,
+    set_up_code: Option<String>,
+}
+
+impl App {
+    /// Opens everything that the settings name and binds the port.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub async fn build(settings: Settings, clock: Clock) -> Result<Self, String> {
+        let keys = KeyRing::open(&settings.key_file)?;
+        let db = Database::open(&settings.database)?;
+        let listener = TcpListener::bind(settings.listen).map_err(|fault| {
+            format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen)
+        })?;
+        let address = listener.local_addr().map_err(|fault| fault.to_string())?;
+        let set_up_code = set_up_code(&db).await.map_err(|fault| fault.to_string())?;
+        let server = server(&settings, listener, db, keys, clock)
+            .map_err(|fault| format!("The server cannot be started: {fault}"))?;
+        Ok(Self { server, address, set_up_code })
+    }
+
+    /// The address that is really bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The code that the first visitor types, while there is no account.
+    #[must_use]
+    pub fn set_up_code(&self) -> Option<&str> {
+        self.set_up_code.as_deref()
+    }
+
+    /// Stops it from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Answers and delivers until it is told to stop.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub async fn run(self) -> Result<(), String> {
+        self.server.await.map_err(|fault| format!("The server ended: {fault}"))
+    }
+}
+
+async fn set_up_code(db: &Database) -> Result<Option<String>, Error> {
+    let code = one_time_code()?;
+    let text = code.expose().to_owned();
+    let kept = db
+        .write(move |c| {
+            if accounts::store::any(c)? {
+                return Ok(false);
+            }
+            accounts::store::keep_set_up_code(c, &code)?;
+            Ok(true)
+        })
+        .await?;
+    Ok(kept.then_some(text))
+}
+
+fn server(
+    settings: &Settings,
+    listener: TcpListener,
+    db: Database,
+    keys: KeyRing,
+    clock: Clock,
+) -> std::io::Result<Server> {
+    let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let shared = Data::new(Shared {
+        product: settings.product_name.clone(),
+        https,
+        public_host: settings.public_url.as_ref().map(|url| url.authority().to_owned()),
+        keys: keys.clone(),
+    });
+    let passwords = Passwords::new(HASHES_AT_A_TIME);
+    let tools =
+        Data::new(accounts::pages::Tools { db: db.clone(), clock: clock.clone(), keys: keys.clone(), passwords });
+    let store = access::Store::new(db.clone(), clock);
+    let database = Data::new(db);
+    let cookie_key = cookie_key(&keys);
+    let workers = available_parallelism().map_or(1, NonZeroUsize::get);
+    let server = HttpServer::new(move || {
+        let session = SessionMiddleware::builder(store.clone(), cookie_key.clone())
+            .cookie_name(access::cookie_name(https).to_owned())
+            .cookie_secure(https)
+            .cookie_http_only(true)
+            .cookie_same_site(SameSite::Lax)
+            .cookie_content_security(CookieContentSecurity::Signed)
+            .session_lifecycle(BrowserSession::default())
+            .build();
+        // The first wrapped is the innermost: the guard sees a session, and its refusals become pages.
+        let pages = actix::scope("")
+            .wrap(from_fn(web::guard))
+            .wrap(from_fn(web::host_guard))
+            .wrap(from_fn(web::error_pages))
+            .wrap(session)
+            .configure(routes::pages);
+        ActixApp::new()
+            .app_data(shared.clone())
+            .app_data(database.clone())
+            .app_data(tools.clone())
+            .configure(routes::open)
+            .service(pages)
+            .wrap(from_fn(web::security_headers))
+            .wrap(Compress::default())
+    })
+    .workers(workers)
+    .shutdown_timeout(SHUTDOWN)
+    .disable_signals()
+    .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The key that signs the session cookie.
+fn cookie_key(keys: &KeyRing) -> Key {
+    let halves = [keys.digest("cookie", b"1"), keys.digest("cookie", b"2")];
+    Key::from(&halves.concat())
+}

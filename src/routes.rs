@@ -1,0 +1,50 @@
+//! The whole URL map, a line a route. Nothing else imports pages.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, ServiceConfig, get, post, resource},
+};
+
+use crate::{
+    accounts::pages as accounts,
+    db::Database,
+    error::{Error, Result},
+};
+
+/// What answers without a session: health and static files.
+pub fn open(config: &mut ServiceConfig) {
+    config
+        .route("/healthz", get().to(alive))
+        .route("/readyz", get().to(ready))
+        .route("/static/{file}", get().to(crate::web::file));
+}
+
+/// Every page.
+pub fn pages(config: &mut ServiceConfig) {
+    config
+        .service(resource("/setup").get(accounts::set_up_form).post(accounts::set_up))
+        .service(resource("/login").get(accounts::log_in_form).post(accounts::log_in))
+        .route("/logout", post().to(accounts::log_out))
+        .route("/language", post().to(accounts::choose_language))
+        .route("/", get().to(accounts::start))
+        .service(resource("/account").get(accounts::own_account).post(accounts::change_password))
+        .service(resource("/account/password").get(accounts::choose_password_form).post(accounts::choose_password))
+        .route("/account/sessions/end", post().to(accounts::end_session))
+        .route("/account/sessions/end-others", post().to(accounts::end_other_sessions))
+        .default_service(actix_web::web::to(nothing_here));
+}
+
+/// Alive: the process answers.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the database answers too.
+async fn ready(db: Data<Database>) -> Result<&'static str> {
+    db.read(crate::accounts::store::any).await?;
+    Ok("ready\n")
+}
+
+async fn nothing_here() -> Result<HttpResponse> {
+    Err(Error::NotFound)
+}
