@@ -1,0 +1,125 @@
+//! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
+
+use belfry::{
+    access::Role,
+    accounts::{self, Username},
+    audit::Actor,
+    db::{AccountId, MemberId, TenantId, schema::members},
+    members::store::NewMember,
+    tenants::store::NewTenant,
+};
+use diesel::prelude::*;
+
+use super::{TestApp, app::password_hash};
+
+/// The tenants and members of [`TestApp::settle`].
+#[derive(Clone, Copy, Debug)]
+pub struct Town {
+    /// `metadata-warehouse`, whose super administrator is `root` and whose member is `clerk`.
+    pub warehouse: TenantId,
+    /// `ours`: super administrator `sue`, system administrator `sam`, member `mia`, disabled member `dan`.
+    pub ours: TenantId,
+    /// `theirs`: super administrator `theo`, member `tom`.
+    pub theirs: TenantId,
+    /// The member `mia` of `ours`.
+    pub mia: MemberId,
+    /// The member `tom` of `theirs`.
+    pub tom: MemberId,
+}
+
+/// An account that is member of one tenant.
+#[derive(Clone, Copy, Debug)]
+pub struct Person {
+    /// The account.
+    pub account: AccountId,
+    /// Its membership.
+    pub member: MemberId,
+}
+
+impl TestApp {
+    /// Makes an account with the password of every account.
+    pub async fn account(&self, username: &str) -> AccountId {
+        self.account_with(username, password_hash().await, false).await
+    }
+
+    /// Makes an account whose password is a one-time code.
+    pub async fn newcomer(&self, username: &str) -> AccountId {
+        self.account_with(username, password_hash().await, true).await
+    }
+
+    async fn account_with(&self, username: &str, hash: &'static str, is_code: bool) -> AccountId {
+        let (username, now) = (name(username), self.clock.now());
+        self.db.write(move |c| accounts::store::insert(c, &username, hash, is_code, now)).await.expect("a new account")
+    }
+
+    /// Makes a tenant whose super administrator is a new account.
+    pub async fn tenant(&self, slug: &'static str, super_admin: &str) -> TenantId {
+        let (account, now) = (self.account(super_admin).await, self.clock.now());
+        let username = name(super_admin);
+        self.db
+            .write(move |c| {
+                let tenant = NewTenant {
+                    name: slug,
+                    slug,
+                    description: "",
+                    metadata_warehouse: slug == "metadata-warehouse",
+                    time_zone: "Asia/Shanghai",
+                };
+                belfry::tenants::store::insert(c, &tenant, account, &username, &console(), now)
+            })
+            .await
+            .expect("a new tenant")
+    }
+
+    /// Makes an account that is member of a tenant.
+    pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> Person {
+        let account = self.account(username).await;
+        Person { account, member: self.join(tenant, account, username, role).await }
+    }
+
+    /// Makes an account a member of one more tenant.
+    pub async fn join(&self, tenant: TenantId, account: AccountId, username: &str, role: Role) -> MemberId {
+        let (username, now) = (name(username), self.clock.now());
+        self.db
+            .write(move |c| {
+                let member = NewMember { account, username: &username, display_name: username.as_str(), role };
+                belfry::members::store::insert(c, tenant, &member, now)
+            })
+            .await
+            .expect("a new member")
+    }
+
+    /// Disables a member.
+    pub async fn disable(&self, member: MemberId) {
+        self.db
+            .write(move |c| {
+                Ok(diesel::update(members::table.find(member)).set(members::status.eq("disabled")).execute(c)?)
+            })
+            .await
+            .expect("a disabled member");
+    }
+
+    /// Somebody of every kind.
+    pub async fn settle(&self) -> Town {
+        let warehouse = self.tenant("metadata-warehouse", "root").await;
+        self.member(warehouse, "clerk", Role::Member).await;
+        let ours = self.tenant("ours", "sue").await;
+        self.member(ours, "sam", Role::SystemAdministrator).await;
+        let mia = self.member(ours, "mia", Role::Member).await.member;
+        let dan = self.member(ours, "dan", Role::Member).await.member;
+        self.disable(dan).await;
+        let theirs = self.tenant("theirs", "theo").await;
+        let tom = self.member(theirs, "tom", Role::Member).await.member;
+        let nora = self.newcomer("nora").await;
+        self.join(ours, nora, "nora", Role::SystemAdministrator).await;
+        Town { warehouse, ours, theirs, mia, tom }
+    }
+}
+
+fn name(username: &str) -> Username {
+    Username::parse(username).expect("a username")
+}
+
+fn console() -> Actor {
+    Actor { account: None, name: "test".to_owned(), address: String::new() }
+}
