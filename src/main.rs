@@ -57,8 +57,10 @@ async fn serve(settings: settings::Settings) -> Result<(), String> {
     }
     let handle = app.handle();
     let address = app.address();
+    // Listened for before anybody can know that we are here.
+    let end_signal = end_signal().map_err(|fault| format!("Signals cannot be listened for: {fault}"))?;
     actix_web::rt::spawn(async move {
-        end_signal().await;
+        end_signal.await;
         handle.stop(true).await;
     });
     say(&format!("listening on http://{address}"))?;
@@ -71,11 +73,14 @@ fn say(line: &str) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|fault| format!("Standard output is closed: {fault}"))
 }
 
-async fn end_signal() {
+/// Waits for SIGTERM or Ctrl-C, which from now on no longer end the process by themselves.
+fn end_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

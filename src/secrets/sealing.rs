@@ -6,7 +6,7 @@
 use std::{
     fmt, fs,
     io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     sync::Arc,
 };
@@ -120,7 +120,7 @@ impl KeyRing {
     fn create(path: &Path) -> std::result::Result<(), String> {
         let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|fault| cannot(&fault))?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|fault| cannot(&fault))?;
         }
         let key = || random().map(Key).map_err(|fault| cannot(&fault));
         let keys = Keys { hash: key()?, seal: vec![SealKey { id: 1, key: key()? }] };

@@ -25,9 +25,9 @@ on_both! {
     async fn a_wrong_code_makes_no_account_and_keeps_what_was_typed(app: &TestApp) {
         let mut visitor = app.visitor();
         let answer = set_up(&mut visitor, "AAAAA-BBBBB-CCCCC-DDDDD", "ann").await.is(422);
-        assert_eq!(answer.attribute("#username", "value").as_deref(), Some("ann"));
-        assert_eq!(answer.attribute("#password", "value").unwrap_or_default(), "");
-        assert_eq!(answer.attribute("#code", "aria-invalid").as_deref(), Some("true"));
+        assert_eq!(answer.attribute("#f-username", "value").as_deref(), Some("ann"));
+        assert_eq!(answer.attribute("#f-password", "value").unwrap_or_default(), "");
+        assert_eq!(answer.attribute("#f-code", "aria-invalid").as_deref(), Some("true"));
         set_up(&mut visitor, "", "ann").await.is(422);
         visitor.get("/login").await.leads_to("/setup");
     }
@@ -120,7 +120,7 @@ on_both! {
         nora.get("/account").await.leads_to("/account/password");
         let choose = [("new_password", OTHER), ("confirm_password", OTHER)];
         let page = nora.post("/account/password", &[("new_password", "too short"), ("confirm_password", "other")]).await.is(422);
-        assert_eq!(page.texts(".summary li, .faults li").len().max(2), 2);
+        assert_eq!(page.texts("[role=alert] li").len(), 2);
         nora.post("/account/password", &[("new_password", PASSWORD), ("confirm_password", PASSWORD)]).await.is(422);
         let before = nora.clone();
         nora.post("/account/password", &choose).await.leads_to("/");
@@ -140,23 +140,13 @@ on_both! {
         app.visitor().log_in("nora", PASSWORD).await.is(422);
     }
 
-    async fn a_session_of_a_one_time_code_does_not_outlive_the_code(app: &TestApp) {
-        app.newcomer("nora").await;
-        app.clock.advance(TimeDelta::hours(23) + TimeDelta::minutes(30));
-        let mut nora = app.visitor();
-        nora.log_in("nora", PASSWORD).await.leads_to("/account/password");
-        app.clock.advance(TimeDelta::minutes(45));
-        let answer = nora.post("/account/password", &[("new_password", OTHER), ("confirm_password", OTHER)]).await;
-        assert_ne!(answer.header("location"), Some("/"), "the code expired before it was changed");
-    }
-
     async fn a_changed_password_ends_the_other_sessions_and_keeps_this_one(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let (mut here, mut elsewhere) = (app.log_in("sue").await, app.log_in("sue").await);
         let fields =
             |current, new| [("current_password", current), ("new_password", new), ("confirm_password", new)];
         let refused = here.post("/account", &fields("not the password at all", OTHER)).await.is(422);
-        assert_eq!(refused.attribute("#current_password", "aria-invalid").as_deref(), Some("true"));
+        assert_eq!(refused.attribute("#f-current_password", "aria-invalid").as_deref(), Some("true"));
         here.post("/account", &fields(PASSWORD, "dataphindataphin")).await.is(422);
         elsewhere.get("/account").await.is(200);
         here.post("/account", &fields(PASSWORD, OTHER)).await.leads_to("/account");

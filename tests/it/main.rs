@@ -14,3 +14,11 @@
 mod harness;
 
 mod accounts;
+mod architecture;
+mod csrf;
+mod limits;
+mod pages;
+mod permissions;
+mod schema;
+mod sessions;
+mod start;

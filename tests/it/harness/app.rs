@@ -1,6 +1,9 @@
 //! An application on port 0 with a fresh database, its clock, and a sandbox for the robots it rings.
 
-use std::net::{IpAddr, TcpListener};
+use std::{
+    net::{IpAddr, TcpListener},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use belfry::{app::App, clock::Clock, db::Database, sandbox::Sandbox, secrets::Passwords, settings};
 use clap::Parser as _;
@@ -40,8 +43,7 @@ pub struct TestApp {
     pub sandbox_origin: String,
     /// The code that the console printed at the start.
     pub set_up_code: Option<String>,
-    /// Which database it is.
-    pub backend: Backend,
+    numbers: AtomicU64,
     database_url: String,
     folder: TempDir,
     // Dropped last: the databases above have connections to it.
@@ -76,15 +78,30 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
         actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
-        let (origin, set_up_code) =
-            serve(&folder, &database_url, &sandbox_origin, clock.clone(), tweaks).await;
+        let (origin, set_up_code) = serve(&folder, &database_url, &sandbox_origin, clock.clone(), tweaks).await;
         let db = open(&database_url);
-        Self { origin, clock, db, sandbox, sandbox_origin, set_up_code, backend, database_url, folder, _postgres: postgres }
+        Self {
+            origin,
+            clock,
+            db,
+            sandbox,
+            sandbox_origin,
+            set_up_code,
+            numbers: AtomicU64::new(1),
+            database_url,
+            folder,
+            _postgres: postgres,
+        }
     }
 
     /// Starts another process's worth of application on the same database and keys: its origin and set-up code.
     pub async fn another(&self) -> (String, Option<String>) {
         serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), Tweaks::default()).await
+    }
+
+    /// A number that this application has not given yet, for names.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Somebody with a browser, not signed in.

@@ -19,7 +19,8 @@ pub async fn dump(db: &Database) -> BTreeMap<String, Vec<String>> {
             let query = match c {
                 AnyConnection::Postgres(_) => format!("SELECT t::text AS line FROM {table} t ORDER BY 1"),
                 AnyConnection::Sqlite(_) => {
-                    let columns = lines(c, format!("SELECT name AS line FROM pragma_table_info('{table}') ORDER BY cid"))?;
+                    let columns =
+                        lines(c, format!("SELECT name AS line FROM pragma_table_info('{table}') ORDER BY cid"))?;
                     let quoted: Vec<String> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
                     format!("SELECT {} AS line FROM {table} ORDER BY 1", quoted.join(" || ',' || "))
                 }

@@ -10,19 +10,19 @@ mod town;
 mod user;
 
 pub use answer::Answer;
-pub use app::{Backend, PASSWORD, TestApp, Tweaks, run};
-pub use dump::dump;
+pub use app::{Backend, PASSWORD, TestApp, Tweaks, run, run_with};
+pub use dump::{dump, lines};
 pub use postgres::TestDatabase;
 pub use process::{Process, refuses_to_start};
-pub use town::{Person, Town};
+pub use town::Town;
 pub use user::User;
 
 /// Declares tests that run on both databases: `name::sqlite` and `name::postgres`.
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($app:ident: &TestApp) $body:block)+) => {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: $type:ty) $body:block)+) => {
         $(
             $(#[$meta])*
-            async fn $name($app: &$crate::harness::TestApp) $body
+            async fn $name($app: $type) $body
 
             mod $name {
                 use $crate::harness::{Backend, run};

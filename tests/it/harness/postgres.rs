@@ -103,7 +103,8 @@ impl Cluster {
 
 /// Where initdb and postgres are: in PATH, or where Debian puts them.
 fn programs() -> PathBuf {
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let mut debian: Vec<PathBuf> = debian.collect();
     debian.sort();
     let path = env::var_os("PATH").unwrap_or_default();

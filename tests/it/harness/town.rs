@@ -4,10 +4,14 @@ use belfry::{
     access::Role,
     accounts::{self, Username},
     audit::Actor,
-    db::{AccountId, MemberId, TenantId, schema::members},
+    db::{
+        AccountId, MemberId, TenantId,
+        schema::{accounts as accounts_table, members, sessions},
+    },
     members::store::NewMember,
     tenants::store::NewTenant,
 };
+use chrono::TimeDelta;
 use diesel::prelude::*;
 
 use super::{TestApp, app::password_hash};
@@ -17,7 +21,7 @@ use super::{TestApp, app::password_hash};
 pub struct Town {
     /// `metadata-warehouse`, whose super administrator is `root` and whose member is `clerk`.
     pub warehouse: TenantId,
-    /// `ours`: super administrator `sue`, system administrator `sam`, member `mia`, disabled member `dan`.
+    /// `ours`: super administrator `sue`, system administrator `sam`, member `mia`, disabled member `dan`, `eve` and `nora`.
     pub ours: TenantId,
     /// `theirs`: super administrator `theo`, member `tom`.
     pub theirs: TenantId,
@@ -99,6 +103,22 @@ impl TestApp {
             .expect("a disabled member");
     }
 
+    /// Makes the sessions of an account older than any session may get.
+    pub async fn age_sessions_of(&self, username: &str) {
+        let (key, old) = (username.to_owned(), self.clock.now() - TimeDelta::hours(13));
+        self.db
+            .write(move |c| {
+                let account: AccountId = accounts_table::table
+                    .filter(accounts_table::username_key.eq(key))
+                    .select(accounts_table::id)
+                    .first(c)?;
+                let of_account = sessions::table.filter(sessions::account.eq(account));
+                Ok(diesel::update(of_account).set(sessions::created_at.eq(old)).execute(c)?)
+            })
+            .await
+            .expect("old sessions");
+    }
+
     /// Somebody of every kind.
     pub async fn settle(&self) -> Town {
         let warehouse = self.tenant("metadata-warehouse", "root").await;
@@ -108,6 +128,7 @@ impl TestApp {
         let mia = self.member(ours, "mia", Role::Member).await.member;
         let dan = self.member(ours, "dan", Role::Member).await.member;
         self.disable(dan).await;
+        self.member(ours, "eve", Role::SystemAdministrator).await;
         let theirs = self.tenant("theirs", "theo").await;
         let tom = self.member(theirs, "tom", Role::Member).await.member;
         let nora = self.newcomer("nora").await;
