@@ -3,7 +3,9 @@
 //! The map of the house, one room a line; `ARCHITECTURE.md` tells how they stand to each other.
 
 pub mod clock;
+pub mod courier;
 pub mod db;
 pub mod error;
 pub mod language;
+pub mod robots;
 pub mod secrets;

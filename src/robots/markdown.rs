@@ -1,0 +1,147 @@
+//! The little markdown that Belfry's messages are written in, and what the channels need done to it.
+//!
+//! It knows headings (`#`), quotes (`>`), bold (`**`), lists (`-`) and links (`[text](https://…)`), one line each.
+
+/// A piece of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Span<'t> {
+    /// Words, without marks.
+    Text(String),
+    /// A link to a web page.
+    Link { text: String, url: &'t str },
+}
+
+/// Makes a text that someone typed, such as a member's name, harmless inside a message: it stays one line and can
+/// neither mention anyone, nor become a link, nor change how the text around it looks.
+///
+/// The vendors document no escape character that all of them understand, so the characters that could begin such a
+/// construct are replaced by their full-width twins, which read the same and mean nothing to any of them.
+#[must_use]
+pub fn escape_markdown(text: &str) -> String {
+    let twin = |character: char| match character {
+        '[' => '［',
+        ']' => '］',
+        '<' => '＜',
+        '>' => '＞',
+        '*' => '＊',
+        '`' => '｀',
+        '~' => '～',
+        '@' => '＠',
+        '#' => '＃',
+        '|' => '｜',
+        '\\' => '＼',
+        control if control.is_control() => ' ',
+        other => other,
+    };
+    text.chars().map(twin).collect::<String>().replace("://", "：//")
+}
+
+/// A title as one line of plain text.
+pub(super) fn one_line(title: &str) -> String {
+    title.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// A title (already one line) as a heading of the message.
+///
+/// Titles must be found again just as they were written, so nothing is replaced: a zero-width space breaks what would
+/// be a link or one of WeCom's `<@userid>` mentions.
+pub(super) fn heading(title: &str) -> String {
+    format!("### {}", title.replace("](", "]\u{200b}(").replace('<', "<\u{200b}"))
+}
+
+/// The lines of a text as pieces without markup, for channels that have none.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span<'_>>> {
+    text.lines().map(|line| spans(unmarked(line.trim_end())))
+}
+
+/// A line without the marks of a heading or a quote.
+fn unmarked(line: &str) -> &str {
+    let heading = line.trim_start_matches('#');
+    let level = line.len() - heading.len();
+    match heading.strip_prefix(' ') {
+        Some(words) if (1..=6).contains(&level) => words,
+        _ => line.strip_prefix("> ").unwrap_or(line),
+    }
+}
+
+fn spans(mut rest: &str) -> Vec<Span<'_>> {
+    let mut spans = Vec::new();
+    let mut words = String::new();
+    while let Some(start) = rest.find('[') {
+        let (before, bracket) = rest.split_at(start);
+        words.push_str(before);
+        if let Some((text, url, after)) = link(bracket) {
+            push_words(&mut spans, &mut words);
+            spans.push(Span::Link { text: text.replace("**", ""), url });
+            rest = after;
+        } else {
+            words.push('[');
+            rest = bracket.get(1..).unwrap_or_default();
+        }
+    }
+    words.push_str(rest);
+    push_words(&mut spans, &mut words);
+    spans
+}
+
+fn push_words(spans: &mut Vec<Span<'_>>, words: &mut String) {
+    let text = std::mem::take(words).replace("**", "");
+    if !text.is_empty() {
+        spans.push(Span::Text(text));
+    }
+}
+
+/// The link that `text` begins with: its words, its address, and what follows.
+fn link(text: &str) -> Option<(&str, &str, &str)> {
+    let (words, rest) = text.strip_prefix('[')?.split_once(']')?;
+    let (url, after) = rest.strip_prefix('(')?.split_once(')')?;
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    (is_web && !words.is_empty() && !words.contains('[') && !url.contains(char::is_whitespace))
+        .then_some((words, url, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn words(text: &str) -> Span<'_> {
+        Span::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_link_is_told_from_brackets_that_are_none() {
+        let line = lines("see **[the page](https://a.example/b)** and [db-1] or [x](javascript:y)").next().unwrap();
+        let link = Span::Link { text: "the page".to_owned(), url: "https://a.example/b" };
+        assert_eq!(line, [words("see "), link, words(" and [db-1] or [x](javascript:y)")]);
+    }
+
+    #[test]
+    fn marks_of_headings_quotes_and_bold_are_dropped_and_nothing_else() {
+        let all: Vec<_> = lines("### Title\n> **quoted**  \n#1 in line\n- item\n\n####### seven").collect();
+        let expected =
+            [vec![words("Title")], vec![words("quoted")], vec![words("#1 in line")], vec![words("- item")], vec![]];
+        assert_eq!(all[..5], expected);
+        assert_eq!(all[5], [words("####### seven")]);
+    }
+
+    #[test]
+    fn an_escaped_name_is_no_mention_no_link_and_one_line() {
+        assert_eq!(escape_markdown("<@all>\n[x](https://evil.example)"), "＜＠all＞ ［x］(https：//evil.example)");
+        assert_eq!(escape_markdown("张三 zhang_san (ops)"), "张三 zhang_san (ops)");
+    }
+
+    proptest! {
+        #[test]
+        fn an_escaped_text_is_a_single_piece_of_text(text in any::<String>()) {
+            let escaped = escape_markdown(&text);
+            prop_assert!(!escaped.contains(['@', '<', '[', '*', '`', '\n']) && !escaped.contains("://"));
+        }
+
+        #[test]
+        fn reading_lines_never_panics(text in "[\\[\\]()#> *ahtps:/\n中]{0,60}") {
+            prop_assert_eq!(lines(&text).count(), text.lines().count());
+        }
+    }
+}
