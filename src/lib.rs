@@ -8,4 +8,5 @@ pub mod db;
 pub mod error;
 pub mod language;
 pub mod robots;
+pub mod sandbox;
 pub mod secrets;

@@ -1,0 +1,59 @@
+sandbox-title = Belfry sandbox
+sandbox-tagline = Pretend robots that answer like the real ones
+sandbox-groups = Groups
+sandbox-lead = Each robot checks keyword, signature, size and pace as its vendor does. Open a group to read what it heard and what its robot refused.
+sandbox-no-groups = No robot has been called yet.
+sandbox-unnamed = Group { $number }
+sandbox-kind-dingtalk = DingTalk robot
+sandbox-kind-lark = Lark robot
+sandbox-kind-wecom = WeCom robot
+sandbox-heard = { $count ->
+    [one] { $count } message
+   *[other] { $count } messages
+}
+sandbox-calls = { $count ->
+    [one] { $count } call
+   *[other] { $count } calls
+}
+sandbox-throttled = Throttled
+sandbox-chat = Chat, newest message last
+sandbox-silence = Nobody has rung this group yet.
+sandbox-everyone = everyone
+sandbox-refused = Refused · { $code } · { $reason }
+sandbox-repeated = Answered ok, but not shown again: the same msgUuid as before
+sandbox-stopped = Never reached the robot · { $fault }
+sandbox-answer-suffered = Heard, but the answer suffered · { $fault }
+sandbox-utc = Times are UTC. The last 200 calls are shown.
+sandbox-pause = Pause
+sandbox-resume = Follow
+sandbox-switches = Robot switches
+sandbox-standing = The robot
+sandbox-standing-open = Answering
+sandbox-standing-disabled = Disabled
+sandbox-standing-removed = Removed from the group
+sandbox-standing-group-gone = Group dissolved
+sandbox-standing-token-reset = Address reset
+sandbox-fault = Fault
+sandbox-fault-none = None
+sandbox-fault-busy = Robot's system is busy
+sandbox-fault-status-500 = HTTP 500
+sandbox-fault-status = HTTP 502
+sandbox-fault-html = HTML page with HTTP 200
+sandbox-fault-punished = Address banned by the firewall
+sandbox-fault-too-many = HTTP 429, retry after 30 s
+sandbox-fault-redirect = Redirect elsewhere
+sandbox-fault-hang = Never answers
+sandbox-fault-reset = Connection closed before hearing
+sandbox-fault-delay = Answers 30 s late
+sandbox-fault-truncated = Answer cut in half
+sandbox-fault-empty = Empty answer
+sandbox-fault-slow-bytes = Answers one byte a second
+sandbox-fault-reset-after-hearing = Connection closed after hearing
+sandbox-fault-calls = For how many calls
+sandbox-fault-calls-help = Leave empty to keep the fault until you change it here.
+sandbox-apply = Apply
+sandbox-back = Back to the chat
+sandbox-to-groups = To the groups
+sandbox-not-found = There is no such group
+sandbox-cross-site = This form was sent by another site
+sandbox-bad-form = This form could not be read

@@ -1,0 +1,75 @@
+//! A message's Markdown as harmless HTML, so that a chat looks as it does in the messenger.
+//!
+//! Standard Markdown has the habit that senders forget: a single line feed does not break a line.
+
+use pulldown_cmark::{CowStr, Event, Parser, Tag, TagEnd, html::push_html};
+
+/// Whether the text of a message of this type is Markdown.
+pub(super) fn is_marked_up(kind: &str) -> bool {
+    matches!(kind, "markdown" | "markdown_v2" | "actionCard" | "interactive")
+}
+
+/// HTML without any of the message's own: raw tags are shown as text, images become links, and links lead to the web
+/// or into the messenger only.
+pub(super) fn html(markdown: &str) -> String {
+    let mut html = String::with_capacity(markdown.len() * 2);
+    push_html(&mut html, Parser::new(markdown).flat_map(harmless));
+    html
+}
+
+/// Headings become bold lines: in the page's outline they are none.
+fn harmless(event: Event<'_>) -> Vec<Event<'_>> {
+    match event {
+        Event::Html(raw) | Event::InlineHtml(raw) => vec![Event::Text(raw)],
+        Event::Start(Tag::HtmlBlock) => vec![Event::Start(Tag::Paragraph)],
+        Event::End(TagEnd::HtmlBlock) => vec![Event::End(TagEnd::Paragraph)],
+        Event::Start(Tag::Heading { .. }) => vec![Event::Start(Tag::Paragraph), Event::Start(Tag::Strong)],
+        Event::End(TagEnd::Heading(_)) => vec![Event::End(TagEnd::Strong), Event::End(TagEnd::Paragraph)],
+        Event::Start(Tag::Link { link_type, dest_url, title, id } | Tag::Image { link_type, dest_url, title, id }) => {
+            vec![Event::Start(Tag::Link { link_type, dest_url: safe(dest_url), title, id })]
+        }
+        Event::End(TagEnd::Image) => vec![Event::End(TagEnd::Link)],
+        other => vec![other],
+    }
+}
+
+/// A link's address, or nothing when its scheme is not one that a chat opens.
+fn safe(address: CowStr<'_>) -> CowStr<'_> {
+    let opened = ["http://", "https://", "dingtalk://"].iter().any(|scheme| address.starts_with(scheme));
+    if opened { address } else { CowStr::Borrowed("") }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use scraper::{Html, Selector};
+
+    use super::*;
+
+    #[test]
+    fn headings_bold_and_links_are_shown() {
+        assert_eq!(
+            html("### Disk\n\n**full** [see](https://example.com/a)"),
+            "<p><strong>Disk</strong></p>\n<p><strong>full</strong> <a href=\"https://example.com/a\">see</a></p>\n"
+        );
+    }
+
+    #[test]
+    fn raw_html_images_and_script_links_are_disarmed() {
+        let html = html("<script>x</script>\n\na <img src=x> ![i](https://example.com/i) [l](javascript:x)");
+        assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("javascript:"), "{html}");
+        assert!(html.contains("&lt;script&gt;") && html.contains("<a href=\"https://example.com/i\">i</a>"), "{html}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_formatting_ever_comes_out(text in "[<>a-z\\[\\]()!#*`/:\"'= \n-]{0,120}") {
+            let page = Html::parse_fragment(&html(&text));
+            let tags = Selector::parse("*").unwrap();
+            let plain = ["html", "p", "strong", "em", "a", "ul", "ol", "li", "code", "pre", "blockquote", "hr", "br"];
+            for element in page.select(&tags) {
+                prop_assert!(plain.contains(&element.value().name()), "{}", element.value().name());
+            }
+        }
+    }
+}
