@@ -18,6 +18,9 @@ const JITTER: f64 = 0.2;
 /// A test gets one more try, this soon: somebody is waiting for the answer.
 const TEST_RETRY: Duration = Duration::from_secs(2);
 
+/// After "too fast", should the answer not say how long.
+const REST: Duration = Duration::from_secs(60);
+
 /// What is known at the end of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation {
@@ -57,13 +60,9 @@ impl Ending {
 pub(super) enum Fate {
     /// The group has it.
     Delivered,
-    /// It is tried again.
-    Again {
-        after: Duration,
-        /// Whether this try used up a step of the schedule.
-        counts: bool,
-    },
-    /// It waits until the robot's configuration is mended.
+    /// It is tried again after this pause; the try used up a step of the schedule.
+    Again(Duration),
+    /// It keeps its place in the queue and its tries, until the bell has rested or the robot's configuration is mended.
     Held,
     /// It ends here, visibly.
     Failed(Reason),
@@ -84,6 +83,7 @@ pub(super) struct Decision {
 pub(super) fn decide(ending: &Ending, situation: &Situation) -> Decision {
     let reason = ending.reason();
     let rest = match ending {
+        Ending::Answered(Answer { meaning: Meaning::Wait, rest, .. }) => Some(rest.unwrap_or(REST)),
         Ending::Answered(answer) => answer.rest,
         Ending::Refused | Ending::Failed(_) => None,
     };
@@ -94,7 +94,7 @@ pub(super) fn decide(ending: &Ending, situation: &Situation) -> Decision {
     let fate = match (reason, situation.priority) {
         (Reason::Robot(Meaning::Delivered), _) => Fate::Delivered,
         (_, Priority::Test) => test_fate(reason, rest, situation),
-        (Reason::Robot(Meaning::Wait), _) => Fate::Again { after: rest.unwrap_or_default(), counts: false },
+        (Reason::Robot(Meaning::Wait), _) => Fate::Held,
         (Reason::Robot(Meaning::TooLong | Meaning::ContentRefused | Meaning::OurFault), _) => Fate::Failed(reason),
         (Reason::Robot(Meaning::Broken(_)), _) if breaks.is_some() => Fate::Held,
         // The process ended in between, which says nothing about the robot: no reason to let the message wait longer.
@@ -111,18 +111,12 @@ fn test_fate(reason: Reason, rest: Option<Duration>, situation: &Situation) -> F
         Reason::Robot(Meaning::Passing | Meaning::Unknown | Meaning::Broken(Cause::ClockSkew))
             | Reason::Call(Fault::Unreachable | Fault::Lost)
     );
-    if hiccup && rest.is_none() && situation.tries <= 1 {
-        Fate::Again { after: TEST_RETRY, counts: true }
-    } else {
-        Fate::Failed(reason)
-    }
+    if hiccup && rest.is_none() && situation.tries <= 1 { Fate::Again(TEST_RETRY) } else { Fate::Failed(reason) }
 }
 
 fn again(pause: Option<Duration>, asked: Option<Duration>, situation: &Situation) -> Fate {
     match pause {
-        Some(pause) if situation.tries <= tries_after_the_first() => {
-            Fate::Again { after: pause.max(asked.unwrap_or_default()), counts: true }
-        }
+        Some(pause) if situation.tries <= tries_after_the_first() => Fate::Again(pause.max(asked.unwrap_or_default())),
         _ => Fate::Failed(Reason::GivenUp),
     }
 }
@@ -182,7 +176,7 @@ mod tests {
             let end = loop {
                 let situation = Situation { dice, ..after(Priority::Ordinary, tries, 1) };
                 match decide(&answered(Meaning::Passing, None), &situation).fate {
-                    Fate::Again { after, counts: true } => whole += after,
+                    Fate::Again(after) => whole += after,
                     other => break other,
                 }
                 tries += 1;
@@ -196,7 +190,7 @@ mod tests {
     fn too_fast_lets_the_bell_rest_and_costs_the_message_no_try() {
         let decision = decide(&answered(Meaning::Wait, Some(600)), &after(Priority::Ordinary, 12, 1));
         let ten_minutes = Duration::from_secs(600);
-        assert_eq!(decision.fate, Fate::Again { after: ten_minutes, counts: false });
+        assert_eq!(decision.fate, Fate::Held);
         assert_eq!(decision.rest, Some(ten_minutes));
         let test = decide(&answered(Meaning::Wait, Some(600)), &after(Priority::Test, 1, 1));
         assert_eq!((test.fate, test.rest), (Fate::Failed(Reason::Robot(Meaning::Wait)), Some(ten_minutes)));
@@ -205,9 +199,9 @@ mod tests {
     #[test]
     fn an_answer_that_asks_for_time_is_given_it() {
         let decision = decide(&answered(Meaning::Passing, Some(300)), &after(Priority::Ordinary, 1, 1));
-        assert_eq!(decision.fate, Fate::Again { after: Duration::from_secs(300), counts: true });
+        assert_eq!(decision.fate, Fate::Again(Duration::from_secs(300)));
         let later = decide(&answered(Meaning::Passing, Some(1)), &after(Priority::Ordinary, 4, 1));
-        assert!(matches!(later.fate, Fate::Again { after, .. } if after >= Duration::from_secs(600)));
+        assert!(matches!(later.fate, Fate::Again(after) if after >= Duration::from_secs(600)));
     }
 
     #[test]
@@ -236,7 +230,7 @@ mod tests {
     #[test]
     fn a_test_has_one_quick_retry_after_a_hiccup_and_none_after_a_time_out() {
         let hiccup = answered(Meaning::Passing, None);
-        assert_eq!(decide(&hiccup, &after(Priority::Test, 1, 1)).fate, Fate::Again { after: TEST_RETRY, counts: true });
+        assert_eq!(decide(&hiccup, &after(Priority::Test, 1, 1)).fate, Fate::Again(TEST_RETRY));
         assert_eq!(decide(&hiccup, &after(Priority::Test, 2, 1)).fate, Fate::Failed(Reason::Robot(Meaning::Passing)));
         let slow = decide(&Ending::Failed(Fault::NoAnswer), &after(Priority::Test, 1, 1));
         assert_eq!(slow.fate, Fate::Failed(Reason::Call(Fault::NoAnswer)));
@@ -255,16 +249,18 @@ mod tests {
         fn a_message_is_not_tried_for_ever_and_a_test_at_most_twice(ending in any_ending(), dice in 0.0..=1.0_f64) {
             let counted = |priority, tries| {
                 let fate = decide(&ending, &Situation { dice, ..after(priority, tries, 1) }).fate;
-                matches!(fate, Fate::Again { counts: true, .. })
+                matches!(fate, Fate::Again(_))
             };
             prop_assert!(!counted(Priority::Ordinary, 12));
             prop_assert!(!counted(Priority::Test, 2));
         }
 
         #[test]
-        fn what_is_held_has_a_broken_robot_and_only_that(ending in any_ending(), tries in 1_i64..20, in_a_row in 1_u32..5) {
+        fn what_is_held_has_a_broken_robot_or_a_resting_bell(ending in any_ending(), tries in 1_i64..20, in_a_row in 1_u32..5) {
             let decision = decide(&ending, &after(Priority::Ordinary, tries, in_a_row));
-            prop_assert_eq!(decision.fate == Fate::Held, decision.breaks.is_some());
+            let throttled = ending.reason() == Reason::Robot(Meaning::Wait);
+            prop_assert_eq!(decision.fate == Fate::Held, decision.breaks.is_some() || throttled);
+            prop_assert!(!throttled || decision.rest.is_some());
         }
     }
 }

@@ -116,6 +116,7 @@ CREATE TABLE messages (
     fence BIGINT NOT NULL,
     -- How many attempts have used up a step of the retry schedule.
     tries BIGINT NOT NULL,
+    -- Since when the oldest delivery that it carries has been waiting.
     created_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP
 );

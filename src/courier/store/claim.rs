@@ -326,7 +326,7 @@ fn next_start(
 fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveDateTime) -> Result<Claim> {
     let lease_until = now + LEASE;
     let message = match work {
-        Work::Fresh(delivery) => carry(c, bell, rope, delivery, now)?,
+        Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
         Work::Again(message) => message,
     };
     let taken =
@@ -377,17 +377,11 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
 }
 
 /// Makes the message that carries a delivery; its identity on the wire stays the same over all attempts.
-fn carry(
-    c: &mut AnyConnection,
-    bell: &Bell,
-    rope: &Rope,
-    delivery: DeliveryId,
-    now: NaiveDateTime,
-) -> Result<MessageId> {
-    let (title, body, priority) = deliveries::table
+fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) -> Result<MessageId> {
+    let (title, body, priority, since) = deliveries::table
         .filter(deliveries::id.eq(delivery))
-        .select((deliveries::title, deliveries::body, deliveries::priority.assume_not_null()))
-        .first::<(String, String, i64)>(c)?;
+        .select((deliveries::title, deliveries::body, deliveries::priority.assume_not_null(), deliveries::created_at))
+        .first::<(String, String, i64, NaiveDateTime)>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(rope.robot),
@@ -398,10 +392,10 @@ fn carry(
             messages::msg_uuid.eq(hex::encode(random::<16>()?)),
             messages::priority.eq(priority),
             messages::state.eq(DeliveryState::Waiting.as_str()),
-            messages::due_at.eq(now),
+            messages::due_at.eq(since),
             messages::fence.eq(0),
             messages::tries.eq(0),
-            messages::created_at.eq(now),
+            messages::created_at.eq(since),
         ))
         .returning(messages::id)
         .get_result::<MessageId>(c)?;

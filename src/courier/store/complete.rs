@@ -69,7 +69,7 @@ pub(super) fn settle(
             robots::mend(c, wire.robot)?;
         }
         Fate::Failed(reason) => outbox::finish(c, wire.message, DeliveryState::Failed, reason.as_str(), now)?,
-        Fate::Again { .. } | Fate::Held => wait(c, wire.message, reason)?,
+        Fate::Again(_) | Fate::Held => wait(c, wire.message, reason)?,
     }
     if decision.breaks.is_some()
         && let Reason::Robot(meaning) = reason
@@ -124,22 +124,22 @@ fn note_attempt(c: &mut AnyConnection, wire: &OnTheWire, called: &Called, now: N
 
 /// Gives the claim back, if it is still this one's.
 fn release(c: &mut AnyConnection, wire: &OnTheWire, decision: &Decision, now: NaiveDateTime) -> Result<bool> {
-    let (after, counts) = match decision.fate {
-        Fate::Again { after, counts } => (delta(after), counts),
-        Fate::Held => (TimeDelta::zero(), false),
-        Fate::Delivered | Fate::Failed(_) => (TimeDelta::zero(), true),
-    };
     let mine = messages::table
         .filter(messages::id.eq(wire.message))
         .filter(messages::fence.eq(wire.fence))
         .filter(messages::state.eq(DeliveryState::Sending.as_str()));
-    let released = (
-        messages::state.eq(DeliveryState::Waiting.as_str()),
-        messages::due_at.eq(now + after),
-        messages::lease_until.eq(None::<NaiveDateTime>),
-        messages::tries.eq(if counts { wire.tries } else { wire.tries - 1 }),
-    );
-    Ok(update(mine).set(released).execute(c)? == 1)
+    let released =
+        (messages::state.eq(DeliveryState::Waiting.as_str()), messages::lease_until.eq(None::<NaiveDateTime>));
+    let changed = match decision.fate {
+        Fate::Again(after) => update(mine).set((released, messages::due_at.eq(now + delta(after)))).execute(c)?,
+        // Back to its place in the queue, by its age, as if it had not been tried: nothing is wrong with the message.
+        Fate::Held => {
+            let as_before = (messages::due_at.eq(messages::created_at), messages::tries.eq(wire.tries - 1));
+            update(mine).set((released, as_before)).execute(c)?
+        }
+        Fate::Delivered | Fate::Failed(_) => update(mine).set(released).execute(c)?,
+    };
+    Ok(changed == 1)
 }
 
 /// What the message carries waits with it.
