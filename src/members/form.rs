@@ -204,8 +204,7 @@ impl AddMember {
 mod tests {
     use super::*;
 
-    const WEBHOOK: &str =
-        "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const WEBHOOK: &str = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     fn dingtalk(form: &EditAccount) -> RobotChange {
         form.check(&Origins::default()).unwrap().robots.remove(0).1

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The kind of database behind a connection, as diesel's query types name it.
-type Backend = <AnyConnection as diesel::Connection>::Backend;
+type Backend = <AnyConnection as Connection>::Backend;
 
 /// A member to be added.
 #[derive(Clone, Debug)]
@@ -50,12 +50,7 @@ pub struct NewMember<'m> {
 ///
 /// # Errors
 /// [`Error::Taken`] when the account is a member already.
-pub fn insert(
-    c: &mut AnyConnection,
-    tenant: TenantId,
-    member: &NewMember<'_>,
-    now: NaiveDateTime,
-) -> Result<MemberId> {
+pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
     let id = diesel::insert_into(members::table)
         .values((
             members::tenant.eq(tenant),
@@ -392,14 +387,12 @@ fn change_robot(
             courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
         }
         (RobotChange::Tested(delivery), _) => {
-            (courier::tested_robot(c, tenant, *delivery, member.id, by, channel)?, false)
+            (courier::tested_robot(c, tenant, *delivery, (member.id, by), channel)?, false)
         }
         (RobotChange::NewSecret(secret), Some(stored)) => {
             (stored.robot, courier::set_secret(c, keys, tenant, stored.robot, secret, now)?)
         }
-        (RobotChange::NoSecret, Some(stored)) => {
-            (stored.robot, courier::clear_secret(c, tenant, stored.robot, now)?)
-        }
+        (RobotChange::NoSecret, Some(stored)) => (stored.robot, courier::clear_secret(c, tenant, stored.robot, now)?),
         (RobotChange::Remove, Some(stored)) => {
             unlink(c, member.id, channel)?;
             let before = format!("{} …{}", stored.host, stored.last_four);
