@@ -16,6 +16,7 @@ mod harness;
 mod accounts;
 mod architecture;
 mod csrf;
+mod dependencies;
 mod limits;
 mod pages;
 mod permissions;
