@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use actix_web::dev::ServerHandle;
 use belfry::{
     accounts::{self, Username},
     app::App,
@@ -17,7 +18,6 @@ use belfry::{
     secrets::{KeyRing, Passwords, weakness},
     settings::{Settings, Typed},
 };
-use actix_web::dev::ServerHandle;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
