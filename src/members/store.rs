@@ -33,6 +33,9 @@ use crate::{
 /// The kind of database behind a connection, as diesel's query types name it.
 type Backend = <AnyConnection as Connection>::Backend;
 
+/// How many of those who share a robot are named.
+const SHARED_NAMES: i64 = 8;
+
 /// A member to be added.
 #[derive(Clone, Debug)]
 pub struct NewMember<'m> {
@@ -296,20 +299,25 @@ fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> 
                 last_four,
                 has_secret,
                 broken: (state != "ok").then_some(reason),
-                shared_with: others_on(c, robot, member)?,
+                shared_count: others_on(robot, member).count().get_result(c)?,
+                shared_with: names_on(c, robot, member)?,
             })
         })
         .collect()
 }
 
-/// The display names of the other members that a robot reaches: the first hundred.
-fn others_on(c: &mut AnyConnection, robot: RobotId, member: MemberId) -> Result<Vec<String>> {
-    Ok(contacts::table
+/// The contacts of the other members that a robot reaches.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn others_on(robot: RobotId, member: MemberId) -> _ {
+    contacts::table.filter(contacts::robot.eq(robot)).filter(contacts::member.ne(member))
+}
+
+/// The display names of the first of them.
+fn names_on(c: &mut AnyConnection, robot: RobotId, member: MemberId) -> Result<Vec<String>> {
+    Ok(others_on(robot, member)
         .inner_join(members::table)
-        .filter(contacts::robot.eq(robot))
-        .filter(contacts::member.ne(member))
         .order(members::display_name_key)
-        .limit(100)
+        .limit(SHARED_NAMES)
         .select(members::display_name)
         .load(c)?)
 }
@@ -438,8 +446,7 @@ fn unlink(c: &mut AnyConnection, member: MemberId, channel: Channel) -> Result<(
 /// # Errors
 /// When the database cannot be read.
 pub fn is_shared(c: &mut AnyConnection, member: MemberId, robot: RobotId) -> Result<bool> {
-    let others = contacts::table.filter(contacts::robot.eq(robot)).filter(contacts::member.ne(member));
-    Ok(diesel::select(exists(others.select(contacts::member))).get_result(c)?)
+    Ok(diesel::select(exists(others_on(robot, member).select(contacts::member))).get_result(c)?)
 }
 
 /// Stops a member, or lets him take part again.
