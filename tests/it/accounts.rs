@@ -50,8 +50,7 @@ on_both! {
         // Cookies and tokens are prepared first, so that the two posts meet.
         ann.token().await;
         bob.token().await;
-        let (first, second) =
-            tokio::join!(set_up(&mut ann, &there, "ann"), set_up(&mut bob, here, "bob"));
+        let (first, second) = tokio::join!(set_up(&mut ann, &there, "ann"), set_up(&mut bob, here, "bob"));
         let mut statuses = [first.status, second.status];
         statuses.sort_unstable();
         assert_eq!(statuses[0], 303, "{statuses:?}");
@@ -105,7 +104,9 @@ on_both! {
         let cookie = sue.cookies["belfry-session"].clone();
         let flipped = cookie.replacen(|c: char| c.is_ascii_hexdigit(), "g", 1);
         let halves = cookie.split_once('.').expect("id and secret");
-        for forged in [String::new(), "x".to_owned(), flipped, halves.0.to_owned(), format!("{cookie}a"), "a.b".repeat(99)] {
+        for forged in
+            [String::new(), "x".to_owned(), flipped, halves.0.to_owned(), format!("{cookie}a"), "a.b".repeat(99)]
+        {
             let mut thief = app.visitor();
             thief.cookies.insert("belfry-session".to_owned(), forged.clone());
             assert_eq!(thief.get("/account").await.status, 303, "{forged}");
@@ -119,7 +120,10 @@ on_both! {
         nora.get("/").await.leads_to("/account/password");
         nora.get("/account").await.leads_to("/account/password");
         let choose = [("new_password", OTHER), ("confirm_password", OTHER)];
-        let page = nora.post("/account/password", &[("new_password", "too short"), ("confirm_password", "other")]).await.is(422);
+        let page = nora
+            .post("/account/password", &[("new_password", "too short"), ("confirm_password", "other")])
+            .await
+            .is(422);
         assert_eq!(page.texts("[role=alert] li").len(), 2);
         nora.post("/account/password", &[("new_password", PASSWORD), ("confirm_password", PASSWORD)]).await.is(422);
         let before = nora.clone();
@@ -143,8 +147,7 @@ on_both! {
     async fn a_changed_password_ends_the_other_sessions_and_keeps_this_one(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let (mut here, mut elsewhere) = (app.log_in("sue").await, app.log_in("sue").await);
-        let fields =
-            |current, new| [("current_password", current), ("new_password", new), ("confirm_password", new)];
+        let fields = |current, new| [("current_password", current), ("new_password", new), ("confirm_password", new)];
         let refused = here.post("/account", &fields("not the password at all", OTHER)).await.is(422);
         assert_eq!(refused.attribute("#f-current_password", "aria-invalid").as_deref(), Some("true"));
         here.post("/account", &fields(PASSWORD, "dataphindataphin")).await.is(422);
@@ -191,7 +194,9 @@ on_both! {
 
     async fn a_choice_of_language_leads_to_no_other_site(app: &TestApp) {
         let mut visitor = app.visitor();
-        for foreign in ["//evil.example", "https://evil.example/", "/\\evil.example", "\\\\evil.example", "javascript:0"] {
+        for foreign in
+            ["//evil.example", "https://evil.example/", "/\\evil.example", "\\\\evil.example", "javascript:0"]
+        {
             visitor.post("/language", &[("language", "en"), ("return_to", foreign)]).await.leads_to("/");
         }
     }

@@ -15,9 +15,13 @@ mod harness;
 
 mod accounts;
 mod architecture;
+mod canary;
 mod csrf;
 mod dependencies;
+mod hearing;
+mod kill;
 mod limits;
+mod members;
 mod pages;
 mod permissions;
 mod schema;

@@ -217,7 +217,7 @@ on_both! {
     }
 }
 
-const HTTPS: Tweaks = Tweaks { flags: &["--public-url", "https://belfry.example"] };
+const HTTPS: Tweaks = Tweaks { flags: &["--public-url", "https://belfry.example"], only_database: false };
 
 #[test]
 fn with_an_https_public_url_cookies_are_bound_to_this_host_and_https_and_only_that_host_is_answered() {

@@ -2,10 +2,20 @@
 
 use std::{
     net::{IpAddr, TcpListener},
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use belfry::{app::App, clock::Clock, db::Database, sandbox::Sandbox, secrets::Passwords, settings};
+use belfry::{
+    app::App,
+    channels::Switches,
+    clock::Clock,
+    db::Database,
+    robots::Channel,
+    sandbox::{Group, RobotKind, Sandbox},
+    secrets::Passwords,
+    settings,
+};
 use clap::Parser as _;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -27,6 +37,8 @@ pub enum Backend {
 pub struct Tweaks {
     /// Further flags of the command line.
     pub flags: &'static [&'static str],
+    /// Leaves the application away: the test starts the real binary with [`TestApp::settings`].
+    pub only_database: bool,
 }
 
 /// A running application. Everything of it is gone with this value.
@@ -78,7 +90,10 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
         actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
-        let (origin, set_up_code) = serve(&folder, &database_url, &sandbox_origin, clock.clone(), tweaks).await;
+        let (origin, set_up_code) = match tweaks.only_database {
+            true => (String::new(), None),
+            false => serve(&folder, &database_url, &sandbox_origin, clock.clone(), tweaks).await,
+        };
         let db = open(&database_url);
         Self {
             origin,
@@ -97,6 +112,40 @@ impl TestApp {
     /// Starts another process's worth of application on the same database and keys: its origin and set-up code.
     pub async fn another(&self) -> (String, Option<String>) {
         serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), Tweaks::default()).await
+    }
+
+    /// The folder of the database and the key file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The settings of another process on the same database, keys and robots, for the environment.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("BELFRY_DATABASE_URL", self.database_url.clone()),
+            ("BELFRY_KEY_FILE", self.folder.path().join("belfry.key").display().to_string()),
+            ("BELFRY_ROBOT_ORIGINS", format!("{},http://127.0.0.1:1", self.sandbox_origin)),
+        ]
+    }
+
+    /// A robot of the sandbox: its webhook. Its keyword is the product's name.
+    pub fn robot(&self, kind: RobotKind, token: &str) -> String {
+        self.robot_in(kind, token, Group::default())
+    }
+
+    /// A robot of the sandbox in this group: its webhook.
+    pub fn robot_in(&self, kind: RobotKind, token: &str, group: Group) -> String {
+        let group = if group.keywords.is_empty() { group.keyword("Dataphin") } else { group };
+        self.sandbox.add(kind, token, group);
+        self.sandbox.url(&self.sandbox_origin, token).expect("a robot")
+    }
+
+    /// Switches every channel on, for the instance and so for its tenants.
+    pub async fn switch_on(&self) {
+        self.db
+            .write(|c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec())))
+            .await
+            .expect("the switches are on");
     }
 
     /// A number that this application has not given yet, for names.

@@ -95,6 +95,12 @@ impl Process {
         Self { child, line, origin, stderr, readers: vec![rest, errors] }
     }
 
+    /// Ends it without any warning.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process has ended");
+    }
+
     /// What it wrote to standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
@@ -117,6 +123,14 @@ impl Process {
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill starts").success());
+    }
+
+    /// Waits for its end: everything it wrote to standard error, and the exit status.
+    pub fn wait_with_log(self) -> (String, ExitStatus) {
+        let stderr = Arc::clone(&self.stderr);
+        let (status, _) = self.wait();
+        let log = stderr.lock().unwrap().clone();
+        (log, status)
     }
 
     /// Waits for its end: the exit status and everything that came to standard output after the first line.

@@ -33,6 +33,13 @@ impl User {
         Self { origin: origin.to_owned(), ..self.clone() }
     }
 
+    /// Posts a form with this token, which was read before.
+    pub async fn post_with(&mut self, token: &str, path: &str, fields: &[(&str, &str)]) -> Result<u16, reqwest::Error> {
+        let fields: Vec<(&str, &str)> = [("csrf", token)].iter().chain(fields).copied().collect();
+        let response = self.request(Method::POST, path).form(&fields).send().await?;
+        Ok(response.status().as_u16())
+    }
+
     /// Asks for a page.
     pub async fn get(&mut self, path: &str) -> Answer {
         let request = self.request(Method::GET, path);
