@@ -49,6 +49,9 @@ pager-page = Page { $page } of { $last }
 pager-previous = Previous
 pager-next = Next
 pager-last = Last
+keyset-newest = Newest
+keyset-newer = Newer
+keyset-older = Older
 
 flash-saved = Saved.
 flash-language = The language was changed.

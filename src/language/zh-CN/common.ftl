@@ -49,6 +49,9 @@ pager-page = 第 { $page } / { $last } 页
 pager-previous = 上一页
 pager-next = 下一页
 pager-last = 末页
+keyset-newest = 最新
+keyset-newer = 较新
+keyset-older = 较早
 
 flash-saved = 已保存。
 flash-language = 语言已切换。
