@@ -118,7 +118,8 @@ fn server(
     let passwords = Passwords::new(HASHES_AT_A_TIME);
     let tools =
         Data::new(accounts::pages::Tools { db: db.clone(), clock: clock.clone(), keys: keys.clone(), passwords });
-    let store = access::Store::new(db.clone(), clock);
+    let store = access::Store::new(db.clone(), clock.clone());
+    let clock = Data::new(clock);
     let database = Data::new(db);
     let cookie_key = cookie_key(&keys);
     let workers = available_parallelism().map_or(1, NonZeroUsize::get);
@@ -141,6 +142,7 @@ fn server(
         ActixApp::new()
             .app_data(shared.clone())
             .app_data(database.clone())
+            .app_data(clock.clone())
             .app_data(tools.clone())
             .configure(routes::open)
             .service(pages)

@@ -6,6 +6,7 @@ pub mod access; // who you are and what you may do
 pub mod accounts; // set-up, log-in, lock-out, the own account
 pub mod app; // one runnable application out of settings
 pub mod audit; // who changed what
+pub mod channels; // Message Channel Settings
 pub mod clock; // the time
 pub mod db; // SQLite or Postgres, reading and writing
 pub mod error; // what can go wrong

@@ -7,6 +7,7 @@ use actix_web::{
 
 use crate::{
     accounts::pages as accounts,
+    channels::pages as channels,
     db::Database,
     error::{Error, Result},
 };
@@ -31,6 +32,8 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/account/password").get(accounts::choose_password_form).post(accounts::choose_password))
         .route("/account/sessions/end", post().to(accounts::end_session))
         .route("/account/sessions/end-others", post().to(accounts::end_other_sessions))
+        .service(resource("/instance/message-channel").get(channels::show_instance).post(channels::save_instance))
+        .service(resource("/t/{tenant}/settings/message-channel").get(channels::show).post(channels::save))
         .default_service(actix_web::web::to(nothing_here));
 }
 

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     language::Language,
     secrets::{KeyRing, Passwords},
-    web::{self, FieldErrors, Form, Frame, Times, redirect, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Times, actor, redirect, redirect_saying},
 };
 
 /// What the handlers of this room work with.
@@ -27,11 +27,6 @@ pub struct Tools {
     pub keys: KeyRing,
     /// The hashing of passwords.
     pub passwords: Passwords,
-}
-
-/// Who does what this request asks for.
-pub fn actor(request: &HttpRequest, account: &Account) -> Actor {
-    Actor { account: Some(account.id), name: account.username.clone(), address: web::address(request) }
 }
 
 #[derive(Template)]

@@ -19,7 +19,7 @@ pub use form::{FieldError, FieldErrors, Form, Query, filled, one_line, query_str
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie};
 pub use headers::{host_guard, security_headers};
 pub use pager::{PAGE_SIZE, Pager};
-pub use request::{address, agent};
+pub use request::{actor, address, agent};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
 

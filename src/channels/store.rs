@@ -1,0 +1,74 @@
+//! The switches in the database.
+
+use diesel::prelude::*;
+
+use super::{Mode, Settings, Switches};
+use crate::{
+    db::{
+        AnyConnection, TenantId,
+        schema::{channel_switches, tenants},
+    },
+    error::{Error, Result},
+    robots::Channel,
+};
+
+/// The scope of the instance's switches; a tenant's scope is its id, and ids start at 1.
+const INSTANCE: i64 = 0;
+
+/// The instance's switches.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn instance(c: &mut AnyConnection) -> Result<Switches> {
+    switches(c, INSTANCE)
+}
+
+/// All there is to know of a tenant's channels.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
+    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first(c)?;
+    let mode = Mode::parse(&mode).ok_or_else(|| Error::internal("a tenant has an unknown channel mode"))?;
+    Ok(Settings { mode, custom: switches(c, tenant.0)?, system: instance(c)? })
+}
+
+/// Sets the instance's switches.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn save_instance(c: &mut AnyConnection, switches: &Switches) -> Result<()> {
+    save_switches(c, INSTANCE, switches)
+}
+
+/// Sets a tenant's mode and its own switches.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn save(c: &mut AnyConnection, tenant: TenantId, mode: Mode, switches: &Switches) -> Result<()> {
+    diesel::update(tenants::table.find(tenant)).set(tenants::channel_mode.eq(mode.as_str())).execute(c)?;
+    save_switches(c, tenant.0, switches)
+}
+
+fn switches(c: &mut AnyConnection, scope: i64) -> Result<Switches> {
+    let on: Vec<String> = channel_switches::table
+        .filter(channel_switches::scope.eq(scope))
+        .filter(channel_switches::is_on.eq(true))
+        .select(channel_switches::channel)
+        .load(c)?;
+    Ok(Switches::on(on.iter().filter_map(|word| Channel::parse(word))))
+}
+
+fn save_switches(c: &mut AnyConnection, scope: i64, switches: &Switches) -> Result<()> {
+    diesel::delete(channel_switches::table.filter(channel_switches::scope.eq(scope))).execute(c)?;
+    for channel in Channel::ALL {
+        diesel::insert_into(channel_switches::table)
+            .values((
+                channel_switches::scope.eq(scope),
+                channel_switches::channel.eq(channel.as_str()),
+                channel_switches::is_on.eq(switches.is_on(&channel)),
+            ))
+            .execute(c)?;
+    }
+    Ok(())
+}
