@@ -116,8 +116,13 @@ fn server(
         keys: keys.clone(),
     });
     let passwords = Passwords::new(HASHES_AT_A_TIME);
-    let tools =
-        Data::new(accounts::pages::Tools { db: db.clone(), clock: clock.clone(), keys: keys.clone(), passwords });
+    let tools = Data::new(accounts::pages::Tools {
+        db: db.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        passwords: passwords.clone(),
+    });
+    let passwords = Data::new(passwords);
     let store = access::Store::new(db.clone(), clock.clone());
     let clock = Data::new(clock);
     let database = Data::new(db);
@@ -143,6 +148,7 @@ fn server(
             .app_data(shared.clone())
             .app_data(database.clone())
             .app_data(clock.clone())
+            .app_data(passwords.clone())
             .app_data(tools.clone())
             .configure(routes::open)
             .service(pages)

@@ -6,10 +6,13 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::pages as accounts,
+    accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
+    audit::pages as audit,
     channels::pages as channels,
     db::Database,
+    deliveries::pages as deliveries,
     error::{Error, Result},
+    tenants::{home_pages as home, pages as tenants},
 };
 
 /// What answers without a session: health and static files.
@@ -34,6 +37,17 @@ pub fn pages(config: &mut ServiceConfig) {
         .route("/account/sessions/end-others", post().to(accounts::end_other_sessions))
         .service(resource("/instance/message-channel").get(channels::show_instance).post(channels::save_instance))
         .service(resource("/t/{tenant}/settings/message-channel").get(channels::show).post(channels::save))
+        .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
+        .route("/instance/audit", get().to(audit::instance))
+        .route("/instance/tenants", get().to(tenants::list))
+        .service(resource("/instance/tenants/new").get(tenants::add_form).post(tenants::add))
+        .service(resource("/instance/tenants/{id}/edit").get(tenants::edit_form).post(tenants::edit))
+        .service(resource("/instance/tenants/{id}/delete").get(tenants::delete_form).post(tenants::delete))
+        .route("/instance/tenants/{id}/restore", post().to(tenants::restore))
+        .route("/t/{tenant}", get().to(home::home))
+        .route("/t/{tenant}/audit", get().to(audit::tenant))
+        .route("/t/{tenant}/deliveries", get().to(deliveries::list))
+        .route("/t/{tenant}/deliveries/{id}", get().to(deliveries::show))
         .default_service(actix_web::web::to(nothing_here));
 }
 

@@ -73,7 +73,7 @@ mod tests {
     proptest! {
         #[test]
         fn going_older_shows_every_row_once_and_going_back_shows_the_same_pages(newest in 0i64..400) {
-            let (mut shown, mut pages, mut seek) = (Vec::new(), Vec::new(), Seek::default());
+            let (mut shown, mut pages, mut seek) = (Vec::<i64>::new(), Vec::new(), Seek::default());
             let bottom = loop {
                 let (rows, keyset) = query(newest, seek);
                 shown.extend(&rows);

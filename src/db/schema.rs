@@ -86,6 +86,7 @@ diesel::table! {
         fingerprint -> Binary,
         channel -> Text,
         rest_until -> Timestamp,
+        due_at -> Nullable<Timestamp>,
     }
 }
 
@@ -98,6 +99,7 @@ diesel::table! {
         title -> Text,
         body -> Text,
         msg_uuid -> Text,
+        priority -> BigInt,
         state -> Text,
         due_at -> Timestamp,
         lease_until -> Nullable<Timestamp>,
@@ -122,8 +124,8 @@ diesel::table! {
         requested_by -> Nullable<BigInt>,
         state -> Text,
         reason -> Text,
+        priority -> Nullable<BigInt>,
         message -> Nullable<BigInt>,
-        due_at -> Timestamp,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
     }

@@ -15,11 +15,7 @@ use crate::{
 #[serde(default)]
 pub struct EditTenant {
     /// Its name for people.
-    #[validate(
-        custom(function = "filled"),
-        custom(function = "one_line"),
-        length(max = 128, code = "form-too-long")
-    )]
+    #[validate(custom(function = "filled"), custom(function = "one_line"), length(max = 128, code = "form-too-long"))]
     pub name: String,
     /// What it is for.
     #[validate(length(max = 1024, code = "form-too-long"))]

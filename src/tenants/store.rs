@@ -181,7 +181,15 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             .first(c)?;
     let time_zone = time_zone.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))?;
     let details = Details { name, description, time_zone };
-    Ok(Found { id: tenant, slug, details, super_admin, member_count, metadata_warehouse, deleted: deleted_at.is_some() })
+    Ok(Found {
+        id: tenant,
+        slug,
+        details,
+        super_admin,
+        member_count,
+        metadata_warehouse,
+        deleted: deleted_at.is_some(),
+    })
 }
 
 /// Whether a tenant, deleted or not, has this slug.

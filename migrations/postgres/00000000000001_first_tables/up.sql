@@ -70,6 +70,7 @@ CREATE TABLE robots (
     created_at TIMESTAMP NOT NULL,
     UNIQUE (tenant, fingerprint)
 );
+CREATE INDEX robots_by_fingerprint ON robots (fingerprint);
 
 CREATE TABLE contacts (
     member BIGINT NOT NULL REFERENCES members (id),
@@ -87,12 +88,15 @@ CREATE TABLE channel_switches (
     PRIMARY KEY (scope, channel)
 );
 
--- The bell itself: one pace for a URL, whoever rings it.
+-- The bell itself: one pace for a URL, whoever rings it. Whoever takes a message from its queue locks this row first.
 CREATE TABLE paces (
     fingerprint BYTEA NOT NULL PRIMARY KEY,
     channel TEXT NOT NULL,
-    rest_until TIMESTAMP NOT NULL
+    rest_until TIMESTAMP NOT NULL,
+    -- When this bell is to be looked at next; null while nothing waits for it.
+    due_at TIMESTAMP
 );
+CREATE INDEX paces_by_due ON paces (due_at);
 
 -- What goes over the wire: one message carries one or several deliveries.
 CREATE TABLE messages (
@@ -103,17 +107,21 @@ CREATE TABLE messages (
     title TEXT NOT NULL,
     body TEXT NOT NULL,
     msg_uuid TEXT NOT NULL,
+    -- The smaller the sooner, as in deliveries.
+    priority BIGINT NOT NULL,
     state TEXT NOT NULL,
     due_at TIMESTAMP NOT NULL,
     lease_until TIMESTAMP,
     -- Grows with every claim: a completion that carries an older one comes too late and is refused.
     fence BIGINT NOT NULL,
+    -- How many attempts have used up a step of the retry schedule.
     tries BIGINT NOT NULL,
+    -- Since when the oldest delivery that it carries has been waiting.
     created_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP
 );
-CREATE INDEX messages_by_work ON messages (state, due_at);
-CREATE INDEX messages_by_robot ON messages (robot);
+-- Only what is not finished, so that finding work costs the same however much was delivered.
+CREATE INDEX messages_open ON messages (fingerprint, state, priority, due_at) WHERE finished_at IS NULL;
 
 -- The outbox, and the record that people look at.
 CREATE TABLE deliveries (
@@ -130,15 +138,20 @@ CREATE TABLE deliveries (
     requested_by BIGINT,
     state TEXT NOT NULL,
     reason TEXT NOT NULL,
+    -- Its place in the robot's queue: the smaller the sooner, 0 for a test that somebody waits for. Null once a message
+    -- carries it, or it ended without one.
+    priority BIGINT,
     message BIGINT REFERENCES messages (id),
-    due_at TIMESTAMP NOT NULL,
     created_at TIMESTAMP NOT NULL,
     finished_at TIMESTAMP
 );
 CREATE INDEX deliveries_by_tenant ON deliveries (tenant, id);
-CREATE INDEX deliveries_by_work ON deliveries (state, due_at);
+-- What a member sees of the record: the rows that are for him.
+CREATE INDEX deliveries_by_member ON deliveries (member, id);
 CREATE INDEX deliveries_by_message ON deliveries (message);
-CREATE INDEX deliveries_by_robot ON deliveries (robot);
+-- Only what is not finished, so that finding work costs the same however much was delivered.
+CREATE INDEX deliveries_queued ON deliveries (robot, priority, id) WHERE priority IS NOT NULL;
+CREATE INDEX deliveries_open ON deliveries (robot) WHERE finished_at IS NULL;
 
 -- One row for each call of a robot, written before the call and completed after it.
 CREATE TABLE attempts (

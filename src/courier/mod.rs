@@ -1,0 +1,23 @@
+//! The courier takes every message from the database to its robot: it loses none, and no robot gets more than it can bear.
+//!
+//! A request writes a notice into the outbox ([`enqueue`]) in the same transaction as what the notice is about, and goes on.
+//! The worker ([`Courier`]) claims what is due, commits, calls the robot, and records the end; no transaction is open
+//! during a call. Several processes may work on one database. What is claimed and never recorded goes out again with the same
+//! identity, so a crash can double a message that was in flight, but not lose one.
+
+mod model;
+mod pace;
+mod policy;
+mod sender;
+mod store;
+#[cfg(test)]
+mod tests;
+mod vetting;
+mod worker;
+
+pub use model::{DeliveryState, Fault, Kind, Notice, Outcome, Reason, reason_key};
+pub use store::{
+    outbox::{enqueue, outcome},
+    robots::{RobotState, clear_secret, upsert_robot},
+};
+pub use worker::{Courier, Waker};

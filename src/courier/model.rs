@@ -1,0 +1,281 @@
+//! The words of delivery: what is to be delivered, how far it is, and why it is not there yet.
+
+use crate::{
+    db::{AccountId, MemberId, RobotId, TenantId},
+    robots::Meaning,
+};
+
+/// What a delivery is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A member's robot is new or changed: its group is told so.
+    MemberSaved,
+    /// Somebody pressed **Send test message** and waits for the answer.
+    Test,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::MemberSaved, Self::Test];
+
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MemberSaved => "member_saved",
+            Self::Test => "test",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// How soon it is to go out, compared with others for the same robot.
+    pub(super) const fn priority(self) -> Priority {
+        match self {
+            Self::MemberSaved => Priority::Ordinary,
+            Self::Test => Priority::Test,
+        }
+    }
+}
+
+/// The order in which what waits for a robot goes out: by priority, then by age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Priority {
+    /// Somebody looks at the screen and waits. May use the places that each minute keeps free.
+    Test,
+    /// Everything else.
+    Ordinary,
+}
+
+impl Priority {
+    /// The number in the database: the smaller the sooner. 1 is left for what is more pressing than ordinary.
+    pub(super) const fn number(self) -> i64 {
+        match self {
+            Self::Test => 0,
+            Self::Ordinary => 2,
+        }
+    }
+
+    /// The priority of that number.
+    pub(super) const fn of(number: i64) -> Self {
+        if number <= Self::Test.number() { Self::Test } else { Self::Ordinary }
+    }
+}
+
+/// How far a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// Its turn comes later.
+    Waiting,
+    /// A robot is being called.
+    Sending,
+    /// The group has it.
+    Success,
+    /// It will not be tried again; the reason says why.
+    Failed,
+}
+
+impl DeliveryState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Sending, Self::Success, Self::Failed];
+
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sending => "sending",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether nothing more will happen.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Success | Self::Failed)
+    }
+}
+
+/// Why a call brought no answer that could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// No connection: the name is unknown, nobody listens, or the certificate is wrong. The group has nothing.
+    Unreachable,
+    /// The connection was made, but no whole answer came in time. Whether the group has the message is not known.
+    NoAnswer,
+    /// The host's name led to an address that messages must not go to.
+    ForbiddenAddress,
+    /// The stored address or secret does not open with the key file.
+    Sealed,
+    /// The process ended, or was stopped for longer than its lease, between the call and its record.
+    Lost,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 5] = [Self::Unreachable, Self::NoAnswer, Self::ForbiddenAddress, Self::Sealed, Self::Lost];
+
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::NoAnswer => "no-answer",
+            Self::ForbiddenAddress => "forbidden-address",
+            Self::Sealed => "sealed",
+            Self::Lost => "lost",
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Unreachable => "courier-unreachable",
+            Self::NoAnswer => "courier-no-answer",
+            Self::ForbiddenAddress => "courier-forbidden-address",
+            Self::Sealed => "courier-sealed",
+            Self::Lost => "courier-lost",
+        }
+    }
+}
+
+/// Why a delivery is where it is: what failed it, or what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The channel is switched off for the tenant.
+    ChannelOff,
+    /// The tenant was deleted.
+    TenantDeleted,
+    /// Every try of the schedule has failed.
+    GivenUp,
+    /// The last call brought no answer.
+    Call(Fault),
+    /// What the robot's last answer meant. A waiting delivery with a broken configuration is held until that is mended.
+    Robot(Meaning),
+}
+
+impl Reason {
+    /// Every reason.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp];
+        own.into_iter().chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
+    }
+
+    /// The word in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ChannelOff => "channel-off",
+            Self::TenantDeleted => "tenant-deleted",
+            Self::GivenUp => "given-up",
+            Self::Call(fault) => fault.as_str(),
+            Self::Robot(meaning) => meaning.as_str(),
+        }
+    }
+
+    /// The reason of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.as_str() == word)
+    }
+
+    /// The key of the text that says what happened and what to do.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::ChannelOff => "courier-channel-off",
+            Self::TenantDeleted => "courier-tenant-deleted",
+            Self::GivenUp => "courier-given-up",
+            Self::Call(fault) => fault.key(),
+            Self::Robot(meaning) => meaning.key(),
+        }
+    }
+}
+
+/// The key of the text for the column `reason` of a delivery or a robot. No word (nothing is wrong) and a word from
+/// another version have texts too.
+#[must_use]
+pub fn reason_key(word: &str) -> &'static str {
+    match Reason::parse(word) {
+        Some(reason) => reason.key(),
+        None if word.is_empty() => "courier-no-reason",
+        None => "courier-other-reason",
+    }
+}
+
+/// What somebody is to hear, for the outbox.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// The tenant that sends it.
+    pub tenant: TenantId,
+    /// What it is about.
+    pub kind: Kind,
+    /// The headline; the product's name (the robots' keyword) belongs in it.
+    pub title: String,
+    /// Markdown; what people typed must be escaped already (`robots::escape_markdown`).
+    pub body: String,
+    /// The tenant's robot that rings. Its channel is the delivery's.
+    pub robot: RobotId,
+    /// The member it is for.
+    pub member: Option<MemberId>,
+    /// Who it is for, as the record shows it.
+    pub recipient: String,
+    /// Who caused it.
+    pub requested_by: Option<AccountId>,
+}
+
+/// How a delivery stands, for the page that waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// How far it is.
+    pub state: DeliveryState,
+    /// A word for [`reason_key`]; empty when there is nothing to explain.
+    pub reason: String,
+    /// The vendor's code in the last answer; empty when there was none.
+    pub code: String,
+    /// The vendor's own words in the last answer, or the operating system's about the connection; secrets masked.
+    pub answer: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{language::Language, robots::Cause};
+
+    #[test]
+    fn every_name_in_the_database_is_read_back() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+        for state in DeliveryState::ALL {
+            assert_eq!(DeliveryState::parse(state.as_str()), Some(state));
+        }
+        for reason in Reason::all() {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        }
+        for priority in [Priority::Test, Priority::Ordinary] {
+            assert_eq!(Priority::of(priority.number()), priority);
+        }
+        assert_eq!(Reason::parse("broken-keyword"), Some(Reason::Robot(Meaning::Broken(Cause::Keyword))));
+    }
+
+    #[test]
+    fn every_reason_has_a_text_in_both_languages() {
+        let known = Reason::all().map(Reason::as_str);
+        for word in known.chain(["", "a word from another version"]) {
+            let key = reason_key(word);
+            for language in Language::ALL {
+                assert_ne!(language.text(key), key, "{key} is missing in {}", language.tag());
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Calls a robot: one https request to one vetted host, and nothing that a forged address or answer could lead to.
+//!
+//! Before each call the stored address is read anew, by the rules of today and the origins that the operator names today.
+//! Names are resolved here; one forbidden address among the answers refuses them all, and the connection goes to the
+//! very addresses that were looked at. No redirects, no proxies from the environment, no repetition behind our back, and
+//! no URL in any fault.
+
+use std::{error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use reqwest::{
+    Client, Response,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    redirect::Policy,
+};
+use url::{Host, Url};
+
+use super::{model::Fault, policy::Ending, store::claim::Claim, vetting::is_public};
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    robots::{self, Message, Origins, Request, RobotAddress, SigningSecret},
+    secrets::KeyRing,
+};
+
+/// For the connection, name and certificate included.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// For the whole call, from the name to the last byte. Shorter ones cost duplicates: the message may well have arrived.
+pub(super) const WHOLE_CALL: Duration = Duration::from_secs(10);
+
+/// How much of an answer is read; the vendors' have a few hundred bytes.
+const MAX_ANSWER: usize = 20_000;
+
+/// How much of a connection's fault is kept for the record, in characters.
+const MAX_FAULT: usize = 200;
+
+/// Lark's name for the seconds to wait.
+const RATE_LIMIT_RESET: &str = "x-ogw-ratelimit-reset";
+
+/// A call that has ended, for the record.
+#[derive(Debug)]
+pub(super) struct Called {
+    /// How it ended.
+    pub ending: Ending,
+    /// The status, when there was an answer.
+    pub http_status: Option<u16>,
+    /// What went wrong with the connection, in the operating system's words; never with an address.
+    pub detail: String,
+}
+
+impl Called {
+    /// A call that nobody answered.
+    pub(super) fn without_answer(ending: Ending, detail: String) -> Self {
+        Self { ending, http_status: None, detail }
+    }
+}
+
+/// Everything for one attempt.
+struct Prepared<'s> {
+    client: &'s Client,
+    address: RobotAddress,
+    request: Request,
+}
+
+/// Calls robots. Clones share their connections.
+#[derive(Clone)]
+pub(super) struct Sender {
+    keys: KeyRing,
+    origins: Origins,
+    clock: Clock,
+    /// For the vendors' hosts: https to public addresses and nothing else.
+    guarded: Client,
+    /// For the origins that the operator named, which may be plain http in a private network.
+    named: Client,
+}
+
+impl Sender {
+    /// A sender with its own connections.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the system's certificates cannot be read.
+    pub(super) fn new(keys: KeyRing, origins: Origins, clock: Clock) -> Result<Self> {
+        // Answers an error when somebody else has done it already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let guarded = client().https_only(true).dns_resolver(Arc::new(PublicOnly));
+        Ok(Self {
+            keys,
+            origins,
+            clock,
+            guarded: guarded.build().map_err(Error::internal)?,
+            named: client().build().map_err(Error::internal)?,
+        })
+    }
+
+    /// Makes one attempt. It always ends, at the latest after ten seconds.
+    pub(super) async fn call(&self, claim: &Claim) -> Called {
+        let Prepared { client, address, request } = match self.prepare(claim) {
+            Ok(prepared) => prepared,
+            Err(ending) => return Called::without_answer(ending, String::new()),
+        };
+        let attempt = async {
+            let response = client.post(request.url.expose()).header(CONTENT_TYPE, robots::CONTENT_TYPE);
+            let response = response.body(request.body).send().await?;
+            read(&address, response).await
+        };
+        match tokio::time::timeout(WHOLE_CALL, attempt).await {
+            Ok(Ok(called)) => called,
+            Ok(Err(fault)) => failed(fault),
+            Err(_) => Called::without_answer(Ending::Failed(Fault::NoAnswer), String::new()),
+        }
+    }
+
+    /// Opens and checks the stored address, and signs the request with the time of this attempt.
+    fn prepare(&self, claim: &Claim) -> std::result::Result<Prepared<'_>, Ending> {
+        let sealed = |_| Ending::Failed(Fault::Sealed);
+        let url = self.keys.unseal(claim.url_place(), &claim.sealed_url).map_err(sealed)?;
+        let address = RobotAddress::parse(claim.channel, &url, &self.origins).map_err(|_| Ending::Refused)?;
+        let secret = claim.sealed_secret.as_deref().map(|sealed| self.keys.unseal(claim.secret_place(), sealed));
+        let secret = secret.transpose().map_err(sealed)?;
+        let secret = secret.map(|secret| SigningSecret::parse(claim.channel, &secret)).transpose();
+        let secret = secret.map_err(|_| Ending::Failed(Fault::Sealed))?;
+        let client = self.client_for(&address).ok_or(Ending::Refused)?;
+        let message = Message {
+            title: claim.title.clone(),
+            text: claim.body.clone(),
+            mobiles: Vec::new(),
+            uuid: claim.msg_uuid.clone(),
+        };
+        let now = self.clock.now().and_utc().timestamp_millis();
+        let request = robots::request(&address, secret.as_ref(), &message, now);
+        Ok(Prepared { client, address, request })
+    }
+
+    /// A literal address is never looked up, so the guarded client would not see it: only origins named by the operator may be one.
+    fn client_for(&self, address: &RobotAddress) -> Option<&Client> {
+        let url = Url::parse(address.url().expose()).ok()?;
+        if self.origins.contains(&url) {
+            return Some(&self.named);
+        }
+        matches!(url.host(), Some(Host::Domain(_))).then_some(&self.guarded)
+    }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    Client::builder()
+        .user_agent("Belfry")
+        .redirect(Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT)
+}
+
+/// Reads the answer up to its limit; what lies beyond is not needed to know what it means.
+async fn read(address: &RobotAddress, mut response: Response) -> reqwest::Result<Called> {
+    let status = response.status().as_u16();
+    let headers = response.headers();
+    let asked = headers.get(RETRY_AFTER).or_else(|| headers.get(RATE_LIMIT_RESET));
+    let asked = asked.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = MAX_ANSWER - body.len();
+        body.extend(chunk.iter().take(room));
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    let answer = robots::read_answer(address, status, &body, asked.as_deref());
+    Ok(Called { ending: Ending::Answered(answer), http_status: Some(status), detail: String::new() })
+}
+
+/// What a fault of the connection means, with the innermost cause in the system's own words: the outer ones quote the URL.
+fn failed(fault: reqwest::Error) -> Called {
+    let fault = fault.without_url();
+    let causes = || std::iter::successors(fault.source(), |cause| (*cause).source());
+    let meaning = if causes().any(|cause| cause.is::<Forbidden>()) {
+        Fault::ForbiddenAddress
+    } else if fault.is_connect() || fault.is_builder() {
+        Fault::Unreachable
+    } else {
+        Fault::NoAnswer
+    };
+    let detail = causes().last().map(|cause| cause.to_string().chars().take(MAX_FAULT).collect()).unwrap_or_default();
+    Called::without_answer(Ending::Failed(meaning), detail)
+}
+
+/// Resolves names to public addresses only.
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            // The port is the URL's; zero says so.
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses = vetted(found.collect())?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// All of them, or none when one is forbidden: a name with a public and a private address is a trap, not a choice.
+fn vetted(addresses: Vec<SocketAddr>) -> std::result::Result<Vec<SocketAddr>, Forbidden> {
+    if addresses.iter().all(|address| is_public(address.ip())) { Ok(addresses) } else { Err(Forbidden) }
+}
+
+/// A name led to an address outside the public internet.
+#[derive(Debug)]
+struct Forbidden;
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the host's name leads to an address outside the public internet")
+    }
+}
+
+impl StdError for Forbidden {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_forbidden_address_refuses_them_all() {
+        let of = |addresses: &[&str]| vetted(addresses.iter().map(|address| address.parse().unwrap()).collect());
+        assert_eq!(of(&["1.1.1.1:0", "[2606:4700::1]:0"]).unwrap().len(), 2);
+        assert!(of(&["1.1.1.1:0", "10.0.0.1:0"]).is_err());
+        assert!(of(&["1.1.1.1:0", "[::1]:0"]).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_connected_to_and_the_fault_holds_no_address() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let guarded = client().https_only(true).dns_resolver(Arc::new(PublicOnly)).build().unwrap();
+        let fault = guarded.post(format!("https://localhost:{port}/robot/send?access_token=fake-token")).send().await;
+        let called = failed(fault.unwrap_err());
+        assert!(matches!(called.ending, Ending::Failed(Fault::ForbiddenAddress)), "{called:?}");
+        assert!(!format!("{called:?}").contains("fake-token"));
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_unreachable_and_the_fault_holds_no_address() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}/robot/send?access_token=fake-token");
+        let called = failed(client().build().unwrap().post(url).send().await.unwrap_err());
+        assert!(matches!(called.ending, Ending::Failed(Fault::Unreachable)), "{called:?}");
+        assert!(!format!("{called:?}").contains("fake-token"));
+        assert!(!called.detail.is_empty());
+    }
+}

@@ -1,0 +1,408 @@
+//! Claiming: takes the next message of each due bell, for a limited time and with a number that grows at every claim.
+//!
+//! The attempt is written before the call, so that it counts for the pace whatever happens afterwards. A claim whose time
+//! ran out without a record (the process ended, or stood still) is taken back here; its late record is refused by the
+//! number.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::{
+    Connection as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, RunQueryDsl as _, dsl::min, insert_into, update,
+};
+
+use super::{
+    bells::{self, Bell},
+    complete::{self, OnTheWire},
+    outbox,
+    robots::{RobotState, channel_of, secret_place, url_place},
+};
+use crate::{
+    courier::{
+        model::{DeliveryState, Fault, Priority, Reason},
+        pace::{self, Call},
+        policy::Ending,
+        sender::{Called, WHOLE_CALL},
+    },
+    db::{
+        AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
+        schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
+    },
+    error::{Error, Result},
+    robots::{Channel, Meaning, limits},
+    secrets::{Place, random},
+};
+
+/// How long a claim holds: the whole call and time to record it.
+const LEASE: TimeDelta = TimeDelta::seconds(45);
+
+/// When to look again at a bell whose rows could not be worked with, so that it does not keep the others waiting.
+const POSTPONED: TimeDelta = TimeDelta::seconds(30);
+
+/// The scope of the instance's own channel switches.
+const INSTANCE: i64 = 0;
+
+/// A message to be sent now, by whoever holds this.
+pub(in crate::courier) struct Claim {
+    pub wire: OnTheWire,
+    pub tenant: TenantId,
+    /// What the message carries, for the log.
+    pub deliveries: Vec<DeliveryId>,
+    pub channel: Channel,
+    pub sealed_url: Vec<u8>,
+    pub sealed_secret: Option<Vec<u8>>,
+    pub title: String,
+    pub body: String,
+    pub msg_uuid: String,
+    /// After this moment the message may be somebody else's.
+    pub lease_until: NaiveDateTime,
+}
+
+impl Claim {
+    /// Where the robot's address is sealed for.
+    pub(in crate::courier) fn url_place(&self) -> Place<'_> {
+        url_place(self.tenant, &self.wire.fingerprint)
+    }
+
+    /// Where the robot's secret is sealed for.
+    pub(in crate::courier) fn secret_place(&self) -> Place<'_> {
+        secret_place(self.tenant, &self.wire.fingerprint)
+    }
+}
+
+/// What a look at the due bells brought.
+pub(in crate::courier) struct Round {
+    /// How many bells were looked at.
+    pub looked_at: usize,
+    /// What is to be sent now.
+    pub claims: Vec<Claim>,
+    /// Whether deliveries ended without a call.
+    pub ended: bool,
+}
+
+/// Looks at the due bells, at most so many, and claims the next message of each that may ring.
+pub(in crate::courier) fn claim_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: usize) -> Result<Round> {
+    let bells = bells::lock_due(c, now, i64::try_from(at_most).unwrap_or(i64::MAX))?;
+    let mut round = Round { looked_at: bells.len(), claims: Vec::new(), ended: false };
+    for bell in bells {
+        // A savepoint, so that rows nobody can work with spoil their own bell's turn alone.
+        match c.transaction(|c| turn(c, &bell, now)) {
+            Ok(turn) => {
+                round.claims.extend(turn.claim);
+                round.ended |= turn.ended;
+            }
+            Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
+            Err(fault) => {
+                tracing::error!(%fault, "the queue of a robot cannot be worked on; it is tried again later");
+                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED))?;
+            }
+        }
+    }
+    Ok(round)
+}
+
+/// What one bell's turn brought.
+#[derive(Default)]
+struct Turn {
+    claim: Option<Claim>,
+    /// When to look at the bell again; never, until something is put into its queue.
+    look_again: Option<NaiveDateTime>,
+    /// Whether deliveries ended without a call.
+    ended: bool,
+}
+
+/// One tenant's robot at a bell.
+#[derive(diesel::Queryable)]
+struct Rope {
+    robot: RobotId,
+    tenant: TenantId,
+    channel: String,
+    state: String,
+    sealed_url: Vec<u8>,
+    sealed_secret: Option<Vec<u8>>,
+    channel_mode: String,
+    deleted_at: Option<NaiveDateTime>,
+}
+
+impl Rope {
+    fn is_broken(&self) -> bool {
+        RobotState::parse(&self.state) == Some(RobotState::Broken)
+    }
+}
+
+/// What could go out next. Ordered by what goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    priority: i64,
+    /// Since when it could have gone out.
+    since: NaiveDateTime,
+    work: Work,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    /// A delivery that no message carries yet.
+    Fresh(DeliveryId),
+    /// A message that was tried before.
+    Again(MessageId),
+}
+
+/// Decides for a locked bell: the next message, if it may ring, and when to look again.
+fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
+    let (busy_until, lost) = in_flight(c, bell, now)?;
+    let mut turn = match busy_until {
+        Some(lease_until) => Turn { look_again: Some(lease_until), ..Turn::default() },
+        None => next(c, bell, now)?,
+    };
+    turn.ended |= lost;
+    bells::look_again(c, &bell.fingerprint, turn.look_again)?;
+    Ok(turn)
+}
+
+/// Until when somebody is calling this robot. A claim that ran out is taken back; the second value says so.
+fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(Option<NaiveDateTime>, bool)> {
+    let sending = messages::table
+        .filter(messages::fingerprint.eq(&bell.fingerprint))
+        .filter(messages::state.eq(DeliveryState::Sending.as_str()))
+        .filter(messages::finished_at.is_null())
+        .select((
+            messages::id,
+            messages::robot,
+            messages::fence,
+            messages::tries,
+            messages::priority,
+            messages::lease_until,
+        ))
+        .first::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>)>(c)
+        .optional()?;
+    let Some((message, robot, fence, tries, priority, lease_until)) = sending else { return Ok((None, false)) };
+    if let Some(until) = lease_until.filter(|until| *until > now) {
+        return Ok((Some(until), false));
+    }
+    tracing::warn!(%message, "a call was not recorded in time; its message goes out again");
+    let fingerprint = bell.fingerprint.clone();
+    let wire = OnTheWire { message, robot, fingerprint, fence, tries, priority: Priority::of(priority) };
+    complete::settle(c, &wire, &Called::without_answer(Ending::Failed(Fault::Lost), String::new()), 0.0, now)?;
+    Ok((None, true))
+}
+
+fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
+    let mut turn = Turn::default();
+    let mut open = Vec::new();
+    for rope in ropes(c, bell)? {
+        match closed(c, &rope)? {
+            Some(reason) => turn.ended |= outbox::turn_away(c, &bell.fingerprint, rope.robot, reason, now)?,
+            None => open.push(rope),
+        }
+    }
+    let mut best: Option<(Candidate, &Rope)> = None;
+    for rope in &open {
+        for candidate in [fresh(c, rope)?, again(c, bell, rope, now)?].into_iter().flatten() {
+            if best.is_none_or(|(other, _)| candidate < other) {
+                best = Some((candidate, rope));
+            }
+        }
+    }
+    let Some((candidate, rope)) = best else {
+        turn.look_again = next_due(c, bell, &open, now)?;
+        return Ok(turn);
+    };
+    let priority = Priority::of(candidate.priority);
+    if bell.rest_until > now && priority == Priority::Test {
+        // Whoever waits for a test is told what a call would answer, without making the robot's rest longer.
+        outbox::give_up(c, candidate.work, Reason::Robot(Meaning::Wait), now)?;
+        return Ok(Turn { look_again: Some(now), ended: true, ..turn });
+    }
+    let start = next_start(c, bell, rope, priority, now)?.max(bell.rest_until);
+    if start > now {
+        turn.look_again = Some(start);
+    } else {
+        let claim = take(c, bell, rope, candidate.work, now)?;
+        turn.look_again = Some(claim.lease_until);
+        turn.claim = Some(claim);
+    }
+    Ok(turn)
+}
+
+fn ropes(c: &mut AnyConnection, bell: &Bell) -> Result<Vec<Rope>> {
+    let ropes = robots::table
+        .inner_join(tenants::table.on(tenants::id.eq(robots::tenant)))
+        .filter(robots::fingerprint.eq(&bell.fingerprint))
+        .order(robots::id)
+        .select((
+            robots::id,
+            robots::tenant,
+            robots::channel,
+            robots::state,
+            robots::sealed_url,
+            robots::sealed_secret,
+            tenants::channel_mode,
+            tenants::deleted_at,
+        ));
+    Ok(ropes.load(c)?)
+}
+
+/// Why nothing may go out by this robot at all, if so: by the tenant's own switches, or the instance's.
+fn closed(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Reason>> {
+    if rope.deleted_at.is_some() {
+        return Ok(Some(Reason::TenantDeleted));
+    }
+    let scope = if rope.channel_mode == "custom" { rope.tenant.0 } else { INSTANCE };
+    let switch = channel_switches::table
+        .filter(channel_switches::scope.eq(scope))
+        .filter(channel_switches::channel.eq(&rope.channel))
+        .select(channel_switches::is_on);
+    let is_on = switch.first::<bool>(c).optional()?.unwrap_or(false);
+    Ok((!is_on).then_some(Reason::ChannelOff))
+}
+
+/// The lowest priority that this robot takes at the moment: while it is broken, tests alone.
+fn lowest(rope: &Rope) -> i64 {
+    if rope.is_broken() { Priority::Test.number() } else { i64::MAX }
+}
+
+fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Candidate>> {
+    let first = deliveries::table
+        .filter(deliveries::robot.eq(rope.robot))
+        .filter(deliveries::priority.le(lowest(rope)))
+        .order((deliveries::priority, deliveries::id))
+        .select((deliveries::priority.assume_not_null(), deliveries::created_at, deliveries::id));
+    let first = first.first::<(i64, NaiveDateTime, DeliveryId)>(c).optional()?;
+    Ok(first.map(|(priority, since, delivery)| Candidate { priority, since, work: Work::Fresh(delivery) }))
+}
+
+fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) -> Result<Option<Candidate>> {
+    let first = messages::table
+        .filter(messages::fingerprint.eq(&bell.fingerprint))
+        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::finished_at.is_null())
+        .filter(messages::robot.eq(rope.robot))
+        .filter(messages::due_at.le(now))
+        .filter(messages::priority.le(lowest(rope)))
+        .order((messages::priority, messages::due_at, messages::id))
+        .select((messages::priority, messages::due_at, messages::id));
+    let first = first.first::<(i64, NaiveDateTime, MessageId)>(c).optional()?;
+    Ok(first.map(|(priority, since, message)| Candidate { priority, since, work: Work::Again(message) }))
+}
+
+/// When the first message that waits for a later moment is due.
+fn next_due(c: &mut AnyConnection, bell: &Bell, ropes: &[Rope], now: NaiveDateTime) -> Result<Option<NaiveDateTime>> {
+    let mut next: Option<NaiveDateTime> = None;
+    for rope in ropes {
+        let again = messages::table
+            .filter(messages::fingerprint.eq(&bell.fingerprint))
+            .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+            .filter(messages::finished_at.is_null())
+            .filter(messages::robot.eq(rope.robot))
+            .filter(messages::due_at.gt(now))
+            .filter(messages::priority.le(lowest(rope)))
+            .select(min(messages::due_at))
+            .first::<Option<NaiveDateTime>>(c)?;
+        next = [next, again].into_iter().flatten().min();
+    }
+    Ok(next)
+}
+
+/// When the pace allows the next call; the calls of all tenants, processes and restarts count.
+fn next_start(
+    c: &mut AnyConnection,
+    bell: &Bell,
+    rope: &Rope,
+    priority: Priority,
+    now: NaiveDateTime,
+) -> Result<NaiveDateTime> {
+    let limits = limits(channel_of(&rope.channel)?);
+    let longest = TimeDelta::from_std(WHOLE_CALL).map_err(Error::internal)?;
+    let calls = attempts::table
+        .filter(attempts::fingerprint.eq(&bell.fingerprint))
+        .filter(attempts::started_at.gt(now - pace::horizon(limits, longest)))
+        .select((attempts::started_at, attempts::finished_at))
+        .load::<(NaiveDateTime, Option<NaiveDateTime>)>(c)?;
+    let calls: Vec<Call> =
+        calls.into_iter().map(|(started_at, finished_at)| Call { started_at, finished_at }).collect();
+    Ok(pace::next_start(limits, priority, &calls, longest, now))
+}
+
+/// Takes the work: the message is on the wire from here on, and the attempt counts.
+fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveDateTime) -> Result<Claim> {
+    let lease_until = now + LEASE;
+    let message = match work {
+        Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
+        Work::Again(message) => message,
+    };
+    let taken =
+        messages::table.filter(messages::id.eq(message)).filter(messages::state.eq(DeliveryState::Waiting.as_str()));
+    let (fence, tries, priority, title, body, msg_uuid) = update(taken)
+        .set((
+            messages::state.eq(DeliveryState::Sending.as_str()),
+            messages::lease_until.eq(Some(lease_until)),
+            messages::fence.eq(messages::fence + 1),
+            messages::tries.eq(messages::tries + 1),
+        ))
+        .returning((
+            messages::fence,
+            messages::tries,
+            messages::priority,
+            messages::title,
+            messages::body,
+            messages::msg_uuid,
+        ))
+        .get_result::<(i64, i64, i64, String, String, String)>(c)?;
+    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    let sending = deliveries::state.eq(DeliveryState::Sending.as_str());
+    let carried = update(carried).set(sending).returning(deliveries::id).get_results(c)?;
+    insert_into(attempts::table)
+        .values((
+            attempts::message.eq(message),
+            attempts::fingerprint.eq(&bell.fingerprint),
+            attempts::number.eq(fence),
+            attempts::started_at.eq(now),
+            attempts::code.eq(""),
+            attempts::meaning.eq(""),
+            attempts::answer.eq(""),
+        ))
+        .execute(c)?;
+    let fingerprint = bell.fingerprint.clone();
+    Ok(Claim {
+        wire: OnTheWire { message, robot: rope.robot, fingerprint, fence, tries, priority: Priority::of(priority) },
+        tenant: rope.tenant,
+        deliveries: carried,
+        channel: channel_of(&rope.channel)?,
+        sealed_url: rope.sealed_url.clone(),
+        sealed_secret: rope.sealed_secret.clone(),
+        title,
+        body,
+        msg_uuid,
+        lease_until,
+    })
+}
+
+/// Makes the message that carries a delivery; its identity on the wire stays the same over all attempts.
+fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) -> Result<MessageId> {
+    let (title, body, priority, since) = deliveries::table
+        .filter(deliveries::id.eq(delivery))
+        .select((deliveries::title, deliveries::body, deliveries::priority.assume_not_null(), deliveries::created_at))
+        .first::<(String, String, i64, NaiveDateTime)>(c)?;
+    let message = insert_into(messages::table)
+        .values((
+            messages::robot.eq(rope.robot),
+            messages::fingerprint.eq(&bell.fingerprint),
+            messages::channel.eq(&rope.channel),
+            messages::title.eq(title),
+            messages::body.eq(body),
+            messages::msg_uuid.eq(hex::encode(random::<16>()?)),
+            messages::priority.eq(priority),
+            messages::state.eq(DeliveryState::Waiting.as_str()),
+            messages::due_at.eq(since),
+            messages::fence.eq(0),
+            messages::tries.eq(0),
+            messages::created_at.eq(since),
+        ))
+        .returning(messages::id)
+        .get_result::<MessageId>(c)?;
+    let carried = (deliveries::message.eq(Some(message)), deliveries::priority.eq(None::<i64>));
+    let taken = deliveries::table.filter(deliveries::id.eq(delivery)).filter(deliveries::priority.is_not_null());
+    if update(taken).set(carried).execute(c)? != 1 {
+        return Err(Error::internal("a delivery was taken twice"));
+    }
+    Ok(message)
+}

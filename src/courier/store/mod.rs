@@ -1,0 +1,10 @@
+//! The courier's rows: robots and their bells, the outbox, what is on the wire, and every call.
+//!
+//! A bell (a row of `paces`) is one robot URL, whoever rings it. Whoever takes from its queue or records a call locks
+//! that row first, so of all processes only one at a time decides for a bell, and nobody waits in a circle.
+
+pub(super) mod bells;
+pub(super) mod claim;
+pub(super) mod complete;
+pub(super) mod outbox;
+pub(super) mod robots;

@@ -1,0 +1,138 @@
+//! The outbox: what is to be delivered, written in the same transaction as what it is about.
+
+use chrono::NaiveDateTime;
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    insert_into, update,
+};
+
+use super::{bells, claim::Work, robots};
+use crate::{
+    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason},
+    db::{
+        AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
+        schema::{attempts, deliveries, messages},
+    },
+    error::{Error, Result},
+};
+
+/// Puts a notice into the outbox; call it in the [`crate::db::Database::write`] that stores what the notice is about, and
+/// [`crate::courier::Waker::wake`] after it. What is for a broken robot waits with the robot's reason; a test goes out all the same.
+///
+/// For several robots in one transaction call it in one order everywhere (that of the channels, then of the robots' ids): on
+/// Postgres each call locks the robot's bell until the transaction ends.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
+    let robot = robots::find(c, notice.tenant, notice.robot)?;
+    let reason = robot.broken.filter(|_| notice.kind != Kind::Test).unwrap_or_default();
+    let delivery = insert_into(deliveries::table)
+        .values((
+            deliveries::tenant.eq(notice.tenant),
+            deliveries::kind.eq(notice.kind.as_str()),
+            deliveries::title.eq(notice.title),
+            deliveries::body.eq(notice.body),
+            deliveries::channel.eq(robot.channel.as_str()),
+            deliveries::robot.eq(Some(notice.robot)),
+            deliveries::member.eq(notice.member),
+            deliveries::recipient.eq(notice.recipient),
+            deliveries::requested_by.eq(notice.requested_by),
+            deliveries::state.eq(DeliveryState::Waiting.as_str()),
+            deliveries::reason.eq(reason),
+            deliveries::priority.eq(Some(notice.kind.priority().number())),
+            deliveries::created_at.eq(now),
+        ))
+        .returning(deliveries::id)
+        .get_result(c)?;
+    bells::touch(c, &robot.fingerprint, robot.channel, now)?;
+    Ok(delivery)
+}
+
+/// How a delivery of this tenant stands.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such delivery.
+pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) -> Result<Outcome> {
+    let row = deliveries::table
+        .filter(deliveries::tenant.eq(tenant))
+        .filter(deliveries::id.eq(delivery))
+        .select((deliveries::state, deliveries::reason, deliveries::message))
+        .first::<(String, String, Option<MessageId>)>(c)
+        .optional()?;
+    let (state, reason, message) = row.ok_or(Error::NotFound)?;
+    let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
+    let last = attempts::table
+        .filter(attempts::message.nullable().eq(message))
+        .filter(attempts::finished_at.is_not_null())
+        .order(attempts::number.desc())
+        .select((attempts::code, attempts::answer));
+    let (code, answer) = last.first::<(String, String)>(c).optional()?.unwrap_or_default();
+    Ok(Outcome { state, reason, code, answer })
+}
+
+/// Ends a message and all that it carries.
+pub(super) fn finish(
+    c: &mut AnyConnection,
+    message: MessageId,
+    state: DeliveryState,
+    reason: &str,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let ended = (messages::state.eq(state.as_str()), messages::finished_at.eq(Some(now)));
+    update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
+    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    let ended =
+        (deliveries::state.eq(state.as_str()), deliveries::reason.eq(reason), deliveries::finished_at.eq(Some(now)));
+    update(carried).set(ended).execute(c)?;
+    Ok(())
+}
+
+/// Ends one piece of work without a call.
+pub(super) fn give_up(c: &mut AnyConnection, work: Work, reason: Reason, now: NaiveDateTime) -> Result<()> {
+    match work {
+        Work::Again(message) => finish(c, message, DeliveryState::Failed, reason.as_str(), now),
+        Work::Fresh(delivery) => {
+            update(deliveries::table.filter(deliveries::id.eq(delivery))).set(failed(reason, now)).execute(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// Ends everything that waits for this robot: the channel is off, or the tenant is gone. What is being sent stays. Says
+/// whether anything was waiting.
+pub(super) fn turn_away(
+    c: &mut AnyConnection,
+    fingerprint: &[u8],
+    robot: RobotId,
+    reason: Reason,
+    now: NaiveDateTime,
+) -> Result<bool> {
+    let waiting = messages::table
+        .filter(messages::fingerprint.eq(fingerprint))
+        .filter(messages::robot.eq(robot))
+        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::finished_at.is_null());
+    let ended = (messages::state.eq(DeliveryState::Failed.as_str()), messages::finished_at.eq(Some(now)));
+    update(waiting).set(ended).execute(c)?;
+    let waiting = deliveries::table
+        .filter(deliveries::robot.eq(robot))
+        .filter(deliveries::finished_at.is_null())
+        .filter(deliveries::state.eq(DeliveryState::Waiting.as_str()));
+    Ok(update(waiting).set(failed(reason, now)).execute(c)? > 0)
+}
+
+/// The change of a delivery that ends without a call.
+#[derive(diesel::AsChangeset)]
+#[diesel(table_name = deliveries, treat_none_as_null = true)]
+struct Ended {
+    state: &'static str,
+    reason: &'static str,
+    /// Out of the queue.
+    priority: Option<i64>,
+    finished_at: Option<NaiveDateTime>,
+}
+
+fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
+    Ended { state: DeliveryState::Failed.as_str(), reason: reason.as_str(), priority: None, finished_at: Some(now) }
+}

@@ -1,0 +1,176 @@
+//! A tenant's robots: their sealed address and secret, and whether their configuration works.
+
+use chrono::NaiveDateTime;
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update};
+
+use super::bells;
+use crate::{
+    db::{
+        AnyConnection, RobotId, TenantId,
+        schema::{deliveries, robots},
+    },
+    error::{Error, Result},
+    robots::{Channel, Meaning, RobotAddress, SigningSecret},
+    secrets::{KeyRing, Place},
+};
+
+/// Whether a robot's configuration works, as far as its answers told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RobotState {
+    /// Nothing is known against it.
+    Ok,
+    /// Its last answers said that it cannot work until somebody mends it. Its queue is held.
+    Broken,
+}
+
+impl RobotState {
+    /// The name in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Broken => "broken",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Ok, Self::Broken].into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// Where a robot's address is sealed for.
+pub(in crate::courier) fn url_place(tenant: TenantId, fingerprint: &[u8]) -> Place<'_> {
+    Place { tenant, column: "robots.sealed_url", row: fingerprint }
+}
+
+/// Where a robot's signing secret is sealed for.
+pub(in crate::courier) fn secret_place(tenant: TenantId, fingerprint: &[u8]) -> Place<'_> {
+    Place { tenant, column: "robots.sealed_secret", row: fingerprint }
+}
+
+/// The robot of this address in the tenant, made when it is new. A given secret replaces the stored one; none keeps it. The
+/// answer also says whether anything is new or changed; then a broken robot gets another chance.
+///
+/// # Errors
+/// [`Error::Internal`] when sealing fails, or what the database answers.
+pub fn upsert_robot(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    tenant: TenantId,
+    address: &RobotAddress,
+    secret: Option<&SigningSecret>,
+    now: NaiveDateTime,
+) -> Result<(RobotId, bool)> {
+    let url = address.url().expose();
+    let fingerprint = keys.digest("robot", url.as_bytes());
+    let sealed_url = keys.seal(url_place(tenant, &fingerprint), url)?;
+    let sealed_secret =
+        secret.map(|secret| keys.seal(secret_place(tenant, &fingerprint), secret.expose())).transpose()?;
+    let row = (
+        robots::tenant.eq(tenant),
+        robots::channel.eq(address.channel().as_str()),
+        robots::fingerprint.eq(fingerprint.as_slice()),
+        robots::sealed_url.eq(sealed_url),
+        robots::sealed_secret.eq(&sealed_secret),
+        robots::host.eq(address.host()),
+        robots::last_four.eq(address.last_four()),
+        robots::state.eq(RobotState::Ok.as_str()),
+        robots::reason.eq(""),
+        robots::created_at.eq(now),
+    );
+    let key = (robots::tenant, robots::fingerprint);
+    let made = match c {
+        AnyConnection::Sqlite(c) => insert_into(robots::table).values(row).on_conflict(key).do_nothing().execute(c),
+        AnyConnection::Postgres(c) => insert_into(robots::table).values(row).on_conflict(key).do_nothing().execute(c),
+    }?;
+    let (robot, stored) = robots::table
+        .filter(robots::tenant.eq(tenant))
+        .filter(robots::fingerprint.eq(fingerprint.as_slice()))
+        .select((robots::id, robots::sealed_secret))
+        .first::<(RobotId, Option<Vec<u8>>)>(c)?;
+    if made > 0 {
+        return Ok((robot, true));
+    }
+    let Some(secret) = secret else { return Ok((robot, false)) };
+    let stored = stored.and_then(|stored| keys.unseal(secret_place(tenant, &fingerprint), &stored).ok());
+    if stored.as_deref() == Some(secret.expose()) {
+        return Ok((robot, false));
+    }
+    bells::touch(c, &fingerprint, address.channel(), now)?;
+    update(robots::table.filter(robots::id.eq(robot))).set(robots::sealed_secret.eq(sealed_secret)).execute(c)?;
+    mend(c, robot)?;
+    Ok((robot, true))
+}
+
+/// Takes a robot's signing secret away. Says whether it had one; then a broken robot gets another chance.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn clear_secret(c: &mut AnyConnection, tenant: TenantId, robot: RobotId, now: NaiveDateTime) -> Result<bool> {
+    let known = find(c, tenant, robot)?;
+    bells::touch(c, &known.fingerprint, known.channel, now)?;
+    let having = robots::table
+        .filter(robots::tenant.eq(tenant))
+        .filter(robots::id.eq(robot))
+        .filter(robots::sealed_secret.is_not_null());
+    let cleared = update(having).set(robots::sealed_secret.eq(None::<Vec<u8>>)).execute(c)? > 0;
+    if cleared {
+        mend(c, robot)?;
+    }
+    Ok(cleared)
+}
+
+/// What the outbox needs to know of a robot of this tenant.
+pub(super) struct Known {
+    pub fingerprint: Vec<u8>,
+    pub channel: Channel,
+    /// Why it is broken, if it is.
+    pub broken: Option<String>,
+}
+
+/// A robot of this tenant; any other is not found.
+pub(super) fn find(c: &mut AnyConnection, tenant: TenantId, robot: RobotId) -> Result<Known> {
+    let row = robots::table
+        .filter(robots::tenant.eq(tenant))
+        .filter(robots::id.eq(robot))
+        .select((robots::fingerprint, robots::channel, robots::state, robots::reason))
+        .first::<(Vec<u8>, String, String, String)>(c)
+        .optional()?;
+    let (fingerprint, channel, state, reason) = row.ok_or(Error::NotFound)?;
+    let broken = RobotState::parse(&state) == Some(RobotState::Broken);
+    Ok(Known { fingerprint, channel: channel_of(&channel)?, broken: broken.then_some(reason) })
+}
+
+/// The channel in a row.
+pub(super) fn channel_of(name: &str) -> Result<Channel> {
+    Channel::parse(name).ok_or_else(|| Error::internal("a row names a channel that does not exist"))
+}
+
+/// Holds everything that waits for this robot until it is mended.
+pub(super) fn break_down(c: &mut AnyConnection, robot: RobotId, meaning: Meaning) -> Result<()> {
+    let state = (robots::state.eq(RobotState::Broken.as_str()), robots::reason.eq(meaning.as_str()));
+    update(robots::table.filter(robots::id.eq(robot))).set(state).execute(c)?;
+    explain_waiting(c, robot, meaning.as_str())
+}
+
+/// Lets a robot that was broken ring again: it proved to work, or its configuration was changed. The caller has locked or
+/// touched its bell before, so that it is looked at.
+pub(super) fn mend(c: &mut AnyConnection, robot: RobotId) -> Result<()> {
+    let broken = robots::table.filter(robots::id.eq(robot)).filter(robots::state.eq(RobotState::Broken.as_str()));
+    let state = (robots::state.eq(RobotState::Ok.as_str()), robots::reason.eq(""));
+    if update(broken).set(state).execute(c)? > 0 {
+        explain_waiting(c, robot, "")?;
+    }
+    Ok(())
+}
+
+fn explain_waiting(c: &mut AnyConnection, robot: RobotId, reason: &str) -> Result<()> {
+    let waiting = deliveries::table
+        .filter(deliveries::robot.eq(robot))
+        .filter(deliveries::finished_at.is_null())
+        .filter(deliveries::state.eq(crate::courier::DeliveryState::Waiting.as_str()));
+    update(waiting).set(deliveries::reason.eq(reason)).execute(c)?;
+    Ok(())
+}

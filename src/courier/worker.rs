@@ -1,0 +1,228 @@
+//! The worker: looks for due messages, sends them side by side, and records each end.
+//!
+//! It is woken after a write and looks by itself at least once a second, so a wake that is lost costs a second and no
+//! message.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    task::{JoinHandle, JoinSet},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    model::Outcome,
+    sender::{Called, Sender, WHOLE_CALL},
+    store::{
+        bells,
+        claim::{self, Claim},
+        complete, outbox,
+    },
+};
+use crate::{
+    clock::Clock,
+    db::{Database, DeliveryId, TenantId},
+    error::Result,
+    robots::Origins,
+    secrets::{KeyRing, random},
+};
+
+/// How many robots are called at a time. One that hangs takes one place for ten seconds and holds up no other.
+const AT_A_TIME: usize = 64;
+
+/// How long the worker sleeps at most: so soon it finds what other processes wrote.
+const POLL: Duration = Duration::from_secs(1);
+
+/// When everything that is due is being decided by other processes.
+const OTHERS_AT_WORK: Duration = Duration::from_millis(50);
+
+/// How long the worker leaves a database alone that fails, at first and at most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// How often a page that waits for a delivery looks by itself.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// Wakes the worker, and whoever waits for the end of a delivery. Clones ring the same one. In a process without a worker it
+/// rings for nobody, and the worker of another process finds the work by itself.
+#[derive(Clone, Debug, Default)]
+pub struct Waker {
+    work: Arc<Notify>,
+    ended: Arc<Notify>,
+}
+
+impl Waker {
+    /// Says that there is something new in the outbox; call it after the write has succeeded.
+    pub fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Waits until a delivery of this tenant has ended, but no longer than this, and answers how it stands then.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::NotFound`] when the tenant has no such delivery; what the database answers.
+    pub async fn wait_for(
+        &self,
+        db: &Database,
+        tenant: TenantId,
+        delivery: DeliveryId,
+        at_most: Duration,
+    ) -> Result<Outcome> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            // Listening starts before looking, so that an end in between is heard.
+            ended.as_mut().enable();
+            let outcome = db.read(move |c| outbox::outcome(c, tenant, delivery)).await?;
+            if outcome.state.has_ended() || Instant::now() >= deadline {
+                return Ok(outcome);
+            }
+            // Another process may end it without a word here: then the glance finds out.
+            drop(timeout_at(deadline.min(Instant::now() + GLANCE), ended).await);
+        }
+    }
+}
+
+/// The running worker.
+pub struct Courier {
+    waker: Waker,
+    stopping: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Courier {
+    /// Starts the worker on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Internal`] when the system's certificates cannot be read.
+    pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
+        let sender = Sender::new(keys, origins, clock.clone())?;
+        let places = Arc::new(Semaphore::new(AT_A_TIME));
+        let worker = Worker { db, clock, sender, waker: waker.clone(), places };
+        let (stopping, stopped) = watch::channel(false);
+        let task = tokio::spawn(worker.run(stopped));
+        Ok(Self { waker, stopping, task })
+    }
+
+    /// What wakes this worker.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Claims nothing more and waits for what is in flight, at most ten seconds. What does not end by then goes out again
+    /// when its lease is over.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        if let Err(fault) = self.task.await {
+            tracing::error!(%fault, "the courier did not end by itself");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Worker {
+    db: Database,
+    clock: Clock,
+    sender: Sender,
+    waker: Waker,
+    places: Arc<Semaphore>,
+}
+
+impl Worker {
+    async fn run(self, mut stopping: watch::Receiver<bool>) {
+        let mut calls = JoinSet::new();
+        let mut back_off = BACK_OFF.0;
+        // An error here means that the Courier is gone without a word: stop as well.
+        while stopping.has_changed().is_ok_and(|changed| !changed) {
+            while calls.try_join_next().is_some() {}
+            let pause = match self.start_due(&mut calls).await {
+                Ok(pause) => {
+                    back_off = BACK_OFF.0;
+                    pause
+                }
+                Err(fault) => {
+                    tracing::error!(%fault, "the courier cannot use the database; it tries again");
+                    // Not cut short by wakes: a database in trouble is not helped by being asked more often.
+                    drop(timeout(back_off, stopping.changed()).await);
+                    back_off = (back_off * 2).min(BACK_OFF.1);
+                    continue;
+                }
+            };
+            tokio::select! {
+                () = self.waker.work.notified() => {}
+                () = sleep(pause) => {}
+                _ = stopping.changed() => break,
+            }
+        }
+        let all_ended = async { while calls.join_next().await.is_some() {} };
+        if timeout(WHOLE_CALL, all_ended).await.is_err() {
+            tracing::warn!("calls were still in flight at the end; their messages go out again later");
+        }
+    }
+
+    /// Starts calls for what may go out now, as many as there are places, and answers for how long to sleep.
+    async fn start_due(&self, calls: &mut JoinSet<()>) -> Result<Duration> {
+        let due = self.db.read(bells::next_due).await?;
+        let until_due = due.map_or(TimeDelta::MAX, |due| due - self.clock.now());
+        if until_due > TimeDelta::zero() {
+            return Ok(until_due.to_std().map_or(POLL, |until| until.min(POLL)));
+        }
+        // Every call that ends wakes the worker, so nobody has to wait for a place here.
+        let places: Vec<OwnedSemaphorePermit> =
+            std::iter::from_fn(|| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
+        if places.is_empty() {
+            return Ok(POLL);
+        }
+        let (clock, at_most) = (self.clock.clone(), places.len());
+        let round = self.db.write(move |c| claim::claim_due(c, clock.now(), at_most)).await?;
+        if round.ended {
+            self.waker.ended.notify_waiters();
+        }
+        for (claim, place) in round.claims.into_iter().zip(places) {
+            calls.spawn(self.clone().deliver(claim, place));
+        }
+        Ok(if round.looked_at == 0 { OTHERS_AT_WORK } else { Duration::ZERO })
+    }
+
+    async fn deliver(self, claim: Claim, place: OwnedSemaphorePermit) {
+        let called = self.sender.call(&claim).await;
+        drop(place);
+        self.record(claim, called).await;
+        self.waker.ended.notify_waiters();
+        self.waker.wake();
+    }
+
+    /// Records the end of a call, however long the database needs to take it, unless the lease ends before.
+    async fn record(&self, claim: Claim, called: Called) {
+        let (message, tenant, deliveries) = (claim.wire.message, claim.tenant, claim.deliveries.clone());
+        let (claim, called) = (Arc::new(claim), Arc::new(called));
+        let mut back_off = BACK_OFF.0;
+        loop {
+            let (claim, called) = (Arc::clone(&claim), Arc::clone(&called));
+            let (lease_until, now) = (claim.lease_until, self.clock.now());
+            let meaning = called.ending.reason().as_str();
+            let dice = dice();
+            match self.db.write(move |c| complete::record(c, &claim.wire, &called, dice, now)).await {
+                Ok(true) => return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called"),
+                Ok(false) => {
+                    return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
+                }
+                Err(fault) if now < lease_until => {
+                    tracing::error!(%tenant, %message, ?deliveries, %fault, "the end of a call could not be recorded; it is tried again");
+                }
+                Err(fault) => {
+                    return tracing::error!(%tenant, %message, ?deliveries, %fault, "the end of a call could not be recorded; its message goes out again");
+                }
+            }
+            sleep(back_off).await;
+            back_off = (back_off * 2).min(BACK_OFF.1);
+        }
+    }
+}
+
+/// A random number from 0 to 1. Where the system gives none, pauses go without variation.
+fn dice() -> f64 {
+    random::<2>().map_or(0.0, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
+}

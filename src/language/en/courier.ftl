@@ -1,0 +1,10 @@
+courier-no-reason = –
+courier-other-reason = Another version of this program recorded the reason.
+courier-channel-off = The channel was off. An administrator can turn it on under Message Channel Settings.
+courier-tenant-deleted = The tenant was deleted.
+courier-given-up = Given up after 12 tries over more than a day. Send a test message to see whether the robot works again.
+courier-unreachable = No connection to the robot's host. Check this server's network, its name resolution and the firewall.
+courier-no-answer = The robot's host did not answer in time. The group may have received the message all the same.
+courier-forbidden-address = The name of the robot's host leads to a private network address, so nothing was sent. If that is intended, the operator has to add the host to BELFRY_ROBOT_ORIGINS.
+courier-sealed = The stored webhook cannot be opened with the key file of this server. Restore the key file, or enter the webhook again.
+courier-lost = The program stopped during the call, so the result is not known. The message is sent again.

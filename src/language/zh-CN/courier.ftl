@@ -1,0 +1,10 @@
+courier-no-reason = –
+courier-other-reason = 原因由本程序的其他版本记录。
+courier-channel-off = 该渠道已关闭。管理员可在“消息渠道设置”中开启。
+courier-tenant-deleted = 租户已被删除。
+courier-given-up = 一天多的时间内尝试 12 次均失败，已停止发送。请发送测试消息，确认机器人是否已恢复。
+courier-unreachable = 无法连接机器人所在的主机。请检查本服务器的网络、域名解析和防火墙。
+courier-no-answer = 机器人所在的主机未及时响应，群里可能已收到该消息。
+courier-forbidden-address = 机器人主机的域名指向内网地址，消息未发送。如确需使用，请运维人员将该主机加入 BELFRY_ROBOT_ORIGINS。
+courier-sealed = 本服务器的密钥文件无法解开已保存的 Webhook。请恢复密钥文件，或重新填写 Webhook。
+courier-lost = 调用过程中程序停止，结果未知，消息将重新发送。
