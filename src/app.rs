@@ -21,9 +21,10 @@ use actix_web::{
 use crate::{
     access, accounts,
     clock::Clock,
+    courier::{Courier, Waker},
     db::Database,
     error::Error,
-    routes,
+    members, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::Settings,
     web::{self, Shared},
@@ -37,6 +38,7 @@ const HASHES_AT_A_TIME: usize = 2;
 /// An application that accepts connections and is ready to be run.
 pub struct App {
     server: Server,
+    courier: Option<Courier>,
     address: SocketAddr,
     set_up_code: Option<String>,
 }
@@ -54,9 +56,18 @@ impl App {
         })?;
         let address = listener.local_addr().map_err(|fault| fault.to_string())?;
         let set_up_code = set_up_code(&db).await.map_err(|fault| fault.to_string())?;
-        let server = server(&settings, listener, db, keys, clock)
+        let waker = Waker::default();
+        let courier = settings
+            .deliver
+            .then(|| {
+                let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
+                Courier::start(db, keys, origins, clock.clone(), waker.clone())
+            })
+            .transpose()
+            .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
+        let server = server(&settings, listener, db, keys, clock, waker)
             .map_err(|fault| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, address, set_up_code })
+        Ok(Self { server, courier, address, set_up_code })
     }
 
     /// The address that is really bound.
@@ -82,7 +93,11 @@ impl App {
     /// # Errors
     /// One sentence for the operator.
     pub async fn run(self) -> Result<(), String> {
-        self.server.await.map_err(|fault| format!("The server ended: {fault}"))
+        let ended = self.server.await.map_err(|fault| format!("The server ended: {fault}"));
+        if let Some(courier) = self.courier {
+            courier.stop().await;
+        }
+        ended
     }
 }
 
@@ -107,6 +122,7 @@ fn server(
     db: Database,
     keys: KeyRing,
     clock: Clock,
+    waker: Waker,
 ) -> std::io::Result<Server> {
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let shared = Data::new(Shared {
@@ -122,10 +138,18 @@ fn server(
         keys: keys.clone(),
         passwords: passwords.clone(),
     });
-    let passwords = Data::new(passwords);
     let store = access::Store::new(db.clone(), clock.clone());
-    let clock = Data::new(clock);
+    let member_tools = Data::new(members::pages::Tools {
+        db: db.clone(),
+        clock: clock.clone(),
+        keys: keys.clone(),
+        passwords: passwords.clone(),
+        origins: settings.robot_origins.clone(),
+        waker,
+    });
     let database = Data::new(db);
+    let clock = Data::new(clock);
+    let passwords = Data::new(passwords);
     let cookie_key = cookie_key(&keys);
     let workers = available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || {
@@ -150,6 +174,7 @@ fn server(
             .app_data(clock.clone())
             .app_data(passwords.clone())
             .app_data(tools.clone())
+            .app_data(member_tools.clone())
             .configure(routes::open)
             .service(pages)
             .wrap(from_fn(web::security_headers))

@@ -8,9 +8,10 @@ pub mod app; // one runnable application out of settings
 pub mod audit; // who changed what
 pub mod channels; // Message Channel Settings
 pub mod clock; // the time
-pub mod courier; // takes every message to its robot
+pub mod courier; // from the outbox to the robot, and what became of it
 pub mod db; // SQLite or Postgres, reading and writing
 pub mod deliveries; // the record of what was delivered
+pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
 pub mod language; // every text, in two languages
 pub mod members; // who is reached by which robot

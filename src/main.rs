@@ -1,11 +1,22 @@
 //! The command line.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
+    net::TcpListener,
     process::ExitCode,
 };
 
-use belfry::{app::App, clock::Clock, settings};
+use belfry::{
+    accounts::{self, Username},
+    app::App,
+    audit::Actor,
+    clock::Clock,
+    db::{Address, Database},
+    demo,
+    sandbox::Sandbox,
+    secrets::{KeyRing, Passwords, weakness},
+    settings::{Settings, Typed},
+};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -16,13 +27,36 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    settings: settings::Typed,
+    settings: Typed,
+    /// Show pages only; another process delivers
+    #[arg(long, env = "BELFRY_SERVE_ONLY", conflicts_with = "deliver_only", global = true)]
+    serve_only: bool,
+    /// Deliver only; another process shows pages
+    #[arg(long, env = "BELFRY_DELIVER_ONLY", global = true)]
+    deliver_only: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Serves the portal and delivers messages (the default)
     Serve,
+    /// Serves a throw-away deployment with tenants, members and sandbox robots, to try the whole product
+    Demo,
+    /// Serves only the sandbox: robots that answer like the real ones, and what each group heard
+    Sandbox,
+    /// Makes an account that is super administrator of the metadata warehouse tenant; the password is read from standard input
+    CreateAdmin {
+        /// The name it logs in with
+        #[arg(long)]
+        username: String,
+    },
+    /// Says everything that is wrong with the settings, the key file and the database
+    Check,
+    /// Writes a consistent copy of a live SQLite database
+    Backup {
+        /// The file to write; it must not exist
+        file: std::path::PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -37,32 +71,109 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(settings: &settings::Typed) {
+fn start_log(settings: &Typed) {
     let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     if settings.log_format == "json" { log.json().init() } else { log.init() }
 }
 
 fn run(cli: &Cli) -> Result<(), String> {
-    let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
-    match cli.command {
-        None | Some(Command::Serve) => actix_web::rt::System::new().block_on(serve(settings)),
+    if matches!(cli.command, Some(Command::Check)) {
+        return check(&cli.settings);
+    }
+    let mut settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
+    settings.serve = !cli.deliver_only;
+    settings.deliver = !cli.serve_only;
+    let system = actix_web::rt::System::new();
+    match &cli.command {
+        None | Some(Command::Serve) => system.block_on(serve(settings)),
+        Some(Command::Demo) => system.block_on(serve_demo(settings)),
+        Some(Command::Sandbox) => system.block_on(serve_sandbox(settings)),
+        Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
+        Some(Command::Backup { file }) => Database::backup(&settings.database, file),
+        Some(Command::Check) => Ok(()),
     }
 }
 
-async fn serve(settings: settings::Settings) -> Result<(), String> {
+async fn serve(settings: Settings) -> Result<(), String> {
+    let serves = settings.serve;
     let app = App::build(settings, Clock::default()).await?;
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
     let handle = app.handle();
-    let address = app.address();
+    actix_web::rt::spawn(async move {
+        end_signal().await;
+        handle.stop(true).await;
+    });
+    say(&if serves { format!("listening on http://{}", app.address()) } else { "delivering".to_owned() })?;
+    app.run().await
+}
+
+async fn serve_demo(settings: Settings) -> Result<(), String> {
+    let demo = demo::make(settings, &Clock::default()).await?;
+    eprintln!("The groups of the sandbox: http://{}", demo.sandbox);
+    for (who, username) in &demo.log_ins {
+        eprintln!("Log in as {username} ({who}), password {}", demo.password.expose());
+    }
+    actix_web::rt::spawn(demo.robots);
+    let result = serve(demo.settings).await;
+    std::fs::remove_dir_all(&demo.folder)
+        .map_err(|fault| format!("The demo's folder {} could not be removed: {fault}", demo.folder.display()))?;
+    result
+}
+
+async fn serve_sandbox(settings: Settings) -> Result<(), String> {
+    let listener = TcpListener::bind(settings.listen)
+        .map_err(|fault| format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen))?;
+    let address = listener.local_addr().map_err(|fault| fault.to_string())?;
+    let sandbox = Sandbox::new(Clock::default());
+    sandbox.accept_any(&settings.product_name);
+    let server = sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
+    let handle = server.handle();
     actix_web::rt::spawn(async move {
         end_signal().await;
         handle.stop(true).await;
     });
     say(&format!("listening on http://{address}"))?;
-    app.run().await
+    server.await.map_err(|fault| format!("The sandbox ended: {fault}"))
+}
+
+async fn create_admin(settings: Settings, username: &str) -> Result<(), String> {
+    let username =
+        Username::parse(username).map_err(|_| "The username must be 1 to 64 letters, digits and . _ - @.")?;
+    let mut password = String::new();
+    io::stdin().lock().read_line(&mut password).map_err(|fault| format!("Standard input cannot be read: {fault}"))?;
+    let password =
+        password.strip_suffix('\n').map_or(password.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if let Some(weakness) = weakness(password, &[&settings.product_name, username.as_str()]) {
+        return Err(belfry::language::Language::English.text(weakness.key()).into_owned());
+    }
+    KeyRing::open(&settings.key_file)?;
+    let db = Database::open(&settings.database)?;
+    let hash = Passwords::new(1).hash(password).await.map_err(|fault| fault.to_string())?;
+    let (name, now) = (username.as_str().to_owned(), Clock::default().now());
+    let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
+    let made = db.write(move |c| accounts::store::insert_admin(c, &username, &hash, &who, now)).await;
+    match made {
+        Ok(_) => Ok(eprintln!("The account {name} was made; it administers the instance.")),
+        Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Tells every fault at once. It makes nothing: what is not there yet is made by the first start.
+fn check(typed: &Typed) -> Result<(), String> {
+    let settings = typed.check().map_err(|faults| faults.join("\nbelfry: "))?;
+    let mut faults = Vec::new();
+    if settings.key_file.exists() {
+        faults.extend(KeyRing::open(&settings.key_file).err());
+    }
+    let exists = !matches!(&settings.database, Address::Sqlite(path) if !path.exists());
+    if exists {
+        faults.extend(settings.database.connect().err());
+    }
+    if faults.is_empty() { Ok(eprintln!("Nothing is wrong.")) } else { Err(faults.join("\nbelfry: ")) }
 }
 
 /// The one line on standard output.

@@ -12,6 +12,7 @@ use crate::{
     db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
+    members::pages as members,
     tenants::{home_pages as home, pages as tenants},
 };
 
@@ -37,6 +38,16 @@ pub fn pages(config: &mut ServiceConfig) {
         .route("/account/sessions/end-others", post().to(accounts::end_other_sessions))
         .service(resource("/instance/message-channel").get(channels::show_instance).post(channels::save_instance))
         .service(resource("/t/{tenant}/settings/message-channel").get(channels::show).post(channels::save))
+        .route("/t/{tenant}/members", get().to(members::list))
+        .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
+        .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))
+        .route("/t/{tenant}/members/{id}/test", post().to(members::test))
+        .route("/t/{tenant}/members/{id}/disable", post().to(members::disable))
+        .route("/t/{tenant}/members/{id}/reinstate", post().to(members::reinstate))
+        .route("/t/{tenant}/members/{id}/remove", post().to(members::remove))
+        .route("/t/{tenant}/members/{id}/code", post().to(members::renew_code))
+        .service(resource("/t/{tenant}/me").get(members::me_form).post(members::me_save))
+        .route("/t/{tenant}/me/test", post().to(members::me_test))
         .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
         .route("/instance/audit", get().to(audit::instance))
         .route("/instance/tenants", get().to(tenants::list))

@@ -316,6 +316,15 @@ impl Sessions {
         Ok(())
     }
 
+    /// Ends every session of an account.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn end_all(c: &mut AnyConnection, account: AccountId) -> Result<()> {
+        diesel::delete(sessions::table.filter(sessions::account.eq(account))).execute(c)?;
+        Ok(())
+    }
+
     /// Removes the rows of sessions that have ended by age.
     ///
     /// # Errors

@@ -243,11 +243,10 @@ pub fn note(c: &mut AnyConnection, who: &Actor, action: &'static str, now: Naive
     audit::record(c, who, &entry, now)
 }
 
-/// The first account, super administrator of the metadata warehouse tenant. When there is such a tenant already, the
-/// account becomes a system administrator of it: its super administrator stays.
+/// The first account, super administrator of the metadata warehouse tenant.
 ///
 /// # Errors
-/// [`Error::Taken`] when the name is taken.
+/// [`Error::Taken`] when there is an account already.
 pub fn insert_first(
     c: &mut AnyConnection,
     username: &Username,
@@ -255,12 +254,23 @@ pub fn insert_first(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<AccountId> {
-    if any(c)? {
-        return Err(Error::Taken);
-    }
+    if any(c)? { Err(Error::Taken) } else { insert_admin(c, username, password_hash, who, now) }
+}
+
+/// An account that is super administrator of the metadata warehouse tenant, which is made when there is none. The command
+/// line makes one beside others, for whoever has lost every other way in.
+///
+/// # Errors
+/// [`Error::Taken`] when the name is taken.
+pub fn insert_admin(
+    c: &mut AnyConnection,
+    username: &Username,
+    password_hash: &str,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<AccountId> {
     let account = insert(c, username, password_hash, false, now)?;
-    let who = Actor { account: Some(account), name: username.as_str().to_owned(), ..who.clone() };
-    crate::tenants::store::insert_metadata_warehouse(c, account, username, &who, now)?;
+    crate::tenants::store::join_metadata_warehouse(c, account, username, who, now)?;
     Ok(account)
 }
 

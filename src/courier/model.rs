@@ -157,6 +157,12 @@ pub enum Reason {
     TenantDeleted,
     /// Every try of the schedule has failed.
     GivenUp,
+    /// A test that ended because the robot is to be left alone for a while.
+    TestTooFast,
+    /// A test that met a passing fault twice.
+    TestPassing,
+    /// A test whose answer could not be read.
+    TestUnknown,
     /// The last call brought no answer.
     Call(Fault),
     /// What the robot's last answer meant. A waiting delivery with a broken configuration is held until that is mended.
@@ -166,8 +172,9 @@ pub enum Reason {
 impl Reason {
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
-        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp];
-        own.into_iter().chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
+        let tests = [Self::TestTooFast, Self::TestPassing, Self::TestUnknown];
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests);
+        own.chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
     }
 
     /// The word in the database.
@@ -177,6 +184,9 @@ impl Reason {
             Self::ChannelOff => "channel-off",
             Self::TenantDeleted => "tenant-deleted",
             Self::GivenUp => "given-up",
+            Self::TestTooFast => "test-too-fast",
+            Self::TestPassing => "test-passing",
+            Self::TestUnknown => "test-unknown",
             Self::Call(fault) => fault.as_str(),
             Self::Robot(meaning) => meaning.as_str(),
         }
@@ -195,6 +205,9 @@ impl Reason {
             Self::ChannelOff => "courier-channel-off",
             Self::TenantDeleted => "courier-tenant-deleted",
             Self::GivenUp => "courier-given-up",
+            Self::TestTooFast => "courier-test-too-fast",
+            Self::TestPassing => "courier-test-passing",
+            Self::TestUnknown => "courier-test-unknown",
             Self::Call(fault) => fault.key(),
             Self::Robot(meaning) => meaning.key(),
         }

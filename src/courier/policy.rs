@@ -111,7 +111,16 @@ fn test_fate(reason: Reason, rest: Option<Duration>, situation: &Situation) -> F
         Reason::Robot(Meaning::Passing | Meaning::Unknown | Meaning::Broken(Cause::ClockSkew))
             | Reason::Call(Fault::Unreachable | Fault::Lost)
     );
-    if hiccup && rest.is_none() && situation.tries <= 1 { Fate::Again(TEST_RETRY) } else { Fate::Failed(reason) }
+    if hiccup && rest.is_none() && situation.tries <= 1 {
+        return Fate::Again(TEST_RETRY);
+    }
+    // These are tried again otherwise, and their texts say so; a test is not.
+    Fate::Failed(match reason {
+        Reason::Robot(Meaning::Wait) => Reason::TestTooFast,
+        Reason::Robot(Meaning::Passing) => Reason::TestPassing,
+        Reason::Robot(Meaning::Unknown) => Reason::TestUnknown,
+        other => other,
+    })
 }
 
 fn again(pause: Option<Duration>, asked: Option<Duration>, situation: &Situation) -> Fate {
@@ -193,7 +202,7 @@ mod tests {
         assert_eq!(decision.fate, Fate::Held);
         assert_eq!(decision.rest, Some(ten_minutes));
         let test = decide(&answered(Meaning::Wait, Some(600)), &after(Priority::Test, 1, 1));
-        assert_eq!((test.fate, test.rest), (Fate::Failed(Reason::Robot(Meaning::Wait)), Some(ten_minutes)));
+        assert_eq!((test.fate, test.rest), (Fate::Failed(Reason::TestTooFast), Some(ten_minutes)));
     }
 
     #[test]
@@ -231,7 +240,7 @@ mod tests {
     fn a_test_has_one_quick_retry_after_a_hiccup_and_none_after_a_time_out() {
         let hiccup = answered(Meaning::Passing, None);
         assert_eq!(decide(&hiccup, &after(Priority::Test, 1, 1)).fate, Fate::Again(TEST_RETRY));
-        assert_eq!(decide(&hiccup, &after(Priority::Test, 2, 1)).fate, Fate::Failed(Reason::Robot(Meaning::Passing)));
+        assert_eq!(decide(&hiccup, &after(Priority::Test, 2, 1)).fate, Fate::Failed(Reason::TestPassing));
         let slow = decide(&Ending::Failed(Fault::NoAnswer), &after(Priority::Test, 1, 1));
         assert_eq!(slow.fate, Fate::Failed(Reason::Call(Fault::NoAnswer)));
     }

@@ -29,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// For the whole call, from the name to the last byte. Shorter ones cost duplicates: the message may well have arrived.
 pub(super) const WHOLE_CALL: Duration = Duration::from_secs(10);
 
+/// How long an idle connection is kept: shorter than servers keep theirs, so that no message meets one that is just being closed.
+const IDLE: Duration = Duration::from_secs(4);
+
 /// How much of an answer is read; the vendors' have a few hundred bytes.
 const MAX_ANSWER: usize = 20_000;
 
@@ -150,6 +153,7 @@ fn client() -> reqwest::ClientBuilder {
         .no_proxy()
         .referer(false)
         .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
 }
 
 /// Reads the answer up to its limit; what lies beyond is not needed to know what it means.

@@ -307,11 +307,13 @@ async fn after_too_fast_the_robot_is_left_alone_for_ten_minutes_and_a_test_is_to
     house.until(delivery, DeliveryState::Waiting, "wait").await;
     let other = house.enqueue(robot, "Dataphin: second").await;
     let test = house.ended(house.test(robot).await).await;
-    assert_eq!((test.state, test.reason.as_str()), (DeliveryState::Failed, "wait"));
-    house.advance(TimeDelta::seconds(590));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!((test.state, test.reason.as_str()), (DeliveryState::Failed, "test-too-fast"));
+    courier.stop().await;
     assert_eq!(house.sandbox.calls("fake-ding").len(), 1);
-    house.advance(TimeDelta::seconds(11));
+    house.clock.advance(TimeDelta::seconds(590));
+    assert!(house.claim().await.is_none());
+    house.clock.advance(TimeDelta::seconds(11));
+    let courier = house.courier();
     assert_eq!(house.ended(delivery).await.state, DeliveryState::Success);
     assert_eq!(house.ended(other).await.state, DeliveryState::Success);
     courier.stop().await;
@@ -362,11 +364,10 @@ async fn a_crash_between_call_and_record_sends_the_message_again_and_the_group_h
     let called = sender.call(&claim).await;
     assert!(matches!(called.ending, Ending::Answered(Answer { meaning: Meaning::Delivered, .. })));
     // Here the process ends. Another one leaves the message alone while the lease holds.
+    house.clock.advance(TimeDelta::seconds(40));
+    assert!(house.claim().await.is_none());
+    house.clock.advance(TimeDelta::seconds(6));
     let courier = house.courier();
-    house.advance(TimeDelta::seconds(40));
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(house.sandbox.calls("fake-ding").len(), 1);
-    house.advance(TimeDelta::seconds(6));
     assert_eq!(house.ended(delivery).await.state, DeliveryState::Success);
     let verdicts: Vec<Verdict> = house.sandbox.calls("fake-ding").into_iter().map(|call| call.verdict).collect();
     assert_eq!(verdicts, [Verdict::Heard, Verdict::Repeated]);
@@ -646,4 +647,37 @@ async fn everything_in_the_outbox_is_delivered_waiting_or_ended_with_a_reason() 
     let count = |state: &str, reason: &str| rows.iter().filter(|row| row.0 == state && row.1 == reason).count();
     assert_eq!((count("success", ""), count("waiting", "broken-keyword"), rows.len()), (7, 6, 13));
     assert_eq!((open, house.sandbox.calls("fake-broken").len()), (1, 1));
+}
+
+#[actix_web::test]
+async fn four_workers_on_one_database_deliver_every_message_once() {
+    let house = House::new().await;
+    let mut couriers = Vec::new();
+    for _ in 0..4 {
+        let (db, keys, clock) = (open(&house.folder), house.keys.clone(), house.clock.clone());
+        couriers.push(Courier::start(db, keys, house.origins(), clock, house.waker.clone()).unwrap());
+    }
+    let tokens: Vec<String> = (0..20).map(|n| format!("fake-{n}")).collect();
+    for token in &tokens {
+        let robot = house.robot(RobotKind::Lark, token, Group::default()).await;
+        for n in 0..5 {
+            house.enqueue(robot, &format!("Dataphin: {n}")).await;
+        }
+    }
+    for token in &tokens {
+        assert!(house.sandbox.wait_until(token, |calls| calls.len() >= 5, SOON).await, "{token} heard too little");
+    }
+    for courier in couriers {
+        courier.stop().await;
+    }
+    for token in &tokens {
+        let mut heard = house.heard(token);
+        heard.sort_unstable();
+        assert_eq!(heard, (0..5).map(|n| format!("Dataphin: {n}")).collect::<Vec<_>>());
+    }
+    let ended = house.db.read(|c| {
+        let success = deliveries::table.filter(deliveries::state.eq(DeliveryState::Success.as_str())).count();
+        Ok((success.get_result::<i64>(c)?, attempts::table.count().get_result::<i64>(c)?))
+    });
+    assert_eq!(ended.await.unwrap(), (100, 100));
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     access::{Can, Role, permissions::ViewDeliveries},
-    channels::{Switches, store as channels},
+    channels::{Switches, channel_key, store as channels},
     courier::DeliveryState,
     db::{Database, DeliveryId, Keyset},
     error::{Error, Result},
@@ -35,6 +35,8 @@ fn scope(who: &Can<ViewDeliveries>) -> Result<Scope> {
 struct ListPage {
     frame: Frame,
     path: String,
+    /// Where the channels are switched.
+    settings: String,
     own_only: bool,
     asked: Asked,
     switches: Switches,
@@ -43,6 +45,12 @@ struct ListPage {
 }
 
 impl ListPage {
+    /// The names of the channels that are off; nothing when none is.
+    fn off(&self) -> String {
+        let off = Channel::ALL.iter().filter(|channel| !self.switches.is_on(channel));
+        off.map(|channel| self.frame.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
+    }
+
     /// The list's own query, for the ways to its other pages.
     fn query(&self) -> String {
         query_string(&[("status", &self.asked.status), ("channel", &self.asked.channel), ("q", &self.asked.q)])
@@ -61,6 +69,7 @@ pub async fn list(
         db.read(move |c| Ok((store::list(c, tenant, scope, &filter)?, channels::settings(c, tenant)?))).await?;
     let page = ListPage {
         path: format!("/t/{}/deliveries", who.tenant.slug),
+        settings: format!("/t/{}/settings/message-channel", who.tenant.slug),
         own_only: !who.role().is_some_and(Role::administers),
         frame: frame.seen_by(&who),
         asked,

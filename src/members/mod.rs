@@ -1,3 +1,11 @@
 //! Members of a tenant: who they are, which role they have, and by which robots they are reached.
 
+mod form;
+mod list;
+mod model;
+mod notice;
+pub mod pages;
 pub mod store;
+
+pub use form::EditAccount;
+pub use model::{ContactChange, Email, Phone, RobotChange, Status};

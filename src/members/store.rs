@@ -1,17 +1,37 @@
-//! Members in the database.
+//! Members in the database. Every query takes the tenant first.
+
+use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use diesel::{
+    dsl::{exists, sql},
+    prelude::*,
+    sql_types::{Bool, Text},
+};
 
+use super::{
+    Status,
+    list::{Filter, Sort},
+    model::{Contact, ContactChange, Member, RobotChange, masked_email, masked_phone},
+};
 use crate::{
     access::Role,
     accounts::Username,
+    audit::Change,
+    channels::channel_key,
+    courier,
     db::{
-        AccountId, AnyConnection, MemberId, TenantId,
-        schema::{members, tenants},
+        AccountId, AnyConnection, MemberId, RobotId, TenantId, position_function,
+        schema::{contacts, members, robots, tenants},
     },
-    error::Result,
+    error::{Error, Result},
+    robots::Channel,
+    secrets::KeyRing,
+    web::{PAGE_SIZE, Pager},
 };
+
+/// The kind of database behind a connection, as diesel's query types name it.
+type Backend = <AnyConnection as Connection>::Backend;
 
 /// A member to be added.
 #[derive(Clone, Debug)]
@@ -29,7 +49,7 @@ pub struct NewMember<'m> {
 /// Adds a member.
 ///
 /// # Errors
-/// [`Error::Taken`](crate::error::Error::Taken) when the account is a member already.
+/// [`Error::Taken`] when the account is a member already.
 pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
     let id = diesel::insert_into(members::table)
         .values((
@@ -43,7 +63,7 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, n
             members::role.eq(member.role.as_str()),
             members::phone.eq(""),
             members::email.eq(""),
-            members::status.eq("active"),
+            members::status.eq(Status::Active.as_str()),
             members::robot_count.eq(0),
             members::joined_at.eq(now),
         ))
@@ -56,4 +76,401 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, n
 /// What a search looks into. No typed search holds the line feed, so it never matches across the two names.
 fn search_text(username_key: &str, display_name: &str) -> String {
     format!("{username_key}\n{}", display_name.to_lowercase())
+}
+
+/// A row of the list.
+#[derive(Clone, Debug)]
+pub struct ListRow {
+    /// The member's id.
+    pub id: MemberId,
+    /// The account behind it.
+    pub account: AccountId,
+    /// The name it logs in with.
+    pub username: String,
+    /// What the tenant calls the person.
+    pub display_name: String,
+    /// The role.
+    pub role: Role,
+    /// Whether the member takes part.
+    pub status: Status,
+    /// The phone number, masked.
+    pub phone: String,
+    /// The email address, masked.
+    pub email: String,
+    /// The robots: channel, host, last four characters, whether it is broken.
+    pub robots: Vec<(Channel, String, String, bool)>,
+    /// When the member joined.
+    pub joined_at: NaiveDateTime,
+}
+
+/// One page of the list.
+///
+/// The ids of the page come from an index alone (see the migration); only its fifty rows are read from the table.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &Filter,
+    order: (Sort, bool),
+    page: i64,
+) -> Result<(Vec<ListRow>, Pager)> {
+    let pager = Pager::new(page, total(c, tenant, filter)?);
+    let ids = page_ids(c, tenant, filter, order, &pager)?;
+    let mut rows = rows(c, tenant, &ids)?;
+    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    Ok((rows, pager))
+}
+
+/// How many members the list has. The whole tenant's number is kept beside it, so that it need not be counted.
+fn total(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<i64> {
+    if filter.is_everything() {
+        return Ok(tenants::table.find(tenant).select(tenants::member_count).first(c)?);
+    }
+    let position = position_function(c);
+    Ok(filtered(tenant, filter, position).count().get_result(c)?)
+}
+
+fn page_ids(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &Filter,
+    (sort, descending): (Sort, bool),
+    pager: &Pager,
+) -> Result<Vec<MemberId>> {
+    // A page in the second half is nearer to the end: read the index from there, and turn the page round.
+    let from_end = pager.offset() > pager.total / 2;
+    let length = (pager.total - pager.offset()).min(PAGE_SIZE).max(0);
+    let offset = if from_end { pager.total - pager.offset() - length } else { pager.offset() };
+    let query = filtered(tenant, filter, position_function(c)).select(members::id).limit(length).offset(offset);
+    let query = match (sort, descending != from_end) {
+        (Sort::Username, false) => query.order((members::username_key.asc(), members::id.asc())),
+        (Sort::Username, true) => query.order((members::username_key.desc(), members::id.desc())),
+        (Sort::DisplayName, false) => query.order((members::display_name_key.asc(), members::id.asc())),
+        (Sort::DisplayName, true) => query.order((members::display_name_key.desc(), members::id.desc())),
+        (Sort::Joined, false) => query.order((members::joined_at.asc(), members::id.asc())),
+        (Sort::Joined, true) => query.order((members::joined_at.desc(), members::id.desc())),
+    };
+    let mut ids: Vec<MemberId> = query.load(c)?;
+    if from_end {
+        ids.reverse();
+    }
+    Ok(ids)
+}
+
+fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> members::BoxedQuery<'q, Backend> {
+    let mut query = members::table.filter(members::tenant.eq(tenant)).into_boxed();
+    if !filter.search.is_empty() {
+        let in_names = sql::<Bool>(&format!("{position}(members.search_text, "))
+            .bind::<Text, _>(filter.search.clone())
+            .sql(") > 0");
+        query = match filter.search.parse().map(MemberId) {
+            Ok(id) => query.filter(in_names.or(members::id.eq(id))),
+            Err(_) => query.filter(in_names),
+        };
+    }
+    if let Some(role) = filter.role {
+        query = query.filter(members::role.eq(role.as_str()));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(members::status.eq(status.as_str()));
+    }
+    if filter.no_contact {
+        query = query.filter(members::robot_count.eq(0));
+    }
+    query
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = members)]
+struct Row {
+    id: MemberId,
+    account: AccountId,
+    username: String,
+    display_name: String,
+    role: String,
+    status: String,
+    phone: String,
+    email: String,
+    joined_at: NaiveDateTime,
+}
+
+impl Row {
+    fn role(&self) -> Result<Role> {
+        Role::parse(&self.role).ok_or_else(|| Error::internal("a member has an unknown role"))
+    }
+
+    fn status(&self) -> Result<Status> {
+        Status::parse(&self.status).ok_or_else(|| Error::internal("a member has an unknown status"))
+    }
+}
+
+fn rows(c: &mut AnyConnection, tenant: TenantId, ids: &[MemberId]) -> Result<Vec<ListRow>> {
+    let found: Vec<Row> = members::table
+        .filter(members::tenant.eq(tenant))
+        .filter(members::id.eq_any(ids))
+        .select(Row::as_select())
+        .load(c)?;
+    let mut reached = robots_of(c, ids)?;
+    found
+        .into_iter()
+        .map(|row| {
+            Ok(ListRow {
+                id: row.id,
+                account: row.account,
+                role: row.role()?,
+                status: row.status()?,
+                phone: masked_phone(&row.phone),
+                email: masked_email(&row.email),
+                robots: reached.remove(&row.id).unwrap_or_default(),
+                username: row.username,
+                display_name: row.display_name,
+                joined_at: row.joined_at,
+            })
+        })
+        .collect()
+}
+
+type Reached = Vec<(Channel, String, String, bool)>;
+
+fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId, Reached>> {
+    let rows: Vec<(MemberId, String, String, String, String)> = contacts::table
+        .inner_join(robots::table)
+        .filter(contacts::member.eq_any(ids))
+        .order(contacts::channel)
+        .select((contacts::member, contacts::channel, robots::host, robots::last_four, robots::state))
+        .load(c)?;
+    let mut reached: HashMap<MemberId, Reached> = HashMap::new();
+    for (member, channel, host, last_four, state) in rows {
+        if let Some(channel) = Channel::parse(&channel) {
+            reached.entry(member).or_default().push((channel, host, last_four, state != "ok"));
+        }
+    }
+    Ok(reached)
+}
+
+/// A member of this tenant, with his robots.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Member> {
+    let row: Row = members::table
+        .filter(members::tenant.eq(tenant))
+        .filter(members::id.eq(id))
+        .select(Row::as_select())
+        .first(c)?;
+    Ok(Member {
+        id: row.id,
+        account: row.account,
+        role: row.role()?,
+        status: row.status()?,
+        robots: contacts_of(c, id)?,
+        username: row.username,
+        display_name: row.display_name,
+        phone: row.phone,
+        email: row.email,
+    })
+}
+
+fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> {
+    let rows: Vec<(String, RobotId, String, String, bool, String, String)> = contacts::table
+        .inner_join(robots::table)
+        .filter(contacts::member.eq(member))
+        .select((
+            contacts::channel,
+            robots::id,
+            robots::host,
+            robots::last_four,
+            robots::sealed_secret.is_not_null(),
+            robots::state,
+            robots::reason,
+        ))
+        .load(c)?;
+    rows.into_iter()
+        .map(|(channel, robot, host, last_four, has_secret, state, reason)| {
+            Ok(Contact {
+                channel: Channel::parse(&channel).ok_or_else(|| Error::internal("a contact of an unknown channel"))?,
+                robot,
+                host,
+                last_four,
+                has_secret,
+                broken: (state != "ok").then_some(reason),
+                shared_with: others_on(c, robot, member)?,
+            })
+        })
+        .collect()
+}
+
+/// The display names of the other members that a robot reaches: the first hundred.
+fn others_on(c: &mut AnyConnection, robot: RobotId, member: MemberId) -> Result<Vec<String>> {
+    Ok(contacts::table
+        .inner_join(members::table)
+        .filter(contacts::robot.eq(robot))
+        .filter(contacts::member.ne(member))
+        .order(members::display_name_key)
+        .limit(100)
+        .select(members::display_name)
+        .load(c)?)
+}
+
+/// Who changes a member, where and when, and the keys that seal what is secret of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit<'e> {
+    /// The keys.
+    pub keys: &'e KeyRing,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Who does it.
+    pub by: AccountId,
+    /// When.
+    pub now: NaiveDateTime,
+}
+
+/// What an update did.
+#[derive(Debug, Default)]
+pub struct Updated {
+    /// For the audit log.
+    pub changes: Vec<Change>,
+    /// The robots that are new or changed for this member.
+    pub ringing: Vec<(Channel, RobotId)>,
+}
+
+/// Changes a member's role and contact information.
+///
+/// # Errors
+/// [`Error::NotFound`] for a test message that was not this account's for this member.
+pub fn update(
+    c: &mut AnyConnection,
+    edit: Edit<'_>,
+    before: &Member,
+    role: Option<Role>,
+    change: &ContactChange,
+) -> Result<Updated> {
+    let role = role.unwrap_or(before.role);
+    let mut updated = Updated::default();
+    updated.changes.extend(Change::between("members-role", before.role.as_str(), role.as_str()));
+    updated.changes.extend(masked("members-phone", masked_phone, &before.phone, change.phone.as_str()));
+    updated.changes.extend(masked("members-email", masked_email, &before.email, change.email.as_str()));
+    for (channel, robot) in &change.robots {
+        let done = change_robot(c, edit, before, *channel, robot)?;
+        updated.changes.extend(done.changes);
+        updated.ringing.extend(done.ringing);
+    }
+    let robot_count: i64 = contacts::table.filter(contacts::member.eq(before.id)).count().get_result(c)?;
+    diesel::update(members::table.filter(members::tenant.eq(edit.tenant)).filter(members::id.eq(before.id)))
+        .set((
+            members::role.eq(role.as_str()),
+            members::phone.eq(change.phone.as_str()),
+            members::email.eq(change.email.as_str()),
+            members::robot_count.eq(robot_count),
+        ))
+        .execute(c)?;
+    Ok(updated)
+}
+
+/// A change of a value that the audit log shows masked.
+fn masked(field: &str, mask: fn(&str) -> String, before: &str, after: &str) -> Option<Change> {
+    (before != after).then(|| Change { field: field.to_owned(), before: mask(before), after: mask(after) })
+}
+
+fn change_robot(
+    c: &mut AnyConnection,
+    Edit { keys, tenant, by, now }: Edit<'_>,
+    member: &Member,
+    channel: Channel,
+    change: &RobotChange,
+) -> Result<Updated> {
+    let stored = member.robot(&channel);
+    let (robot, secret_changed) = match (change, stored) {
+        (RobotChange::Set(address, secret), _) => {
+            courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
+        }
+        (RobotChange::Tested(delivery), _) => {
+            (courier::tested_robot(c, tenant, *delivery, (member.id, by), channel)?, false)
+        }
+        (RobotChange::NewSecret(secret), Some(stored)) => {
+            (stored.robot, courier::set_secret(c, keys, tenant, stored.robot, secret, now)?)
+        }
+        (RobotChange::NoSecret, Some(stored)) => (stored.robot, courier::clear_secret(c, tenant, stored.robot, now)?),
+        (RobotChange::Remove, Some(stored)) => {
+            unlink(c, member.id, channel)?;
+            let before = format!("{} …{}", stored.host, stored.last_four);
+            let change = Change { field: channel_key(&channel).to_owned(), before, after: String::new() };
+            return Ok(Updated { changes: vec![change], ringing: Vec::new() });
+        }
+        _ => return Ok(Updated::default()),
+    };
+    let mut updated = Updated::default();
+    if stored.map(|stored| stored.robot) != Some(robot) {
+        unlink(c, member.id, channel)?;
+        link(c, member.id, channel, robot)?;
+        let after: (String, String) = robots::table.find(robot).select((robots::host, robots::last_four)).first(c)?;
+        updated.changes.push(Change {
+            field: channel_key(&channel).to_owned(),
+            before: stored.map(|stored| format!("{} …{}", stored.host, stored.last_four)).unwrap_or_default(),
+            after: format!("{} …{}", after.0, after.1),
+        });
+        updated.ringing.push((channel, robot));
+    } else if secret_changed {
+        let field = "members-signing-secret".to_owned();
+        updated.changes.push(Change { field, before: String::new(), after: String::new() });
+        updated.ringing.push((channel, robot));
+    }
+    Ok(updated)
+}
+
+fn link(c: &mut AnyConnection, member: MemberId, channel: Channel, robot: RobotId) -> Result<()> {
+    diesel::insert_into(contacts::table)
+        .values((contacts::member.eq(member), contacts::channel.eq(channel.as_str()), contacts::robot.eq(robot)))
+        .execute(c)?;
+    Ok(())
+}
+
+fn unlink(c: &mut AnyConnection, member: MemberId, channel: Channel) -> Result<()> {
+    let row = contacts::table.filter(contacts::member.eq(member)).filter(contacts::channel.eq(channel.as_str()));
+    diesel::delete(row).execute(c)?;
+    Ok(())
+}
+
+/// Whether another member of the tenant is reached by a robot.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_shared(c: &mut AnyConnection, member: MemberId, robot: RobotId) -> Result<bool> {
+    let others = contacts::table.filter(contacts::robot.eq(robot)).filter(contacts::member.ne(member));
+    Ok(diesel::select(exists(others.select(contacts::member))).get_result(c)?)
+}
+
+/// Stops a member, or lets him take part again.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status: Status) -> Result<()> {
+    let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id));
+    match diesel::update(row).set(members::status.eq(status.as_str())).execute(c)? {
+        0 => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a member from the tenant. His account stays, and so does what the records say of him.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn remove(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<()> {
+    find(c, tenant, id)?;
+    diesel::delete(contacts::table.filter(contacts::member.eq(id))).execute(c)?;
+    diesel::delete(members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id))).execute(c)?;
+    diesel::update(tenants::table.find(tenant)).set(tenants::member_count.eq(tenants::member_count - 1)).execute(c)?;
+    Ok(())
+}
+
+/// Whether an account is a member of any other tenant, disabled or not.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_member_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: TenantId) -> Result<bool> {
+    let elsewhere = members::table.filter(members::account.eq(account)).filter(members::tenant.ne(tenant));
+    Ok(diesel::select(exists(elsewhere.select(members::id))).get_result(c)?)
 }

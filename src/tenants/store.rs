@@ -66,17 +66,27 @@ pub fn insert(
     Ok(id)
 }
 
-/// Makes the metadata warehouse tenant, whose administrators administer the instance.
+/// Makes an account super administrator of the metadata warehouse tenant, whose administrators administer the instance.
+/// The tenant is made when there is none.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn insert_metadata_warehouse(
+pub fn join_metadata_warehouse(
     c: &mut AnyConnection,
-    super_admin: AccountId,
+    account: AccountId,
     username: &Username,
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<TenantId> {
+    let known = tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first(c).optional()?;
+    if let Some(id) = known {
+        let member = NewMember { account, username, display_name: username.as_str(), role: Role::SuperAdministrator };
+        insert_member(c, id, &member, now)?;
+        let object = username.as_str();
+        let entry = audit::Entry { tenant: Some(id), action: "member-added", object, changes: Vec::new() };
+        audit::record(c, who, &entry, now)?;
+        return Ok(id);
+    }
     let tenant = NewTenant {
         name: "Metadata warehouse",
         slug: "metadata-warehouse",
@@ -84,7 +94,7 @@ pub fn insert_metadata_warehouse(
         metadata_warehouse: true,
         time_zone: "UTC",
     };
-    insert(c, &tenant, super_admin, username, who, now)
+    insert(c, &tenant, account, username, who, now)
 }
 
 /// A tenant as the list shows it.

@@ -28,7 +28,7 @@ use crate::{
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
-    robots::{Channel, Meaning, limits},
+    robots::{Channel, limits},
     secrets::{Place, random},
 };
 
@@ -209,7 +209,7 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> 
     let priority = Priority::of(candidate.priority);
     if bell.rest_until > now && priority == Priority::Test {
         // Whoever waits for a test is told what a call would answer, without making the robot's rest longer.
-        outbox::give_up(c, candidate.work, Reason::Robot(Meaning::Wait), now)?;
+        outbox::give_up(c, candidate.work, Reason::TestTooFast, now)?;
         return Ok(Turn { look_again: Some(now), ended: true, ..turn });
     }
     let start = next_start(c, bell, rope, priority, now)?.max(bell.rest_until);

@@ -1,12 +1,15 @@
 //! A tenant's robots: their sealed address and secret, and whether their configuration works.
 
 use chrono::NaiveDateTime;
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    insert_into, update,
+};
 
 use super::bells;
 use crate::{
     db::{
-        AnyConnection, RobotId, TenantId,
+        AccountId, AnyConnection, DeliveryId, MemberId, RobotId, TenantId,
         schema::{deliveries, robots},
     },
     error::{Error, Result},
@@ -120,6 +123,74 @@ pub fn clear_secret(c: &mut AnyConnection, tenant: TenantId, robot: RobotId, now
         mend(c, robot)?;
     }
     Ok(cleared)
+}
+
+/// Gives a robot another signing secret; then a broken robot gets another chance. Says whether it is another one.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn set_secret(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    tenant: TenantId,
+    robot: RobotId,
+    secret: &SigningSecret,
+    now: NaiveDateTime,
+) -> Result<bool> {
+    let known = find(c, tenant, robot)?;
+    bells::touch(c, &known.fingerprint, known.channel, now)?;
+    let place = secret_place(tenant, &known.fingerprint);
+    let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first(c)?;
+    let stored = sealed.map(|sealed| keys.unseal(place, &sealed)).transpose()?;
+    if stored.as_deref() == Some(secret.expose()) {
+        return Ok(false);
+    }
+    let sealed = keys.seal(place, secret.expose())?;
+    update(robots::table.find(robot)).set(robots::sealed_secret.eq(Some(sealed))).execute(c)?;
+    mend(c, robot)?;
+    Ok(true)
+}
+
+/// The tenant's robot of this address, if there is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn known_robot(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    tenant: TenantId,
+    address: &RobotAddress,
+) -> Result<Option<RobotId>> {
+    let fingerprint = keys.digest("robot", address.url().expose().as_bytes());
+    let known = robots::table
+        .filter(robots::tenant.eq(tenant))
+        .filter(robots::fingerprint.eq(fingerprint.as_slice()))
+        .select(robots::id);
+    Ok(known.first(c).optional()?)
+}
+
+/// The robot that a test message of this account for this member went to: what was typed and tested, but not saved yet.
+///
+/// # Errors
+/// [`Error::NotFound`] when there was no such test; a number that somebody else was given is worth nothing.
+pub fn tested_robot(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    test: DeliveryId,
+    (member, by): (MemberId, AccountId),
+    channel: Channel,
+) -> Result<RobotId> {
+    deliveries::table
+        .filter(deliveries::tenant.eq(tenant))
+        .filter(deliveries::id.eq(test))
+        .filter(deliveries::kind.eq(crate::courier::Kind::Test.as_str()))
+        .filter(deliveries::member.eq(Some(member)))
+        .filter(deliveries::requested_by.eq(Some(by)))
+        .filter(deliveries::channel.eq(channel.as_str()))
+        .select(deliveries::robot.assume_not_null())
+        .first(c)
+        .optional()?
+        .ok_or(Error::NotFound)
 }
 
 /// What the outbox needs to know of a robot of this tenant.

@@ -15,6 +15,7 @@ deliveries-success = Success
 deliveries-failed = Failed
 deliveries-empty = Nothing has been sent yet. When a member's robot is saved or tested, its delivery stands here.
 deliveries-none-fit = No delivery fits these filters.
+deliveries-channels-off = Off, so nothing is sent over them: { $channels }.
 deliveries-channel-off = { $channel } is off: nothing is sent over it.
 deliveries-robot = Robot
 deliveries-requested-by = Caused by

@@ -15,6 +15,7 @@ deliveries-success = 成功
 deliveries-failed = 失败
 deliveries-empty = 尚未发送任何消息。保存或测试成员的机器人后，推送记录会显示在这里。
 deliveries-none-fit = 没有符合筛选条件的推送记录。
+deliveries-channels-off = 以下渠道已关闭，不会发送消息：{ $channels }。
 deliveries-channel-off = { $channel }已关闭，不会通过它发送任何消息。
 deliveries-robot = 机器人
 deliveries-requested-by = 触发人

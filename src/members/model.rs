@@ -1,0 +1,223 @@
+//! What a member is: a phone, an email, a status, and the robots by which he is reached.
+
+use std::str::FromStr as _;
+
+use email_address::EmailAddress;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
+
+use crate::{
+    access::Role,
+    db::{AccountId, DeliveryId, MemberId, RobotId},
+    robots::{Channel, RobotAddress, SigningSecret},
+};
+
+/// Whether a member takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Takes part.
+    Active,
+    /// Stopped by an administrator: sees nothing of the tenant and hears nothing.
+    Disabled,
+}
+
+impl Status {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+
+    /// The word in the database and in forms.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// The key of its name on pages.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Active => "members-status-active",
+            Self::Disabled => "members-status-disabled",
+        }
+    }
+}
+
+/// A phone number that exists somewhere, in E.164; or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Reads a number of any country; without a country code it is one of mainland China. Nothing typed is no number.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let number = PHONE_NUMBER_UTIL.parse(text, Some(Region::CN)).ok()?;
+        number.is_valid().then(|| Self(number.format_as(PhoneNumberFormat::E164).into_owned()))
+    }
+
+    /// The number, or nothing.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An email address; or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// Reads an address. Nothing typed is no address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || EmailAddress::from_str(text).is_ok() { Some(Self(text.to_owned())) } else { None }
+    }
+
+    /// The address, or nothing.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A phone number as lists show it: its first three and last four digits.
+#[must_use]
+pub fn masked_phone(phone: &str) -> String {
+    let length = phone.chars().count();
+    if length <= 7 {
+        return "•".repeat(length);
+    }
+    phone.chars().enumerate().map(|(i, c)| if i < 3 || i + 4 >= length { c } else { '•' }).collect()
+}
+
+/// An email address as lists show it: the first character and the domain.
+#[must_use]
+pub fn masked_email(email: &str) -> String {
+    match email.rsplit_once('@') {
+        Some((name, domain)) => format!("{}•••@{domain}", name.chars().next().unwrap_or('•')),
+        None => String::new(),
+    }
+}
+
+/// A member with all that administrators and he himself may see.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The member's id.
+    pub id: MemberId,
+    /// The account behind it.
+    pub account: AccountId,
+    /// The name it logs in with.
+    pub username: String,
+    /// What the tenant calls the person.
+    pub display_name: String,
+    /// The role.
+    pub role: Role,
+    /// The phone number, or nothing.
+    pub phone: String,
+    /// The email address, or nothing.
+    pub email: String,
+    /// Whether the member takes part.
+    pub status: Status,
+    /// The robots, by channel.
+    pub robots: Vec<Contact>,
+}
+
+impl Member {
+    /// The robot of a channel.
+    #[must_use]
+    pub fn robot(&self, channel: &Channel) -> Option<&Contact> {
+        self.robots.iter().find(|contact| contact.channel == *channel)
+    }
+}
+
+/// A robot by which a member is reached, as far as people may see it.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// Its channel.
+    pub channel: Channel,
+    /// The tenant's robot.
+    pub robot: RobotId,
+    /// The host of its address.
+    pub host: String,
+    /// The last four characters of its token.
+    pub last_four: String,
+    /// Whether it has a signing secret.
+    pub has_secret: bool,
+    /// Whether it is broken, and the word for why.
+    pub broken: Option<String>,
+    /// The other members of the tenant who are reached by it.
+    pub shared_with: Vec<String>,
+}
+
+/// What is to become of a member's robot of one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RobotChange {
+    /// It stays as it is.
+    Keep,
+    /// It is this one from now on. No secret keeps the one that a known robot has.
+    Set(RobotAddress, Option<SigningSecret>),
+    /// It is the one that this test message went to.
+    Tested(DeliveryId),
+    /// It stays, with this secret.
+    NewSecret(SigningSecret),
+    /// It stays, without a secret.
+    NoSecret,
+    /// The member has none any more.
+    Remove,
+}
+
+/// What is to become of a member's contact information. What is absent stays as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContactChange {
+    /// The phone number.
+    pub phone: Phone,
+    /// The email address.
+    pub email: Email,
+    /// The robots, by channel.
+    pub robots: Vec<(Channel, RobotChange)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_without_a_country_code_is_one_of_mainland_china() {
+        assert_eq!(Phone::parse("138 0013 8000").unwrap().as_str(), "+8613800138000");
+        assert_eq!(Phone::parse("+1 202-555-0173").map(|phone| phone.as_str().to_owned()), Some("+12025550173".into()));
+        assert_eq!(Phone::parse("  ").unwrap().as_str(), "");
+        for wrong in ["12", "hello", "+86 1"] {
+            assert_eq!(Phone::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_email_address_has_a_name_and_a_domain() {
+        assert!(Email::parse("li.wang@corp.example").is_some());
+        assert!(Email::parse("").is_some());
+        assert!(Email::parse("li.wang").is_none());
+        assert!(Email::parse("a b@corp.example").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_masked_number_shows_at_most_seven_characters(digits in "[0-9]{1,15}") {
+            let masked = masked_phone(&digits);
+            prop_assert_eq!(masked.chars().count(), digits.len());
+            prop_assert!(masked.chars().filter(char::is_ascii_digit).count() <= 7);
+        }
+    }
+}

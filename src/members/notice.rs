@@ -1,0 +1,58 @@
+//! The words of what a group hears about a member.
+
+use crate::{
+    courier::{Kind, Notice},
+    db::{AccountId, MemberId, RobotId, TenantId},
+    language::Language,
+    robots::escape_markdown,
+};
+
+/// What the words are made of.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The language of whoever causes the message.
+    pub language: Language,
+    /// The word that every message holds: the robots' keyword.
+    pub product: String,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The member it is about.
+    pub member: MemberId,
+    /// The member's name, as the record shows it.
+    pub recipient: String,
+    /// Who causes it.
+    pub by: AccountId,
+    /// His name.
+    pub by_name: String,
+}
+
+impl About {
+    /// Tells a group that it is the one that hears for a member now.
+    #[must_use]
+    pub fn saved(&self, robot: RobotId) -> Notice {
+        self.notice(Kind::MemberSaved, robot, "members-saved-title", "members-saved-body")
+    }
+
+    /// A test message.
+    #[must_use]
+    pub fn test(&self, robot: RobotId) -> Notice {
+        self.notice(Kind::Test, robot, "members-test-title", "members-test-body")
+    }
+
+    fn notice(&self, kind: Kind, robot: RobotId, title: &str, body: &str) -> Notice {
+        let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
+        let [name, tenant, by] = &escaped;
+        Notice {
+            tenant: self.tenant,
+            kind,
+            title: self.language.with(title, &[("product", &self.product), ("name", &self.recipient)]).into_owned(),
+            body: self.language.with(body, &[("name", name), ("tenant", tenant), ("by", by)]).into_owned(),
+            robot,
+            member: Some(self.member),
+            recipient: self.recipient.clone(),
+            requested_by: Some(self.by),
+        }
+    }
+}
