@@ -28,12 +28,6 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     settings: Typed,
-    /// Show pages only; another process delivers
-    #[arg(long, env = "BELFRY_SERVE_ONLY", conflicts_with = "deliver_only", global = true)]
-    serve_only: bool,
-    /// Deliver only; another process shows pages
-    #[arg(long, env = "BELFRY_DELIVER_ONLY", global = true)]
-    deliver_only: bool,
 }
 
 #[derive(Subcommand)]
@@ -81,9 +75,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     if matches!(cli.command, Some(Command::Check)) {
         return check(&cli.settings);
     }
-    let mut settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
-    settings.serve = !cli.deliver_only;
-    settings.deliver = !cli.serve_only;
+    let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
     match &cli.command {
         None | Some(Command::Serve) => system.block_on(serve(settings)),
@@ -96,18 +88,16 @@ fn run(cli: &Cli) -> Result<(), String> {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let serves = settings.serve;
+    let serves = settings.work.serves();
     let app = App::build(settings, Clock::default()).await?;
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
-    let handle = app.handle();
-    actix_web::rt::spawn(async move {
-        end_signal().await;
-        handle.stop(true).await;
-    });
-    say(&if serves { format!("listening on http://{}", app.address()) } else { "delivering".to_owned() })?;
-    app.run().await
+    say(&match app.address() {
+        Some(address) if serves => format!("listening on http://{address}"),
+        _ => "delivering".to_owned(),
+    })?;
+    app.run(end_signal()).await
 }
 
 async fn serve_demo(settings: Settings) -> Result<(), String> {
@@ -156,7 +146,10 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
     let made = db.write(move |c| accounts::store::insert_admin(c, &username, &hash, &who, now)).await;
     match made {
-        Ok(_) => Ok(eprintln!("The account {name} was made; it administers the instance.")),
+        Ok(_) => {
+            eprintln!("The account {name} was made; it administers the instance.");
+            Ok(())
+        }
         Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
         Err(fault) => Err(fault.to_string()),
     }
@@ -173,7 +166,11 @@ fn check(typed: &Typed) -> Result<(), String> {
     if exists {
         faults.extend(settings.database.connect().err());
     }
-    if faults.is_empty() { Ok(eprintln!("Nothing is wrong.")) } else { Err(faults.join("\nbelfry: ")) }
+    if !faults.is_empty() {
+        return Err(faults.join("\nbelfry: "));
+    }
+    eprintln!("Nothing is wrong.");
+    Ok(())
 }
 
 /// The one line on standard output.
