@@ -11,7 +11,8 @@ use belfry::{
     app::App,
     audit::Actor,
     clock::Clock,
-    db::{Address, Database},
+    courier,
+    db::{Address, Database, RobotId},
     demo,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords, weakness},
@@ -51,6 +52,8 @@ enum Command {
         /// The file to write; it must not exist
         file: std::path::PathBuf,
     },
+    /// Seals every stored secret with a new key; can be stopped and run again, beside running servers
+    RotateKey,
 }
 
 fn main() -> ExitCode {
@@ -83,6 +86,7 @@ fn run(cli: &Cli) -> Result<(), String> {
         Some(Command::Sandbox) => system.block_on(serve_sandbox(settings)),
         Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
         Some(Command::Backup { file }) => Database::backup(&settings.database, file),
+        Some(Command::RotateKey) => system.block_on(rotate_key(settings)),
         Some(Command::Check) => Ok(()),
     }
 }
@@ -153,6 +157,27 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
         Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
         Err(fault) => Err(fault.to_string()),
     }
+}
+
+/// How many robots one transaction of a rotation seals: few, so that a running server is not kept waiting.
+const RESEAL_AT_ONCE: i64 = 100;
+
+async fn rotate_key(settings: Settings) -> Result<(), String> {
+    let db = Database::open(&settings.database)?;
+    // A file that is not there yet is made: a rotation of nothing.
+    KeyRing::open(&settings.key_file)?;
+    let keys = KeyRing::add_key(&settings.key_file)?;
+    let mut after = RobotId(0);
+    loop {
+        let ring = keys.clone();
+        let last = db.write(move |c| courier::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
+        match last.map_err(|fault| fault.to_string())? {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    eprintln!("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
+    Ok(())
 }
 
 /// Tells every fault at once. It makes nothing: what is not there yet is made by the first start.
