@@ -39,7 +39,6 @@ flash-tenant-added = The tenant was added.
 flash-tenant-deleted = The tenant was deleted. It can be restored.
 flash-tenant-restored = The tenant was restored.
 
-tenants-home = Home
 tenants-home-channels = Channels
 tenants-home-channel = Channel
 tenants-home-state = State

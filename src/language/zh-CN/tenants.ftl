@@ -39,7 +39,6 @@ flash-tenant-added = 租户已新增。
 flash-tenant-deleted = 租户已删除，可以恢复。
 flash-tenant-restored = 租户已恢复。
 
-tenants-home = 首页
 tenants-home-channels = 消息渠道
 tenants-home-channel = 渠道
 tenants-home-state = 状态
