@@ -5,7 +5,7 @@ use diesel::{dsl::count_star, prelude::*};
 use crate::{
     db::{
         AnyConnection, MemberId, TenantId,
-        schema::{contacts, members, tenants},
+        schema::{contacts, members, robots, tenants},
     },
     error::Result,
     robots::Channel,
@@ -16,7 +16,7 @@ use crate::{
 pub struct Reach {
     /// How many members there are.
     pub members: i64,
-    /// How many active members have a robot, by channel; a channel that reaches nobody may be missing.
+    /// How many active members have a robot, by channel.
     by_channel: Vec<(Channel, i64)>,
     /// How many active members have no robot at all.
     pub unreached: i64,
@@ -41,19 +41,31 @@ impl Reach {
 /// # Errors
 /// When the database cannot be read.
 pub fn reach(c: &mut AnyConnection, tenant: TenantId) -> Result<Reach> {
-    let active = || members::table.filter(members::tenant.eq(tenant)).filter(members::status.eq("active"));
-    let by_channel: Vec<(String, i64)> = active()
+    // Counting what the few disabled members have apart spares a look at the row of every active one.
+    let disabled: Vec<(String, i64)> = members::table
         .inner_join(contacts::table)
+        .filter(members::tenant.eq(tenant))
+        .filter(members::status.eq("disabled"))
         .group_by(contacts::channel)
         .select((contacts::channel, count_star()))
         .load(c)?;
+    let everybody: Vec<(String, i64)> = robots::table
+        .inner_join(contacts::table)
+        .filter(robots::tenant.eq(tenant))
+        .group_by(robots::channel)
+        .select((robots::channel, count_star()))
+        .load(c)?;
+    let of = |counts: &[(String, i64)], channel: Channel| {
+        counts.iter().find(|(word, _)| word == channel.as_str()).map_or(0, |(_, count)| *count)
+    };
+    let unreached = members::table
+        .filter(members::tenant.eq(tenant))
+        .filter(members::status.eq("active"))
+        .filter(members::robot_count.eq(0));
     Ok(Reach {
         members: tenants::table.find(tenant).select(tenants::member_count).first(c)?,
-        by_channel: by_channel
-            .into_iter()
-            .filter_map(|(channel, count)| Channel::parse(&channel).map(|channel| (channel, count)))
-            .collect(),
-        unreached: active().filter(members::robot_count.eq(0)).count().get_result(c)?,
+        by_channel: Channel::ALL.map(|channel| (channel, of(&everybody, channel) - of(&disabled, channel))).to_vec(),
+        unreached: unreached.count().get_result(c)?,
     })
 }
 
@@ -77,7 +89,7 @@ mod tests {
         accounts::{Username, store as accounts},
         audit::Actor,
         clock::Clock,
-        db::{RobotId, fixture::database, schema::robots},
+        db::{RobotId, fixture::database},
         members::store::{NewMember, insert as add_member},
         tenants::store::{NewTenant, insert as add_tenant},
     };

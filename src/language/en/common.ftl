@@ -31,6 +31,7 @@ nav-system-settings = System Settings
 nav-tenant-settings = Tenant Settings
 nav-channels = Message Channel
 nav-instance = Instance
+nav-own-tenants = Your tenants
 nav-tenants = Tenants
 nav-instance-channels = Instance message channels
 nav-log-in = Logon Security Settings

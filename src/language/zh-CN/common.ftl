@@ -31,6 +31,7 @@ nav-system-settings = 系统设置
 nav-tenant-settings = 租户设置
 nav-channels = 消息渠道
 nav-instance = 实例
+nav-own-tenants = 您的租户
 nav-tenants = 租户管理
 nav-instance-channels = 实例消息渠道
 nav-log-in = 登录安全设置
