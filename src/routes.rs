@@ -6,11 +6,14 @@ use actix_web::{
 };
 
 use crate::{
-    accounts::pages as accounts,
+    accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
+    audit::pages as audit,
     channels::pages as channels,
     db::Database,
+    deliveries::pages as deliveries,
     error::{Error, Result},
     members::pages as members,
+    tenants::{home_pages as home, pages as tenants},
 };
 
 /// What answers without a session: health and static files.
@@ -45,6 +48,17 @@ pub fn pages(config: &mut ServiceConfig) {
         .route("/t/{tenant}/members/{id}/code", post().to(members::renew_code))
         .service(resource("/t/{tenant}/me").get(members::me_form).post(members::me_save))
         .route("/t/{tenant}/me/test", post().to(members::me_test))
+        .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
+        .route("/instance/audit", get().to(audit::instance))
+        .route("/instance/tenants", get().to(tenants::list))
+        .service(resource("/instance/tenants/new").get(tenants::add_form).post(tenants::add))
+        .service(resource("/instance/tenants/{id}/edit").get(tenants::edit_form).post(tenants::edit))
+        .service(resource("/instance/tenants/{id}/delete").get(tenants::delete_form).post(tenants::delete))
+        .route("/instance/tenants/{id}/restore", post().to(tenants::restore))
+        .route("/t/{tenant}", get().to(home::home))
+        .route("/t/{tenant}/audit", get().to(audit::tenant))
+        .route("/t/{tenant}/deliveries", get().to(deliveries::list))
+        .route("/t/{tenant}/deliveries/{id}", get().to(deliveries::show))
         .default_service(actix_web::web::to(nothing_here));
 }
 

@@ -6,6 +6,9 @@
 //! pooled connection.
 
 mod connection;
+#[cfg(test)]
+pub mod fixture;
+mod keyset;
 mod pool;
 pub mod schema;
 mod types;
@@ -18,6 +21,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use connection::AnyConnection;
+pub use keyset::{Keyset, Seek};
 pub use pool::Address;
 pub use types::{AccountId, DeliveryId, MemberId, MessageId, RobotId, TenantId};
 

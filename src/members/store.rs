@@ -144,7 +144,7 @@ fn page_ids(
 ) -> Result<Vec<MemberId>> {
     // A page in the second half is nearer to the end: read the index from there, and turn the page round.
     let from_end = pager.offset() > pager.total / 2;
-    let length = (pager.total - pager.offset()).min(PAGE_SIZE).max(0);
+    let length = (pager.total - pager.offset()).clamp(0, PAGE_SIZE);
     let offset = if from_end { pager.total - pager.offset() - length } else { pager.offset() };
     let query = filtered(tenant, filter, position_function(c)).select(members::id).limit(length).offset(offset);
     let query = match (sort, descending != from_end) {

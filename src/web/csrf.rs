@@ -16,6 +16,7 @@ use actix_web::{
 use futures_util::StreamExt as _;
 
 use super::{
+    flash,
     form::{Fields, path_is_readable},
     frame::Shared,
 };
@@ -55,6 +56,10 @@ pub async fn guard(
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(cookie) = new_cookie {
         response.response_mut().add_cookie(&cookie)?;
+    }
+    let shown = !response.status().is_redirection();
+    if shown && flash::said(response.request()).is_some() {
+        response.response_mut().add_cookie(&flash::said_once())?;
     }
     Ok(response)
 }

@@ -197,9 +197,9 @@ async fn serve(
         .chain(tweaks.flags.iter().copied());
     let settings = Flags::parse_from(flags).settings.check().expect("good settings");
     let app = App::build(settings, clock).await.expect("the application is built");
-    let origin = format!("http://{}", app.address());
+    let origin = format!("http://{}", app.address().expect("an address"));
     let code = app.set_up_code().map(str::to_owned);
-    actix_web::rt::spawn(app.run());
+    actix_web::rt::spawn(app.run(std::future::pending()));
     (origin, code)
 }
 
