@@ -233,6 +233,7 @@ fn server(
             .wrap(from_fn(web::last_resort))
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
+            .wrap(from_fn(web::head_as_get))
     })
     .workers(workers)
     .shutdown_timeout(SHUTDOWN)

@@ -7,9 +7,9 @@ use std::{
 };
 
 use belfry::{
+    access::Actor,
     accounts::{self, Username},
     app::App,
-    audit::Actor,
     clock::Clock,
     courier,
     db::{Address, Database, RobotId},

@@ -8,7 +8,8 @@ use super::{
     model::{ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, FAILURES_COUNT_FOR},
 };
 use crate::{
-    audit::{self, Actor, Change},
+    access::Actor,
+    audit::{self, Change},
     db::{
         AccountId, AnyConnection,
         schema::{accounts, lockouts, log_in_failures, log_in_settings, sessions, set_up_codes},

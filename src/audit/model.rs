@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Role, channels::Mode};
+use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
 pub const ACTIONS: [&str; 18] = [
@@ -56,7 +56,8 @@ impl Change {
         match (self.field.as_str(), value) {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "on") => Some("channels-on"),
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
-            ("channels-settings", word) => Mode::parse(word).map(Mode::key),
+            ("channels-settings", "system") => Some("channels-system-default"),
+            ("channels-settings", "custom") => Some("channels-tenant-custom"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             _ => None,
         }

@@ -5,23 +5,13 @@ use diesel::{dsl::sql, prelude::*, sql_types::Text};
 
 use super::Change;
 use crate::{
+    access::Actor,
     db::{
-        AccountId, AnyConnection, Keyset, Seek, TenantId,
+        AnyConnection, Keyset, Seek, TenantId,
         schema::{audit, tenants},
     },
     error::{Error, Result},
 };
-
-/// Who does something, and from where.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    /// The account; nothing for the command line.
-    pub account: Option<AccountId>,
-    /// Its name at the time.
-    pub name: String,
-    /// The address the request came from.
-    pub address: String,
-}
 
 /// What was done.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod connection;
 #[cfg(test)]
 pub mod fixture;
 mod keyset;
+mod pager;
 mod pool;
 pub mod schema;
 mod types;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 
 pub use connection::AnyConnection;
 pub use keyset::{Keyset, Seek};
+pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use types::{AccountId, DeliveryId, MemberId, MessageId, RobotId, TenantId};
 

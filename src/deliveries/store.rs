@@ -235,7 +235,7 @@ mod tests {
         let now = Clock::default().now();
         let ann = crate::accounts::Username::parse("ann").unwrap();
         let account = crate::accounts::store::insert(c, &ann, "no hash", false, now).unwrap();
-        let who = crate::audit::Actor { account: None, name: "root".into(), address: String::new() };
+        let who = crate::access::Actor { account: None, name: "root".into(), address: String::new() };
         for slug in ["one", "two"] {
             let tenant = crate::tenants::store::NewTenant {
                 name: slug,

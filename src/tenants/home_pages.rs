@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
-use super::overview::{self, Reach};
+use super::store::overview::{self, Reach};
 use crate::{
     access::{Can, Role, permissions::ViewTenant},
     channels::{Switches, store as channels},

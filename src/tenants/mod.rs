@@ -3,7 +3,6 @@
 mod form;
 pub mod home_pages;
 mod model;
-pub mod overview;
 pub mod pages;
 pub mod store;
 

@@ -11,14 +11,14 @@ use serde::Deserialize;
 
 use super::{Details, Slug, form, store};
 use crate::{
+    access::Actor,
     access::{CanInstance, permissions::ManageTenants},
     accounts::{Username, store as accounts},
-    audit::Actor,
     clock::Clock,
-    db::{Database, TenantId},
+    db::{Database, PAGE_SIZE, Pager, TenantId},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
-    web::{self, FieldErrors, Form, Frame, PAGE_SIZE, Pager, Query, Times, actor, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
 /// The list's address.

@@ -1,13 +1,16 @@
 //! Tenants in the database.
 
+pub mod overview;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::Details;
 use crate::{
+    access::Actor,
     access::Role,
     accounts::Username,
-    audit::{self, Actor, Change},
+    audit::{self, Change},
     db::{
         AccountId, AnyConnection, TenantId,
         schema::{accounts, tenants},

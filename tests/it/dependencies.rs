@@ -107,8 +107,10 @@ fn one(words: &mut Words<'_>, allow: &BTreeSet<String>) -> bool {
 #[test]
 fn every_licence_is_on_the_list() {
     let rules = rules();
+    // The project itself is not published, and its licence is its owner's to choose.
     let refused: Vec<String> = packages()
         .iter()
+        .filter(|package| package.name != env!("CARGO_PKG_NAME"))
         .filter(|package| !package.license.as_deref().is_some_and(|licence| allowed(licence, &rules.licenses.allow)))
         .map(|package| format!("{} {}: {:?}", package.name, package.version, package.license))
         .collect();

@@ -1,9 +1,9 @@
 //! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
 
 use belfry::{
+    access::Actor,
     access::Role,
     accounts::{self, Username},
-    audit::Actor,
     db::{
         AccountId, MemberId, TenantId,
         schema::{accounts as accounts_table, members, sessions},

@@ -85,9 +85,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        access::Actor,
         access::Role,
         accounts::{Username, store as accounts},
-        audit::Actor,
         clock::Clock,
         db::{RobotId, fixture::database},
         members::store::{NewMember, insert as add_member},
