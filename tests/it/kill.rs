@@ -71,7 +71,7 @@ async fn kill_and_count(app: &TestApp) {
     app.sandbox.accept_any("Dataphin");
     let mut savers = Vec::new();
     for number in 0..SAVERS {
-        let member = app.member(ours, &format!("member-{number}"), Role::Member).await.member;
+        let member = app.member(ours, &format!("member-{number}"), Role::Member).await;
         savers.push((member, Arc::new(Mutex::new(Diary::default()))));
     }
     let settings = app.settings();
