@@ -12,6 +12,9 @@ use diesel::prelude::*;
 
 use crate::harness::{TestApp, User, dump};
 
+/// What somebody changes about a group's robot.
+type Change = fn(&mut Group);
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0001";
@@ -118,7 +121,7 @@ on_both! {
         };
         let (class, _) = answer("open").await;
         assert_eq!(class, "note good");
-        let cases: [(&str, fn(&mut Group), &str); 4] = [
+        let cases: [(&str, Change, &str); 4] = [
             ("keyword", |group| group.keywords = vec!["other".to_owned()], "Keyword not accepted"),
             ("signature", |group| group.secret = Some(SECRET.to_owned()), "Signature wrong"),
             ("disabled", |group| group.standing = Standing::Disabled, "disabled"),
