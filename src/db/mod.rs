@@ -2,7 +2,7 @@
 //! [`Database::write`].
 //!
 //! A write is one closure: business rows, audit row and outbox row are in one transaction or not there at all. On
-//! SQLite a single writer thread commits all waiting closures together (see [`writer`]); on Postgres each takes a
+//! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
 mod connection;

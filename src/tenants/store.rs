@@ -37,7 +37,7 @@ pub struct NewTenant<'t> {
 /// Makes a tenant with its super administrator, who is its first member.
 ///
 /// # Errors
-/// [`Error::Taken`](crate::error::Error::Taken) when the slug is.
+/// [`Error::Taken`] when the slug is.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: &NewTenant<'_>,

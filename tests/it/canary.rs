@@ -58,7 +58,7 @@ fn canary_in(text: &str) -> Option<&'static str> {
 
 async fn leave_canaries(app: &TestApp) {
     let ours = app.tenant("ours", "sue").await;
-    let mia = app.member(ours, "mia", Role::Member).await.member.to_string();
+    let mia = app.member(ours, "mia", Role::Member).await.to_string();
     app.switch_on().await;
     let settings = app.settings();
     let mut settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -12,6 +12,9 @@ use diesel::prelude::*;
 
 use crate::harness::{TestApp, User, dump};
 
+/// What somebody changes about a group's robot.
+type Change = fn(&mut Group);
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0001";
@@ -118,11 +121,11 @@ on_both! {
         };
         let (class, _) = answer("open").await;
         assert_eq!(class, "note good");
-        let cases: [(&str, Box<dyn Fn(&mut Group)>, &str); 4] = [
-            ("keyword", Box::new(|group| group.keywords = vec!["other".to_owned()]), "Keyword not accepted"),
-            ("signature", Box::new(|group| group.secret = Some(SECRET.to_owned())), "Signature wrong"),
-            ("disabled", Box::new(|group| group.standing = Standing::Disabled), "disabled"),
-            ("reset", Box::new(|group| group.standing = Standing::TokenReset), "Token unknown"),
+        let cases: [(&str, Change, &str); 4] = [
+            ("keyword", |group| group.keywords = vec!["other".to_owned()], "Keyword not accepted"),
+            ("signature", |group| group.secret = Some(SECRET.to_owned()), "Signature wrong"),
+            ("disabled", |group| group.standing = Standing::Disabled, "disabled"),
+            ("reset", |group| group.standing = Standing::TokenReset, "Token unknown"),
         ];
         for (what, change, words) in cases {
             app.sandbox.change(DINGTALK, |group| {

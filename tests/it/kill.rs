@@ -71,7 +71,7 @@ async fn kill_and_count(app: &TestApp) {
     app.sandbox.accept_any("Dataphin");
     let mut savers = Vec::new();
     for number in 0..SAVERS {
-        let member = app.member(ours, &format!("member-{number}"), Role::Member).await.member;
+        let member = app.member(ours, &format!("member-{number}"), Role::Member).await;
         savers.push((member, Arc::new(Mutex::new(Diary::default()))));
     }
     let settings = app.settings();
@@ -100,12 +100,13 @@ async fn kill_and_count(app: &TestApp) {
     let process = Process::start(app.folder(), &settings);
     let answered: usize = savers.iter().map(|(_, diary)| diary.lock().unwrap().answered.len()).sum();
     let cut_off: usize = savers.iter().map(|(_, diary)| diary.lock().unwrap().unanswered.len()).sum();
-    println!("{answered} saves answered, {cut_off} cut off by a kill");
+    eprintln!("{answered} saves answered, {cut_off} cut off by a kill");
     assert!(cut_off > 0, "no kill came while a save was on its way");
     assert!(answered >= KILLS, "only {answered} saves were answered: the kills came too early to show anything");
     all_are_delivered(app).await;
     for (member, diary) in &savers {
-        check(app, *member, &diary.lock().unwrap()).await;
+        let diary = std::mem::take(&mut *diary.lock().unwrap());
+        check(app, *member, &diary).await;
     }
     process.signal("TERM");
     assert!(process.wait().0.success());

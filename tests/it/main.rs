@@ -27,3 +27,4 @@ mod permissions;
 mod schema;
 mod sessions;
 mod start;
+mod tenants;

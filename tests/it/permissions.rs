@@ -139,6 +139,52 @@ POST /t/{tenant}/me/test                      ours           login  422    422  
 POST /t/{tenant}/me/test                      theirs         login  404    404    404    422    403    404    404    login  password
 POST /t/{tenant}/me/test                      unknown        login  404    404    404    404    404    404    404    login  password
 POST /t/{tenant}/me/test                      malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /instance/log-in                         -              login  403    403    403    403    200    403    403    login  password
+POST /instance/log-in                         -              login  403    403    403    403    422    403    403    login  password
+
+GET  /instance/audit                          -              login  403    403    403    403    200    403    403    login  password
+
+GET  /instance/tenants                        -              login  403    403    403    403    200    403    403    login  password
+GET  /instance/tenants/new                    -              login  403    403    403    403    200    403    403    login  password
+POST /instance/tenants/new                    -              login  403    403    403    403    422    403    403    login  password
+GET  /instance/tenants/{id}/edit              ours           login  403    403    403    403    200    403    403    login  password
+GET  /instance/tenants/{id}/edit              unknown        login  403    403    403    403    404    403    403    login  password
+GET  /instance/tenants/{id}/edit              malformed      login  refused refused refused refused 404    refused refused login  password
+POST /instance/tenants/{id}/edit              ours           login  403    403    403    403    422    403    403    login  password
+POST /instance/tenants/{id}/edit              unknown        login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/edit              malformed      login  refused refused refused refused 404    refused refused login  password
+GET  /instance/tenants/{id}/delete            ours           login  403    403    403    403    200    403    403    login  password
+GET  /instance/tenants/{id}/delete            unknown        login  403    403    403    403    404    403    403    login  password
+GET  /instance/tenants/{id}/delete            malformed      login  refused refused refused refused 404    refused refused login  password
+POST /instance/tenants/{id}/delete            ours           login  403    403    403    403    303    403    403    login  password
+POST /instance/tenants/{id}/delete            unknown        login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/delete            malformed      login  refused refused refused refused 404    refused refused login  password
+POST /instance/tenants/{id}/restore           ours           login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/restore           unknown        login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/restore           malformed      login  refused refused refused refused 404    refused refused login  password
+
+GET  /t/{tenant}                              ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}                              theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}                              unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}                              malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/audit                        ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/audit                        theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/audit                        unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/audit                        malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries                   ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries                   theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries                   unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/deliveries                   malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries/{id}              ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries/{id}              theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries/{id}              ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries/{id}              ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries/{id}              ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/deliveries/{id}              unknown        login  404    404    404    404    404    404    404    login  password
 ";
 
 /// The fields that a route's form is posted with: enough to reach the handler, and changing as little as possible.
@@ -209,7 +255,14 @@ impl Row {
         let tenant = if whose == "theirs" { town.theirs } else { town.ours };
         let fresh = format!("fresh-{:x}", app.next_number());
         if self.route.contains("/members/") {
-            return app.member(tenant, &fresh, Role::Member).await.member.to_string();
+            return app.member(tenant, &fresh, Role::Member).await.to_string();
+        }
+        if self.route.contains("/deliveries/") {
+            let member = if whose == "theirs" { town.tom } else { town.mia };
+            return app.delivery(tenant, member).await.to_string();
+        }
+        if self.route.contains("/tenants/") {
+            return app.tenant(&fresh, &format!("owner-of-{fresh}")).await.to_string();
         }
         panic!("say in permissions.rs what {{id}} is in {}", self.route)
     }

@@ -1,14 +1,17 @@
 //! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
 
 use belfry::{
-    access::Actor,
-    access::Role,
+    access::{Actor, Role},
     accounts::{self, Username},
+    courier::{self, Kind, Notice},
     db::{
-        AccountId, MemberId, TenantId,
+        AccountId, DeliveryId, MemberId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     members::store::NewMember,
+    robots::{Channel, Origins, RobotAddress},
+    sandbox::RobotKind,
+    secrets::KeyRing,
     tenants::store::NewTenant,
 };
 use chrono::TimeDelta;
@@ -31,15 +34,6 @@ pub struct Town {
     pub tom: MemberId,
 }
 
-/// An account that is member of one tenant.
-#[derive(Clone, Copy, Debug)]
-pub struct Person {
-    /// The account.
-    pub account: AccountId,
-    /// Its membership.
-    pub member: MemberId,
-}
-
 impl TestApp {
     /// Makes an account with the password of every account.
     pub async fn account(&self, username: &str) -> AccountId {
@@ -57,14 +51,14 @@ impl TestApp {
     }
 
     /// Makes a tenant whose super administrator is a new account.
-    pub async fn tenant(&self, slug: &'static str, super_admin: &str) -> TenantId {
+    pub async fn tenant(&self, slug: &str, super_admin: &str) -> TenantId {
         let (account, now) = (self.account(super_admin).await, self.clock.now());
-        let username = name(super_admin);
+        let (username, slug) = (name(super_admin), slug.to_owned());
         self.db
             .write(move |c| {
                 let tenant = NewTenant {
-                    name: slug,
-                    slug,
+                    name: &slug,
+                    slug: &slug,
                     description: "",
                     metadata_warehouse: slug == "metadata-warehouse",
                     time_zone: "Asia/Shanghai",
@@ -76,9 +70,9 @@ impl TestApp {
     }
 
     /// Makes an account that is member of a tenant.
-    pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> Person {
+    pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> MemberId {
         let account = self.account(username).await;
-        Person { account, member: self.join(tenant, account, username, role).await }
+        self.join(tenant, account, username, role).await
     }
 
     /// Makes an account a member of one more tenant.
@@ -103,6 +97,32 @@ impl TestApp {
             .expect("a disabled member");
     }
 
+    /// Puts a message for a member into the outbox, to a robot that nobody has.
+    pub async fn delivery(&self, tenant: TenantId, member: MemberId) -> DeliveryId {
+        let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
+        let origins = Origins::parse(&self.sandbox_origin).expect("an origin");
+        let webhook = RobotKind::DingTalk.url(&self.sandbox_origin, &format!("{:064x}", tenant.0));
+        let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
+        let now = self.clock.now();
+        self.db
+            .write(move |c| {
+                let (robot, _) = courier::upsert_robot(c, &keys, tenant, &address, None, now)?;
+                let notice = Notice {
+                    tenant,
+                    kind: Kind::MemberSaved,
+                    title: "Dataphin: a title".to_owned(),
+                    body: "A text.".to_owned(),
+                    robot,
+                    member: Some(member),
+                    recipient: "somebody".to_owned(),
+                    requested_by: None,
+                };
+                courier::enqueue(c, notice, now)
+            })
+            .await
+            .expect("a delivery")
+    }
+
     /// Makes the sessions of an account older than any session may get.
     pub async fn age_sessions_of(&self, username: &str) {
         let (key, old) = (username.to_owned(), self.clock.now() - TimeDelta::hours(13));
@@ -125,12 +145,12 @@ impl TestApp {
         self.member(warehouse, "clerk", Role::Member).await;
         let ours = self.tenant("ours", "sue").await;
         self.member(ours, "sam", Role::SystemAdministrator).await;
-        let mia = self.member(ours, "mia", Role::Member).await.member;
-        let dan = self.member(ours, "dan", Role::Member).await.member;
+        let mia = self.member(ours, "mia", Role::Member).await;
+        let dan = self.member(ours, "dan", Role::Member).await;
         self.disable(dan).await;
         self.member(ours, "eve", Role::SystemAdministrator).await;
         let theirs = self.tenant("theirs", "theo").await;
-        let tom = self.member(theirs, "tom", Role::Member).await.member;
+        let tom = self.member(theirs, "tom", Role::Member).await;
         let nora = self.newcomer("nora").await;
         self.join(ours, nora, "nora", Role::SystemAdministrator).await;
         Town { warehouse, ours, theirs, mia, tom }
