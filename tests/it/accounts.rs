@@ -28,6 +28,7 @@ on_both! {
         assert_eq!(answer.attribute("#f-username", "value").as_deref(), Some("ann"));
         assert_eq!(answer.attribute("#f-password", "value").unwrap_or_default(), "");
         assert_eq!(answer.attribute("#f-code", "aria-invalid").as_deref(), Some("true"));
+        assert!(!answer.body.contains("AAAAA-BBBBB"), "a code is a secret and stands on no page");
         set_up(&mut visitor, "", "ann").await.is(422);
         visitor.get("/login").await.leads_to("/setup");
     }
