@@ -26,6 +26,8 @@ pub enum Error {
     Malformed,
     /// The body is larger than any form of ours.
     TooLarge,
+    /// The body did not come in time.
+    TooSlow,
     /// Too many failures; try again after this many seconds.
     TooMany {
         /// Seconds to wait.
