@@ -37,6 +37,8 @@ pub enum Error {
     Taken,
     /// The database cannot be reached or is too busy; nothing was stored.
     Unavailable(String),
+    /// Too many passwords wait to be checked; nothing was stored.
+    Busy,
     /// A fault of the program. The text is for the log alone.
     Internal(String),
 }

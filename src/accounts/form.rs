@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
-    secrets::{PlainToken, weakness},
+    secrets::{PlainToken, Weakness},
     web::{FieldErrors, validated},
 };
 
@@ -115,8 +115,8 @@ impl std::fmt::Debug for TypedSecret {
 }
 
 impl SetUp {
-    /// The account to make and the code that allows it.
-    pub fn check(&self, product: &str) -> Result<(Username, PlainToken), FieldErrors> {
+    /// The account to make and the code that allows it. `weakness` is what is wrong with the password.
+    pub fn check(&self, weakness: Option<Weakness>) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
         let code = self.code.expose().trim();
         if code.is_empty() {
@@ -126,7 +126,7 @@ impl SetUp {
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
         }
-        if let Some(weakness) = weakness(self.password.expose(), &[product, self.username.trim()]) {
+        if let Some(weakness) = weakness {
             errors.add("password", weakness.key());
         }
         match username {
@@ -137,10 +137,10 @@ impl SetUp {
 }
 
 impl NewPassword {
-    /// Whether the new password may be used.
-    pub fn check(&self, context: &[&str]) -> Result<(), FieldErrors> {
+    /// Whether the new password may be used. `weakness` is what is wrong with it by itself.
+    pub fn check(&self, weakness: Option<Weakness>) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
-        if let Some(weakness) = weakness(self.new_password.expose(), context) {
+        if let Some(weakness) = weakness {
             errors.add("new_password", weakness.key());
         }
         if self.new_password.expose() != self.confirm_password.expose() {

@@ -33,7 +33,7 @@ impl ResponseError for Error {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Taken => StatusCode::CONFLICT,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -98,6 +98,7 @@ fn error_page(ours: Option<&Error>, status: StatusCode, frame: Frame) -> HttpRes
 
 fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static str) {
     match (ours, status) {
+        (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
         (Some(Error::CrossSite), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),

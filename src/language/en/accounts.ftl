@@ -13,6 +13,7 @@ accounts-password-too-long = At most 256 characters, please.
 accounts-password-common = This password is easy to guess: it is on lists of common ones, or made of names that belong to this place. Choose another.
 accounts-password-differs = This is not the same as the new password.
 accounts-password-is-code = Choose a password of your own, not the one-time code.
+accounts-code-expired = Your one-time code is not valid any more: it can be used for 24 hours. Ask an administrator of your tenant for a new one.
 accounts-log-in = Log in
 accounts-log-in-wrong = Username and password do not belong together. A one-time code can be used for 24 hours.
 accounts-log-in-hint = With a new account, type the one-time code as the password.

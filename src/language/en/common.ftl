@@ -79,5 +79,7 @@ error-taken = Somebody else was faster
 error-taken-advice = What you were saving is there already. Go back, reload the page and look at it again.
 error-unavailable = The database cannot be reached right now
 error-unavailable-advice = Nothing was changed. Go back in a moment and send the form again.
+error-busy = Too many are logging in right now
+error-busy-advice = Nothing was changed. Go back and try again in a moment.
 error-internal = Something went wrong on our side
 error-internal-advice = It was written to the log. Go back and try again; if it happens again, tell whoever runs this portal.

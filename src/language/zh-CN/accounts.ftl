@@ -13,6 +13,7 @@ accounts-password-too-long = 最多 256 个字符。
 accounts-password-common = 此密码容易被猜到：它在常见密码列表中，或由与此处相关的名称组成。请换一个。
 accounts-password-differs = 与新密码不一致。
 accounts-password-is-code = 请设置您自己的密码，不要使用一次性代码。
+accounts-code-expired = 您的一次性代码已失效，有效期为 24 小时。请联系您租户的管理员重新生成。
 accounts-log-in = 登录
 accounts-log-in-wrong = 用户名与密码不匹配。一次性代码在 24 小时内有效。
 accounts-log-in-hint = 新账号请将一次性代码作为密码输入。

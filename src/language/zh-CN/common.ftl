@@ -79,5 +79,7 @@ error-taken = 已有他人抢先保存
 error-taken-advice = 您要保存的内容已经存在。请返回并刷新页面后再确认。
 error-unavailable = 暂时无法连接数据库
 error-unavailable-advice = 没有任何更改。请稍后返回并重新提交表单。
+error-busy = 当前登录的人数过多
+error-busy-advice = 未作任何更改。请返回并稍后重试。
 error-internal = 系统出现错误
 error-internal-advice = 错误已写入日志。请返回后重试；如果再次出现，请告知门户的运维人员。
