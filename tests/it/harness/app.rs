@@ -142,8 +142,9 @@ impl TestApp {
 
     /// Switches every channel on, for the instance and so for its tenants.
     pub async fn switch_on(&self) {
+        let now = self.clock.now();
         self.db
-            .write(|c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec())))
+            .write(move |c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec()), now))
             .await
             .expect("the switches are on");
     }
