@@ -538,7 +538,7 @@ impl Task {
         if types_secret && store::is_in_use(c, robot)? {
             return Ok(Some((secret_field, "members-secret-save-first")));
         }
-        let waits = courier::test_must_wait(c, self.tenant.id, robot, (member.id, self.by), tools.clock.now())?;
+        let waits = courier::test_must_wait(c, self.tenant.id, robot, self.by, tools.clock.now())?;
         Ok(waits.then_some((field, "members-test-too-soon")))
     }
 
