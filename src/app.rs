@@ -4,6 +4,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     thread::available_parallelism,
+    time::Duration,
 };
 
 use actix_session::{
@@ -13,10 +14,11 @@ use actix_session::{
 use actix_web::{
     App as ActixApp, HttpServer,
     cookie::{Key, SameSite},
-    dev::{Server, ServerHandle},
+    dev::Server,
     middleware::{Compress, from_fn},
     web::{self as actix, Data},
 };
+use tokio::task::JoinHandle;
 
 use crate::{
     access, accounts,
@@ -26,7 +28,7 @@ use crate::{
     error::Error,
     members, routes,
     secrets::{KeyRing, Passwords, one_time_code},
-    settings::Settings,
+    settings::{Settings, Work},
     web::{self, Shared},
 };
 
@@ -35,11 +37,14 @@ const SHUTDOWN: u64 = 10;
 /// How many passwords are hashed at a time: each takes 19 MiB.
 const HASHES_AT_A_TIME: usize = 2;
 
+/// How often what has ended by age is removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
 /// An application that accepts connections and is ready to be run.
 pub struct App {
-    server: Server,
+    server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
-    address: SocketAddr,
+    sweeper: JoinHandle<()>,
     set_up_code: Option<String>,
 }
 
@@ -51,29 +56,33 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, String> {
         let keys = KeyRing::open(&settings.key_file)?;
         let db = Database::open(&settings.database)?;
-        let listener = TcpListener::bind(settings.listen).map_err(|fault| {
-            format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen)
-        })?;
-        let address = listener.local_addr().map_err(|fault| fault.to_string())?;
-        let set_up_code = set_up_code(&db).await.map_err(|fault| fault.to_string())?;
+        let listener = listener(&settings)?;
+        let set_up_code = match settings.work.serves() {
+            true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
+            false => None,
+        };
         let waker = Waker::default();
         let courier = settings
-            .deliver
+            .work
+            .delivers()
             .then(|| {
                 let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
                 Courier::start(db, keys, origins, clock.clone(), waker.clone())
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
-        let server = server(&settings, listener, db, keys, clock, waker)
-            .map_err(|fault| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, address, set_up_code })
+        let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let server = listener
+            .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker)?, address)))
+            .transpose()
+            .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
+        Ok(Self { server, courier, sweeper, set_up_code })
     }
 
-    /// The address that is really bound.
+    /// The address that is really bound, when this process listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(|(_, address)| *address)
     }
 
     /// The code that the first visitor types, while there is no account.
@@ -82,22 +91,60 @@ impl App {
         self.set_up_code.as_deref()
     }
 
-    /// Stops it from elsewhere.
-    #[must_use]
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
-    }
-
-    /// Answers and delivers until it is told to stop.
+    /// Answers and delivers until the end is signalled, then finishes what is in flight.
     ///
     /// # Errors
     /// One sentence for the operator.
-    pub async fn run(self) -> Result<(), String> {
-        let ended = self.server.await.map_err(|fault| format!("The server ended: {fault}"));
+    pub async fn run(self, end: impl Future<Output = ()>) -> Result<(), String> {
+        let ended = match self.server {
+            Some((server, _)) => {
+                let handle = server.handle();
+                let stop = async {
+                    end.await;
+                    handle.stop(true).await;
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    ended = server => ended.map_err(|fault| format!("The server ended: {fault}")),
+                    () = stop => Ok(()),
+                }
+            }
+            None => {
+                end.await;
+                Ok(())
+            }
+        };
         if let Some(courier) = self.courier {
             courier.stop().await;
         }
+        self.sweeper.abort();
         ended
+    }
+}
+
+/// The port, when this process has anything to say on one.
+fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, String> {
+    if settings.work == (Work::DeliverOnly { listen: false }) {
+        return Ok(None);
+    }
+    let bound = TcpListener::bind(settings.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) = bound
+        .map_err(|fault| format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen))?;
+    Ok(Some((listener, address)))
+}
+
+/// Removes sessions and failed log-ins that have ended by age, now and then.
+async fn sweep(db: Database, clock: Clock) {
+    loop {
+        let now = clock.now();
+        let swept = db.write(move |c| {
+            access::Sessions::sweep(c, now)?;
+            accounts::store::sweep(c, now)
+        });
+        if let Err(fault) = swept.await {
+            tracing::warn!(%fault, "what has ended could not be removed");
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 
@@ -150,6 +197,7 @@ fn server(
     let database = Data::new(db);
     let clock = Data::new(clock);
     let cookie_key = cookie_key(&keys);
+    let serves = settings.work.serves();
     let workers = available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || {
         let session = SessionMiddleware::builder(store.clone(), cookie_key.clone())
@@ -167,6 +215,7 @@ fn server(
             .wrap(from_fn(web::error_pages))
             .wrap(session)
             .configure(routes::pages);
+        let pages = serves.then_some(pages);
         ActixApp::new()
             .app_data(shared.clone())
             .app_data(database.clone())
@@ -174,7 +223,12 @@ fn server(
             .app_data(tools.clone())
             .app_data(member_tools.clone())
             .configure(routes::open)
-            .service(pages)
+            .configure(|config| {
+                if let Some(pages) = pages {
+                    config.service(pages);
+                }
+            })
+            .wrap(from_fn(web::last_resort))
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
     })

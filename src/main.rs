@@ -11,7 +11,8 @@ use belfry::{
     app::App,
     audit::Actor,
     clock::Clock,
-    db::{Address, Database},
+    courier,
+    db::{Address, Database, RobotId},
     demo,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords, weakness},
@@ -28,12 +29,6 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     settings: Typed,
-    /// Show pages only; another process delivers
-    #[arg(long, env = "BELFRY_SERVE_ONLY", conflicts_with = "deliver_only", global = true)]
-    serve_only: bool,
-    /// Deliver only; another process shows pages
-    #[arg(long, env = "BELFRY_DELIVER_ONLY", global = true)]
-    deliver_only: bool,
 }
 
 #[derive(Subcommand)]
@@ -57,6 +52,8 @@ enum Command {
         /// The file to write; it must not exist
         file: std::path::PathBuf,
     },
+    /// Seals every stored secret with a new key; can be stopped and run again, beside running servers
+    RotateKey,
 }
 
 fn main() -> ExitCode {
@@ -81,9 +78,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     if matches!(cli.command, Some(Command::Check)) {
         return check(&cli.settings);
     }
-    let mut settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
-    settings.serve = !cli.deliver_only;
-    settings.deliver = !cli.serve_only;
+    let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
     match &cli.command {
         None | Some(Command::Serve) => system.block_on(serve(settings)),
@@ -91,23 +86,22 @@ fn run(cli: &Cli) -> Result<(), String> {
         Some(Command::Sandbox) => system.block_on(serve_sandbox(settings)),
         Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
         Some(Command::Backup { file }) => Database::backup(&settings.database, file),
+        Some(Command::RotateKey) => system.block_on(rotate_key(settings)),
         Some(Command::Check) => Ok(()),
     }
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
-    let serves = settings.serve;
+    let serves = settings.work.serves();
     let app = App::build(settings, Clock::default()).await?;
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
-    let handle = app.handle();
-    actix_web::rt::spawn(async move {
-        end_signal().await;
-        handle.stop(true).await;
-    });
-    say(&if serves { format!("listening on http://{}", app.address()) } else { "delivering".to_owned() })?;
-    app.run().await
+    say(&match app.address() {
+        Some(address) if serves => format!("listening on http://{address}"),
+        _ => "delivering".to_owned(),
+    })?;
+    app.run(end_signal()).await
 }
 
 async fn serve_demo(settings: Settings) -> Result<(), String> {
@@ -156,10 +150,34 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
     let made = db.write(move |c| accounts::store::insert_admin(c, &username, &hash, &who, now)).await;
     match made {
-        Ok(_) => Ok(eprintln!("The account {name} was made; it administers the instance.")),
+        Ok(_) => {
+            eprintln!("The account {name} was made; it administers the instance.");
+            Ok(())
+        }
         Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
         Err(fault) => Err(fault.to_string()),
     }
+}
+
+/// How many robots one transaction of a rotation seals: few, so that a running server is not kept waiting.
+const RESEAL_AT_ONCE: i64 = 100;
+
+async fn rotate_key(settings: Settings) -> Result<(), String> {
+    let db = Database::open(&settings.database)?;
+    // A file that is not there yet is made: a rotation of nothing.
+    KeyRing::open(&settings.key_file)?;
+    let keys = KeyRing::add_key(&settings.key_file)?;
+    let mut after = RobotId(0);
+    loop {
+        let ring = keys.clone();
+        let last = db.write(move |c| courier::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
+        match last.map_err(|fault| fault.to_string())? {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    eprintln!("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
+    Ok(())
 }
 
 /// Tells every fault at once. It makes nothing: what is not there yet is made by the first start.
@@ -173,7 +191,11 @@ fn check(typed: &Typed) -> Result<(), String> {
     if exists {
         faults.extend(settings.database.connect().err());
     }
-    if faults.is_empty() { Ok(eprintln!("Nothing is wrong.")) } else { Err(faults.join("\nbelfry: ")) }
+    if !faults.is_empty() {
+        return Err(faults.join("\nbelfry: "));
+    }
+    eprintln!("Nothing is wrong.");
+    Ok(())
 }
 
 /// The one line on standard output.

@@ -7,12 +7,15 @@ use url::Url;
 
 use crate::{db, robots::Origins};
 
+/// Where a portal listens when the operator says nothing.
+const LISTEN: &str = "127.0.0.1:8080";
+
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
 pub struct Typed {
-    /// Address and port to listen on; port 0 picks a free one
-    #[arg(long, env = "BELFRY_LISTEN", default_value = "127.0.0.1:8080", global = true)]
-    pub listen: String,
+    /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "BELFRY_LISTEN", global = true)]
+    pub listen: Option<String>,
     /// The database: sqlite://PATH or postgres://… (whatever libpq takes)
     #[arg(
         long,
@@ -38,6 +41,12 @@ pub struct Typed {
     /// Which log lines are written, as in RUST_LOG
     #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
     pub log: String,
+    /// Show pages only; another process delivers
+    #[arg(long, env = "BELFRY_SERVE_ONLY", conflicts_with = "deliver_only", global = true)]
+    pub serve_only: bool,
+    /// Deliver only; another process shows pages
+    #[arg(long, env = "BELFRY_DELIVER_ONLY", global = true)]
+    pub deliver_only: bool,
     /// How log lines are written: text or json
     #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: String,
@@ -58,13 +67,47 @@ pub struct Settings {
     pub robot_origins: Origins,
     /// The word in page titles and messages.
     pub product_name: String,
-    /// Whether this process shows pages.
-    pub serve: bool,
-    /// Whether this process delivers messages.
-    pub deliver: bool,
+    /// What this process does.
+    pub work: Work,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Shows pages and delivers messages.
+    Both,
+    /// Shows pages; another process delivers.
+    ServeOnly,
+    /// Delivers; another process shows pages. Health is answered when the operator named an address for it.
+    DeliverOnly {
+        /// Whether he did.
+        listen: bool,
+    },
+}
+
+impl Work {
+    /// Whether pages are shown.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        self != Self::DeliverOnly { listen: true } && self != Self::DeliverOnly { listen: false }
+    }
+
+    /// Whether messages are delivered.
+    #[must_use]
+    pub fn delivers(self) -> bool {
+        self != Self::ServeOnly
+    }
 }
 
 impl Typed {
+    fn work(&self) -> Work {
+        match (self.serve_only, self.deliver_only) {
+            (true, _) => Work::ServeOnly,
+            (false, true) => Work::DeliverOnly { listen: self.listen.is_some() },
+            (false, false) => Work::Both,
+        }
+    }
+
     /// Understands the settings.
     ///
     /// # Errors
@@ -74,8 +117,12 @@ impl Typed {
         let mut keep = |fault: String| faults.push(fault);
         let listen = self
             .listen
+            .as_deref()
+            .unwrap_or(LISTEN)
             .parse::<SocketAddr>()
-            .map_err(|_| keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {:?}.", self.listen)))
+            .map_err(|_| {
+                keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {:?}.", self.listen.as_deref().unwrap_or(LISTEN)))
+            })
             .ok();
         let database = db::Address::parse(&self.database_url).map_err(&mut keep).ok();
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
@@ -95,8 +142,7 @@ impl Typed {
                 public_url,
                 robot_origins,
                 product_name,
-                serve: true,
-                deliver: true,
+                work: self.work(),
             }),
             _ => Err(faults),
         }

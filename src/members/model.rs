@@ -156,7 +156,9 @@ pub struct Contact {
     pub has_secret: bool,
     /// Whether it is broken, and the word for why.
     pub broken: Option<String>,
-    /// The other members of the tenant who are reached by it.
+    /// How many other members of the tenant it reaches.
+    pub shared_count: i64,
+    /// The names of the first of them.
     pub shared_with: Vec<String>,
 }
 

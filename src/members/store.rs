@@ -33,6 +33,9 @@ use crate::{
 /// The kind of database behind a connection, as diesel's query types name it.
 type Backend = <AnyConnection as Connection>::Backend;
 
+/// How many of those who share a robot are named.
+const SHARED_NAMES: i64 = 8;
+
 /// A member to be added.
 #[derive(Clone, Debug)]
 pub struct NewMember<'m> {
@@ -141,7 +144,7 @@ fn page_ids(
 ) -> Result<Vec<MemberId>> {
     // A page in the second half is nearer to the end: read the index from there, and turn the page round.
     let from_end = pager.offset() > pager.total / 2;
-    let length = (pager.total - pager.offset()).min(PAGE_SIZE).max(0);
+    let length = (pager.total - pager.offset()).clamp(0, PAGE_SIZE);
     let offset = if from_end { pager.total - pager.offset() - length } else { pager.offset() };
     let query = filtered(tenant, filter, position_function(c)).select(members::id).limit(length).offset(offset);
     let query = match (sort, descending != from_end) {
@@ -296,20 +299,25 @@ fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> 
                 last_four,
                 has_secret,
                 broken: (state != "ok").then_some(reason),
-                shared_with: others_on(c, robot, member)?,
+                shared_count: others_on(robot, member).count().get_result(c)?,
+                shared_with: names_on(c, robot, member)?,
             })
         })
         .collect()
 }
 
-/// The display names of the other members that a robot reaches: the first hundred.
-fn others_on(c: &mut AnyConnection, robot: RobotId, member: MemberId) -> Result<Vec<String>> {
-    Ok(contacts::table
+/// The contacts of the other members that a robot reaches.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn others_on(robot: RobotId, member: MemberId) -> _ {
+    contacts::table.filter(contacts::robot.eq(robot)).filter(contacts::member.ne(member))
+}
+
+/// The display names of the first of them.
+fn names_on(c: &mut AnyConnection, robot: RobotId, member: MemberId) -> Result<Vec<String>> {
+    Ok(others_on(robot, member)
         .inner_join(members::table)
-        .filter(contacts::robot.eq(robot))
-        .filter(contacts::member.ne(member))
         .order(members::display_name_key)
-        .limit(100)
+        .limit(SHARED_NAMES)
         .select(members::display_name)
         .load(c)?)
 }
@@ -438,8 +446,7 @@ fn unlink(c: &mut AnyConnection, member: MemberId, channel: Channel) -> Result<(
 /// # Errors
 /// When the database cannot be read.
 pub fn is_shared(c: &mut AnyConnection, member: MemberId, robot: RobotId) -> Result<bool> {
-    let others = contacts::table.filter(contacts::robot.eq(robot)).filter(contacts::member.ne(member));
-    Ok(diesel::select(exists(others.select(contacts::member))).get_result(c)?)
+    Ok(diesel::select(exists(others_on(robot, member).select(contacts::member))).get_result(c)?)
 }
 
 /// Stops a member, or lets him take part again.

@@ -6,9 +6,9 @@
 use std::{
     fmt, fs,
     io::Write as _,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-    sync::Arc,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, RwLock},
 };
 
 use chacha20poly1305::{
@@ -32,7 +32,15 @@ const HEADER: usize = 1 + 4 + 24;
 
 /// The keys of a deployment, read from its key file. Clones share them; they cannot be printed.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Keys>);
+pub struct KeyRing(Arc<Ring>);
+
+struct Ring {
+    path: PathBuf,
+    /// For keyed hashes, which no rotation changes.
+    hash: [u8; 32],
+    /// Read again when a value needs a key that another process has added since.
+    keys: RwLock<Keys>,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +78,47 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
+impl Keys {
+    fn generate(path: &Path) -> std::result::Result<Self, String> {
+        Ok(Self { hash: new_key(path)?, seal: vec![SealKey { id: 1, key: new_key(path)? }] })
+    }
+
+    fn read(path: &Path) -> std::result::Result<Self, String> {
+        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
+        let mode = fs::metadata(path).map_err(|fault| cannot(&fault))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(format!(
+                "The key file {} can be read by others (mode {:04o}): run chmod 600 on it.",
+                path.display(),
+                mode & 0o7777
+            ));
+        }
+        let text = fs::read_to_string(path).map_err(|fault| cannot(&fault))?;
+        let keys: Self = serde_json::from_str(&text).map_err(|fault| cannot(&fault))?;
+        if keys.seal.is_empty() { Err(cannot(&"it holds no sealing key")) } else { Ok(keys) }
+    }
+}
+
+fn new_key(path: &Path) -> std::result::Result<Key, String> {
+    random().map(Key).map_err(|fault| format!("The key file {} cannot be made: {fault}", path.display()))
+}
+
+/// Writes a key file that its owner alone can read, down to the disk.
+fn write_new(path: &Path, keys: &Keys) -> std::result::Result<(), String> {
+    let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|fault| cannot(&fault))?;
+    }
+    let text = serde_json::to_string_pretty(keys).map_err(|fault| cannot(&fault))?;
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = match made {
+        // Another process that starts at the same moment made it: use that one.
+        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other.map_err(|fault| cannot(&fault))?,
+    };
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|fault| cannot(&fault))
+}
+
 /// Where a sealed value belongs.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'p> {
@@ -98,40 +147,51 @@ impl KeyRing {
     /// A sentence for the operator: unreadable, not a key file, or readable by others.
     pub fn open(path: &Path) -> std::result::Result<Self, String> {
         if !path.exists() {
-            Self::create(path)?;
+            write_new(path, &Keys::generate(path)?)?;
         }
-        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
-        let mode = fs::metadata(path).map_err(|fault| cannot(&fault))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(format!(
-                "The key file {} can be read by others (mode {:04o}): run chmod 600 on it.",
-                path.display(),
-                mode & 0o7777
-            ));
-        }
-        let text = fs::read_to_string(path).map_err(|fault| cannot(&fault))?;
-        let keys: Keys = serde_json::from_str(&text).map_err(|fault| cannot(&fault))?;
-        if keys.seal.is_empty() {
-            return Err(cannot(&"it holds no sealing key"));
-        }
-        Ok(Self(Arc::new(keys)))
+        let keys = Keys::read(path)?;
+        Ok(Self(Arc::new(Ring { path: path.to_owned(), hash: keys.hash.0, keys: RwLock::new(keys) })))
     }
 
-    fn create(path: &Path) -> std::result::Result<(), String> {
-        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|fault| cannot(&fault))?;
-        }
-        let key = || random().map(Key).map_err(|fault| cannot(&fault));
-        let keys = Keys { hash: key()?, seal: vec![SealKey { id: 1, key: key()? }] };
-        let text = serde_json::to_string_pretty(&keys).map_err(|fault| cannot(&fault))?;
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = match made {
-            // Another process that starts at the same moment made it: use that one.
-            Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-            other => other.map_err(|fault| cannot(&fault))?,
-        };
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|fault| cannot(&fault))
+    /// Adds a new key to the file, which seals from now on; the old ones still open what they sealed. Running processes
+    /// find it when they meet the first value that needs it.
+    ///
+    /// # Errors
+    /// A sentence for the operator when the file cannot be written.
+    pub fn add_key(path: &Path) -> std::result::Result<Self, String> {
+        let mut keys = Keys::read(path)?;
+        let id = keys.seal.iter().map(|key| key.id).max().unwrap_or_default() + 1;
+        keys.seal.push(SealKey { id, key: new_key(path)? });
+        let draft = path.with_extension("new");
+        // One that was left by a rotation that was stopped here is worth nothing yet.
+        drop(fs::remove_file(&draft));
+        write_new(&draft, &keys)?;
+        fs::rename(&draft, path)
+            .map_err(|fault| format!("The key file {} cannot be replaced: {fault}", path.display()))?;
+        Self::open(path)
+    }
+
+    /// Whether a value is sealed with the newest key.
+    #[must_use]
+    pub fn is_newest(&self, sealed: &[u8]) -> bool {
+        let id = sealed.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
+        id.is_some() && id == self.with(|keys| keys.seal.last().map(|key| key.id))
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&Keys) -> T) -> T {
+        // A panic while the lock was held left whole keys behind: they are only ever replaced as a whole.
+        look(&self.0.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// The key of this id, looked for in the file again when it is not known yet.
+    fn key(&self, id: u32) -> Option<[u8; 32]> {
+        let find = |keys: &Keys| keys.seal.iter().find(|key| key.id == id).map(|key| key.key.0);
+        self.with(find).or_else(|| {
+            let keys = Keys::read(&self.0.path).ok().filter(|keys| keys.hash.0 == self.0.hash)?;
+            let found = find(&keys);
+            *self.0.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+            found
+        })
     }
 
     /// The keyed hash of some data. The purpose keeps hashes of different kinds apart.
@@ -139,7 +199,7 @@ impl KeyRing {
     pub fn digest(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         // HMAC fills a shorter key up with zeros to the block of 64 bytes (RFC 2104).
         let mut block = [0; 64];
-        for (to, from) in block.iter_mut().zip(self.0.hash.0) {
+        for (to, from) in block.iter_mut().zip(self.0.hash) {
             *to = from;
         }
         let mut mac = Hmac::<Sha256>::new(&block.into());
@@ -154,15 +214,17 @@ impl KeyRing {
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn seal(&self, place: Place<'_>, secret: &str) -> Result<Vec<u8>> {
-        let newest = self.0.seal.last().ok_or_else(|| Error::internal("the key ring is empty"))?;
+        let (id, key) = self
+            .with(|keys| keys.seal.last().map(|newest| (newest.id, newest.key.0)))
+            .ok_or_else(|| Error::internal("the key ring is empty"))?;
         let nonce: [u8; 24] = random()?;
         let payload = Payload { msg: secret.as_bytes(), aad: &place.associated_data() };
-        let ciphertext = XChaCha20Poly1305::new(&newest.key.0.into())
+        let ciphertext = XChaCha20Poly1305::new(&key.into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Error::internal("a secret could not be sealed"))?;
         let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
         sealed.push(VERSION);
-        sealed.extend_from_slice(&newest.id.to_be_bytes());
+        sealed.extend_from_slice(&id.to_be_bytes());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         Ok(sealed)
@@ -181,12 +243,12 @@ impl KeyRing {
             return Err(damaged());
         }
         let id = u32::from_be_bytes(*id);
-        let key = self.0.seal.iter().find(|key| key.id == id).ok_or_else(|| {
+        let key = self.key(id).ok_or_else(|| {
             Error::internal(format!("a sealed value in {} needs key {id}, which the key file lacks", place.column))
         })?;
         let payload = Payload { msg: ciphertext, aad: &place.associated_data() };
         let secret =
-            XChaCha20Poly1305::new(&key.key.0.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
+            XChaCha20Poly1305::new(&key.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
         String::from_utf8(secret).map_err(|_| damaged())
     }
 }
@@ -246,6 +308,19 @@ mod tests {
         assert_eq!(first.digest("x", b"y"), KeyRing::open(&path).unwrap().digest("x", b"y"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(KeyRing::open(&path).unwrap_err().contains("chmod 600"));
+    }
+
+    #[test]
+    fn after_a_new_key_the_old_values_open_and_running_processes_find_it() {
+        let (folder, running) = ring();
+        let old = running.seal(place(b"a"), "old").unwrap();
+        let rotated = KeyRing::add_key(&folder.path().join("keys/belfry.key")).unwrap();
+        assert!(running.is_newest(&old) && !rotated.is_newest(&old));
+        assert_eq!(rotated.unseal(place(b"a"), &old).unwrap(), "old");
+        let new = rotated.seal(place(b"a"), "new").unwrap();
+        assert!(rotated.is_newest(&new));
+        assert_eq!(running.unseal(place(b"a"), &new).unwrap(), "new");
+        assert_eq!(running.digest("x", b"y"), rotated.digest("x", b"y"));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use actix_web::{
     HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header},
+    error::InternalError,
+    http::{StatusCode, header, header::ContentType},
     middleware::Next,
 };
 use askama::Template;
 
-use super::{Frame, page, redirect};
-use crate::error::Error;
+use super::{Frame, headers::add_headers, page, redirect};
+use crate::{error::Error, language::Language};
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -102,4 +103,36 @@ fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static st
         (_, status) if status.is_client_error() => ("error-malformed", "error-malformed-advice"),
         _ => ("error-internal", "error-internal-advice"),
     }
+}
+
+/// What is answered when not even a session can be looked at: the database is gone. There is no reader's language to know
+/// then, so it says it in both.
+///
+/// # Errors
+/// None: whatever comes from within is answered.
+pub async fn last_resort(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match next.call(request).await {
+        Ok(answer) => Ok(answer.map_into_boxed_body()),
+        Err(fault) if fault.as_response_error().status_code().is_server_error() => {
+            tracing::error!(%fault, "a request failed before it came to a page");
+            Err(InternalError::from_response(fault, unavailable()).into())
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+fn unavailable() -> HttpResponse<BoxBody> {
+    let [english, chinese] = Language::ALL.map(|language| {
+        format!("{}. {}", language.text("error-unavailable"), language.text("error-unavailable-advice"))
+    });
+    let mut response = HttpResponse::ServiceUnavailable()
+        .insert_header((header::RETRY_AFTER, "5"))
+        .content_type(ContentType::plaintext())
+        .body(format!("{english}\n\n{chinese}\n"));
+    // An error passes the middleware that adds them to answers.
+    add_headers(response.headers_mut());
+    response
 }

@@ -4,7 +4,7 @@ use actix_web::{
     HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderName, HeaderValue},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
     web::Data,
 };
@@ -41,18 +41,22 @@ pub async fn security_headers(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let https = request.app_data::<Data<Shared>>().is_some_and(|shared| shared.https);
     let mut response = next.call(request).await?;
-    let headers = response.headers_mut();
+    add_headers(response.headers_mut());
+    if https {
+        let value = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    Ok(response)
+}
+
+/// Adds the headers that an answer does not have yet.
+pub(super) fn add_headers(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         let name = HeaderName::from_static(name);
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
     }
-    if https {
-        let value = HeaderValue::from_static("max-age=63072000; includeSubDomains");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
-    }
-    Ok(response)
 }
 
 /// Refuses a request for another host: a foreign name that resolves to us must not reach a session.

@@ -13,7 +13,7 @@ mod static_files;
 mod times;
 
 pub use csrf::{guard, visitor_cookie_name};
-pub use errors::error_pages;
+pub use errors::{error_pages, last_resort};
 pub use flash::{redirect, redirect_saying};
 pub use form::{FieldError, FieldErrors, Form, Query, query_string, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie};

@@ -193,6 +193,39 @@ pub fn tested_robot(
         .ok_or(Error::NotFound)
 }
 
+/// A robot with what is sealed of it.
+type Sealed = (RobotId, TenantId, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+/// Seals the next robots after this one with the newest key, and answers the last it looked at; nothing when there are no
+/// more. What is sealed with the newest key already stays.
+///
+/// # Errors
+/// [`Error::Internal`] when a value does not open with any key of the ring.
+pub fn reseal(c: &mut AnyConnection, keys: &KeyRing, after: RobotId, at_most: i64) -> Result<Option<RobotId>> {
+    let rows: Vec<Sealed> = robots::table
+        .filter(robots::id.gt(after))
+        .order(robots::id)
+        .limit(at_most)
+        .select((robots::id, robots::tenant, robots::fingerprint, robots::sealed_url, robots::sealed_secret))
+        .load(c)?;
+    for (robot, tenant, fingerprint, url, secret) in &rows {
+        let row = robots::table.filter(robots::id.eq(robot));
+        if !keys.is_newest(url) {
+            let place = url_place(*tenant, fingerprint);
+            let sealed = keys.seal(place, &keys.unseal(place, url)?)?;
+            // Only what is still as it was read: a robot that is saved meanwhile keeps what was saved.
+            update(row.filter(robots::sealed_url.eq(url))).set(robots::sealed_url.eq(sealed)).execute(c)?;
+        }
+        if let Some(secret) = secret.as_ref().filter(|secret| !keys.is_newest(secret)) {
+            let place = secret_place(*tenant, fingerprint);
+            let sealed = keys.seal(place, &keys.unseal(place, secret)?)?;
+            let unchanged = row.filter(robots::sealed_secret.eq(secret));
+            update(unchanged).set(robots::sealed_secret.eq(Some(sealed))).execute(c)?;
+        }
+    }
+    Ok(rows.last().map(|(robot, ..)| *robot))
+}
+
 /// What the outbox needs to know of a robot of this tenant.
 pub(super) struct Known {
     pub fingerprint: Vec<u8>,

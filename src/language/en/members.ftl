@@ -53,7 +53,10 @@ members-secret-of = { $channel } signing secret
 members-secret-hint = Only when the robot's security settings ask for a signature.
 members-remove-robot = Remove
 members-remove-secret = Remove the signing secret
-members-shared = This robot also reaches:
+members-shared = { $count ->
+    [one] This robot also reaches one other member:
+   *[other] This robot also reaches { $count } other members:
+}
 members-me-lead = This is how you are reached. Only you and the administrators of this tenant see it, and a saved webhook is never shown whole again.
 members-saved-title = { $product }: alerts for { $name } arrive in this group
 members-saved-body = Tenant: { $tenant }
@@ -63,3 +66,4 @@ members-test-body = Tenant: { $tenant }
     Sent by: { $by }
     If you can read this, the robot works.
 list-separator = ,{" "}
+list-and-so-on = , …

@@ -53,7 +53,7 @@ members-secret-of = { $channel }加签密钥
 members-secret-hint = 仅当机器人的安全设置要求加签时填写。
 members-remove-robot = 清除
 members-remove-secret = 清除加签密钥
-members-shared = 此机器人还会通知：
+members-shared = 此机器人还会通知 { $count } 人：
 members-me-lead = 您通过以下方式接收消息。只有您本人和本租户的管理员可以看到，已保存的 Webhook 不会再完整显示。
 members-saved-title = { $product }：{ $name } 的告警将发送到本群
 members-saved-body = 租户：{ $tenant }
@@ -63,3 +63,4 @@ members-test-body = 租户：{ $tenant }
     发送人：{ $by }
     如果您能看到这条消息，说明机器人工作正常。
 list-separator = 、
+list-and-so-on = 等
