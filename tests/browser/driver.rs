@@ -28,7 +28,7 @@ const GUARD: &str = r#"
 setsid chromedriver --port=0 &
 driver=$!
 cat >/dev/null
-kill -KILL -- "-$driver"
+kill -s KILL -- "-$driver"
 wait
 rm -rf "$1"
 "#;

@@ -9,7 +9,7 @@ use belfry::{
     robots::Origins,
     sandbox::{Group, RobotKind, Sandbox, Standing},
     secrets::KeyRing,
-    settings::Settings,
+    settings::{Settings, Work},
 };
 use tempfile::TempDir;
 
@@ -88,13 +88,12 @@ impl Site {
             public_url: None,
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
             product_name: "Dataphin".to_owned(),
-            serve: true,
-            deliver: true,
+            work: Work::Both,
         };
         let app = App::build(settings.clone(), clock).await.expect("the application is built");
-        let origin = format!("http://{}", app.address());
+        let origin = format!("http://{}", app.address().expect("an address"));
         let set_up_code = app.set_up_code().expect("a code").to_owned();
-        actix_web::rt::spawn(app.run());
+        actix_web::rt::spawn(app.run(std::future::pending()));
         Self {
             origin,
             sandbox_origin,
