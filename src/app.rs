@@ -196,6 +196,7 @@ fn server(
     });
     let database = Data::new(db);
     let clock = Data::new(clock);
+    let passwords = Data::new(passwords);
     let cookie_key = cookie_key(&keys);
     let serves = settings.work.serves();
     let workers = available_parallelism().map_or(1, NonZeroUsize::get);
@@ -220,6 +221,7 @@ fn server(
             .app_data(shared.clone())
             .app_data(database.clone())
             .app_data(clock.clone())
+            .app_data(passwords.clone())
             .app_data(tools.clone())
             .app_data(member_tools.clone())
             .configure(routes::open)
@@ -231,6 +233,7 @@ fn server(
             .wrap(from_fn(web::last_resort))
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
+            .wrap(from_fn(web::head_as_get))
     })
     .workers(workers)
     .shutdown_timeout(SHUTDOWN)

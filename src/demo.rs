@@ -7,9 +7,9 @@ use std::{
 };
 
 use crate::{
+    access::Actor,
     access::Role,
     accounts::{self, Username},
-    audit::Actor,
     channels::{self, Mode, Switches},
     clock::Clock,
     courier,

@@ -20,6 +20,8 @@ pub enum Error {
     CrossSite,
     /// There is no such thing, or it is not yours: the two look the same.
     NotFound,
+    /// The page is there, but not for this method.
+    OtherWay,
     /// The request cannot be read: not UTF-8, a NUL, a malformed number.
     Malformed,
     /// The body is larger than any form of ours.

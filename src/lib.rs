@@ -10,6 +10,7 @@ pub mod channels; // Message Channel Settings
 pub mod clock; // the time
 pub mod courier; // from the outbox to the robot, and what became of it
 pub mod db; // SQLite or Postgres, reading and writing
+pub mod deliveries; // the record of what was delivered
 pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
 pub mod language; // every text, in two languages

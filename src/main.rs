@@ -7,9 +7,9 @@ use std::{
 };
 
 use belfry::{
+    access::Actor,
     accounts::{self, Username},
     app::App,
-    audit::Actor,
     clock::Clock,
     courier,
     db::{Address, Database, RobotId},
@@ -97,11 +97,12 @@ async fn serve(settings: Settings) -> Result<(), String> {
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
+    let end = end_signal()?;
     say(&match app.address() {
         Some(address) if serves => format!("listening on http://{address}"),
         _ => "delivering".to_owned(),
     })?;
-    app.run(end_signal()).await
+    app.run(end).await
 }
 
 async fn serve_demo(settings: Settings) -> Result<(), String> {
@@ -125,8 +126,9 @@ async fn serve_sandbox(settings: Settings) -> Result<(), String> {
     sandbox.accept_any(&settings.product_name);
     let server = sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
     let handle = server.handle();
+    let end = end_signal()?;
     actix_web::rt::spawn(async move {
-        end_signal().await;
+        end.await;
         handle.stop(true).await;
     });
     say(&format!("listening on http://{address}"))?;
@@ -204,11 +206,16 @@ fn say(line: &str) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|fault| format!("Standard output is closed: {fault}"))
 }
 
-async fn end_signal() {
+/// Waits for SIGTERM or Ctrl-C. They are listened for when this returns; until then they end the process by themselves,
+/// so call it before anybody can know that we are here.
+fn end_signal() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let listen = |kind| signal(kind).map_err(|fault| format!("Signals cannot be listened for: {fault}"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }

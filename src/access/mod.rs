@@ -11,5 +11,5 @@ pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
     Action, InstanceAction, Role, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
 };
-pub use principal::{Account, Membership, Principal, Tenant};
+pub use principal::{Account, Actor, Membership, Principal, Tenant};
 pub use session::{LogIn, Sessions, Store, cookie_name};

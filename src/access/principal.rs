@@ -27,6 +27,17 @@ pub struct Account {
     pub session: String,
 }
 
+/// Who does something, and from where.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The account; nothing for the command line.
+    pub account: Option<AccountId>,
+    /// Its name at the time.
+    pub name: String,
+    /// The address the request came from.
+    pub address: String,
+}
+
 /// A tenant as every page of it needs it.
 #[derive(Clone, Debug)]
 pub struct Tenant {

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::Username;
+use super::{LogInSettings as Settings, Username};
 use crate::{
     secrets::{PlainToken, weakness},
-    web::FieldErrors,
+    web::{FieldErrors, validated},
 };
 
 /// The first account of a deployment.
@@ -60,6 +60,42 @@ pub struct EndSession {
     pub session: String,
 }
 
+/// Logon Security Settings, as they were typed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LogInSettings {
+    /// Minutes without a request after which a session ends.
+    pub idle_minutes: String,
+    /// Failed log-ins after which an account is locked out.
+    pub failures: String,
+    /// Minutes for which it is.
+    pub lock_minutes: String,
+}
+
+impl From<Settings> for LogInSettings {
+    fn from(settings: Settings) -> Self {
+        Self {
+            idle_minutes: settings.idle_minutes.to_string(),
+            failures: settings.failures.to_string(),
+            lock_minutes: settings.lock_minutes.to_string(),
+        }
+    }
+}
+
+impl LogInSettings {
+    /// The numbers.
+    pub fn check(&self) -> Result<Settings, FieldErrors> {
+        // What is no number is outside every range, and is told so in the same words.
+        let number = |text: &str| text.trim().parse().unwrap_or(i64::MIN);
+        let settings = Settings {
+            idle_minutes: number(&self.idle_minutes),
+            failures: number(&self.failures),
+            lock_minutes: number(&self.lock_minutes),
+        };
+        validated(&settings).map(|()| settings)
+    }
+}
+
 /// A password as it was typed: exactly, and never printed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -111,5 +147,35 @@ impl NewPassword {
             errors.add("confirm_password", "accounts-password-differs");
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    fn settings(idle_minutes: &str, failures: &str, lock_minutes: &str) -> LogInSettings {
+        let [idle_minutes, failures, lock_minutes] = [idle_minutes, failures, lock_minutes].map(str::to_owned);
+        LogInSettings { idle_minutes, failures, lock_minutes }
+    }
+
+    #[test]
+    fn the_ends_of_each_range_are_in_it() {
+        let lowest = settings("15", " 3 ", "15").check().unwrap();
+        assert_eq!((lowest.idle_minutes, lowest.failures, lowest.lock_minutes), (15, 3, 15));
+        assert!(settings("1440", "10", "60").check().is_ok());
+    }
+
+    #[test]
+    fn what_is_outside_or_no_number_is_told_beside_its_field_with_the_range() {
+        for (idle, failures, lock) in [("14", "2", "14"), ("1441", "11", "61"), ("", "x", "15.5"), ("-20", "5e0", "٢٠")]
+        {
+            let errors = settings(idle, failures, lock).check().unwrap_err();
+            let text = |field| errors.of(field).unwrap().text(Language::English);
+            assert!(text("idle_minutes").contains("15 to 1440"), "{}", text("idle_minutes"));
+            assert!(text("failures").contains("3 to 10"));
+            assert!(text("lock_minutes").contains("15 to 60"));
+        }
     }
 }

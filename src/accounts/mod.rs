@@ -1,8 +1,9 @@
 //! Accounts: setting the deployment up, logging in and out, lock-out, and a person's own account.
 
 mod form;
+pub mod log_in_settings_pages;
 mod model;
 pub mod pages;
 pub mod store;
 
-pub use model::{InvalidUsername, Username};
+pub use model::{InvalidUsername, LogInSettings, Username};

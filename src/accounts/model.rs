@@ -1,6 +1,7 @@
 //! What a username is, and the numbers behind lock-out.
 
 use chrono::TimeDelta;
+use validator::Validate;
 
 /// The longest username, in characters.
 const LONGEST: usize = 64;
@@ -13,6 +14,20 @@ pub const ADDRESS_COUNTS_FOR: TimeDelta = TimeDelta::minutes(15);
 pub const ADDRESS_FAILURES: i64 = 20;
 /// How long a one-time code can be used.
 pub const CODE_LASTS: TimeDelta = TimeDelta::hours(24);
+
+/// The numbers of Logon Security Settings. The ranges are those of Dataphin's page of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Validate)]
+pub struct LogInSettings {
+    /// Minutes without a request after which a session ends.
+    #[validate(range(min = 15, max = 1440, code = "form-number"))]
+    pub idle_minutes: i64,
+    /// Failed log-ins within an hour after which an account is locked out.
+    #[validate(range(min = 3, max = 10, code = "form-number"))]
+    pub failures: i64,
+    /// Minutes for which it is.
+    #[validate(range(min = 15, max = 60, code = "form-number"))]
+    pub lock_minutes: i64,
+}
 
 /// The name an account logs in with: letters, digits and `. _ - @`, compared without case.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use askama::Template;
 
 use super::{Username, form, store};
 use crate::{
+    access::Actor,
     access::{self, Account, AnyoneSignedIn, Membership, Sessions},
-    audit::Actor,
     clock::Clock,
     db::{AccountId, Database},
     error::{Error, Result},

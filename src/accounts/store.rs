@@ -4,11 +4,12 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::{
-    Username,
+    LogInSettings, Username,
     model::{ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, FAILURES_COUNT_FOR},
 };
 use crate::{
-    audit::{self, Actor},
+    access::Actor,
+    audit::{self, Change},
     db::{
         AccountId, AnyConnection,
         schema::{accounts, lockouts, log_in_failures, log_in_settings, sessions, set_up_codes},
@@ -149,8 +150,7 @@ impl Subjects {
                 .values((log_in_failures::subject.eq(subject), log_in_failures::failed_at.eq(now)))
                 .execute(c)?;
         }
-        let (failures, lock_minutes): (i64, i64) =
-            log_in_settings::table.select((log_in_settings::failures, log_in_settings::lock_minutes)).first(c)?;
+        let LogInSettings { failures, lock_minutes, .. } = log_in_settings(c)?;
         let count: i64 = log_in_failures::table
             .filter(log_in_failures::subject.eq(&self.account))
             .filter(log_in_failures::failed_at.gt(now - FAILURES_COUNT_FOR))
@@ -173,6 +173,45 @@ impl Subjects {
         diesel::delete(lockouts::table.filter(lockouts::subject.eq(&self.account))).execute(c)?;
         Ok(())
     }
+}
+
+/// The numbers of Logon Security Settings.
+pub fn log_in_settings(c: &mut AnyConnection) -> Result<LogInSettings> {
+    let (idle_minutes, failures, lock_minutes) = log_in_settings::table
+        .select((log_in_settings::idle_minutes, log_in_settings::failures, log_in_settings::lock_minutes))
+        .first(c)?;
+    Ok(LogInSettings { idle_minutes, failures, lock_minutes })
+}
+
+/// Sets the numbers of Logon Security Settings. Saving what is there already notes nothing.
+pub fn set_log_in_settings(
+    c: &mut AnyConnection,
+    settings: &LogInSettings,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let before = log_in_settings(c)?;
+    let change = |field, before: i64, after: i64| Change::between(field, &before.to_string(), &after.to_string());
+    let changes: Vec<Change> = [
+        change("accounts-idle-minutes", before.idle_minutes, settings.idle_minutes),
+        change("accounts-failures", before.failures, settings.failures),
+        change("accounts-lock-minutes", before.lock_minutes, settings.lock_minutes),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    diesel::update(log_in_settings::table)
+        .set((
+            log_in_settings::idle_minutes.eq(settings.idle_minutes),
+            log_in_settings::failures.eq(settings.failures),
+            log_in_settings::lock_minutes.eq(settings.lock_minutes),
+        ))
+        .execute(c)?;
+    let entry = audit::Entry { tenant: None, action: "log-in-settings-changed", object: "", changes };
+    audit::record(c, who, &entry, now)
 }
 
 /// Removes failures and lock-outs that count no more.
@@ -234,4 +273,26 @@ pub fn insert_admin(
     let account = insert(c, username, password_hash, false, now)?;
     crate::tenants::store::join_metadata_warehouse(c, account, username, who, now)?;
     Ok(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audit::store as log, clock::Clock, db::fixture::database};
+
+    #[test]
+    fn a_change_of_the_log_in_settings_is_kept_and_noted_once_with_before_and_after() {
+        let (_folder, mut c) = database();
+        let who = Actor { account: None, name: "root".into(), address: String::new() };
+        let before = log_in_settings(&mut c).unwrap();
+        let settings = LogInSettings { failures: 3, ..before };
+        for _ in 0..2 {
+            set_log_in_settings(&mut c, &settings, &who, Clock::default().now()).unwrap();
+        }
+        assert_eq!(log_in_settings(&mut c).unwrap(), settings);
+        let (rows, _) = log::list(&mut c, None, &log::Filter::default()).unwrap();
+        let changes: Vec<&Change> = rows.iter().flat_map(|row| &row.changes).collect();
+        assert_eq!(changes, [&Change::between("accounts-failures", "5", "3").unwrap()]);
+        assert_eq!((before.idle_minutes, before.lock_minutes), (120, 15));
+    }
 }

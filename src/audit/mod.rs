@@ -1,5 +1,8 @@
 //! Who changed what, written in the same transaction as the change itself. Secrets are never in it.
 
-mod store;
+mod model;
+pub mod pages;
+pub mod store;
 
-pub use store::{Actor, Change, Entry, record};
+pub use model::{ACTIONS, Change};
+pub use store::{Entry, record};

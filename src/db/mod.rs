@@ -2,10 +2,14 @@
 //! [`Database::write`].
 //!
 //! A write is one closure: business rows, audit row and outbox row are in one transaction or not there at all. On
-//! SQLite a single writer thread commits all waiting closures together (see [`writer`]); on Postgres each takes a
+//! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
 mod connection;
+#[cfg(test)]
+pub mod fixture;
+mod keyset;
+mod pager;
 mod pool;
 pub mod schema;
 mod types;
@@ -18,6 +22,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use connection::AnyConnection;
+pub use keyset::{Keyset, Seek};
+pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use types::{AccountId, DeliveryId, MemberId, MessageId, RobotId, TenantId};
 

@@ -19,21 +19,22 @@ use super::{
     store::{self, Edit, ListRow, NewMember},
 };
 use crate::{
+    access::Actor,
     access::{
         Can, Role, Sessions, Tenant, may_change_role, may_edit, may_end,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
     accounts::{Username, store as accounts},
-    audit::{self, Actor, Change},
+    audit::{self, Change},
     channels::{self, Switches, channel_key},
     clock::Clock,
     courier::{self, Outcome, Waker, reason_key},
-    db::{AccountId, AnyConnection, Database, DeliveryId, MemberId},
+    db::{AccountId, AnyConnection, Database, DeliveryId, MemberId, Pager},
     error::{Error, Result},
     language::Language,
     robots::{Channel, Origins, RobotAddress},
     secrets::{KeyRing, Passwords, PlainToken, one_time_code},
-    web::{self, FieldErrors, Form, Frame, Pager, Query, Times, actor, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
 /// How long a page waits for the answer to a test message before it shows that it is still on its way.

@@ -24,10 +24,10 @@ use crate::{
         AccountId, AnyConnection, MemberId, RobotId, TenantId, position_function,
         schema::{contacts, members, robots, tenants},
     },
+    db::{PAGE_SIZE, Pager},
     error::{Error, Result},
     robots::Channel,
     secrets::KeyRing,
-    web::{PAGE_SIZE, Pager},
 };
 
 /// The kind of database behind a connection, as diesel's query types name it.

@@ -1,3 +1,9 @@
-//! Tenants of the instance: each with its own members, channels and records, kept apart from all others.
+//! Tenants: adding, editing, deleting and restoring them, and the home page of each.
 
+mod form;
+pub mod home_pages;
+mod model;
+pub mod pages;
 pub mod store;
+
+pub use model::{Details, InvalidSlug, Slug};

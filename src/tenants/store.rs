@@ -1,14 +1,21 @@
 //! Tenants in the database.
 
+pub mod overview;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use super::Details;
 use crate::{
+    access::Actor,
     access::Role,
     accounts::Username,
-    audit::{self, Actor},
-    db::{AccountId, AnyConnection, TenantId, schema::tenants},
-    error::Result,
+    audit::{self, Change},
+    db::{
+        AccountId, AnyConnection, TenantId,
+        schema::{accounts, tenants},
+    },
+    error::{Error, Result},
     members::store::{NewMember, insert as insert_member},
 };
 
@@ -30,7 +37,7 @@ pub struct NewTenant<'t> {
 /// Makes a tenant with its super administrator, who is its first member.
 ///
 /// # Errors
-/// [`Error::Taken`](crate::error::Error::Taken) when the slug is.
+/// [`Error::Taken`] when the slug is.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: &NewTenant<'_>,
@@ -56,7 +63,8 @@ pub fn insert(
     let member =
         NewMember { account: super_admin, username, display_name: username.as_str(), role: Role::SuperAdministrator };
     insert_member(c, id, &member, now)?;
-    let entry = audit::Entry { tenant: Some(id), action: "tenant-added", object: tenant.name, changes: Vec::new() };
+    let changes = Change::between("tenants-super-admin", "", username.as_str()).into_iter().collect();
+    let entry = audit::Entry { tenant: Some(id), action: "tenant-added", object: tenant.name, changes };
     audit::record(c, who, &entry, now)?;
     Ok(id)
 }
@@ -90,4 +98,295 @@ pub fn join_metadata_warehouse(
         time_zone: "UTC",
     };
     insert(c, &tenant, account, username, who, now)
+}
+
+/// A tenant as the list shows it.
+#[derive(Clone, Debug, Queryable)]
+pub struct Listed {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name for people.
+    pub name: String,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Whether its administrators administer the instance.
+    pub metadata_warehouse: bool,
+    /// The username of its super administrator.
+    pub super_admin: String,
+    /// How many members it has.
+    pub member_count: i64,
+    /// When it was made.
+    pub created_at: NaiveDateTime,
+    /// When it was deleted, if it is.
+    pub deleted_at: Option<NaiveDateTime>,
+}
+
+/// How many tenants there are, deleted ones too.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count(c: &mut AnyConnection) -> Result<i64> {
+    Ok(tenants::table.count().get_result(c)?)
+}
+
+/// Tenants by name, deleted ones too.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(c: &mut AnyConnection, limit: i64, offset: i64) -> Result<Vec<Listed>> {
+    Ok(tenants::table
+        .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
+        .order((tenants::name, tenants::id))
+        .limit(limit)
+        .offset(offset)
+        .select((
+            tenants::id,
+            tenants::name,
+            tenants::slug,
+            tenants::metadata_warehouse,
+            accounts::username,
+            tenants::member_count,
+            tenants::created_at,
+            tenants::deleted_at,
+        ))
+        .load(c)?)
+}
+
+/// A tenant to be edited, deleted or restored.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name in URLs.
+    pub slug: String,
+    /// What can be changed about it.
+    pub details: Details,
+    /// The username of its super administrator.
+    pub super_admin: String,
+    /// How many members it has.
+    pub member_count: i64,
+    /// Whether its administrators administer the instance; it cannot be deleted.
+    pub metadata_warehouse: bool,
+    /// Whether it is deleted.
+    pub deleted: bool,
+}
+
+/// A tenant, deleted or not.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none.
+pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
+    type Row = (String, String, String, String, String, i64, bool, Option<NaiveDateTime>);
+    let (slug, name, description, time_zone, super_admin, member_count, metadata_warehouse, deleted_at): Row =
+        tenants::table
+            .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
+            .filter(tenants::id.eq(tenant))
+            .select((
+                tenants::slug,
+                tenants::name,
+                tenants::description,
+                tenants::time_zone,
+                accounts::username,
+                tenants::member_count,
+                tenants::metadata_warehouse,
+                tenants::deleted_at,
+            ))
+            .first(c)?;
+    let time_zone = time_zone.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))?;
+    let details = Details { name, description, time_zone };
+    Ok(Found {
+        id: tenant,
+        slug,
+        details,
+        super_admin,
+        member_count,
+        metadata_warehouse,
+        deleted: deleted_at.is_some(),
+    })
+}
+
+/// Whether a tenant, deleted or not, has this slug.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn slug_is_taken(c: &mut AnyConnection, slug: &str) -> Result<bool> {
+    Ok(diesel::select(diesel::dsl::exists(tenants::table.filter(tenants::slug.eq(slug)))).get_result(c)?)
+}
+
+/// Changes a tenant.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none, or it is deleted.
+pub fn update(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    details: &Details,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let found = find(c, tenant)?;
+    if found.deleted {
+        return Err(Error::NotFound);
+    }
+    let before = found.details;
+    let changes: Vec<Change> = [
+        Change::between("tenants-name", &before.name, &details.name),
+        Change::between("tenants-description", &before.description, &details.description),
+        Change::between("tenants-time-zone", before.time_zone.name(), details.time_zone.name()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    diesel::update(tenants::table.find(tenant))
+        .set((
+            tenants::name.eq(&details.name),
+            tenants::description.eq(&details.description),
+            tenants::time_zone.eq(details.time_zone.name()),
+        ))
+        .execute(c)?;
+    note(c, tenant, "tenant-edited", &before.name, changes, who, now)
+}
+
+/// Deletes a tenant: from now on it is not there for its members, but everything in it is kept.
+///
+/// # Errors
+/// [`Error::Forbidden`] for the metadata warehouse tenant, without which nobody could administer the instance;
+/// [`Error::NotFound`] when there is none, or it is deleted already.
+pub fn delete(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDateTime) -> Result<()> {
+    let found = find(c, tenant)?;
+    if found.metadata_warehouse {
+        return Err(Error::Forbidden);
+    }
+    if found.deleted {
+        return Err(Error::NotFound);
+    }
+    diesel::update(tenants::table.find(tenant)).set(tenants::deleted_at.eq(Some(now))).execute(c)?;
+    note(c, tenant, "tenant-deleted", &found.details.name, Vec::new(), who, now)
+}
+
+/// Brings a deleted tenant back as it was.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none, or it is not deleted.
+pub fn restore(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDateTime) -> Result<()> {
+    let found = find(c, tenant)?;
+    if !found.deleted {
+        return Err(Error::NotFound);
+    }
+    diesel::update(tenants::table.find(tenant)).set(tenants::deleted_at.eq(None::<NaiveDateTime>)).execute(c)?;
+    note(c, tenant, "tenant-restored", &found.details.name, Vec::new(), who, now)
+}
+
+/// The row is the tenant's: its administrators read it there, and the log of the instance shows every tenant's rows.
+fn note(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    action: &'static str,
+    name: &str,
+    changes: Vec<Change>,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<()> {
+    audit::record(c, who, &audit::Entry { tenant: Some(tenant), action, object: name, changes }, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::{accounts, audit::store as log, clock::Clock, db::fixture::database};
+
+    fn who() -> Actor {
+        Actor { account: None, name: "root".into(), address: "192.0.2.1".into() }
+    }
+
+    fn make(c: &mut AnyConnection, slug: &str, username: &str) -> Result<TenantId> {
+        let (username, now) = (Username::parse(username).unwrap(), Clock::default().now());
+        let account = match accounts::store::by_username(c, &username)? {
+            Some(account) => account.id,
+            None => accounts::store::insert(c, &username, "no hash", true, now)?,
+        };
+        let tenant =
+            NewTenant { name: slug, slug, description: "", metadata_warehouse: slug == "meta", time_zone: "UTC" };
+        insert(c, &tenant, account, &username, &who(), now)
+    }
+
+    fn details(name: &str) -> Details {
+        Details { name: name.into(), description: "for tests".into(), time_zone: Tz::Asia__Shanghai }
+    }
+
+    #[test]
+    fn a_new_tenant_has_its_super_administrator_as_its_one_member() {
+        let (_folder, mut c) = database();
+        let tenant = make(&mut c, "data", "Ann").unwrap();
+        let found = find(&mut c, tenant).unwrap();
+        assert_eq!((found.super_admin.as_str(), found.member_count, found.deleted), ("Ann", 1, false));
+    }
+
+    #[test]
+    fn a_slug_stays_taken_when_its_tenant_is_deleted() {
+        let (_folder, mut c) = database();
+        let tenant = make(&mut c, "data", "ann").unwrap();
+        delete(&mut c, tenant, &who(), Clock::default().now()).unwrap();
+        assert!(slug_is_taken(&mut c, "data").unwrap());
+        assert!(matches!(make(&mut c, "data", "ann"), Err(Error::Taken)));
+        assert!(!slug_is_taken(&mut c, "other").unwrap());
+    }
+
+    #[test]
+    fn an_edit_is_kept_and_noted_with_what_was_before() {
+        let (_folder, mut c) = database();
+        let tenant = make(&mut c, "data", "ann").unwrap();
+        update(&mut c, tenant, &details("Data"), &who(), Clock::default().now()).unwrap();
+        assert_eq!(find(&mut c, tenant).unwrap().details, details("Data"));
+        let (rows, _) = log::list(&mut c, Some(tenant), &log::Filter::default()).unwrap();
+        assert_eq!(rows[0].action, "tenant-edited");
+        let change = |field| rows[0].changes.iter().find(|change| change.field == field).unwrap();
+        assert_eq!((change("tenants-name").before.as_str(), change("tenants-name").after.as_str()), ("data", "Data"));
+        assert_eq!(change("tenants-time-zone").after, "Asia/Shanghai");
+    }
+
+    #[test]
+    fn saving_what_is_there_already_notes_nothing() {
+        let (_folder, mut c) = database();
+        let tenant = make(&mut c, "data", "ann").unwrap();
+        for _ in 0..2 {
+            update(&mut c, tenant, &details("Data"), &who(), Clock::default().now()).unwrap();
+        }
+        let (rows, _) = log::list(&mut c, Some(tenant), &log::Filter::default()).unwrap();
+        assert_eq!(rows.iter().filter(|row| row.action == "tenant-edited").count(), 1);
+    }
+
+    #[test]
+    fn a_deleted_tenant_can_only_be_restored_and_comes_back_as_it_was() {
+        let (_folder, mut c) = database();
+        let now = Clock::default().now();
+        let tenant = make(&mut c, "data", "ann").unwrap();
+        assert!(matches!(restore(&mut c, tenant, &who(), now), Err(Error::NotFound)));
+        delete(&mut c, tenant, &who(), now).unwrap();
+        assert!(matches!(update(&mut c, tenant, &details("x"), &who(), now), Err(Error::NotFound)));
+        assert!(matches!(delete(&mut c, tenant, &who(), now), Err(Error::NotFound)));
+        assert!(list(&mut c, 1, 0).unwrap()[0].deleted_at.is_some());
+        restore(&mut c, tenant, &who(), now).unwrap();
+        let found = find(&mut c, tenant).unwrap();
+        assert_eq!((found.deleted, found.details.name.as_str(), found.member_count), (false, "data", 1));
+    }
+
+    #[test]
+    fn the_metadata_warehouse_tenant_cannot_be_deleted() {
+        let (_folder, mut c) = database();
+        let tenant = make(&mut c, "meta", "ann").unwrap();
+        assert!(matches!(delete(&mut c, tenant, &who(), Clock::default().now()), Err(Error::Forbidden)));
+        assert!(!find(&mut c, tenant).unwrap().deleted);
+    }
+
+    #[test]
+    fn a_tenant_that_is_not_there_is_not_found() {
+        let (_folder, mut c) = database();
+        assert!(matches!(find(&mut c, TenantId(7)), Err(Error::NotFound)));
+    }
 }

@@ -9,13 +9,14 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     cookie::{Cookie, SameSite},
     dev::{ServiceRequest, ServiceResponse},
-    http::header,
+    http::{Method, header},
     middleware::Next,
     web::Data,
 };
 use futures_util::StreamExt as _;
 
 use super::{
+    flash,
     form::{Fields, path_is_readable},
     frame::Shared,
 };
@@ -43,7 +44,7 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 ///
 /// # Errors
 /// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::Malformed`],
-/// [`Error::TooLarge`].
+/// [`Error::OtherWay`], [`Error::TooLarge`].
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -56,6 +57,10 @@ pub async fn guard(
     if let Some(cookie) = new_cookie {
         response.response_mut().add_cookie(&cookie)?;
     }
+    let shown = !response.status().is_redirection();
+    if shown && flash::said(response.request()).is_some() {
+        response.response_mut().add_cookie(&flash::said_once())?;
+    }
     Ok(response)
 }
 
@@ -66,6 +71,10 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
     let shared = shared(request.request())?;
     let (token, new_cookie) = token(request.request(), &shared)?;
     request.extensions_mut().insert(CsrfToken(token.clone()));
+    // Pages know no other methods: whatever they are used for, it is nothing of ours.
+    if ![Method::GET, Method::POST].contains(request.method()) {
+        return Err(Error::OtherWay);
+    }
     if !request.method().is_safe() {
         if !same_origin(request.request(), &shared) {
             return Err(Error::CrossSite);

@@ -27,6 +27,7 @@ impl ResponseError for Error {
             Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
             Self::Forbidden | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -59,11 +60,15 @@ pub async fn error_pages(
     let status = answer.status();
     // actix itself answers a method that a page does not have without any error to show.
     let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
-    let response = match answer.response().error() {
+    let mut response = match answer.response().error() {
         Some(fault) => answer_to(fault.as_error::<Error>(), fault, Frame::of(answer.request())),
         None if bare => error_page(None, status, Frame::of(answer.request())),
         None => return Ok(answer.map_into_boxed_body()),
     };
+    // The forms of an error page need the visitor's cookie as any other's do.
+    for cookie in answer.headers().get_all(header::SET_COOKIE) {
+        response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
     Ok(answer.into_response(response))
 }
 

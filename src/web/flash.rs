@@ -25,6 +25,11 @@ pub fn redirect_saying(to: &str, key: &'static str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, to)).cookie(cookie.finish()).finish()
 }
 
+/// The cookie that takes the key away again, for a page that has said it.
+pub(super) fn said_once() -> Cookie<'static> {
+    Cookie::build(COOKIE, "").path("/").http_only(true).same_site(SameSite::Lax).max_age(Duration::ZERO).finish()
+}
+
 /// The key of what is to be said on this page.
 pub(super) fn said(request: &HttpRequest) -> Option<String> {
     let key = request.cookie(COOKIE)?.value().to_owned();

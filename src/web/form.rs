@@ -171,6 +171,22 @@ fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError 
     FieldError { field, key: fault.code.clone(), variables }
 }
 
+/// A `validator` rule: something other than spaces.
+///
+/// # Errors
+/// `form-required`.
+pub fn filled(text: &str) -> std::result::Result<(), ValidationError> {
+    if text.trim().is_empty() { Err(ValidationError::new("form-required")) } else { Ok(()) }
+}
+
+/// A `validator` rule: one line of printable text.
+///
+/// # Errors
+/// `form-control`.
+pub fn one_line(text: &str) -> std::result::Result<(), ValidationError> {
+    if text.chars().any(char::is_control) { Err(ValidationError::new("form-control")) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,6 +45,9 @@ pub fn language_cookie(language: Language) -> Cookie<'static> {
         .finish()
 }
 
+/// How many of the own tenants the navigation of an instance's page names; the start page lists them all.
+const OWN_TENANTS: usize = 8;
+
 /// What a page needs to know of its request, before it knows who is looking.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -87,8 +90,8 @@ pub struct NavGroup {
 /// A link of the navigation.
 #[derive(Clone, Debug)]
 pub struct NavLink {
-    /// The key of its text.
-    pub key: &'static str,
+    /// Its text.
+    pub text: String,
     /// Where it goes.
     pub to: String,
     /// Whether this page is there, or below it.
@@ -201,6 +204,10 @@ impl Frame {
         let mut groups = Vec::new();
         if let Some(tenant) = &viewer.tenant {
             groups.extend(self.tenant_groups(viewer, tenant));
+        } else if !viewer.principal.memberships.is_empty() {
+            let own = viewer.principal.memberships.iter().take(OWN_TENANTS);
+            let links = own.map(|own| self.link_named(&own.tenant.name, format!("/t/{}", own.tenant.slug))).collect();
+            groups.push(NavGroup { key: "nav-own-tenants", sub: None, links });
         }
         if viewer.principal.administers_instance() {
             groups.push(NavGroup {
@@ -249,11 +256,15 @@ impl Frame {
     }
 
     fn link(&self, key: &'static str, to: String) -> NavLink {
+        self.link_named(&self.t(key), to)
+    }
+
+    fn link_named(&self, text: &str, to: String) -> NavLink {
         let path = self.here.split('?').next().unwrap_or_default();
         // A tenant's home is above all its pages, and only itself.
         let below = to.matches('/').count() > 2 || to.starts_with("/instance");
         let current = path == to || (below && path.strip_prefix(to.as_str()).is_some_and(|rest| rest.starts_with('/')));
-        NavLink { key, to, current }
+        NavLink { text: text.to_owned(), to, current }
     }
 }
 

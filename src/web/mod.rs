@@ -1,5 +1,5 @@
 //! What every page shares: strict reading of forms, the token against foreign forms, headers, the frame around a page,
-//! error pages, paging, and the embedded files.
+//! error pages, and the embedded files.
 
 mod csrf;
 mod errors;
@@ -7,7 +7,6 @@ mod flash;
 mod form;
 mod frame;
 mod headers;
-mod pager;
 mod request;
 mod static_files;
 mod times;
@@ -15,10 +14,9 @@ mod times;
 pub use csrf::{guard, visitor_cookie_name};
 pub use errors::{error_pages, last_resort};
 pub use flash::{redirect, redirect_saying};
-pub use form::{FieldError, FieldErrors, Form, Query, query_string, validated};
+pub use form::{FieldError, FieldErrors, Form, Query, filled, one_line, query_string, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie};
-pub use headers::{host_guard, security_headers};
-pub use pager::{PAGE_SIZE, Pager};
+pub use headers::{head_as_get, host_guard, security_headers};
 pub use request::{actor, address, agent};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;

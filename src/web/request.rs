@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, http::header};
 
-use crate::{access::Account, audit::Actor};
+use crate::access::{Account, Actor};
 
 /// The address of the other end of the connection. Headers that claim another one are not believed.
 #[must_use]

@@ -146,6 +146,8 @@ CREATE TABLE deliveries (
     finished_at TIMESTAMP
 );
 CREATE INDEX deliveries_by_tenant ON deliveries (tenant, id);
+-- What a member sees of the record: the rows that are for him.
+CREATE INDEX deliveries_by_member ON deliveries (member, id);
 CREATE INDEX deliveries_by_message ON deliveries (message);
 -- Only what is not finished, so that finding work costs the same however much was delivered.
 CREATE INDEX deliveries_queued ON deliveries (robot, priority, id) WHERE priority IS NOT NULL;

@@ -31,6 +31,7 @@ nav-system-settings = System Settings
 nav-tenant-settings = Tenant Settings
 nav-channels = Message Channel
 nav-instance = Instance
+nav-own-tenants = Your tenants
 nav-tenants = Tenants
 nav-instance-channels = Instance message channels
 nav-log-in = Logon Security Settings
@@ -49,6 +50,9 @@ pager-page = Page { $page } of { $last }
 pager-previous = Previous
 pager-next = Next
 pager-last = Last
+keyset-newest = Newest
+keyset-newer = Newer
+keyset-older = Older
 
 flash-saved = Saved.
 flash-language = The language was changed.

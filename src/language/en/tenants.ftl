@@ -1,0 +1,65 @@
+tenants-title = Tenants
+tenants-add = Add Tenant
+tenants-name = Tenant name
+tenants-slug = Slug
+tenants-slug-rule = 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end. It stands in the tenant's addresses and cannot be changed later.
+tenants-slug-taken = Another tenant has this slug, perhaps a deleted one. Please choose another.
+tenants-description = Description
+tenants-description-hint = Optional; at most 1024 characters.
+tenants-time-zone = Time zone
+tenants-time-zone-hint = The tenant's pages show times in it. Choose from the list, for example Asia/Shanghai.
+tenants-time-zone-unknown = There is no such time zone. Choose one from the list, for example Asia/Shanghai or UTC.
+tenants-super-admin = Super administrator
+tenants-super-admin-hint = A username. If nobody has it yet, an account is made and you are shown its one-time code. The super administrator cannot be changed later.
+tenants-members = Members
+tenants-created = Created
+tenants-status = Status
+tenants-actions = Actions
+tenants-active = Active
+tenants-deleted = Deleted
+tenants-metadata-warehouse = metadata warehouse
+tenants-edit = Edit
+tenants-edit-this = Edit { $name }
+tenants-edit-title = Edit tenant
+tenants-delete = Delete
+tenants-delete-this = Delete { $name }
+tenants-restore = Restore
+tenants-restore-this = Restore { $name }
+tenants-fixed = These two were chosen when the tenant was made and stay.
+tenants-delete-title = Delete this tenant?
+tenants-delete-means = Its members can no longer open it, from this moment on, and what is still waiting to be delivered is given up. Nothing else is lost: you can restore the tenant later, with its members, channels and records.
+tenants-delete-button = Delete tenant
+tenants-added = The tenant was added
+tenants-added-lead = { $name } is ready.
+tenants-code-lead = { $username } had no account, so one was made. Pass on this code in a way that only this person can read.
+tenants-code = One-time code
+tenants-code-hint = It is shown only now. Typed as the password within 24 hours, it leads to the choice of a password.
+tenants-code-done = I have copied the code
+flash-tenant-added = The tenant was added.
+flash-tenant-deleted = The tenant was deleted. It can be restored.
+flash-tenant-restored = The tenant was restored.
+
+tenants-home-channels = Channels
+tenants-home-channel = Channel
+tenants-home-state = State
+tenants-home-reached = Members reached
+tenants-home-reaches-me = Reaches you
+tenants-home-all-off = Every channel is off, so nothing can be sent.
+tenants-home-settings = Message Channel Settings
+tenants-home-unreached = { $count ->
+    [0] Every active member has a robot.
+    [one] One active member has no robot and hears nothing.
+   *[other] { $count } active members have no robot and hear nothing.
+}
+tenants-home-unreached-link = Show them
+tenants-home-no-contact = No robot rings you. Enter yours, so that alerts reach you.
+tenants-home-steps = What to do next
+tenants-home-step-done = done
+tenants-home-step-channel = Turn on a channel
+tenants-home-step-channel-means = Until then nothing is sent.
+tenants-home-step-member = Add members
+tenants-home-step-member-means = So far the super administrator is the only one.
+tenants-home-step-contact = Give members a robot
+tenants-home-step-contact-means = Paste the webhook of a group's robot into the dialog Edit Account; the group then hears a first message.
+tenants-home-deliveries = Latest deliveries
+tenants-home-all-deliveries = All deliveries

@@ -31,6 +31,7 @@ nav-system-settings = 系统设置
 nav-tenant-settings = 租户设置
 nav-channels = 消息渠道
 nav-instance = 实例
+nav-own-tenants = 您的租户
 nav-tenants = 租户管理
 nav-instance-channels = 实例消息渠道
 nav-log-in = 登录安全设置
@@ -49,6 +50,9 @@ pager-page = 第 { $page } / { $last } 页
 pager-previous = 上一页
 pager-next = 下一页
 pager-last = 末页
+keyset-newest = 最新
+keyset-newer = 较新
+keyset-older = 较早
 
 flash-saved = 已保存。
 flash-language = 语言已切换。

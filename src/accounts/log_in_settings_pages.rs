@@ -1,0 +1,48 @@
+//! The page Logon Security Settings: how long sessions last and when accounts are locked out.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+
+use super::{form, store};
+use crate::{
+    access::{CanInstance, permissions::EditLogIn},
+    clock::Clock,
+    db::Database,
+    error::Result,
+    web::{self, FieldErrors, Form, Frame, actor, redirect_saying},
+};
+
+#[derive(Template)]
+#[template(path = "accounts/log_in_settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    form: form::LogInSettings,
+    errors: FieldErrors,
+}
+
+/// The settings as they are.
+pub async fn show(db: Data<Database>, who: CanInstance<EditLogIn>, frame: Frame) -> Result<HttpResponse> {
+    let form = db.read(store::log_in_settings).await?.into();
+    web::page(StatusCode::OK, &SettingsPage { frame: frame.seen_by(&who), form, errors: FieldErrors::default() })
+}
+
+/// Saves the settings. They count from the next request on, for sessions that are open too.
+pub async fn save(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: CanInstance<EditLogIn>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<form::LogInSettings>,
+) -> Result<HttpResponse> {
+    let settings = match form.check() {
+        Ok(settings) => settings,
+        Err(errors) => {
+            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
+            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| store::set_log_in_settings(c, &settings, &actor, now)).await?;
+    Ok(redirect_saying("/instance/log-in", "flash-saved"))
+}

@@ -1,0 +1,91 @@
+//! The words of the audit log: what can be done, and what changed by it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Role;
+
+/// Every word for what can be done; the key of its text is `audit-action-` and the word.
+pub const ACTIONS: [&str; 18] = [
+    "log-in",
+    "log-in-failed",
+    "log-out",
+    "password-changed",
+    "session-ended",
+    "member-added",
+    "member-edited",
+    "member-disabled",
+    "member-reinstated",
+    "member-removed",
+    "member-code-renewed",
+    "test-sent",
+    "channels-changed",
+    "tenant-added",
+    "tenant-edited",
+    "tenant-deleted",
+    "tenant-restored",
+    "log-in-settings-changed",
+];
+
+/// One value that changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The key of the field's label.
+    pub field: String,
+    /// What it was.
+    pub before: String,
+    /// What it is now.
+    pub after: String,
+}
+
+impl Change {
+    /// The change of a field, when there is one.
+    #[must_use]
+    pub fn between(field: &str, before: &str, after: &str) -> Option<Self> {
+        (before != after).then(|| Self { field: field.to_owned(), before: before.to_owned(), after: after.to_owned() })
+    }
+
+    /// Whether the values are secret: the row says only that they changed.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+
+    /// The key of the text for a value of this field that is a word of the program; nothing for what people typed.
+    #[must_use]
+    pub fn word_key(&self, value: &str) -> Option<&'static str> {
+        match (self.field.as_str(), value) {
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "on") => Some("channels-on"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
+            ("channels-settings", "system") => Some("channels-system-default"),
+            ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("members-role", word) => Role::parse(word).map(Role::key),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    #[test]
+    fn every_action_has_a_text_in_both_languages() {
+        for action in ACTIONS {
+            let key = format!("audit-action-{action}");
+            for language in Language::ALL {
+                assert_ne!(language.text(&key), key, "in {}", language.tag());
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_the_program_are_translated_and_what_people_typed_is_not() {
+        let change = |field: &str| Change { field: field.to_owned(), before: String::new(), after: String::new() };
+        assert_eq!(change("members-role").word_key("member"), Some("role-member"));
+        assert_eq!(change("channel-lark").word_key("on"), Some("channels-on"));
+        assert_eq!(change("channels-settings").word_key("custom"), Some("channels-tenant-custom"));
+        assert_eq!(change("tenants-name").word_key("member"), None);
+        assert_eq!(change("tenants-name").word_key("on"), None);
+    }
+}

@@ -1,0 +1,105 @@
+//! The audit log of a tenant, and that of the whole instance.
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+use serde::Deserialize;
+
+use super::{
+    ACTIONS, Change,
+    store::{self, Filter, Row},
+};
+use crate::{
+    access::{
+        Can, CanInstance,
+        permissions::{ViewAudit, ViewInstanceAudit},
+    },
+    db::{Database, Keyset, Seek, TenantId},
+    error::Result,
+    web::{self, Frame, Query, Times, query_string},
+};
+
+/// What the page can be asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    who: String,
+    action: String,
+    before: Option<i64>,
+    after: Option<i64>,
+}
+
+impl Asked {
+    /// An action that does not exist is none.
+    fn filter(&self) -> Filter {
+        Filter {
+            actor: self.who.trim().to_owned(),
+            action: ACTIONS.into_iter().find(|action| *action == self.action),
+            seek: Seek { before: self.before, after: self.after },
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "audit/log.html")]
+struct LogPage {
+    frame: Frame,
+    /// Whether this is the log of the instance, which names the tenants.
+    of_instance: bool,
+    path: String,
+    asked: Asked,
+    rows: Vec<Row>,
+    keyset: Keyset,
+}
+
+impl LogPage {
+    fn action(&self, action: &str) -> String {
+        self.frame.t(&format!("audit-action-{action}")).into_owned()
+    }
+
+    fn value(&self, change: &Change, value: &str) -> String {
+        match change.word_key(value) {
+            Some(key) => self.frame.t(key).into_owned(),
+            None if value.is_empty() => self.frame.t("none").into_owned(),
+            None => value.to_owned(),
+        }
+    }
+
+    /// The list's own query, for the ways to its other pages.
+    fn query(&self) -> String {
+        query_string(&[("who", &self.asked.who), ("action", &self.asked.action)])
+    }
+}
+
+async fn log(
+    db: &Database,
+    frame: Frame,
+    tenant: Option<TenantId>,
+    path: String,
+    asked: Asked,
+) -> Result<HttpResponse> {
+    let filter = asked.filter();
+    let (rows, keyset) = db.read(move |c| store::list(c, tenant, &filter)).await?;
+    let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset };
+    web::page(StatusCode::OK, &page)
+}
+
+/// What was done in a tenant.
+pub async fn tenant(
+    db: Data<Database>,
+    who: Can<ViewAudit>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    let path = format!("/t/{}/audit", who.tenant.slug);
+    log(&db, frame.seen_by(&who), Some(who.tenant.id), path, asked).await
+}
+
+/// What was done anywhere.
+pub async fn instance(
+    db: Data<Database>,
+    who: CanInstance<ViewInstanceAudit>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    log(&db, frame.seen_by(&who), None, "/instance/audit".to_owned(), asked).await
+}

@@ -1,0 +1,382 @@
+//! Reading the courier's rows. Every query takes the tenant first, and whose rows may be seen.
+
+use chrono::NaiveDateTime;
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{Bool, Text},
+};
+
+use crate::{
+    courier::{DeliveryState, RobotState},
+    db::{
+        AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, position_function,
+        schema::{accounts, attempts, deliveries, messages, robots},
+    },
+    error::{Error, Result},
+    robots::Channel,
+};
+
+/// Whose rows somebody may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of the tenant's.
+    Everyone,
+    /// Those that are for this member.
+    Only(MemberId),
+}
+
+/// Which rows, and which page of them.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<DeliveryState>,
+    /// Only those over this channel.
+    pub channel: Option<Channel>,
+    /// Only those with this in their title or recipient, in any case; empty for all.
+    pub text: String,
+    /// Which page.
+    pub seek: Seek,
+}
+
+/// A delivery as the record lists it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its id: the larger the later.
+    pub id: DeliveryId,
+    /// What it is about.
+    pub title: String,
+    /// The channel it goes over.
+    pub channel: Channel,
+    /// Who it is for, by the name as it was.
+    pub recipient: String,
+    /// When it was put into the outbox.
+    pub created_at: NaiveDateTime,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Why: a word for [`reason_key`](crate::courier::reason_key).
+    pub reason: String,
+}
+
+type ListedRow = (DeliveryId, String, String, String, NaiveDateTime, String, String);
+
+impl TryFrom<ListedRow> for Listed {
+    type Error = Error;
+
+    fn try_from((id, title, channel, recipient, created_at, state, reason): ListedRow) -> Result<Self> {
+        let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a delivery has an unknown channel"))?;
+        let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
+        Ok(Self { id, title, channel, recipient, created_at, state, reason })
+    }
+}
+
+/// One page of the record, newest first.
+///
+/// The page is found by id, so a record of any length costs the same and is never counted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(c: &mut AnyConnection, tenant: TenantId, scope: Scope, filter: &Filter) -> Result<(Vec<Listed>, Keyset)> {
+    let mut query = deliveries::table.filter(deliveries::tenant.eq(tenant)).into_boxed();
+    if let Scope::Only(member) = scope {
+        query = query.filter(deliveries::member.eq(Some(member)));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(deliveries::state.eq(state.as_str()));
+    }
+    if let Some(channel) = filter.channel {
+        query = query.filter(deliveries::channel.eq(channel.as_str()));
+    }
+    if !filter.text.is_empty() {
+        let position = position_function(c);
+        let text = filter.text.to_lowercase();
+        let holds = |column: &str| {
+            sql::<Bool>(&format!("{position}(lower(deliveries.{column}), ")).bind::<Text, _>(text.clone()).sql(") > 0")
+        };
+        query = query.filter(holds("title").or(holds("recipient")));
+    }
+    query = match (filter.seek.before, filter.seek.after) {
+        (Some(before), _) => query.filter(deliveries::id.lt(before)).order(deliveries::id.desc()),
+        (None, Some(after)) => query.filter(deliveries::id.gt(after)).order(deliveries::id.asc()),
+        (None, None) => query.order(deliveries::id.desc()),
+    };
+    let rows: Vec<ListedRow> = query
+        .limit(Seek::LIMIT)
+        .select((
+            deliveries::id,
+            deliveries::title,
+            deliveries::channel,
+            deliveries::recipient,
+            deliveries::created_at,
+            deliveries::state,
+            deliveries::reason,
+        ))
+        .load(c)?;
+    let (rows, keyset) = filter.seek.page(rows, |row| row.0.0);
+    Ok((rows.into_iter().map(Listed::try_from).collect::<Result<_>>()?, keyset))
+}
+
+/// A delivery with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What the list shows of it.
+    pub listed: Listed,
+    /// The text that was or will be sent, as Markdown.
+    pub body: String,
+    /// Who caused it, by username.
+    pub requested_by: Option<String>,
+    /// Its robot: host and last four characters of the webhook.
+    pub robot: Option<(String, String)>,
+    /// When it ended.
+    pub finished_at: Option<NaiveDateTime>,
+    /// Whether it waits until its robot's configuration is mended.
+    pub held: bool,
+    /// When its message is to be tried again, if that is known.
+    pub next_try: Option<NaiveDateTime>,
+    /// Every call of the robot, first to last.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One call of a robot.
+#[derive(Clone, Debug, Queryable)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: i64,
+    /// When it began.
+    pub started_at: NaiveDateTime,
+    /// When it ended; nothing while it is going on.
+    pub finished_at: Option<NaiveDateTime>,
+    /// The HTTP status, when there was an answer.
+    pub http_status: Option<i64>,
+    /// The vendor's own code; empty when there was none.
+    pub code: String,
+    /// What it meant: a word for [`reason_key`](crate::courier::reason_key).
+    pub meaning: String,
+    /// The robot's own words, secrets masked.
+    pub answer: String,
+}
+
+/// A delivery of this tenant that may be seen.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none, or it is not for this member.
+pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: DeliveryId) -> Result<Found> {
+    type Rest = (Option<MemberId>, String, Option<String>, Option<(String, String, String)>, Option<NaiveDateTime>);
+    let (listed, rest, message): (ListedRow, Rest, Option<(MessageId, NaiveDateTime)>) = deliveries::table
+        .left_join(accounts::table.on(deliveries::requested_by.eq(accounts::id.nullable())))
+        .left_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
+        .left_join(messages::table)
+        .filter(deliveries::tenant.eq(tenant))
+        .filter(deliveries::id.eq(delivery))
+        .select((
+            (
+                deliveries::id,
+                deliveries::title,
+                deliveries::channel,
+                deliveries::recipient,
+                deliveries::created_at,
+                deliveries::state,
+                deliveries::reason,
+            ),
+            (
+                deliveries::member,
+                deliveries::body,
+                accounts::username.nullable(),
+                (robots::host, robots::last_four, robots::state).nullable(),
+                deliveries::finished_at,
+            ),
+            (messages::id, messages::due_at).nullable(),
+        ))
+        .first(c)?;
+    let (member, body, requested_by, robot, finished_at) = rest;
+    if matches!(scope, Scope::Only(own) if member != Some(own)) {
+        return Err(Error::NotFound);
+    }
+    let listed = Listed::try_from(listed)?;
+    let waits = listed.state == DeliveryState::Waiting;
+    let broken = robot.as_ref().is_some_and(|(_, _, state)| state == RobotState::Broken.as_str());
+    let robot = robot.map(|(host, last_four, _)| (host, last_four));
+    let held = waits && broken;
+    let next_try = message.map(|(_, due_at)| due_at).filter(|_| waits && !held);
+    let attempts = match message {
+        Some((message, _)) => attempts_of(c, message)?,
+        None => Vec::new(),
+    };
+    Ok(Found { listed, body, requested_by, robot, finished_at, held, next_try, attempts })
+}
+
+fn attempts_of(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {
+    Ok(attempts::table
+        .filter(attempts::message.eq(message))
+        .order(attempts::number)
+        .select((
+            attempts::number,
+            attempts::started_at,
+            attempts::finished_at,
+            attempts::http_status,
+            attempts::code,
+            attempts::meaning,
+            attempts::answer,
+        ))
+        .load(c)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::insert_into;
+
+    use super::*;
+    use crate::{clock::Clock, db::RobotId, db::fixture::database};
+
+    const TENANT: TenantId = TenantId(1);
+
+    /// Two tenants, each with one robot; foreign keys hold in tests too.
+    fn furnish(c: &mut AnyConnection) {
+        let now = Clock::default().now();
+        let ann = crate::accounts::Username::parse("ann").unwrap();
+        let account = crate::accounts::store::insert(c, &ann, "no hash", false, now).unwrap();
+        let who = crate::access::Actor { account: None, name: "root".into(), address: String::new() };
+        for slug in ["one", "two"] {
+            let tenant = crate::tenants::store::NewTenant {
+                name: slug,
+                slug,
+                description: "",
+                metadata_warehouse: false,
+                time_zone: "UTC",
+            };
+            let tenant = crate::tenants::store::insert(c, &tenant, account, &ann, &who, now).unwrap();
+            insert_into(robots::table)
+                .values((
+                    robots::tenant.eq(tenant),
+                    robots::channel.eq("dingtalk"),
+                    robots::fingerprint.eq(slug.as_bytes()),
+                    robots::sealed_url.eq(b"sealed".as_slice()),
+                    robots::host.eq("oapi.dingtalk.com"),
+                    robots::last_four.eq("beef"),
+                    robots::state.eq("ok"),
+                    robots::reason.eq(""),
+                    robots::created_at.eq(now),
+                ))
+                .execute(c)
+                .unwrap();
+        }
+    }
+
+    /// Adds a delivery of a tenant for a member.
+    fn add(c: &mut AnyConnection, tenant: i64, member: i64, title: &str, channel: &str, state: &str) -> DeliveryId {
+        insert_into(deliveries::table)
+            .values((
+                deliveries::tenant.eq(TenantId(tenant)),
+                deliveries::kind.eq("test"),
+                deliveries::title.eq(title),
+                deliveries::body.eq("body"),
+                deliveries::channel.eq(channel),
+                deliveries::robot.eq(Some(RobotId(tenant))),
+                deliveries::member.eq(Some(MemberId(member))),
+                deliveries::recipient.eq(format!("Member {member}")),
+                deliveries::state.eq(state),
+                deliveries::reason.eq(""),
+                deliveries::created_at.eq(Clock::default().now()),
+            ))
+            .returning(deliveries::id)
+            .get_result(c)
+            .unwrap()
+    }
+
+    fn titles(c: &mut AnyConnection, scope: Scope, filter: &Filter) -> Vec<String> {
+        list(c, TENANT, scope, filter).unwrap().0.into_iter().map(|row| row.title).collect()
+    }
+
+    #[test]
+    fn the_record_holds_the_tenants_rows_newest_first_and_a_member_sees_his_own() {
+        let (_folder, mut c) = database();
+        furnish(&mut c);
+        add(&mut c, 1, 7, "first", "dingtalk", "success");
+        add(&mut c, 2, 7, "foreign", "dingtalk", "success");
+        add(&mut c, 1, 8, "second", "lark", "failed");
+        assert_eq!(titles(&mut c, Scope::Everyone, &Filter::default()), ["second", "first"]);
+        assert_eq!(titles(&mut c, Scope::Only(MemberId(7)), &Filter::default()), ["first"]);
+    }
+
+    #[test]
+    fn the_record_is_narrowed_by_state_channel_and_a_part_of_title_or_recipient() {
+        let (_folder, mut c) = database();
+        furnish(&mut c);
+        add(&mut c, 1, 7, "Disk 磁盘 full", "dingtalk", "success");
+        add(&mut c, 1, 8, "100% down", "lark", "failed");
+        let everyone = Scope::Everyone;
+        let failed = Filter { state: Some(DeliveryState::Failed), ..Filter::default() };
+        assert_eq!(titles(&mut c, everyone, &failed), ["100% down"]);
+        let dingtalk = Filter { channel: Some(Channel::DingTalk), ..Filter::default() };
+        assert_eq!(titles(&mut c, everyone, &dingtalk), ["Disk 磁盘 full"]);
+        for (text, found) in
+            [("磁盘", "Disk 磁盘 full"), ("DISK", "Disk 磁盘 full"), ("ember 8", "100% down"), ("%", "100% down")]
+        {
+            let filter = Filter { text: text.into(), ..Filter::default() };
+            assert_eq!(titles(&mut c, everyone, &filter), [found], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_delivery_is_not_found_nor_is_another_members() {
+        let (_folder, mut c) = database();
+        furnish(&mut c);
+        let foreign = add(&mut c, 2, 7, "foreign", "dingtalk", "success");
+        let own = add(&mut c, 1, 7, "own", "dingtalk", "waiting");
+        assert!(matches!(find(&mut c, TENANT, Scope::Everyone, foreign), Err(Error::NotFound)));
+        assert!(matches!(find(&mut c, TENANT, Scope::Only(MemberId(8)), own), Err(Error::NotFound)));
+        assert!(matches!(find(&mut c, TENANT, Scope::Everyone, DeliveryId(999)), Err(Error::NotFound)));
+        let found = find(&mut c, TENANT, Scope::Only(MemberId(7)), own).unwrap();
+        assert_eq!(found.robot, Some(("oapi.dingtalk.com".to_owned(), "beef".to_owned())));
+        assert!(found.attempts.is_empty() && found.next_try.is_none());
+    }
+
+    #[test]
+    fn a_delivery_shows_the_attempts_of_the_message_that_carries_it_in_order() {
+        let (_folder, mut c) = database();
+        furnish(&mut c);
+        let delivery = add(&mut c, 1, 7, "own", "dingtalk", "waiting");
+        let now = Clock::default().now();
+        let message: MessageId = insert_into(messages::table)
+            .values((
+                messages::robot.eq(RobotId(1)),
+                messages::fingerprint.eq(b"one".as_slice()),
+                messages::channel.eq("dingtalk"),
+                messages::title.eq("own"),
+                messages::body.eq("body"),
+                messages::msg_uuid.eq("uuid"),
+                messages::priority.eq(0),
+                messages::state.eq("waiting"),
+                messages::due_at.eq(now),
+                messages::fence.eq(2),
+                messages::tries.eq(2),
+                messages::created_at.eq(now),
+            ))
+            .returning(messages::id)
+            .get_result(&mut c)
+            .unwrap();
+        diesel::update(deliveries::table.find(delivery)).set(deliveries::message.eq(message)).execute(&mut c).unwrap();
+        for (number, code) in [(2, "310000"), (1, "-1")] {
+            insert_into(attempts::table)
+                .values((
+                    attempts::message.eq(message),
+                    attempts::fingerprint.eq(b"one".as_slice()),
+                    attempts::number.eq(number),
+                    attempts::started_at.eq(now),
+                    attempts::finished_at.eq(Some(now)),
+                    attempts::http_status.eq(Some(200)),
+                    attempts::code.eq(code),
+                    attempts::meaning.eq("broken-keyword"),
+                    attempts::answer.eq("keywords not in content"),
+                ))
+                .execute(&mut c)
+                .unwrap();
+        }
+        let found = find(&mut c, TENANT, Scope::Everyone, delivery).unwrap();
+        let codes: Vec<&str> = found.attempts.iter().map(|attempt| attempt.code.as_str()).collect();
+        assert_eq!((codes, found.next_try, found.held), (vec!["-1", "310000"], Some(now), false));
+        diesel::update(robots::table).set(robots::state.eq("broken")).execute(&mut c).unwrap();
+        let found = find(&mut c, TENANT, Scope::Everyone, delivery).unwrap();
+        assert_eq!((found.next_try, found.held), (None, true), "it waits for the robot and for no time");
+    }
+}

@@ -1,0 +1,251 @@
+//! The pages on which instance administrators manage tenants.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+use chrono_tz::{TZ_VARIANTS, Tz};
+use serde::Deserialize;
+
+use super::{Details, Slug, form, store};
+use crate::{
+    access::Actor,
+    access::{CanInstance, permissions::ManageTenants},
+    accounts::{Username, store as accounts},
+    clock::Clock,
+    db::{Database, PAGE_SIZE, Pager, TenantId},
+    error::{Error, Result},
+    secrets::{Passwords, PlainToken, one_time_code},
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+};
+
+/// The list's address.
+const LIST: &str = "/instance/tenants";
+
+/// Which page of the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Page {
+    page: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "tenants/list.html")]
+struct ListPage {
+    frame: Frame,
+    tenants: Vec<store::Listed>,
+    pager: Pager,
+}
+
+/// All tenants of the instance.
+pub async fn list(
+    db: Data<Database>,
+    who: CanInstance<ManageTenants>,
+    frame: Frame,
+    Query(query): Query<Page>,
+) -> Result<HttpResponse> {
+    let (tenants, pager) = db
+        .read(move |c| {
+            let pager = Pager::new(query.page.unwrap_or(1), store::count(c)?);
+            Ok((store::list(c, PAGE_SIZE, pager.offset())?, pager))
+        })
+        .await?;
+    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), tenants, pager })
+}
+
+#[derive(Template)]
+#[template(path = "tenants/new.html")]
+struct AddPage {
+    frame: Frame,
+    form: form::AddTenant,
+    errors: FieldErrors,
+    zones: &'static [Tz],
+}
+
+/// Where a tenant is added.
+pub async fn add_form(who: CanInstance<ManageTenants>, frame: Frame) -> Result<HttpResponse> {
+    add_page(StatusCode::OK, frame.seen_by(&who), form::AddTenant::default(), FieldErrors::default())
+}
+
+fn add_page(status: StatusCode, frame: Frame, form: form::AddTenant, errors: FieldErrors) -> Result<HttpResponse> {
+    web::page(status, &AddPage { frame, form, errors, zones: &TZ_VARIANTS })
+}
+
+#[derive(Template)]
+#[template(path = "tenants/added.html")]
+struct AddedPage {
+    frame: Frame,
+    name: String,
+    username: String,
+    code: PlainToken,
+}
+
+/// Adds a tenant. A super administrator without an account gets one, and the answer shows its one-time code, once.
+pub async fn add(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    passwords: Data<Passwords>,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<form::AddTenant>,
+) -> Result<HttpResponse> {
+    let (refused, frame) = (StatusCode::UNPROCESSABLE_ENTITY, frame.seen_by(&who));
+    let (slug, details, username) = match form.check() {
+        Ok(checked) => checked,
+        Err(errors) => return add_page(refused, frame, form, errors),
+    };
+    let (wanted, owner) = (slug.clone(), username.clone());
+    let (taken, known) = db
+        .read(move |c| Ok((store::slug_is_taken(c, wanted.as_str())?, accounts::by_username(c, &owner)?.is_some())))
+        .await?;
+    if taken {
+        return add_page(refused, frame, form, FieldErrors::one("slug", "tenants-slug-taken"));
+    }
+    let code = if known { None } else { Some(one_time_code()?) };
+    let code_hash = match &code {
+        Some(code) => Some(passwords.hash(code.expose()).await?),
+        None => None,
+    };
+    let addition = Addition { slug, details, username, code_hash };
+    let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| addition.write(c, &actor, now)).await?;
+    match code {
+        Some(code) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
+        None => Ok(redirect_saying(LIST, "flash-tenant-added")),
+    }
+}
+
+/// A tenant to be written, with the account of its super administrator where there was none.
+struct Addition {
+    slug: Slug,
+    details: Details,
+    username: Username,
+    /// The hash of the one-time code of an account to be made.
+    code_hash: Option<String>,
+}
+
+impl Addition {
+    /// Writes it. An account that came or went since it was looked for is [`Error::Taken`]: no code may be shown that
+    /// opens nothing.
+    fn write(self, c: &mut crate::db::AnyConnection, who: &Actor, now: chrono::NaiveDateTime) -> Result<TenantId> {
+        let (account, username) = match &self.code_hash {
+            Some(hash) => (accounts::insert(c, &self.username, hash, true, now)?, self.username.clone()),
+            None => {
+                let found = accounts::by_username(c, &self.username)?.ok_or(Error::Taken)?;
+                // As the account writes it, not as it was typed here.
+                let username = Username::parse(&found.username).map_err(|_| Error::internal("an invalid username"))?;
+                (found.id, username)
+            }
+        };
+        let tenant = store::NewTenant {
+            name: &self.details.name,
+            slug: self.slug.as_str(),
+            description: &self.details.description,
+            metadata_warehouse: false,
+            time_zone: self.details.time_zone.name(),
+        };
+        store::insert(c, &tenant, account, &username, who, now)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "tenants/edit.html")]
+struct EditPage {
+    frame: Frame,
+    tenant: store::Found,
+    form: form::EditTenant,
+    errors: FieldErrors,
+    zones: &'static [Tz],
+}
+
+/// A tenant that is there for its members.
+async fn present(db: &Database, tenant: TenantId) -> Result<store::Found> {
+    let found = db.read(move |c| store::find(c, tenant)).await?;
+    if found.deleted { Err(Error::NotFound) } else { Ok(found) }
+}
+
+/// Where a tenant is edited.
+pub async fn edit_form(
+    db: Data<Database>,
+    who: CanInstance<ManageTenants>,
+    frame: Frame,
+    tenant: Path<TenantId>,
+) -> Result<HttpResponse> {
+    let tenant = present(&db, *tenant).await?;
+    let (form, errors) = (tenant.details.clone().into(), FieldErrors::default());
+    web::page(StatusCode::OK, &EditPage { frame: frame.seen_by(&who), tenant, form, errors, zones: &TZ_VARIANTS })
+}
+
+/// Saves an edited tenant.
+pub async fn edit(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    frame: Frame,
+    tenant: Path<TenantId>,
+    Form(form): Form<form::EditTenant>,
+) -> Result<HttpResponse> {
+    let details = match form.check() {
+        Ok(details) => details,
+        Err(errors) => {
+            let (frame, tenant) = (frame.seen_by(&who), present(&db, *tenant).await?);
+            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS };
+            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| store::update(c, *tenant, &details, &actor, now)).await?;
+    Ok(redirect_saying(LIST, "flash-saved"))
+}
+
+#[derive(Template)]
+#[template(path = "tenants/delete.html")]
+struct DeletePage {
+    frame: Frame,
+    tenant: store::Found,
+}
+
+/// Asks whether a tenant is really to be deleted.
+pub async fn delete_form(
+    db: Data<Database>,
+    who: CanInstance<ManageTenants>,
+    frame: Frame,
+    tenant: Path<TenantId>,
+) -> Result<HttpResponse> {
+    let tenant = present(&db, *tenant).await?;
+    if tenant.metadata_warehouse {
+        return Err(Error::Forbidden);
+    }
+    web::page(StatusCode::OK, &DeletePage { frame: frame.seen_by(&who), tenant })
+}
+
+/// Deletes a tenant.
+pub async fn delete(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    tenant: Path<TenantId>,
+) -> Result<HttpResponse> {
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| store::delete(c, *tenant, &actor, now)).await?;
+    Ok(redirect_saying(LIST, "flash-tenant-deleted"))
+}
+
+/// Brings a deleted tenant back.
+pub async fn restore(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    tenant: Path<TenantId>,
+) -> Result<HttpResponse> {
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| store::restore(c, *tenant, &actor, now)).await?;
+    Ok(redirect_saying(LIST, "flash-tenant-restored"))
+}

@@ -1,0 +1,210 @@
+//! An application on port 0 with a fresh database, its clock, and a sandbox for the robots it rings.
+
+use std::{
+    net::{IpAddr, TcpListener},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use belfry::{
+    app::App,
+    channels::Switches,
+    clock::Clock,
+    db::Database,
+    robots::Channel,
+    sandbox::{Group, RobotKind, Sandbox},
+    secrets::Passwords,
+    settings,
+};
+use clap::Parser as _;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use super::{TestDatabase, User};
+
+/// The password of every account of the tests.
+pub const PASSWORD: &str = "seven quiet bells at dawn";
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// What a test sets otherwise than the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tweaks {
+    /// Further flags of the command line.
+    pub flags: &'static [&'static str],
+    /// Leaves the application away: the test starts the real binary with [`TestApp::settings`].
+    pub only_database: bool,
+}
+
+/// A running application. Everything of it is gone with this value.
+pub struct TestApp {
+    /// `http://127.0.0.1:PORT`.
+    pub origin: String,
+    /// The hands of the application's and the sandbox's clock.
+    pub clock: Clock,
+    /// A second way to the application's database, as another process would have it.
+    pub db: Database,
+    /// The robots.
+    pub sandbox: Sandbox,
+    /// Where the sandbox is served.
+    pub sandbox_origin: String,
+    /// The code that the console printed at the start.
+    pub set_up_code: Option<String>,
+    numbers: AtomicU64,
+    database_url: String,
+    folder: TempDir,
+    // Dropped last: the databases above have connections to it.
+    _postgres: Option<TestDatabase>,
+}
+
+/// Runs one test with an application of its own.
+pub fn run(backend: Backend, test: impl AsyncFnOnce(&TestApp)) {
+    run_with(backend, Tweaks::default(), test);
+}
+
+/// Runs one test with an application that has these settings.
+pub fn run_with(backend: Backend, tweaks: Tweaks, test: impl AsyncFnOnce(&TestApp)) {
+    actix_web::rt::System::new().block_on(async {
+        let app = TestApp::start(backend, tweaks).await;
+        test(&app).await;
+    });
+}
+
+impl TestApp {
+    async fn start(backend: Backend, tweaks: Tweaks) -> Self {
+        // The first in a process wins; all are the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let postgres = (backend == Backend::Postgres).then(TestDatabase::migrated);
+        let database_url = match &postgres {
+            Some(database) => database.url.clone(),
+            None => format!("sqlite://{}", folder.path().join("belfry.db").display()),
+        };
+        let clock = Clock::default();
+        let sandbox = Sandbox::new(clock.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
+        actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
+        let (origin, set_up_code) = match tweaks.only_database {
+            true => (String::new(), None),
+            false => serve(&folder, &database_url, &sandbox_origin, clock.clone(), tweaks).await,
+        };
+        let db = open(&database_url);
+        Self {
+            origin,
+            clock,
+            db,
+            sandbox,
+            sandbox_origin,
+            set_up_code,
+            numbers: AtomicU64::new(1),
+            database_url,
+            folder,
+            _postgres: postgres,
+        }
+    }
+
+    /// Starts another process's worth of application on the same database and keys: its origin and set-up code.
+    pub async fn another(&self) -> (String, Option<String>) {
+        serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), Tweaks::default()).await
+    }
+
+    /// The folder of the database and the key file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The settings of another process on the same database, keys and robots, for the environment.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("BELFRY_DATABASE_URL", self.database_url.clone()),
+            ("BELFRY_KEY_FILE", self.folder.path().join("belfry.key").display().to_string()),
+            ("BELFRY_ROBOT_ORIGINS", format!("{},http://127.0.0.1:1", self.sandbox_origin)),
+        ]
+    }
+
+    /// A robot of the sandbox: its webhook. Its keyword is the product's name.
+    pub fn robot(&self, kind: RobotKind, token: &str) -> String {
+        self.robot_in(kind, token, Group::default())
+    }
+
+    /// A robot of the sandbox in this group: its webhook.
+    pub fn robot_in(&self, kind: RobotKind, token: &str, group: Group) -> String {
+        let group = if group.keywords.is_empty() { group.keyword("Dataphin") } else { group };
+        self.sandbox.add(kind, token, group);
+        self.sandbox.url(&self.sandbox_origin, token).expect("a robot")
+    }
+
+    /// Switches every channel on, for the instance and so for its tenants.
+    pub async fn switch_on(&self) {
+        self.db
+            .write(|c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec())))
+            .await
+            .expect("the switches are on");
+    }
+
+    /// A number that this application has not given yet, for names.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Somebody with a browser, not signed in.
+    pub fn visitor(&self) -> User {
+        User::new(&self.origin, None)
+    }
+
+    /// Somebody not signed in whose requests come from this loopback address.
+    pub fn visitor_from(&self, address: IpAddr) -> User {
+        User::new(&self.origin, Some(address))
+    }
+
+    /// Somebody who has signed in through the page, with the password of every account.
+    pub async fn log_in(&self, username: &str) -> User {
+        let mut user = self.visitor();
+        let answer = user.log_in(username, PASSWORD).await;
+        assert_eq!(answer.status, 303, "{username} logs in: {}", answer.body);
+        user
+    }
+}
+
+fn open(url: &str) -> Database {
+    Database::open(&belfry::db::Address::parse(url).expect("an address")).expect("the database opens")
+}
+
+/// The settings as the command line reads them.
+#[derive(clap::Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: settings::Typed,
+}
+
+async fn serve(
+    folder: &TempDir,
+    database_url: &str,
+    sandbox_origin: &str,
+    clock: Clock,
+    tweaks: Tweaks,
+) -> (String, Option<String>) {
+    let key_file = folder.path().join("belfry.key").display().to_string();
+    let flags = ["belfry", "--listen", "127.0.0.1:0", "--database-url", database_url, "--key-file", &key_file]
+        .into_iter()
+        .chain(["--robot-origins", sandbox_origin])
+        .chain(tweaks.flags.iter().copied());
+    let settings = Flags::parse_from(flags).settings.check().expect("good settings");
+    let app = App::build(settings, clock).await.expect("the application is built");
+    let origin = format!("http://{}", app.address().expect("an address"));
+    let code = app.set_up_code().map(str::to_owned);
+    actix_web::rt::spawn(app.run(std::future::pending()));
+    (origin, code)
+}
+
+/// The hash of [`PASSWORD`], made once.
+pub async fn password_hash() -> &'static str {
+    static HASH: OnceCell<String> = OnceCell::const_new();
+    HASH.get_or_init(async || Passwords::new(1).hash(PASSWORD).await.expect("a hash")).await
+}

@@ -1,0 +1,42 @@
+//! What every test stands on: an application with a database of its own, users, the sandbox as the robots, and the
+//! real binary for what can only be seen from outside.
+
+mod answer;
+mod app;
+mod dump;
+mod postgres;
+mod process;
+mod town;
+mod user;
+
+pub use answer::Answer;
+pub use app::{Backend, PASSWORD, TestApp, Tweaks, run, run_with};
+pub use dump::{dump, lines};
+pub use postgres::TestDatabase;
+pub use process::{Process, refuses_to_start};
+pub use town::Town;
+pub use user::User;
+
+/// Declares tests that run on both databases: `name::sqlite` and `name::postgres`.
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: $type:ty) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            async fn $name($app: $type) $body
+
+            mod $name {
+                use $crate::harness::{Backend, run};
+
+                #[test]
+                fn sqlite() {
+                    run(Backend::Sqlite, super::$name);
+                }
+
+                #[test]
+                fn postgres() {
+                    run(Backend::Postgres, super::$name);
+                }
+            }
+        )+
+    };
+}

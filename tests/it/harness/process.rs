@@ -1,0 +1,156 @@
+//! The real binary, for what only a process shows: exit codes, standard output, signals, being killed.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How long a process may take to start, or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `belfry serve`, running. It is killed with this value.
+pub struct Process {
+    child: Child,
+    /// Its one line on standard output.
+    pub line: String,
+    /// `http://ADDRESS:PORT`.
+    pub origin: String,
+    stderr: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<String>>,
+}
+
+/// The binary with these settings and no others, in this folder.
+fn command(folder: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_belfry"));
+    command
+        .env_clear()
+        .current_dir(folder)
+        .env("BELFRY_LISTEN", "127.0.0.1:0")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Starts the binary with settings it must refuse: fails unless it exits with code 1 and one sentence, whatever the
+/// log filter says. Answers the sentence.
+#[track_caller]
+pub fn refuses_to_start(folder: &Path, settings: &[(&str, &str)]) -> String {
+    let run = |log: &str| {
+        let settings: Vec<(&str, &str)> = settings.iter().copied().chain([("BELFRY_LOG", log)]).collect();
+        let Output { status, stdout, stderr } = end(command(folder, &settings).spawn().expect("belfry starts"));
+        let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert_eq!((status.code(), stdout.as_str()), (Some(1), ""), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        stderr
+    };
+    let sentence = run("off");
+    assert_eq!(run("info"), sentence);
+    sentence
+}
+
+fn end(mut child: Child) -> Output {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().expect("the process can be asked").is_none() {
+        if Instant::now() > deadline {
+            drop(child.kill());
+            panic!("belfry neither started nor ended: {:?}", child.wait_with_output());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().expect("the output can be read")
+}
+
+impl Process {
+    /// Starts the binary and waits until it accepts requests.
+    pub fn start(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command(folder, settings).spawn().expect("belfry starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&stderr);
+        let errors = thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                let mut heard = heard.lock().unwrap();
+                heard.push_str(&line);
+                heard.push('\n');
+            }
+            String::new()
+        });
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("standard output can be read");
+        let line = line.trim_end().to_owned();
+        let origin = line.strip_prefix("listening on ").map(str::to_owned);
+        let rest = thread::spawn(move || {
+            let mut rest = String::new();
+            drop(stdout.read_to_string(&mut rest));
+            rest
+        });
+        let origin = origin.unwrap_or_else(|| panic!("belfry did not start: {line:?} {}", stderr.lock().unwrap()));
+        Self { child, line, origin, stderr, readers: vec![rest, errors] }
+    }
+
+    /// Ends it without any warning.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process has ended");
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// The code of set-up, as the console showed it.
+    pub fn set_up_code(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stderr = self.stderr();
+            if let Some(code) = stderr.lines().find_map(|line| line.split("type this code: ").nth(1)) {
+                return code.trim().to_owned();
+            }
+            assert!(Instant::now() < deadline, "no code in {stderr}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends a signal by its name, as in `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill starts").success());
+    }
+
+    /// Waits for its end: everything it wrote to standard error, and the exit status.
+    pub fn wait_with_log(self) -> (String, ExitStatus) {
+        let stderr = Arc::clone(&self.stderr);
+        let (status, _) = self.wait();
+        let log = stderr.lock().unwrap().clone();
+        (log, status)
+    }
+
+    /// Waits for its end: the exit status and everything that came to standard output after the first line.
+    pub fn wait(mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "belfry did not end: {}", self.stderr());
+            thread::sleep(Duration::from_millis(5));
+        };
+        let rest = self.readers.drain(..).map(|reader| reader.join().unwrap()).collect();
+        (status, rest)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

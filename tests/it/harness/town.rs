@@ -1,0 +1,166 @@
+//! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
+
+use belfry::{
+    access::{Actor, Role},
+    accounts::{self, Username},
+    courier::{self, Kind, Notice},
+    db::{
+        AccountId, DeliveryId, MemberId, TenantId,
+        schema::{accounts as accounts_table, members, sessions},
+    },
+    members::store::NewMember,
+    robots::{Channel, Origins, RobotAddress},
+    sandbox::RobotKind,
+    secrets::KeyRing,
+    tenants::store::NewTenant,
+};
+use chrono::TimeDelta;
+use diesel::prelude::*;
+
+use super::{TestApp, app::password_hash};
+
+/// The tenants and members of [`TestApp::settle`].
+#[derive(Clone, Copy, Debug)]
+pub struct Town {
+    /// `metadata-warehouse`, whose super administrator is `root` and whose member is `clerk`.
+    pub warehouse: TenantId,
+    /// `ours`: super administrator `sue`, system administrator `sam`, member `mia`, disabled member `dan`, `eve` and `nora`.
+    pub ours: TenantId,
+    /// `theirs`: super administrator `theo`, member `tom`.
+    pub theirs: TenantId,
+    /// The member `mia` of `ours`.
+    pub mia: MemberId,
+    /// The member `tom` of `theirs`.
+    pub tom: MemberId,
+}
+
+impl TestApp {
+    /// Makes an account with the password of every account.
+    pub async fn account(&self, username: &str) -> AccountId {
+        self.account_with(username, password_hash().await, false).await
+    }
+
+    /// Makes an account whose password is a one-time code.
+    pub async fn newcomer(&self, username: &str) -> AccountId {
+        self.account_with(username, password_hash().await, true).await
+    }
+
+    async fn account_with(&self, username: &str, hash: &'static str, is_code: bool) -> AccountId {
+        let (username, now) = (name(username), self.clock.now());
+        self.db.write(move |c| accounts::store::insert(c, &username, hash, is_code, now)).await.expect("a new account")
+    }
+
+    /// Makes a tenant whose super administrator is a new account.
+    pub async fn tenant(&self, slug: &str, super_admin: &str) -> TenantId {
+        let (account, now) = (self.account(super_admin).await, self.clock.now());
+        let (username, slug) = (name(super_admin), slug.to_owned());
+        self.db
+            .write(move |c| {
+                let tenant = NewTenant {
+                    name: &slug,
+                    slug: &slug,
+                    description: "",
+                    metadata_warehouse: slug == "metadata-warehouse",
+                    time_zone: "Asia/Shanghai",
+                };
+                belfry::tenants::store::insert(c, &tenant, account, &username, &console(), now)
+            })
+            .await
+            .expect("a new tenant")
+    }
+
+    /// Makes an account that is member of a tenant.
+    pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> MemberId {
+        let account = self.account(username).await;
+        self.join(tenant, account, username, role).await
+    }
+
+    /// Makes an account a member of one more tenant.
+    pub async fn join(&self, tenant: TenantId, account: AccountId, username: &str, role: Role) -> MemberId {
+        let (username, now) = (name(username), self.clock.now());
+        self.db
+            .write(move |c| {
+                let member = NewMember { account, username: &username, display_name: username.as_str(), role };
+                belfry::members::store::insert(c, tenant, &member, now)
+            })
+            .await
+            .expect("a new member")
+    }
+
+    /// Disables a member.
+    pub async fn disable(&self, member: MemberId) {
+        self.db
+            .write(move |c| {
+                Ok(diesel::update(members::table.find(member)).set(members::status.eq("disabled")).execute(c)?)
+            })
+            .await
+            .expect("a disabled member");
+    }
+
+    /// Puts a message for a member into the outbox, to a robot that nobody has.
+    pub async fn delivery(&self, tenant: TenantId, member: MemberId) -> DeliveryId {
+        let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
+        let origins = Origins::parse(&self.sandbox_origin).expect("an origin");
+        let webhook = RobotKind::DingTalk.url(&self.sandbox_origin, &format!("{:064x}", tenant.0));
+        let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
+        let now = self.clock.now();
+        self.db
+            .write(move |c| {
+                let (robot, _) = courier::upsert_robot(c, &keys, tenant, &address, None, now)?;
+                let notice = Notice {
+                    tenant,
+                    kind: Kind::MemberSaved,
+                    title: "Dataphin: a title".to_owned(),
+                    body: "A text.".to_owned(),
+                    robot,
+                    member: Some(member),
+                    recipient: "somebody".to_owned(),
+                    requested_by: None,
+                };
+                courier::enqueue(c, notice, now)
+            })
+            .await
+            .expect("a delivery")
+    }
+
+    /// Makes the sessions of an account older than any session may get.
+    pub async fn age_sessions_of(&self, username: &str) {
+        let (key, old) = (username.to_owned(), self.clock.now() - TimeDelta::hours(13));
+        self.db
+            .write(move |c| {
+                let account: AccountId = accounts_table::table
+                    .filter(accounts_table::username_key.eq(key))
+                    .select(accounts_table::id)
+                    .first(c)?;
+                let of_account = sessions::table.filter(sessions::account.eq(account));
+                Ok(diesel::update(of_account).set(sessions::created_at.eq(old)).execute(c)?)
+            })
+            .await
+            .expect("old sessions");
+    }
+
+    /// Somebody of every kind.
+    pub async fn settle(&self) -> Town {
+        let warehouse = self.tenant("metadata-warehouse", "root").await;
+        self.member(warehouse, "clerk", Role::Member).await;
+        let ours = self.tenant("ours", "sue").await;
+        self.member(ours, "sam", Role::SystemAdministrator).await;
+        let mia = self.member(ours, "mia", Role::Member).await;
+        let dan = self.member(ours, "dan", Role::Member).await;
+        self.disable(dan).await;
+        self.member(ours, "eve", Role::SystemAdministrator).await;
+        let theirs = self.tenant("theirs", "theo").await;
+        let tom = self.member(theirs, "tom", Role::Member).await;
+        let nora = self.newcomer("nora").await;
+        self.join(ours, nora, "nora", Role::SystemAdministrator).await;
+        Town { warehouse, ours, theirs, mia, tom }
+    }
+}
+
+fn name(username: &str) -> Username {
+    Username::parse(username).expect("a username")
+}
+
+fn console() -> Actor {
+    Actor { account: None, name: "test".to_owned(), address: String::new() }
+}

@@ -1,0 +1,95 @@
+//! A person with a browser: cookies, the token of the forms, no redirect followed by itself.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use reqwest::{Client, Method, RequestBuilder, header, redirect::Policy};
+
+use super::Answer;
+
+/// A browser. A clone is a copy of its cookies: what a thief would have.
+#[derive(Clone)]
+pub struct User {
+    origin: String,
+    client: Client,
+    /// The cookies by name.
+    pub cookies: BTreeMap<String, String>,
+    /// What it says in `Accept-Language`.
+    pub language: &'static str,
+}
+
+impl User {
+    pub(super) fn new(origin: &str, address: Option<IpAddr>) -> Self {
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .timeout(Duration::from_secs(30))
+            .local_address(address)
+            .build()
+            .expect("a client");
+        Self { origin: origin.to_owned(), client, cookies: BTreeMap::new(), language: "en" }
+    }
+
+    /// The same browser, speaking to another origin of the same host.
+    pub fn at(&self, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..self.clone() }
+    }
+
+    /// Posts a form with this token, which was read before.
+    pub async fn post_with(&mut self, token: &str, path: &str, fields: &[(&str, &str)]) -> Result<u16, reqwest::Error> {
+        let fields: Vec<(&str, &str)> = [("csrf", token)].iter().chain(fields).copied().collect();
+        let response = self.request(Method::POST, path).form(&fields).send().await?;
+        Ok(response.status().as_u16())
+    }
+
+    /// Asks for a page.
+    pub async fn get(&mut self, path: &str) -> Answer {
+        let request = self.request(Method::GET, path);
+        self.send(request).await
+    }
+
+    /// Posts a form as a page of ours would: with the token of this browser's session.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.token().await;
+        let fields: Vec<(&str, &str)> = [("csrf", token.as_str())].iter().chain(fields).copied().collect();
+        let request = self.request(Method::POST, path).form(&fields);
+        self.send(request).await
+    }
+
+    /// The token of this browser's forms. Every page has the form for the language, error pages too.
+    pub async fn token(&mut self) -> String {
+        let answer = self.get("/a-page-that-is-not-there").await;
+        answer.attribute("input[name=csrf]", "value").expect("a token on the page")
+    }
+
+    /// Logs in through the page.
+    pub async fn log_in(&mut self, username: &str, password: &str) -> Answer {
+        self.post("/login", &[("username", username), ("password", password)]).await
+    }
+
+    /// A request with this browser's cookies, to be changed before it is sent.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.client.request(method, format!("{}{path}", self.origin));
+        let request = request.header(header::ACCEPT_LANGUAGE, self.language);
+        if cookies.is_empty() { request } else { request.header(header::COOKIE, cookies.join("; ")) }
+    }
+
+    /// Sends a request and keeps the cookies of the answer.
+    pub async fn send(&mut self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.expect("an answer");
+        for cookie in response.headers().get_all(header::SET_COOKIE) {
+            self.keep(cookie.to_str().expect("a readable cookie"));
+        }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: response.text().await.expect("a whole answer") }
+    }
+
+    fn keep(&mut self, cookie: &str) {
+        let mut parts = cookie.split(';').map(str::trim);
+        let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie");
+        if parts.any(|part| part.eq_ignore_ascii_case("max-age=0")) {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What a group hears: saving a member rings the new robot, a test message shows the robot's true answer, and no robot
+//! makes a form wait.
+
+use std::time::{Duration, Instant};
+
+use belfry::{
+    db::{MemberId, schema::attempts},
+    sandbox::{Fault, Group, RobotKind, Standing, Wording},
+};
+use chrono::TimeDelta;
+use diesel::prelude::*;
+
+use crate::harness::{TestApp, User, dump};
+
+/// What somebody changes about a group's robot.
+type Change = fn(&mut Group);
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0001";
+const LARK: &str = "00000000-0000-4000-8000-0000fake0002";
+const WECOM: &str = "00000000-0000-4000-8000-0000fake0003";
+const SECRET: &str = "SECfake0000000000000000000000000000000000000000000000000000000004";
+
+fn edit(id: MemberId) -> String {
+    format!("/t/ours/members/{id}/edit")
+}
+
+async fn hears(app: &TestApp, token: &str, times: usize) -> Vec<String> {
+    let heard = app.sandbox.wait_until(
+        token,
+        |calls| calls.iter().filter(|call| call.heard().is_some()).count() >= times,
+        PATIENCE,
+    );
+    assert!(heard.await, "{token} heard {:?}", app.sandbox.heard(token).len());
+    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+}
+
+async fn save(user: &mut User, id: MemberId, fields: &[(&str, &str)]) {
+    user.post(&edit(id), fields).await.leads_to("/t/ours/members");
+}
+
+/// Waits until so many calls are recorded with their ends.
+async fn recorded(app: &TestApp, calls: i64) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let count = |c: &mut belfry::db::AnyConnection| {
+            Ok(attempts::table.filter(attempts::finished_at.is_not_null()).count().get_result::<i64>(c)?)
+        };
+        if app.db.read(count).await.expect("the attempts can be counted") >= calls {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{calls} calls are not recorded");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+on_both! {
+    async fn saving_a_new_robot_of_each_channel_rings_its_group_once(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let dingtalk = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let lark = app.robot_in(RobotKind::Lark, LARK, Group::default().secret("a-lark-secret"));
+        let wecom = app.robot_in(RobotKind::WeCom, WECOM, Group::default());
+        let fields = [
+            ("dingtalk_robot", dingtalk.as_str()),
+            ("dingtalk_secret", SECRET),
+            ("lark_robot", &lark),
+            ("lark_secret", "a-lark-secret"),
+            ("wecom_robot", &wecom),
+        ];
+        save(&mut sam, town.mia, &fields).await;
+        for token in [DINGTALK, LARK, WECOM] {
+            let heard = hears(app, token, 1).await;
+            assert!(heard[0].contains("Dataphin") && heard[0].contains("mia"), "{heard:?}");
+        }
+        // Saving again without a change, or with another phone number, rings nobody.
+        save(&mut sam, town.mia, &[("phone", "+1 212 555 0123")]).await;
+        save(&mut sam, town.mia, &fields).await;
+        let deliveries = dump(&app.db).await["deliveries"].len();
+        assert_eq!(deliveries, 3);
+    }
+
+    async fn a_channel_that_is_off_sends_nothing_and_the_dialog_says_so_with_a_link(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        assert!(dump(&app.db).await["deliveries"].is_empty());
+        let page = sam.get(&edit(town.mia)).await.is(200);
+        assert_eq!(page.attribute(".warn a", "href").as_deref(), Some("/t/ours/settings/message-channel"));
+        assert!(app.sandbox.calls(DINGTALK).is_empty());
+    }
+
+    async fn a_tenants_own_switches_decide_when_it_chose_custom(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        let lark = app.robot(RobotKind::Lark, LARK);
+        sam.post("/t/ours/settings/message-channel", &[("mode", "custom"), ("on", "lark")]).await.is(303);
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook), ("lark_robot", &lark)]).await;
+        hears(app, LARK, 1).await;
+        assert_eq!(dump(&app.db).await["deliveries"].len(), 1);
+    }
+
+    async fn a_test_message_shows_the_robots_true_answer(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default());
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        hears(app, DINGTALK, 1).await;
+        let path = format!("/t/ours/members/{}/test", town.mia);
+        let mut answer = async |what: &str| {
+            let page = sam.post(&path, &[]).await.is(200);
+            let notes = page.texts("dialog .note");
+            assert_eq!(notes.len(), 1, "{what}: {notes:?}");
+            (page.attribute("dialog .note", "class").unwrap_or_default(), notes[0].clone())
+        };
+        let (class, _) = answer("open").await;
+        assert_eq!(class, "note good");
+        let cases: [(&str, Change, &str); 4] = [
+            ("keyword", |group| group.keywords = vec!["other".to_owned()], "Keyword not accepted"),
+            ("signature", |group| group.secret = Some(SECRET.to_owned()), "Signature wrong"),
+            ("disabled", |group| group.standing = Standing::Disabled, "disabled"),
+            ("reset", |group| group.standing = Standing::TokenReset, "Token unknown"),
+        ];
+        for (what, change, words) in cases {
+            app.sandbox.change(DINGTALK, |group| {
+                *group = Group::default().keyword("Dataphin");
+                change(group);
+            });
+            let (class, note) = answer(what).await;
+            assert_eq!(class, "note bad", "{what}: {note}");
+            assert!(note.contains(words), "{what}: {note}");
+        }
+    }
+
+    async fn http_200_alone_is_no_success(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        for fault in [Fault::Html, Fault::Truncated, Fault::Empty, Fault::Punished] {
+            app.sandbox.fail(DINGTALK, fault.clone(), None);
+            let page =
+                sam.post(&format!("/t/ours/members/{}/test", town.mia), &[("dingtalk_robot", &webhook)]).await.is(200);
+            assert!(!page.attribute("dialog .note", "class").unwrap_or_default().contains("good"), "{fault:?}");
+            app.sandbox.clear_faults(DINGTALK);
+            app.clock.advance(TimeDelta::minutes(11));
+        }
+    }
+
+    async fn every_generation_of_success_is_understood(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let robots = [
+            (RobotKind::DingTalk, DINGTALK, "dingtalk_robot"),
+            (RobotKind::Lark, LARK, "lark_robot"),
+            (RobotKind::WeCom, WECOM, "wecom_robot"),
+        ];
+        for (kind, token, field) in robots {
+            for wording in [Wording::Old, Wording::Middle, Wording::New, Wording::NewChinese] {
+                let webhook = app.robot_in(kind, token, Group::default().wording(wording));
+                let page = sam.post(&format!("/t/ours/members/{}/test", town.mia), &[(field, &webhook)]).await.is(200);
+                assert_eq!(
+                    page.attribute("dialog .note", "class").as_deref(),
+                    Some("note good"),
+                    "{kind:?} {wording:?}"
+                );
+            }
+        }
+    }
+
+    async fn a_dead_robot_makes_no_form_wait(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        app.sandbox.fail(DINGTALK, Fault::Hang, None);
+        let begun = Instant::now();
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        save(&mut sam, town.mia, &[("phone", "+1 212 555 0123")]).await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(dump(&app.db).await["deliveries"].len(), 1);
+    }
+
+    async fn a_robot_that_was_down_hears_it_when_it_is_back(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        app.sandbox.fail(DINGTALK, Fault::Status(502), Some(2));
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        for calls in 1..=2 {
+            recorded(app, calls).await;
+            app.clock.advance(TimeDelta::seconds(40));
+        }
+        hears(app, DINGTALK, 1).await;
+        app.clock.advance(TimeDelta::minutes(30));
+        assert_eq!(app.sandbox.heard(DINGTALK).len(), 1);
+    }
+
+    async fn what_is_queued_goes_out_after_a_start_of_another_process(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        app.sandbox.fail(DINGTALK, Fault::Status(502), Some(1));
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        recorded(app, 1).await;
+        app.another().await;
+        app.clock.advance(TimeDelta::seconds(40));
+        hears(app, DINGTALK, 1).await;
+    }
+
+    async fn two_members_may_share_a_robot_and_the_dialog_says_who(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        sam.post("/t/ours/me", &[("dingtalk_robot", &webhook)]).await.leads_to("/t/ours/me");
+        let page = sam.get(&edit(town.mia)).await.is(200);
+        assert!(page.text(".robot-field").contains("sam"), "{}", page.text(".robot-field"));
+        assert_eq!(dump(&app.db).await["robots"].len(), 1);
+    }
+}

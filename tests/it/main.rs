@@ -1,0 +1,30 @@
+//! The integration tests: the whole application over HTTP, each test on a database of its own, on SQLite and on Postgres.
+//!
+//! `harness/` starts things; every other file is one promise of the product.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+#[macro_use]
+mod harness;
+
+mod accounts;
+mod architecture;
+mod canary;
+mod csrf;
+mod dependencies;
+mod hearing;
+mod kill;
+mod limits;
+mod members;
+mod pages;
+mod permissions;
+mod schema;
+mod sessions;
+mod start;
+mod tenants;

@@ -1,0 +1,298 @@
+//! Member Management, Edit Account and My Contact Information.
+
+use belfry::{
+    access::Role,
+    db::{MemberId, schema::members},
+    sandbox::RobotKind,
+};
+use diesel::prelude::*;
+
+use crate::harness::{Answer, PASSWORD, TestApp, dump};
+
+/// A token of the form that DingTalk's have.
+fn token(letter: char) -> String {
+    letter.to_string().repeat(60) + "7f3e"
+}
+
+async fn id_of(app: &TestApp, username: &'static str) -> MemberId {
+    let find = move |c: &mut belfry::db::AnyConnection| {
+        Ok(members::table.filter(members::username_key.eq(username)).select(members::id).first(c)?)
+    };
+    app.db.read(find).await.expect("a member")
+}
+
+fn edit(id: MemberId) -> String {
+    format!("/t/ours/members/{id}/edit")
+}
+
+fn usernames(list: &Answer) -> Vec<String> {
+    list.texts("tbody tr td:first-child")
+}
+
+on_both! {
+    async fn an_unknown_username_makes_an_account_with_a_one_time_code_shown_once(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let fields = [("username", "Wang.Wei"), ("display_name", "王伟"), ("role", "member")];
+        let page = sam.post("/t/ours/members/new", &fields).await.is(200);
+        let code = page.attribute("input[readonly]", "value").expect("a code in a read-only field");
+        assert_eq!(code.len(), 23, "{code}");
+        let list = sam.get("/t/ours/members?q=wang").await.is(200);
+        assert_eq!(usernames(&list), ["Wang.Wei"]);
+        assert!(!list.body.contains(&code));
+        assert!(!format!("{:?}", dump(&app.db).await).contains(&code), "the code is kept as a hash alone");
+        app.visitor().log_in("wang.wei", &code).await.leads_to("/account/password");
+        sam.post("/t/ours/members/new", &fields).await.is(422);
+    }
+
+    async fn a_known_username_becomes_a_member_without_any_code(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let page = sam.post("/t/ours/members/new", &[("username", "TOM"), ("role", "member")]).await.is(200);
+        assert_eq!(page.attribute("input[readonly]", "value"), None);
+        let mut tom = app.log_in("tom").await;
+        let start = tom.get("/").await.is(200);
+        assert_eq!(start.texts("ul.tenants a").len(), 2);
+        tom.get("/t/ours/members").await.is(200);
+    }
+
+    async fn a_form_with_mistakes_says_each_beside_its_field_and_keeps_what_was_typed(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let secret = token('c');
+        let webhook = format!("https://evil.example/robot/send?access_token={secret}");
+        let fields = [
+            ("role", "member"),
+            ("phone", "12"),
+            ("email", "no address"),
+            ("dingtalk_robot", webhook.as_str()),
+            ("lark_robot", "not an address"),
+        ];
+        let page = sam.post(&edit(town.mia), &fields).await.is(422);
+        for field in ["phone", "email", "dingtalk_robot", "lark_robot"] {
+            assert_eq!(page.attribute(&format!("#f-{field}"), "aria-invalid").as_deref(), Some("true"), "{field}");
+            assert!(!page.text(&format!("#e-{field}")).is_empty());
+        }
+        assert_eq!(page.texts("[role=alert] li").len(), 4);
+        assert_eq!(page.attribute("#f-phone", "value").as_deref(), Some("12"));
+        assert_eq!(page.attribute("#f-email", "value").as_deref(), Some("no address"));
+        assert!(
+            !page.body.contains("evil.example") && !page.body.contains(&secret),
+            "a refused webhook is a secret too"
+        );
+    }
+
+    async fn a_stored_webhook_is_shown_by_host_and_last_four_characters_alone(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, &token('a'));
+        let fields = [
+            ("role", "member"),
+            ("phone", "138 0013 8000"),
+            ("email", "mia@corp.example"),
+            ("dingtalk_robot", &webhook),
+        ];
+        sam.post(&edit(town.mia), &fields).await.leads_to("/t/ours/members");
+        let page = sam.get(&edit(town.mia)).await.is(200);
+        let host = app.sandbox_origin.trim_start_matches("http://");
+        assert_eq!(page.text(".stored .robot"), format!("{host} …7f3e"));
+        assert_eq!(page.attribute("#f-dingtalk_robot", "value").as_deref(), Some(""));
+        assert!(!page.body.contains(&token('a')[..12]));
+        assert_eq!(page.attribute("#f-phone", "value").as_deref(), Some("+8613800138000"));
+        // An empty field keeps it, the checkbox clears it.
+        sam.post(&edit(town.mia), &[("role", "member"), ("phone", ""), ("email", "")])
+            .await
+            .leads_to("/t/ours/members");
+        assert_eq!(sam.get(&edit(town.mia)).await.texts(".stored .robot").len(), 1);
+        sam.post(&edit(town.mia), &[("role", "member"), ("remove", "dingtalk")]).await.leads_to("/t/ours/members");
+        assert_eq!(sam.get(&edit(town.mia)).await.texts(".stored .robot").len(), 0);
+    }
+
+    async fn members_see_names_and_roles_and_no_contact_values(app: &TestApp) {
+        let town = app.settle().await;
+        let webhook = app.robot(RobotKind::DingTalk, &token('a'));
+        let fields =
+            [("phone", "+86 138 0013 8000"), ("email", "sam.private@corp.example"), ("dingtalk_robot", &webhook)];
+        app.log_in("sue").await.post(&edit(town.mia), &fields).await.leads_to("/t/ours/members");
+        let mut sam = app.log_in("sam").await;
+        sam.post("/t/ours/me", &fields[..2]).await.leads_to("/t/ours/me");
+        for list in [app.log_in("mia").await.get("/t/ours/members").await, sam.get("/t/ours/members").await] {
+            assert!(usernames(&list).contains(&"sam".to_owned()));
+            for hidden in ["13800138000", "138 0013 8000", "sam.private@corp.example"] {
+                assert!(!list.body.contains(hidden), "{hidden}");
+            }
+        }
+        let list = app.log_in("mia").await.get("/t/ours/members").await;
+        assert!(!list.body.contains("7f3e") && list.texts("a.edit").is_empty());
+    }
+
+    async fn my_contact_information_is_edited_by_its_owner_who_gets_no_role_by_it(app: &TestApp) {
+        let town = app.settle().await;
+        let mut mia = app.log_in("mia").await;
+        let fields = [("role", "super_administrator"), ("phone", "+1 212 555 0123"), ("email", "mia@corp.example")];
+        mia.post("/t/ours/me", &fields).await.leads_to("/t/ours/me");
+        let page = mia.get("/t/ours/me").await.is(200);
+        assert_eq!(page.attribute("#f-email", "value").as_deref(), Some("mia@corp.example"));
+        mia.get(&edit(town.mia)).await.is(403);
+        let page = mia.post("/t/ours/me", &[("phone", "x"), ("email", "mia@corp.example")]).await.is(422);
+        assert_eq!(page.attribute("#f-phone", "value").as_deref(), Some("x"));
+    }
+
+    async fn a_system_administrator_touches_no_super_administrator_and_no_peers_role(app: &TestApp) {
+        let town = app.settle().await;
+        let (sue, sam, eve) = (id_of(app, "sue").await, id_of(app, "sam").await, id_of(app, "eve").await);
+        let mut admin = app.log_in("sam").await;
+        let before = dump(&app.db).await["members"].clone();
+        for path in ["edit", "disable", "reinstate", "remove", "code", "test"] {
+            admin.post(&format!("/t/ours/members/{sue}/{path}"), &[("role", "member")]).await.is(403);
+        }
+        admin.get(&edit(sue)).await.is(403);
+        admin.post(&edit(eve), &[("role", "member")]).await.is(403);
+        admin.post(&edit(sam), &[("role", "member")]).await.is(403);
+        for path in ["disable", "remove", "code"] {
+            admin.post(&format!("/t/ours/members/{sam}/{path}"), &[]).await.is(403);
+        }
+        admin.post(&edit(town.mia), &[("role", "super_administrator")]).await.is(403);
+        assert_eq!(dump(&app.db).await["members"], before);
+        admin.post(&edit(town.mia), &[("role", "system_administrator")]).await.leads_to("/t/ours/members");
+        admin.post(&edit(town.mia), &[("role", "no such role")]).await.is(422);
+    }
+
+    async fn nobody_takes_the_super_administrator_away_not_even_himself(app: &TestApp) {
+        app.settle().await;
+        let sue = id_of(app, "sue").await;
+        let mut admin = app.log_in("sue").await;
+        for path in ["disable", "remove", "code"] {
+            admin.post(&format!("/t/ours/members/{sue}/{path}"), &[]).await.is(403);
+        }
+        admin.post(&edit(sue), &[("role", "member")]).await.is(403);
+        admin.post(&edit(sue), &[("phone", "+1 212 555 0123")]).await.leads_to("/t/ours/members");
+    }
+
+    async fn a_disabled_member_is_out_at_once_and_back_when_reinstated(app: &TestApp) {
+        let town = app.settle().await;
+        let (mut sam, mut mia) = (app.log_in("sam").await, app.log_in("mia").await);
+        mia.get("/t/ours/members").await.is(200);
+        sam.post(&format!("/t/ours/members/{}/disable", town.mia), &[]).await.leads_to("/t/ours/members");
+        let status = mia.get("/t/ours/members").await.status;
+        assert!([303, 404].contains(&status), "{status}");
+        app.log_in("mia").await.get("/t/ours/members").await.is(404);
+        sam.post(&format!("/t/ours/members/{}/reinstate", town.mia), &[]).await.leads_to("/t/ours/members");
+        app.log_in("mia").await.get("/t/ours/members").await.is(200);
+    }
+
+    async fn a_removed_member_is_gone_from_the_tenant_and_the_account_stays(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.leads_to("/t/ours/members");
+        sam.get(&edit(town.mia)).await.is(404);
+        assert!(!usernames(&sam.get("/t/ours/members").await).contains(&"mia".to_owned()));
+        app.log_in("mia").await.get("/").await.is(200);
+        let page = sam.post("/t/ours/members/new", &[("username", "mia"), ("role", "member")]).await.is(200);
+        assert_eq!(page.attribute("input[readonly]", "value"), None);
+    }
+
+    async fn a_new_code_is_for_accounts_of_this_tenant_alone(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let mut mia = app.log_in("mia").await;
+        let path = format!("/t/ours/members/{}/code", town.mia);
+        let page = sam.post(&path, &[]).await.is(200);
+        let code = page.attribute("input[readonly]", "value").expect("a code");
+        mia.get("/account").await.leads_to("/login");
+        app.visitor().log_in("mia", PASSWORD).await.is(422);
+        app.visitor().log_in("mia", &code).await.leads_to("/account/password");
+        sam.post("/t/ours/members/new", &[("username", "tom"), ("role", "member")]).await.is(200);
+        let tom = id_of_in(app, "tom", town.ours).await;
+        sam.post(&format!("/t/ours/members/{tom}/code"), &[]).await.is(403);
+        app.log_in("tom").await;
+    }
+
+    async fn the_list_finds_by_name_anywhere_and_by_id_and_shows_nobody_of_another_tenant(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        for (username, name) in [("zhang.wei", "张伟民"), ("li.na", "李娜"), ("o.brien", "O'Brien 100%_\\x")] {
+            sam.post("/t/ours/members/new", &[("username", username), ("display_name", name), ("role", "member")])
+                .await
+                .is(200);
+        }
+        for (search, found) in [
+            ("伟民", vec!["zhang.wei"]),
+            ("HANG", vec!["zhang.wei"]),
+            ("0%_\\", vec!["o.brien"]),
+            ("%", vec!["o.brien"]),
+            ("_", vec!["o.brien"]),
+            ("'", vec!["o.brien"]),
+            ("tom", vec![]),
+            ("theo", vec![]),
+        ] {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", search).finish();
+            let list = sam.get(&format!("/t/ours/members?{query}")).await.is(200);
+            assert_eq!(usernames(&list), found, "{search}");
+        }
+        let list = sam.get(&format!("/t/ours/members?q={}", town.mia)).await.is(200);
+        assert!(usernames(&list).contains(&"mia".to_owned()));
+        assert_eq!(usernames(&sam.get("/t/ours/members?status=disabled").await), ["dan"]);
+        assert_eq!(usernames(&sam.get("/t/ours/members?role=super_administrator").await), ["sue"]);
+    }
+
+    async fn a_query_that_cannot_be_read_is_refused_and_one_that_makes_no_sense_breaks_nothing(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        sam.get("/t/ours/members?q=%FF").await.is(400);
+        sam.get("/t/ours/members?q=a%00").await.is(400);
+        for query in
+            ["page=0", "page=-1", "page=99999999999999999999", "page=x", "sort=x", "role=x", "status=x", "contact=x"]
+        {
+            let status = sam.get(&format!("/t/ours/members?{query}")).await.status;
+            assert!([200, 400].contains(&status), "{query}: {status}");
+        }
+    }
+
+    async fn what_was_done_to_members_is_in_the_audit_log_without_any_secret(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, &token('d'));
+        let secret = format!("SEC{}", "5".repeat(64));
+        sam.post(
+            &edit(town.mia),
+            &[("role", "system_administrator"), ("dingtalk_robot", &webhook), ("dingtalk_secret", &secret)],
+        )
+        .await
+        .leads_to("/t/ours/members");
+        sam.post(&format!("/t/ours/members/{}/disable", id_of(app, "eve").await), &[]).await;
+        let audit = dump(&app.db).await["audit"].join("\n");
+        for word in ["member-edited", "member-disabled", "sam", "mia", "system_administrator"] {
+            assert!(audit.contains(word), "{word} in {audit}");
+        }
+        assert!(!audit.contains(&token('d')[..12]) && !audit.contains("55555555"), "{audit}");
+    }
+}
+
+async fn id_of_in(app: &TestApp, username: &'static str, tenant: belfry::db::TenantId) -> MemberId {
+    let find = move |c: &mut belfry::db::AnyConnection| {
+        let row = members::table.filter(members::tenant.eq(tenant)).filter(members::username_key.eq(username));
+        Ok(row.select(members::id).first(c)?)
+    };
+    app.db.read(find).await.expect("a member")
+}
+
+on_both! {
+    async fn pages_hold_fifty_members_each_and_lose_none(app: &TestApp) {
+        let town = app.settle().await;
+        for number in 0..120 {
+            app.member(town.ours, &format!("m{number:03}"), Role::Member).await;
+        }
+        let mut sam = app.log_in("sam").await;
+        let mut seen = std::collections::BTreeSet::new();
+        let mut sizes = Vec::new();
+        for page in 1..=3 {
+            let list = sam.get(&format!("/t/ours/members?page={page}&sort=username")).await.is(200);
+            let names = usernames(&list);
+            sizes.push(names.len());
+            seen.extend(names);
+        }
+        assert_eq!((sizes[0], sizes[1]), (50, 50));
+        assert_eq!(seen.len(), 126, "{sizes:?}");
+    }
+}
