@@ -217,6 +217,13 @@ impl Browser {
         self.client.execute(script, arguments).await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
+    /// Runs a script that submits a form, and waits for the page behind it.
+    pub async fn submit_by_script(&self, script: &str, arguments: Vec<Value>) {
+        let page = self.client.find(Locator::Css("html")).await.expect("a page");
+        self.script(script, arguments).await;
+        self.wait_for_new_page(page, "the form").await;
+    }
+
     /// What a script hands to its last argument, a function.
     pub async fn waiting_script(&self, script: &str, arguments: Vec<Value>) -> Value {
         self.client.execute_async(script, arguments).await.unwrap_or_else(|fault| panic!("{fault}"))
@@ -228,9 +235,10 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Shows pages to somebody who prefers them `light` or `dark`.
+    /// Shows pages to somebody who prefers them `light` or `dark`, and still: no colour is caught on its way.
     pub async fn scheme(&self, scheme: &str) {
-        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        let still = json!({"name": "prefers-reduced-motion", "value": "reduce"});
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}, still]});
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 

@@ -8,6 +8,7 @@
 
 mod driver;
 
+mod pages;
 mod path;
 mod site;
 mod words;
