@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     driver::{Browser, with_browser},
-    site::{LONG_LATIN, PASSWORD, Site},
+    fill::{LONG_LATIN, Places, fill},
+    site::{PASSWORD, Site},
     words::words,
 };
 
@@ -58,16 +59,12 @@ impl Stop {
 /// Before anybody has set the deployment up.
 fn first_stops() -> Vec<Stop> {
     let wrong = [("code", "not the code"), ("username", "no spaces"), ("password", "short")];
-    vec![
-        stop(Who::Stranger, "/setup"),
-        stop(Who::Stranger, "/setup").posting("/setup", &wrong).answers(422),
-    ]
+    vec![stop(Who::Stranger, "/setup"), stop(Who::Stranger, "/setup").posting("/setup", &wrong).answers(422)]
 }
 
 /// Everything else. `visit` makes names that are not taken yet.
-fn stops(site: &Site, visit: usize) -> Vec<Stop> {
-    let sandbox = &site.sandbox_origin;
-    let [mia, newest, tenant, delivery] = [site.mia, site.nora, site.filled, site.delivery];
+fn stops(places: &Places, visit: usize) -> Vec<Stop> {
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -119,12 +116,12 @@ fn stops(site: &Site, visit: usize) -> Vec<Stop> {
         stop(Who::Root, "/t/filled/members/new").posting("/members/new", &[("username", "no spaces")]).answers(422),
         stop(Who::Root, "/t/filled/members/new").posting("/members/new", &[("username", &added)]),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")),
-        stop(Who::Root, format!("/t/filled/members/{newest}/edit")),
+        stop(Who::Root, format!("/t/filled/members/{nora}/edit")),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
         stop(Who::Stranger, format!("{sandbox}/")),
-        stop(Who::Stranger, format!("{}/", site.quiet_sandbox_origin)),
+        stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.
         stop(Who::Stranger, format!("{sandbox}/groups/1?paused=1")),
         stop(Who::Stranger, format!("{sandbox}/groups/4?paused=1")),
@@ -146,15 +143,15 @@ fn every_page_is_accessible_and_fits_a_telephone_in_chinese() {
 
 fn look(language: Language) {
     actix_web::rt::System::new().block_on(async {
-        let mut site = Site::start().await;
+        let site = Site::start().await;
         with_browser(language, true, async |browser| {
             let mut round = Round { browser, language, axe: axe(), faults: BTreeSet::new() };
             for width in WIDTHS {
                 round.look_at(&site, width, &first_stops()).await;
             }
-            site.fill().await;
+            let places = fill(&site).await;
             for (visit, width) in WIDTHS.into_iter().enumerate() {
-                round.look_at(&site, width, &stops(&site, visit)).await;
+                round.look_at(&site, width, &stops(&places, visit)).await;
             }
             let faults: Vec<&str> = round.faults.iter().map(String::as_str).collect();
             assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
@@ -182,7 +179,7 @@ impl Round<'_> {
         let mut current = None;
         for stop in stops {
             if current != Some(stop.who) {
-                self.become_(site, stop.who).await;
+                self.sign_in(site, stop.who).await;
                 current = Some(stop.who);
             }
             self.open(site, stop).await;
@@ -197,7 +194,7 @@ impl Round<'_> {
         }
     }
 
-    async fn become_(&self, site: &Site, who: Who) {
+    async fn sign_in(&self, site: &Site, who: Who) {
         self.browser.forget_cookies().await;
         let username = match who {
             Who::Stranger => return,
@@ -263,13 +260,13 @@ const RUN_AXE: &str = "
 /// The pages that the URL map has and no stop looks at would never be checked.
 #[test]
 fn every_page_of_the_url_map_is_looked_at() {
-    let site = Site::nowhere();
-    let stops: Vec<Stop> = first_stops().into_iter().chain(stops(&site, 0)).collect();
+    let stops: Vec<Stop> = first_stops().into_iter().chain(stops(&Places::default(), 0)).collect();
     let pages = include_str!("../../src/routes.rs").lines().filter(|line| line.contains(").get("));
     let pages: Vec<&str> = pages.filter_map(|line| line.split('"').nth(1)).collect();
     assert!(pages.len() > 15, "the URL map is read: {pages:?}");
     let is_looked_at = |page: &str| stops.iter().any(|stop| fits(page, stop.url.split('?').next().unwrap_or_default()));
-    let missed: Vec<&str> = pages.into_iter().filter(|page| !page.starts_with("/static") && !is_looked_at(page)).collect();
+    let missed: Vec<&str> =
+        pages.into_iter().filter(|page| !page.starts_with("/static") && !is_looked_at(page)).collect();
     assert_eq!(missed, ["/healthz", "/readyz"]);
 }
 

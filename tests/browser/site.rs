@@ -32,6 +32,8 @@ pub struct Site {
     pub keys: KeyRing,
     /// The origins that its robots may live at.
     pub origins: Origins,
+    /// The time that both go by.
+    pub clock: Clock,
     /// The code that the console printed.
     pub set_up_code: String,
     _folder: TempDir,
@@ -78,9 +80,7 @@ impl Site {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::default();
         let sandbox = robots(&clock);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
-        actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
+        let sandbox_origin = serve(sandbox.clone());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             database: Address::Sqlite(folder.path().join("belfry.db")),
@@ -90,7 +90,7 @@ impl Site {
             product_name: "Dataphin".to_owned(),
             work: Work::Both,
         };
-        let app = App::build(settings.clone(), clock).await.expect("the application is built");
+        let app = App::build(settings.clone(), clock.clone()).await.expect("the application is built");
         let origin = format!("http://{}", app.address().expect("an address"));
         let set_up_code = app.set_up_code().expect("a code").to_owned();
         actix_web::rt::spawn(app.run(std::future::pending()));
@@ -101,9 +101,15 @@ impl Site {
             db: Database::open(&settings.database).expect("the database opens"),
             keys: KeyRing::open(&settings.key_file).expect("the keys"),
             origins: settings.robot_origins,
+            clock,
             set_up_code,
             _folder: folder,
         }
+    }
+
+    /// Serves a sandbox without any robot: its origin.
+    pub fn start_quiet_sandbox(&self) -> String {
+        serve(Sandbox::new(self.clock.clone()))
     }
 
     /// The webhook of a robot.
@@ -115,6 +121,14 @@ impl Site {
     pub fn chat(&self, robot: Robot) -> String {
         format!("{}/groups/{}?paused=1", self.sandbox_origin, robot.page())
     }
+}
+
+/// Serves a sandbox on a free port: its origin.
+fn serve(sandbox: Sandbox) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    actix_web::rt::spawn(sandbox.serve(listener).expect("the sandbox is served"));
+    origin
 }
 
 fn robots(clock: &Clock) -> Sandbox {
