@@ -79,7 +79,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Stranger, "/a-page-that-is-not-there").answers(404),
         stop(Who::Newcomer, "/account/password"),
         stop(Who::Newcomer, "/account/password")
-            .posting("/account/password", &[("new_password", "short"), ("confirm_new_password", "other")])
+            .posting("/account/password", &[("new_password", "short"), ("confirm_password", "other")])
             .answers(422),
         stop(Who::Clerk, "/"),
         stop(Who::Clerk, "/t/filled"),
@@ -238,7 +238,10 @@ const STATUS: &str = "return performance.getEntriesByType('navigation')[0].respo
 const SUBMIT: &str = "
     const form = [...document.forms].find(form => form.getAttribute('action').split('?')[0].endsWith(arguments[0]));
     form.noValidate = true;
-    for (const [name, value] of arguments[1]) form.elements[name].value = value;
+    for (const [name, value] of arguments[1]) {
+        if (!form.elements[name]) throw new Error(location + ' has no field ' + name);
+        form.elements[name].value = value;
+    }
     form.requestSubmit();";
 
 /// How wide the page is, and the first element that makes it so.
