@@ -68,6 +68,15 @@ fn uses(text: &str, path: &str) -> BTreeSet<String> {
         let name: String = code[place..].chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
         found.insert(name.trim_end_matches(':').to_owned());
     }
+    // A room that is in scope is reached into without `crate::`.
+    for (place, _) in code.match_indices("pages::") {
+        let before: String =
+            code[..place].chars().rev().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+        let before: String = before.chars().rev().collect();
+        if before.contains("::") && !["crate::", "super::", "self::"].iter().any(|start| before.starts_with(start)) {
+            found.insert(format!("crate::{before}pages"));
+        }
+    }
     found.into_iter().map(|used| absolute(&used, path)).collect()
 }
 

@@ -1,0 +1,189 @@
+//! What the pages show in the tests that look at them: two tenants, names as long as they may be, robots that work and
+//! robots that do not, and a record of what they answered.
+
+use std::time::Duration;
+
+use belfry::{
+    access::{Actor, Role},
+    accounts::{self, Username},
+    channels::{self, Mode, Switches},
+    courier,
+    db::{AccountId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
+    error::Result,
+    members::{
+        ContactChange, Email, Phone, RobotChange,
+        store::{self as members, Edit, NewMember},
+    },
+    robots::{Channel, Origins, RobotAddress},
+    secrets::{KeyRing, Passwords},
+    tenants::store::{self as tenants, NewTenant},
+};
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::site::{PASSWORD, Robot, Site};
+
+/// Sixty-four letters without any place to break a line.
+pub const LONG_LATIN: &str = "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbauunterbe";
+
+/// How long the robots may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where the pages of what was filled in are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The origin of the sandbox.
+    pub sandbox: String,
+    /// The origin of a sandbox without robots.
+    pub quiet_sandbox: String,
+    /// A member with robots of every kind, of which one is broken.
+    pub mia: MemberId,
+    /// A member without any.
+    pub nora: MemberId,
+    /// The tenant `filled`.
+    pub tenant: TenantId,
+    /// A delivery of it that failed.
+    pub delivery: DeliveryId,
+}
+
+impl Default for Places {
+    /// Nowhere: for looking at the list of pages only.
+    fn default() -> Self {
+        let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
+        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery }
+    }
+}
+
+/// Fills the database, and waits until every message has been answered.
+pub async fn fill(site: &Site) -> Places {
+    let hash = Passwords::new(1).hash(PASSWORD).await.expect("a hash");
+    let (keys, origins, now) = (site.keys.clone(), site.origins.clone(), site.clock.now());
+    let webhooks = [
+        (Channel::DingTalk, site.webhook(Robot::Disabled)),
+        (Channel::Lark, site.webhook(Robot::Lark)),
+        (Channel::WeCom, site.webhook(Robot::WeCom)),
+    ];
+    let good = site.webhook(Robot::Good);
+    let filling = Filling { keys, origins, hash, now, webhooks, good };
+    let (mia, nora, tenant) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    let delivery = answered(site).await;
+    Places {
+        sandbox: site.sandbox_origin.clone(),
+        quiet_sandbox: site.start_quiet_sandbox(),
+        mia,
+        nora,
+        tenant,
+        delivery,
+    }
+}
+
+/// Waits until no message is on its way any more: the first that failed.
+async fn answered(site: &Site) -> DeliveryId {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let found: Vec<(DeliveryId, String)> = site
+            .db
+            .read(|c| Ok(deliveries::table.select((deliveries::id, deliveries::state)).load(c)?))
+            .await
+            .expect("the record can be read");
+        let is_open = |state: &str| courier::DeliveryState::parse(state).is_some_and(|state| !state.has_ended());
+        let broken = found.iter().find(|(_, state)| state != "success");
+        match broken {
+            Some((id, _)) if found.iter().filter(|(_, state)| is_open(state)).count() <= 1 => return *id,
+            _ => assert!(tokio::time::Instant::now() < deadline, "the robots did not answer: {found:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+struct Filling {
+    keys: KeyRing,
+    origins: Origins,
+    hash: String,
+    now: NaiveDateTime,
+    webhooks: [(Channel, String); 3],
+    good: String,
+}
+
+impl Filling {
+    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId)> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let root = name("root");
+        let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
+        let long = format!("{LONG_LATIN}{}", "北风数据平台研发中心".repeat(6));
+        let [filled, _] = [("filled", long.as_str()), ("empty", "空租户")].map(|(slug, name)| {
+            let tenant =
+                NewTenant { name, slug, description: name, metadata_warehouse: false, time_zone: "Asia/Shanghai" };
+            tenants::insert(c, &tenant, root_id, &root, &who, self.now).expect("a tenant")
+        });
+        channels::store::save(
+            c,
+            filled,
+            Mode::Custom,
+            &Switches::on([Channel::DingTalk, Channel::Lark, Channel::WeCom]),
+        )?;
+        self.member(c, filled, "clerk", "值班员", false)?;
+        let nora = self.member(c, filled, "nora", "诺拉", true)?;
+        let mia = self.member(c, filled, LONG_LATIN, &"名字很长的成员".repeat(18), false)?;
+        for number in 0..60 {
+            self.member(c, filled, &format!("member.{number:03}"), &format!("成员{number}"), false)?;
+        }
+        self.reach(c, filled, mia, &self.webhooks)?;
+        // Two who share a robot.
+        let shared = [(Channel::DingTalk, self.good.clone())];
+        let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
+        self.reach(c, filled, first, &shared)?;
+        Ok((mia, nora, filled))
+    }
+
+    fn member(
+        &self,
+        c: &mut AnyConnection,
+        tenant: TenantId,
+        username: &str,
+        display_name: &str,
+        is_new: bool,
+    ) -> Result<MemberId> {
+        let username = name(username);
+        let account = accounts::store::insert(c, &username, &self.hash, is_new, self.now)?;
+        let new = NewMember { account, username: &username, display_name, role: Role::Member };
+        members::insert(c, tenant, &new, self.now)
+    }
+
+    /// Gives a member robots, each of which is rung.
+    fn reach(
+        &self,
+        c: &mut AnyConnection,
+        tenant: TenantId,
+        id: MemberId,
+        webhooks: &[(Channel, String)],
+    ) -> Result<()> {
+        let member = members::find(c, tenant, id)?;
+        let address = |channel, url: &str| RobotAddress::parse(channel, url, &self.origins).expect("a webhook");
+        let robots = webhooks.iter().map(|(channel, url)| (*channel, RobotChange::Set(address(*channel, url), None)));
+        let change = ContactChange {
+            phone: Phone::parse("13800138000").unwrap(),
+            email: Email::parse(&format!("{}@corp.example", &LONG_LATIN[..40])).unwrap(),
+            robots: robots.collect(),
+        };
+        let edit = Edit { keys: &self.keys, tenant, by: AccountId(1), now: self.now };
+        for (_, robot) in members::update(c, edit, &member, None, &change)?.ringing {
+            let notice = courier::Notice {
+                tenant,
+                kind: courier::Kind::MemberSaved,
+                title: format!("Dataphin: {}", member.display_name),
+                body: LONG_LATIN.to_owned(),
+                robot,
+                member: Some(id),
+                recipient: member.display_name.clone(),
+                requested_by: None,
+            };
+            courier::enqueue(c, notice, self.now)?;
+        }
+        Ok(())
+    }
+}
+
+fn name(text: &str) -> Username {
+    Username::parse(text).expect("a username")
+}
