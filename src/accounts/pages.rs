@@ -141,7 +141,7 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
         .db
         .write(move |c| {
             // Many guesses can be on their way at once; the one that is right must still have been allowed.
-            subjects.may_try(c, now)?;
+            subjects.may_still_try(c, now)?;
             let right = match &found {
                 // A password that was replaced meanwhile lets nobody in.
                 Some(account) => right && store::password_hash(c, account.id)? == account.password_hash,
@@ -321,7 +321,7 @@ async fn replace_password(
         .db
         .write(move |c| {
             // As in a log-in: of many guesses at once, only those that were allowed count.
-            subjects.may_try(c, now)?;
+            subjects.may_still_try(c, now)?;
             let changed = match &new {
                 Some(new) => store::set_password(c, id, new, now)?,
                 None => false,

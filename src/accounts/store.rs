@@ -13,7 +13,7 @@ use crate::{
     access::{Actor, Sessions},
     audit::{self, Change},
     db::{
-        AccountId, AnyConnection, TenantId,
+        AccountId, AnyConnection, TenantId, one_at_a_time,
         schema::{accounts, lockouts, log_in_failures, log_in_settings, set_up_codes},
     },
     error::{Error, Result},
@@ -224,6 +224,19 @@ impl Subjects {
             Some(until) => Err(Error::TooMany { retry_after: (until - now).num_seconds().max(1) }),
             None => Ok(()),
         }
+    }
+
+    /// The same, inside the write that counts the outcome: of many tries at once, each sees those before it.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] with the seconds that they still have to wait.
+    pub fn may_still_try(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        let key = |subject: &[u8]| subject.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
+        let mut keys = [key(&self.account), key(&self.address)];
+        // Always in one order, so that no two wait for each other.
+        keys.sort_unstable();
+        keys.into_iter().try_for_each(|key| one_at_a_time(c, key))?;
+        self.may_try(c, now)
     }
 
     /// Counts a failed log-in, and locks the account out when it was one too many.

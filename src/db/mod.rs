@@ -148,6 +148,18 @@ fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     Ok(())
 }
 
+/// Lets one transaction at a time go on from here for this key, until it ends. SQLite has one writer anyway.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn one_at_a_time(connection: &mut AnyConnection, key: i64) -> Result<()> {
+    if let AnyConnection::Postgres(postgres) = connection {
+        let lock = diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<diesel::sql_types::BigInt, _>(key);
+        diesel::RunQueryDsl::execute(lock, postgres)?;
+    }
+    Ok(())
+}
+
 /// SQL for a text column in lower case, the same on both databases: ASCII letters alone are folded, as by
 /// [`str::to_ascii_lowercase`].
 #[must_use]
