@@ -177,6 +177,7 @@ fn server(
         https,
         public_host: settings.public_url.as_ref().map(|url| url.authority().to_owned()),
         keys: keys.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
     });
     let passwords = Passwords::new(HASHES_AT_A_TIME);
     let tools = Data::new(accounts::Tools {

@@ -26,6 +26,8 @@ pub enum Error {
     Malformed,
     /// The body is larger than any form of ours.
     TooLarge,
+    /// The body did not come in time.
+    TooSlow,
     /// Too many failures; try again after this many seconds.
     TooMany {
         /// Seconds to wait.
@@ -35,6 +37,8 @@ pub enum Error {
     Taken,
     /// The database cannot be reached or is too busy; nothing was stored.
     Unavailable(String),
+    /// Too many passwords wait to be checked; nothing was stored.
+    Busy,
     /// A fault of the program. The text is for the log alone.
     Internal(String),
 }
@@ -63,25 +67,74 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Words by which alone SQLite tells a lock, a full disk and a failing one, and Postgres its own comings and goings.
+const UNAVAILABLE: [&str; 12] = [
+    "locked",
+    "full",
+    "disk I/O",
+    "readonly",
+    // SQLite has undone the whole transaction already, for one of the reasons above.
+    "no such savepoint",
+    "terminating connection",
+    "server closed",
+    "deadlock detected",
+    "No space left",
+    "starting up",
+    "shutting down",
+    "could not connect",
+];
+
 impl From<diesel::result::Error> for Error {
     fn from(fault: diesel::result::Error) -> Self {
         use diesel::result::{DatabaseErrorKind as Kind, Error as Fault};
         match fault {
             Fault::NotFound => Self::NotFound,
             Fault::DatabaseError(Kind::UniqueViolation, _) => Self::Taken,
-            Fault::DatabaseError(Kind::ClosedConnection | Kind::ReadOnlyTransaction, info) => {
-                Self::Unavailable(info.message().to_owned())
-            }
-            // SQLite tells a lock, a full disk and a failing one only by their words.
-            Fault::DatabaseError(_, info)
-                if ["locked", "full", "disk I/O", "readonly", "terminating connection", "server closed"]
-                    .iter()
-                    .any(|word| info.message().contains(word)) =>
-            {
+            Fault::DatabaseError(
+                Kind::ClosedConnection
+                | Kind::ReadOnlyTransaction
+                | Kind::UnableToSendCommand
+                | Kind::SerializationFailure,
+                info,
+            ) => Self::Unavailable(info.message().to_owned()),
+            Fault::DatabaseError(_, info) if UNAVAILABLE.iter().any(|words| info.message().contains(words)) => {
                 Self::Unavailable(info.message().to_owned())
             }
             Fault::BrokenTransactionManager => Self::unavailable(fault),
             other => Self::internal(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::{DatabaseErrorKind as Kind, Error as Fault};
+
+    use super::*;
+
+    fn of(kind: Kind, message: &str) -> Error {
+        Fault::DatabaseError(kind, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_no_fault_of_the_program() {
+        for kind in
+            [Kind::ClosedConnection, Kind::ReadOnlyTransaction, Kind::UnableToSendCommand, Kind::SerializationFailure]
+        {
+            assert!(matches!(of(kind, "x"), Error::Unavailable(_)));
+        }
+        for message in [
+            "database is locked",
+            "database or disk is full",
+            "deadlock detected",
+            "could not extend file \"base/1/2\": No space left on device",
+            "the database system is starting up",
+            "the database system is shutting down",
+            "could not connect to server",
+        ] {
+            assert!(matches!(of(Kind::Unknown, message), Error::Unavailable(_)), "{message}");
+        }
+        assert!(matches!(of(Kind::Unknown, "syntax error"), Error::Internal(_)));
+        assert!(matches!(of(Kind::UniqueViolation, "x"), Error::Taken));
     }
 }

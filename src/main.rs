@@ -15,7 +15,7 @@ use belfry::{
     db::{Address, Database, RobotId},
     demo,
     sandbox::Sandbox,
-    secrets::{KeyRing, Passwords, weakness},
+    secrets::{KeyRing, Passwords},
     settings::{Settings, Typed},
 };
 use clap::{Parser, Subcommand};
@@ -142,12 +142,15 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     io::stdin().lock().read_line(&mut password).map_err(|fault| format!("Standard input cannot be read: {fault}"))?;
     let password =
         password.strip_suffix('\n').map_or(password.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if let Some(weakness) = weakness(password, &[&settings.product_name, username.as_str()]) {
+    let passwords = Passwords::new(1);
+    let context = [settings.product_name.as_str(), username.as_str()];
+    let weakness = passwords.weakness(password, &context).await.map_err(|fault| fault.to_string())?;
+    if let Some(weakness) = weakness {
         return Err(belfry::language::Language::English.text(weakness.key()).into_owned());
     }
     KeyRing::open(&settings.key_file)?;
     let db = Database::open(&settings.database)?;
-    let hash = Passwords::new(1).hash(password).await.map_err(|fault| fault.to_string())?;
+    let hash = passwords.hash(password).await.map_err(|fault| fault.to_string())?;
     let (name, now) = (username.as_str().to_owned(), Clock::default().now());
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
     let made = db.write(move |c| accounts::store::insert_admin(c, &username, &hash, &who, now)).await;

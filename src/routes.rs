@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse, Resource,
+    http::header::ContentType,
     web::{self as actix, Data, ServiceConfig},
 };
 
@@ -74,9 +75,15 @@ async fn alive() -> &'static str {
 }
 
 /// Ready: the database answers too.
-async fn ready(db: Data<Database>) -> Result<&'static str> {
-    db.read(crate::accounts::store::any).await?;
-    Ok("ready\n")
+async fn ready(db: Data<Database>) -> HttpResponse {
+    match db.read(crate::accounts::store::any).await {
+        Ok(_) => HttpResponse::Ok().content_type(ContentType::plaintext()).body("ready\n"),
+        Err(fault) => {
+            tracing::warn!(%fault, "not ready: the database cannot be read");
+            let mut answer = HttpResponse::ServiceUnavailable();
+            answer.content_type(ContentType::plaintext()).body("the database cannot be read\n")
+        }
+    }
 }
 
 async fn nothing_here() -> Result<HttpResponse> {

@@ -1,6 +1,9 @@
 //! What the operator decides: defaults, overridden by the environment, overridden by flags, all checked at once.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::Args;
 use url::Url;
@@ -32,6 +35,10 @@ pub struct Typed {
     /// [default: http:// and the address really bound]
     #[arg(long, env = "BELFRY_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
+    /// Addresses of proxies before Belfry, comma-separated, e.g. 127.0.0.1: from these, and only these, the rightmost
+    /// address in X-Forwarded-For that is none of them counts as the visitor's, for lock-out and audit log
+    #[arg(long, env = "BELFRY_TRUSTED_PROXIES", default_value = "", global = true)]
+    pub trusted_proxies: String,
     /// Further origins that robots may live at, comma-separated, e.g. <https://ding.corp.example>
     #[arg(long, env = "BELFRY_ROBOT_ORIGINS", default_value = "", global = true)]
     pub robot_origins: String,
@@ -63,6 +70,8 @@ pub struct Settings {
     pub key_file: PathBuf,
     /// What users type, when the operator says so.
     pub public_url: Option<Url>,
+    /// The proxies that are believed when they say whom a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Further origins of robots.
     pub robot_origins: Origins,
     /// The word in page titles and messages.
@@ -126,6 +135,7 @@ impl Typed {
             .ok();
         let database = db::Address::parse(&self.database_url).map_err(&mut keep).ok();
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
+        let trusted_proxies = addresses(&self.trusted_proxies).map_err(&mut keep).unwrap_or_default();
         let robot_origins = Origins::parse(&self.robot_origins).map_err(&mut keep).ok();
         let product_name = self.product_name.trim().to_owned();
         if product_name.is_empty() || product_name.chars().count() > 32 || product_name.chars().any(char::is_control) {
@@ -140,6 +150,7 @@ impl Typed {
                 database,
                 key_file: self.key_file.clone(),
                 public_url,
+                trusted_proxies,
                 robot_origins,
                 product_name,
                 work: self.work(),
@@ -147,6 +158,19 @@ impl Typed {
             _ => Err(faults),
         }
     }
+}
+
+/// IP addresses between commas.
+fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let address: IpAddr = part
+                .parse()
+                .map_err(|_| format!("BELFRY_TRUSTED_PROXIES names something else than an IP address: {part:?}."))?;
+            Ok(address.to_canonical())
+        })
+        .collect()
 }
 
 /// A public URL is an origin and nothing more: pages live at its root.
@@ -159,4 +183,19 @@ fn public_url(text: &str) -> Result<Url, String> {
         && url.username().is_empty()
         && url.password().is_none();
     (["http", "https"].contains(&url.scheme()) && url.has_host() && origin_only).then_some(url).ok_or_else(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusted_proxies_are_addresses_between_commas_and_nothing_else() {
+        assert_eq!(addresses("").unwrap(), Vec::<IpAddr>::new());
+        let expected: Vec<IpAddr> = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
+        assert_eq!(addresses("::ffff:127.0.0.1, ::1,").unwrap(), expected);
+        for wrong in ["proxy.example", "127.0.0.1:80", "10.0.0.0/8", "127.0.0.1 ::1"] {
+            assert!(addresses(wrong).unwrap_err().contains("BELFRY_TRUSTED_PROXIES"), "{wrong}");
+        }
+    }
 }

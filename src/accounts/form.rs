@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
-    secrets::{PlainToken, weakness},
+    secrets::{PlainToken, Weakness},
     web::{FieldErrors, validated},
 };
 
@@ -13,11 +13,11 @@ use crate::{
 #[serde(default)]
 pub struct SetUp {
     /// The code that the console printed.
-    pub code: String,
+    pub code: TypedSecret,
     /// The name of the account.
     pub username: String,
     /// Its password.
-    pub password: PlainPassword,
+    pub password: TypedSecret,
 }
 
 /// A log-in.
@@ -27,7 +27,7 @@ pub struct LogIn {
     /// Who it is.
     pub username: String,
     /// The password, or the one-time code of a new account.
-    pub password: PlainPassword,
+    pub password: TypedSecret,
 }
 
 /// A new password.
@@ -35,11 +35,11 @@ pub struct LogIn {
 #[serde(default)]
 pub struct NewPassword {
     /// The present password; not asked for after a log-in with a one-time code.
-    pub current_password: PlainPassword,
+    pub current_password: TypedSecret,
     /// The new one.
-    pub new_password: PlainPassword,
+    pub new_password: TypedSecret,
     /// The new one again.
-    pub confirm_password: PlainPassword,
+    pub confirm_password: TypedSecret,
 }
 
 /// A choice of language.
@@ -96,29 +96,29 @@ impl LogInSettings {
     }
 }
 
-/// A password as it was typed: exactly, and never printed.
+/// A password or a code as it was typed: exactly, and never printed.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
-pub struct PlainPassword(String);
+pub struct TypedSecret(String);
 
-impl PlainPassword {
-    /// The password itself.
+impl TypedSecret {
+    /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-impl std::fmt::Debug for PlainPassword {
+impl std::fmt::Debug for TypedSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
 }
 
 impl SetUp {
-    /// The account to make and the code that allows it.
-    pub fn check(&self, product: &str) -> Result<(Username, PlainToken), FieldErrors> {
+    /// The account to make and the code that allows it. `weakness` is what is wrong with the password.
+    pub fn check(&self, weakness: Option<Weakness>) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
-        let code = self.code.trim();
+        let code = self.code.expose().trim();
         if code.is_empty() {
             errors.add("code", "form-required");
         }
@@ -126,7 +126,7 @@ impl SetUp {
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
         }
-        if let Some(weakness) = weakness(self.password.expose(), &[product, self.username.trim()]) {
+        if let Some(weakness) = weakness {
             errors.add("password", weakness.key());
         }
         match username {
@@ -137,10 +137,10 @@ impl SetUp {
 }
 
 impl NewPassword {
-    /// Whether the new password may be used.
-    pub fn check(&self, context: &[&str]) -> Result<(), FieldErrors> {
+    /// Whether the new password may be used. `weakness` is what is wrong with it by itself.
+    pub fn check(&self, weakness: Option<Weakness>) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
-        if let Some(weakness) = weakness(self.new_password.expose(), context) {
+        if let Some(weakness) = weakness {
             errors.add("new_password", weakness.key());
         }
         if self.new_password.expose() != self.confirm_password.expose() {

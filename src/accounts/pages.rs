@@ -3,6 +3,7 @@
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
+use chrono::NaiveDateTime;
 
 use super::{Tools, Username, form, store};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     db::AccountId,
     error::{Error, Result},
     language::Language,
+    secrets::Turn,
     web::{self, FieldErrors, Form, Frame, Times, actor, redirect, redirect_saying},
 };
 
@@ -38,7 +40,9 @@ pub async fn set_up(
 ) -> Result<HttpResponse> {
     only_without_accounts(&tools).await?;
     let refuse = |frame, form, errors| web::page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { frame, form, errors });
-    let (username, code) = match form.check(&frame.product) {
+    let context = [frame.product.as_str(), form.username.trim()];
+    let weakness = tools.passwords.weakness(form.password.expose(), &context).await?;
+    let (username, code) = match form.check(weakness) {
         Ok(checked) => checked,
         Err(errors) => return refuse(frame, form, errors),
     };
@@ -92,7 +96,6 @@ pub async fn log_in_form(tools: Data<Tools>, session: Session, frame: Frame) -> 
 enum Outcome {
     In(AccountId, bool),
     Wrong,
-    Wait(i64),
 }
 
 /// Logs in.
@@ -112,26 +115,23 @@ pub async fn log_in(
             let errors = FieldErrors::one("username", "accounts-log-in-wrong");
             web::page(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { frame, form, errors })
         }
-        Outcome::Wait(retry_after) => Err(Error::TooMany { retry_after }),
     }
 }
 
 async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Result<Outcome> {
     let subjects = store::Subjects::of(&tools.keys, &form.username, &web::address(request));
-    let (now, username, waiting) = (tools.clock.now(), Username::parse(&form.username).ok(), subjects.clone());
-    let (wait, found) = tools
+    let (turn, now) = turn(tools, &subjects).await?;
+    let (username, waiting) = (Username::parse(&form.username).ok(), subjects.clone());
+    let found = tools
         .db
         .read(move |c| {
-            let found = username.map(|username| store::by_username(c, &username)).transpose()?.flatten();
-            Ok((waiting.must_wait(c, now)?, found))
+            waiting.may_try(c, now)?;
+            Ok(username.map(|username| store::by_username(c, &username)).transpose()?.flatten())
         })
         .await?;
-    if let Some(seconds) = wait {
-        return Ok(Outcome::Wait(seconds));
-    }
     let usable = found.as_ref().filter(|account| account.code_expires_at.is_none_or(|until| until > now));
     let hash = usable.map(|account| account.password_hash.clone());
-    let right = tools.passwords.verify(form.password.expose(), hash).await?;
+    let right = turn.verify(form.password.expose(), hash).await?;
     let who = Actor {
         account: found.as_ref().map(|account| account.id),
         name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
@@ -141,9 +141,12 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
         .db
         .write(move |c| {
             // Many guesses can be on their way at once; the one that is right must still have been allowed.
-            if let Some(seconds) = subjects.must_wait(c, now)? {
-                return Ok(Outcome::Wait(seconds));
-            }
+            subjects.may_try(c, now)?;
+            let right = match &found {
+                // A password that was replaced meanwhile lets nobody in.
+                Some(account) => right && store::password_hash(c, account.id)? == account.password_hash,
+                None => false,
+            };
             match found.filter(|_| right) {
                 Some(account) => {
                     subjects.forget(c)?;
@@ -161,6 +164,14 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
             }
         })
         .await
+}
+
+/// Waits until a password may be tried, unless the subjects have to wait longer: what is refused anyway takes no turn.
+/// Whether they still may must be looked at once more when it has come: others may have failed meanwhile.
+async fn turn(tools: &Tools, subjects: &store::Subjects) -> Result<(Turn, NaiveDateTime)> {
+    let (subjects, now) = (subjects.clone(), tools.clock.now());
+    tools.db.read(move |c| subjects.may_try(c, now)).await?;
+    Ok((tools.passwords.turn().await?, tools.clock.now()))
 }
 
 /// Logs out, on the server too.
@@ -248,42 +259,78 @@ pub async fn own_account(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) 
     account_page(&tools, who, frame, StatusCode::OK, FieldErrors::default()).await
 }
 
-/// Changes the own password.
+/// Changes the own password, and goes on in a fresh session.
 pub async fn change_password(
     tools: Data<Tools>,
     who: AnyoneSignedIn,
     request: HttpRequest,
+    session: Session,
     frame: Frame,
     Form(form): Form<form::NewPassword>,
 ) -> Result<HttpResponse> {
-    let refused = StatusCode::UNPROCESSABLE_ENTITY;
     let account = who.principal.account.clone();
-    if let Err(errors) = form.check(&[&frame.product, &account.username]) {
-        return account_page(&tools, who, frame, refused, errors).await;
-    }
-    let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(&request));
-    let (id, now, waiting) = (account.id, tools.clock.now(), subjects.clone());
-    let (wait, hash) = tools.db.read(move |c| Ok((waiting.must_wait(c, now)?, store::password_hash(c, id)?))).await?;
-    if let Some(retry_after) = wait {
-        return Err(Error::TooMany { retry_after });
-    }
-    if !tools.passwords.verify(form.current_password.expose(), Some(hash)).await? {
-        tools.db.write(move |c| subjects.failed(c, now)).await?;
-        let errors = FieldErrors::one("current_password", "accounts-current-password-wrong");
-        return account_page(&tools, who, frame, refused, errors).await;
-    }
-    keep_password(&tools, &request, account, &form).await?;
-    Ok(redirect_saying("/account", "flash-password-changed"))
+    let id = account.id;
+    let errors = match checked(&tools, &frame, &account, &form).await? {
+        Ok(()) if replace_password(&tools, &request, account, &form).await? => {
+            start_session(&request, &session, id)?;
+            return Ok(redirect_saying("/account", "flash-password-changed"));
+        }
+        Ok(()) => FieldErrors::one("current_password", "accounts-current-password-wrong"),
+        Err(errors) => errors,
+    };
+    account_page(&tools, who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await
 }
 
-async fn keep_password(tools: &Tools, request: &HttpRequest, account: Account, form: &form::NewPassword) -> Result<()> {
-    let hash = tools.passwords.hash(form.new_password.expose()).await?;
-    let (who, now) = (actor(request, &account), tools.clock.now());
+/// Whether the new password may be used.
+async fn checked(
+    tools: &Tools,
+    frame: &Frame,
+    account: &Account,
+    form: &form::NewPassword,
+) -> Result<std::result::Result<(), FieldErrors>> {
+    let context = [frame.product.as_str(), account.username.as_str()];
+    let weakness = tools.passwords.weakness(form.new_password.expose(), &context).await?;
+    Ok(form.check(weakness))
+}
+
+/// Puts the new password in place of the current one. Answers whether it did: not when the current one is wrong, which
+/// counts as a failed log-in.
+async fn replace_password(
+    tools: &Tools,
+    request: &HttpRequest,
+    account: Account,
+    form: &form::NewPassword,
+) -> Result<bool> {
+    let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(request));
+    let (turn, now) = turn(tools, &subjects).await?;
+    let (id, waiting) = (account.id, subjects.clone());
+    let before = tools
+        .db
+        .read(move |c| {
+            waiting.may_try(c, now)?;
+            store::password_hash(c, id)
+        })
+        .await?;
+    let mut new = None;
+    if turn.verify(form.current_password.expose(), Some(before.clone())).await? {
+        let hash = tools.passwords.hash(form.new_password.expose()).await?;
+        new = Some(store::NewPassword { hash, before, session: account.session.clone() });
+    }
+    let who = actor(request, &account);
     tools
         .db
         .write(move |c| {
-            store::set_password(c, account.id, &hash, &account.session)?;
-            store::note(c, &who, "password-changed", now)
+            // As in a log-in: of many guesses at once, only those that were allowed count.
+            subjects.may_try(c, now)?;
+            let changed = match &new {
+                Some(new) => store::set_password(c, id, new, now)?,
+                None => false,
+            };
+            if !changed {
+                subjects.failed(c, now)?;
+            }
+            store::note(c, &who, if changed { "password-changed" } else { "password-change-failed" }, now)?;
+            Ok(changed)
         })
         .await
 }
@@ -316,17 +363,44 @@ pub async fn choose_password(
         return Err(Error::Forbidden);
     }
     let id = account.id;
-    let hash = tools.db.read(move |c| store::password_hash(c, id)).await?;
-    let mut checked = form.check(&[&frame.product, &account.username]);
-    if checked.is_ok() && tools.passwords.verify(form.new_password.expose(), Some(hash)).await? {
-        checked = Err(FieldErrors::one("new_password", "accounts-password-is-code"));
+    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let mut errors = checked(&tools, &frame, &account, &form).await?.err().unwrap_or_default();
+    if errors.is_empty() {
+        let is_code = tools.passwords.turn().await?.verify(form.new_password.expose(), Some(before.clone())).await?;
+        if is_code {
+            errors.add("new_password", "accounts-password-is-code");
+        } else if !keep_password(&tools, &request, account, &form, before).await? {
+            errors.add("new_password", "accounts-code-expired");
+        }
     }
-    if let Err(errors) = checked {
+    if !errors.is_empty() {
         return web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors });
     }
-    keep_password(&tools, &request, account, &form).await?;
     start_session(&request, &session, id)?;
     Ok(redirect_saying("/", "flash-password-changed"))
+}
+
+/// Keeps the password that was chosen in place of a code. Answers whether it did: not when the code has expired meanwhile.
+async fn keep_password(
+    tools: &Tools,
+    request: &HttpRequest,
+    account: Account,
+    form: &form::NewPassword,
+    before: String,
+) -> Result<bool> {
+    let hash = tools.passwords.hash(form.new_password.expose()).await?;
+    let (who, now) = (actor(request, &account), tools.clock.now());
+    let new = store::NewPassword { hash, before, session: account.session };
+    tools
+        .db
+        .write(move |c| {
+            let kept = store::set_password(c, account.id, &new, now)?;
+            if kept {
+                store::note(c, &who, "password-changed", now)?;
+            }
+            Ok(kept)
+        })
+        .await
 }
 
 /// Ends one of the own sessions.

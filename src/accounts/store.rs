@@ -1,5 +1,7 @@
 //! Accounts in the database, the failed log-ins, and the codes of set-up.
 
+use std::net::Ipv6Addr;
+
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
@@ -8,11 +10,11 @@ use super::{
     model::{ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, FAILURES_COUNT_FOR},
 };
 use crate::{
-    access::Actor,
+    access::{Actor, Sessions},
     audit::{self, Change},
     db::{
         AccountId, AnyConnection, TenantId,
-        schema::{accounts, lockouts, log_in_failures, log_in_settings, sessions, set_up_codes},
+        schema::{accounts, lockouts, log_in_failures, log_in_settings, set_up_codes},
     },
     error::{Error, Result},
     language::Language,
@@ -132,14 +134,34 @@ pub fn made_in(c: &mut AnyConnection, account: AccountId) -> Result<Option<Tenan
     Ok(accounts::table.find(account).select(accounts::made_in).first(c)?)
 }
 
-/// Sets a password that its owner chose, and ends the owner's other sessions.
-pub fn set_password(c: &mut AnyConnection, account: AccountId, hash: &str, keep_session: &str) -> Result<()> {
-    diesel::update(accounts::table.find(account))
-        .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(None::<NaiveDateTime>)))
+/// A password that its owner chose, in place of the password or code that he showed to be his.
+#[derive(Debug)]
+pub struct NewPassword {
+    /// The hash of the new one.
+    pub hash: String,
+    /// The hash of the one in whose place it comes.
+    pub before: String,
+    /// The session that chose it: the owner's others end.
+    pub session: String,
+}
+
+/// Sets a password that its owner chose. Answers whether it did: not when the one before has been replaced meanwhile, or
+/// was a code and can be used no more.
+pub fn set_password(
+    c: &mut AnyConnection,
+    account: AccountId,
+    password: &NewPassword,
+    now: NaiveDateTime,
+) -> Result<bool> {
+    let usable = accounts::code_expires_at.is_null().or(accounts::code_expires_at.gt(Some(now)).assume_not_null());
+    let as_before = accounts::table.find(account).filter(accounts::password_hash.eq(&password.before)).filter(usable);
+    let set = diesel::update(as_before)
+        .set((accounts::password_hash.eq(&password.hash), accounts::code_expires_at.eq(None::<NaiveDateTime>)))
         .execute(c)?;
-    diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.ne(keep_session)))
-        .execute(c)?;
-    Ok(())
+    if set > 0 {
+        Sessions::end_others(c, account, &password.session)?;
+    }
+    Ok(set > 0)
 }
 
 /// Gives an account a new one-time code in place of its password, and ends its sessions.
@@ -147,8 +169,7 @@ pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: Naiv
     diesel::update(accounts::table.find(account))
         .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(Some(now + CODE_LASTS))))
         .execute(c)?;
-    diesel::delete(sessions::table.filter(sessions::account.eq(account))).execute(c)?;
-    Ok(())
+    Sessions::end_all(c, account)
 }
 
 /// The hash of an account's password.
@@ -175,12 +196,15 @@ impl Subjects {
         let name = typed_username.trim().to_lowercase();
         Self {
             account: keys.digest("log-in account", name.as_bytes()).to_vec(),
-            address: keys.digest("log-in address", address.as_bytes()).to_vec(),
+            address: keys.digest("log-in address", network(address).as_bytes()).to_vec(),
         }
     }
 
-    /// How many seconds these subjects still have to wait before they may try again.
-    pub fn must_wait(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<i64>> {
+    /// Whether these subjects may try a password now.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] with the seconds that they still have to wait.
+    pub fn may_try(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
         let locked: Option<NaiveDateTime> = lockouts::table
             .filter(lockouts::subject.eq(&self.account))
             .filter(lockouts::until.gt(now))
@@ -196,7 +220,10 @@ impl Subjects {
             .load(c)?;
         let full = i64::try_from(failed.len()).is_ok_and(|count| count >= ADDRESS_FAILURES);
         let slowed = failed.last().filter(|_| full).map(|oldest| *oldest + ADDRESS_COUNTS_FOR);
-        Ok(locked.max(slowed).map(|until| (until - now).num_seconds().max(1)))
+        match locked.max(slowed) {
+            Some(until) => Err(Error::TooMany { retry_after: (until - now).num_seconds().max(1) }),
+            None => Ok(()),
+        }
     }
 
     /// Counts a failed log-in, and locks the account out when it was one too many.
@@ -215,9 +242,14 @@ impl Subjects {
         if count >= failures {
             self.forget(c)?;
             let until = now + TimeDelta::minutes(lock_minutes);
-            diesel::insert_into(lockouts::table)
-                .values((lockouts::subject.eq(&self.account), lockouts::until.eq(until)))
-                .execute(c)?;
+            // Another log-in may fail at the same time and lock the account too.
+            let row = (lockouts::subject.eq(&self.account), lockouts::until.eq(until));
+            let insert = diesel::insert_into(lockouts::table).values(row).on_conflict(lockouts::subject).do_update();
+            let upsert = insert.set(lockouts::until.eq(until));
+            match c {
+                AnyConnection::Sqlite(c) => upsert.execute(c),
+                AnyConnection::Postgres(c) => upsert.execute(c),
+            }?;
         }
         Ok(())
     }
@@ -228,6 +260,14 @@ impl Subjects {
         diesel::delete(log_in_failures::table.filter(log_in_failures::subject.eq(&self.account))).execute(c)?;
         diesel::delete(lockouts::table.filter(lockouts::subject.eq(&self.account))).execute(c)?;
         Ok(())
+    }
+}
+
+/// What an address counts as. Whoever has one IPv6 address has all 2^64 of its network.
+fn network(address: &str) -> String {
+    match address.parse() {
+        Ok(address) => Ipv6Addr::from_bits(Ipv6Addr::to_bits(address) & (u128::MAX << 64)).to_string(),
+        Err(_) => address.to_owned(),
     }
 }
 
@@ -335,6 +375,31 @@ pub fn insert_admin(
 mod tests {
     use super::*;
     use crate::{audit::store as log, clock::Clock, db::fixture::database};
+
+    #[test]
+    fn an_ipv6_address_counts_by_its_network_and_an_ipv4_address_by_itself() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network(""), "");
+    }
+
+    #[test]
+    fn a_password_is_set_only_in_place_of_the_one_that_was_shown_while_that_can_be_used() {
+        let (_folder, mut c) = database();
+        let now = Clock::default().now();
+        let ann = insert(&mut c, &Username::parse("ann").unwrap(), "code", true, now).unwrap();
+        let mut set = |before: &str, hash: &str, now| {
+            let password = NewPassword { hash: hash.into(), before: before.into(), session: String::new() };
+            set_password(&mut c, ann, &password, now).unwrap()
+        };
+        assert!(!set("another code", "first", now), "the code was renewed meanwhile");
+        assert!(!set("code", "first", now + CODE_LASTS), "the code has expired");
+        assert!(set("code", "first", now + CODE_LASTS - TimeDelta::seconds(1)));
+        assert!(!set("code", "second", now), "a code serves once");
+        assert!(set("first", "second", now + CODE_LASTS), "a password does not expire");
+        assert_eq!(password_hash(&mut c, ann).unwrap(), "second");
+    }
 
     #[test]
     fn a_change_of_the_log_in_settings_is_kept_and_noted_once_with_before_and_after() {

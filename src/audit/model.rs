@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 18] = [
+pub const ACTIONS: [&str; 19] = [
     "log-in",
     "log-in-failed",
     "log-out",
     "password-changed",
+    "password-change-failed",
     "session-ended",
     "member-added",
     "member-edited",

@@ -148,6 +148,16 @@ fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     Ok(())
 }
 
+/// SQL for a text column in lower case, the same on both databases: ASCII letters alone are folded, as by
+/// [`str::to_ascii_lowercase`].
+#[must_use]
+pub fn ascii_lower(connection: &AnyConnection, column: &str) -> String {
+    match connection {
+        AnyConnection::Sqlite(_) => format!("lower({column})"),
+        AnyConnection::Postgres(_) => format!("lower({column} COLLATE \"C\")"),
+    }
+}
+
 /// The SQL function that finds one text in another: its position, or zero.
 #[must_use]
 pub fn position_function(connection: &AnyConnection) -> &'static str {

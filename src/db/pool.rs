@@ -10,6 +10,7 @@ use std::{
 use diesel::{
     Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection, r2d2, r2d2::R2D2Connection,
 };
+use url::Url;
 
 use super::AnyConnection;
 
@@ -85,13 +86,21 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(url) => {
-                let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-                let rest = rest.split('?').next().unwrap_or_default();
-                write!(f, "postgres://{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place))
-            }
+            Self::Postgres(url) => match Url::parse(url) {
+                Ok(url) if is_whole(&url) => {
+                    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                    write!(f, "postgres://{}{port}{}", url.host_str().unwrap_or_default(), url.path())
+                }
+                _ => f.write_str("postgres://…"),
+            },
         }
     }
+}
+
+/// Whether the host is where it seems to be: after a password with an unescaped `/`, `?` or `#`, part of it stands in the
+/// host's place, and an `@` behind it.
+fn is_whole(url: &Url) -> bool {
+    ![Some(url.path()), url.query(), url.fragment()].into_iter().flatten().any(|part| part.contains('@'))
 }
 
 impl fmt::Debug for Address {
@@ -162,5 +171,20 @@ mod tests {
         let address = Address::parse("postgres://ann:s3cret@db.example:5432/belfry?password=other").unwrap();
         assert_eq!(address.to_string(), "postgres://db.example:5432/belfry");
         assert!(!format!("{address:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_taken_apart_safely_is_not_shown_at_all() {
+        for url in [
+            "postgres://u:pa?ss@host/belfry",
+            "postgres://u:12?ss@host/belfry",
+            "postgres://u:12/ss@host/belfry",
+            "postgres://u:12#ss@host/belfry",
+            "postgres://u:pa@one:1,two:2/belfry",
+        ] {
+            assert_eq!(Address::parse(url).unwrap().to_string(), "postgres://…", "{url}");
+        }
+        assert_eq!(Address::parse("postgresql:///belfry?user=u").unwrap().to_string(), "postgres:///belfry");
+        assert_eq!(Address::parse("postgres://u:p@ss@host").unwrap().to_string(), "postgres://host");
     }
 }

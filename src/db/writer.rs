@@ -28,8 +28,8 @@ pub struct Writer {
     jobs: Sender<Job>,
 }
 
-/// Runs in the transaction, and gives what is to be called with the outcome of the commit.
-type Job = Box<dyn FnOnce(&mut AnyConnection) -> Answer + Send>;
+/// Runs in the transaction, or is told why there is none, and gives what is to be called with the outcome of the commit.
+type Job = Box<dyn FnOnce(std::result::Result<&mut AnyConnection, String>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
@@ -49,22 +49,35 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let (sender, outcome) = oneshot::channel();
-        let run: Job = Box::new(move |connection| {
-            // Nested in the batch's transaction, this is a savepoint: an error undoes this closure alone.
-            let result = connection.transaction(job);
-            Box::new(move |committed| {
-                let answer = match committed {
-                    Ok(()) => result,
-                    Err(fault) => result.and_then(|_| Err(Error::unavailable(fault))),
-                };
-                // The request may have been given up meanwhile; then nobody listens.
-                drop(sender.send(answer));
-            })
-        });
-        self.jobs.send(run).map_err(|_| Error::unavailable("the writer has ended"))?;
+        let (job, outcome) = prepare(job);
+        self.jobs.send(job).map_err(|_| Error::unavailable("the writer has ended"))?;
         outcome.await.map_err(|_| Error::internal("a write panicked"))?
     }
+}
+
+/// The closure as the writer takes it, and where its outcome comes out.
+fn prepare<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+{
+    let (sender, outcome) = oneshot::channel();
+    let run: Job = Box::new(move |transaction| {
+        let result = match transaction {
+            // Nested in the batch's transaction, this is a savepoint: an error undoes this closure alone.
+            Ok(connection) => connection.transaction(job),
+            Err(fault) => Err(Error::unavailable(fault)),
+        };
+        Box::new(move |committed| {
+            let answer = match committed {
+                Ok(()) => result,
+                Err(fault) => result.and_then(|_| Err(Error::unavailable(fault))),
+            };
+            // The request may have been given up meanwhile; then nobody listens.
+            drop(sender.send(answer));
+        })
+    });
+    (run, outcome)
 }
 
 fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>) {
@@ -78,12 +91,16 @@ fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = J
     let mut state = begin(connection);
     let mut answers = Vec::new();
     for job in batch {
-        // Without a transaction a closure's savepoint would be a real one and outlive a failed commit: refuse instead.
-        if state.is_ok() {
-            match catch_unwind(AssertUnwindSafe(|| job(connection))) {
-                Ok(answer) => answers.push(answer),
+        match &state {
+            Ok(()) => match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut *connection)))) {
+                Ok(answer) => {
+                    answers.push(answer);
+                    state = still_open(connection);
+                }
                 Err(_) => state = Err("a write panicked; what was to be committed with it is undone".to_owned()),
-            }
+            },
+            // Without a transaction a closure's savepoint would be a real one and outlive a failed commit: refuse.
+            Err(fault) => answers.push(job(Err(fault.clone()))),
         }
     }
     let committed = state.and_then(|()| commit(connection));
@@ -107,6 +124,15 @@ fn begin(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE").map_err(|fault| fault.to_string())
 }
 
+/// Whether the batch's transaction is open, and nothing in it: SQLite itself ends it when the disk is full or fails.
+fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+    let status = <AnyConnection as diesel::Connection>::TransactionManager::transaction_manager_status_mut(connection);
+    match status.transaction_depth() {
+        Ok(Some(depth)) if depth.get() == 1 => Ok(()),
+        _ => Err("the database ended the transaction; what was to be committed with it is undone".to_owned()),
+    }
+}
+
 fn commit(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     <AnyConnection as diesel::Connection>::TransactionManager::commit_transaction(connection)
         .map_err(|fault| fault.to_string())
@@ -115,5 +141,120 @@ fn commit(connection: &mut AnyConnection) -> std::result::Result<(), String> {
 fn roll_back(connection: &mut AnyConnection) {
     if let AnyConnection::Sqlite(sqlite) = connection {
         while AnsiTransactionManager::rollback_transaction(sqlite).is_ok() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::{RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text};
+
+    use super::*;
+    use crate::db::{Address, fixture::database};
+
+    #[derive(diesel::QueryableByName)]
+    struct Note {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+
+    /// A database with a table for notes.
+    fn notebook() -> (tempfile::TempDir, AnyConnection) {
+        let (folder, mut c) = database();
+        c.batch_execute("CREATE TABLE notes (text TEXT NOT NULL)").unwrap();
+        (folder, c)
+    }
+
+    fn add(c: &mut AnyConnection, text: &str) -> Result<()> {
+        sql_query("INSERT INTO notes (text) VALUES (?)").bind::<Text, _>(text).execute(sqlite(c))?;
+        Ok(())
+    }
+
+    fn sqlite(c: &mut AnyConnection) -> &mut diesel::SqliteConnection {
+        match c {
+            AnyConnection::Sqlite(c) => c,
+            AnyConnection::Postgres(_) => panic!("these tests are about SQLite"),
+        }
+    }
+
+    fn notes(c: &mut AnyConnection) -> Vec<String> {
+        let notes: Vec<Note> = sql_query("SELECT text FROM notes ORDER BY rowid").load(sqlite(c)).unwrap();
+        notes.into_iter().map(|note| note.text).collect()
+    }
+
+    fn note(text: &'static str) -> (Job, oneshot::Receiver<Result<()>>) {
+        prepare(move |c| add(c, text))
+    }
+
+    fn is_unavailable<T>(outcome: &mut oneshot::Receiver<Result<T>>) -> bool {
+        matches!(outcome.try_recv(), Ok(Err(Error::Unavailable(_))))
+    }
+
+    fn is_stored<T>(outcome: &mut oneshot::Receiver<Result<T>>) -> bool {
+        matches!(outcome.try_recv(), Ok(Ok(_)))
+    }
+
+    #[test]
+    fn an_error_undoes_its_own_closure_alone() {
+        let (_folder, mut c) = notebook();
+        let (first, mut first_outcome) = note("first");
+        let (bad, mut bad_outcome) = prepare(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
+        let (last, mut last_outcome) = note("last");
+        commit_together(&mut c, [first, bad, last].into_iter());
+        assert!(is_stored(&mut first_outcome) && is_stored(&mut last_outcome));
+        assert!(matches!(bad_outcome.try_recv(), Ok(Err(Error::Forbidden))));
+        assert_eq!(notes(&mut c), ["first", "last"]);
+    }
+
+    #[test]
+    fn a_panic_undoes_its_batch_and_says_so_and_the_next_batch_is_stored() {
+        let (_folder, mut c) = notebook();
+        let (first, mut first_outcome) = note("first");
+        let (bad, mut bad_outcome) = prepare(|c| -> Result<()> {
+            add(c, "bad")?;
+            panic!("a test's panic")
+        });
+        let (last, mut last_outcome) = note("last");
+        commit_together(&mut c, [first, bad, last].into_iter());
+        assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut last_outcome));
+        assert!(bad_outcome.try_recv().is_err(), "it is told that it panicked");
+        assert_eq!(notes(&mut c), Vec::<String>::new());
+        let (next, mut next_outcome) = note("next");
+        commit_together(&mut c, std::iter::once(next));
+        assert!(is_stored(&mut next_outcome));
+        assert_eq!(notes(&mut c), ["next"]);
+    }
+
+    #[test]
+    fn while_another_connection_holds_the_lock_every_waiting_write_is_told_that_nothing_was_stored() {
+        let (folder, mut c) = notebook();
+        c.batch_execute("PRAGMA busy_timeout = 1").unwrap();
+        let mut other = Address::Sqlite(folder.path().join("belfry.db")).connect().unwrap();
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let ((first, mut first_outcome), (second, mut second_outcome)) = (note("first"), note("second"));
+        commit_together(&mut c, [first, second].into_iter());
+        assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut second_outcome));
+        other.batch_execute("ROLLBACK").unwrap();
+        let (next, mut next_outcome) = note("next");
+        commit_together(&mut c, std::iter::once(next));
+        assert!(is_stored(&mut next_outcome));
+        assert_eq!(notes(&mut c), ["next"]);
+    }
+
+    #[test]
+    fn when_the_disk_is_full_nothing_of_the_batch_is_stored_and_every_write_is_told_so() {
+        let (_folder, mut c) = notebook();
+        c.batch_execute("PRAGMA max_page_count = 1").unwrap();
+        let (first, mut first_outcome) = note("first");
+        let (large, mut large_outcome) = prepare(|c| add(c, &"x".repeat(1_000_000)));
+        let (last, mut last_outcome) = note("last");
+        commit_together(&mut c, [first, large, last].into_iter());
+        assert!(is_unavailable(&mut large_outcome), "it did not fit");
+        assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut last_outcome));
+        assert_eq!(notes(&mut c), Vec::<String>::new());
+        c.batch_execute("PRAGMA max_page_count = 1000000").unwrap();
+        let (next, mut next_outcome) = note("next");
+        commit_together(&mut c, std::iter::once(next));
+        assert!(is_stored(&mut next_outcome));
+        assert_eq!(notes(&mut c), ["next"]);
     }
 }

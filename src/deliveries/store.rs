@@ -10,7 +10,7 @@ use diesel::{
 use crate::{
     courier::{DeliveryState, RobotState},
     db::{
-        AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, position_function,
+        AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower, position_function,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
     error::{Error, Result},
@@ -33,7 +33,7 @@ pub struct Filter {
     pub state: Option<DeliveryState>,
     /// Only those over this channel.
     pub channel: Option<Channel>,
-    /// Only those with this in their title or recipient, in any case; empty for all.
+    /// Only those with this in their title or recipient, ASCII letters in any case; empty for all.
     pub text: String,
     /// Which page.
     pub seek: Seek,
@@ -89,11 +89,11 @@ pub fn list(c: &mut AnyConnection, tenant: TenantId, scope: Scope, filter: &Filt
     }
     if !filter.text.is_empty() {
         let position = position_function(c);
-        let text = filter.text.to_lowercase();
-        let holds = |column: &str| {
-            sql::<Bool>(&format!("{position}(lower(deliveries.{column}), ")).bind::<Text, _>(text.clone()).sql(") > 0")
-        };
-        query = query.filter(holds("title").or(holds("recipient")));
+        let text = filter.text.to_ascii_lowercase();
+        let holds =
+            |column: String| sql::<Bool>(&format!("{position}({column}, ")).bind::<Text, _>(text.clone()).sql(") > 0");
+        let (title, recipient) = (ascii_lower(c, "deliveries.title"), ascii_lower(c, "deliveries.recipient"));
+        query = query.filter(holds(title).or(holds(recipient)));
     }
     query = match (filter.seek.before, filter.seek.after) {
         (Some(before), _) => query.filter(deliveries::id.lt(before)).order(deliveries::id.desc()),
@@ -314,6 +314,17 @@ mod tests {
         {
             let filter = Filter { text: text.into(), ..Filter::default() };
             assert_eq!(titles(&mut c, everyone, &filter), [found], "{text}");
+        }
+    }
+
+    #[test]
+    fn letters_beyond_ascii_are_found_as_they_were_written() {
+        let (_folder, mut c) = database();
+        furnish(&mut c);
+        add(&mut c, 1, 7, "Ärger im ÖL-Lager", "dingtalk", "success");
+        for text in ["Ärger", "ÄRGER IM", "Öl-lager"] {
+            let filter = Filter { text: text.into(), ..Filter::default() };
+            assert_eq!(titles(&mut c, Scope::Everyone, &filter).len(), 1, "{text}");
         }
     }
 

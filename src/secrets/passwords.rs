@@ -6,7 +6,7 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
@@ -16,8 +16,11 @@ const SHORTEST: usize = 15;
 const LONGEST: usize = 256;
 /// A password that a guesser finds within this many tries is common (10^8, the border between zxcvbn's scores 2 and 3).
 const GUESSES: u64 = 100_000_000;
-/// zxcvbn's time grows faster than the length; what lies behind this many characters is not needed to call it strong.
-const LOOKED_AT: usize = 64;
+/// zxcvbn's time grows faster than the length (this many take at most some 50 ms, 64 take 800), and its estimate of a run
+/// on the number pad overflows at 29; what lies behind this many characters is not needed to call a password strong.
+const LOOKED_AT: usize = 24;
+/// So many may wait for their turn; who comes after them would wait for too long.
+const QUEUE: usize = 50;
 
 /// So many characters must be left when the words of the place are taken out of a password.
 const OWN: usize = 8;
@@ -25,10 +28,20 @@ const OWN: usize = 8;
 /// Words that every deployment shares and that a guesser tries first; the caller adds those of the account.
 const CONTEXT: [&str; 6] = ["belfry", "dingtalk", "lark", "wecom", "administrator", "robot"];
 
-/// Hashes and checks passwords, only so many at a time: each takes 19 MiB. Clones share the bound.
+/// Hashes and checks passwords, only so many at a time: each takes 19 MiB and much time. Clones share the bound.
 #[derive(Clone)]
 pub struct Passwords {
+    /// One for each that may be at work.
     permits: Arc<Semaphore>,
+    /// One for each that may be at work or wait for it.
+    places: Arc<Semaphore>,
+}
+
+/// The right to one piece of work on a password, now.
+#[derive(Debug)]
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Why a password is refused.
@@ -54,10 +67,7 @@ impl Weakness {
     }
 }
 
-/// What is wrong with a new password, if anything. `context` are the words that belong to its owner: username, tenant,
-/// product name.
-#[must_use]
-pub fn weakness(password: &str, context: &[&str]) -> Option<Weakness> {
+fn weakness(password: &str, context: &[String]) -> Option<Weakness> {
     let length = password.chars().count();
     if length < SHORTEST {
         return Some(Weakness::TooShort);
@@ -65,7 +75,7 @@ pub fn weakness(password: &str, context: &[&str]) -> Option<Weakness> {
     if length > LONGEST {
         return Some(Weakness::TooLong);
     }
-    let words: Vec<&str> = CONTEXT.iter().chain(context).copied().collect();
+    let words: Vec<&str> = CONTEXT.into_iter().chain(context.iter().map(String::as_str)).collect();
     let start: String = password.chars().take(LOOKED_AT).collect();
     let common = zxcvbn::zxcvbn(&start, &words).guesses() < GUESSES || left_without(&words, password) < OWN;
     common.then_some(Weakness::Common)
@@ -84,27 +94,53 @@ impl Passwords {
     /// At most this many hashes at a time.
     #[must_use]
     pub fn new(at_a_time: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(at_a_time)) }
+        Self {
+            permits: Arc::new(Semaphore::new(at_a_time)),
+            places: Arc::new(Semaphore::new(at_a_time.saturating_add(QUEUE))),
+        }
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already.
+    pub async fn turn(&self) -> Result<Turn> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
+        Ok(Turn { _permit: permit, _place: place })
+    }
+
+    /// What is wrong with a new password, if anything. `context` are the words that belong to its owner: username,
+    /// tenant, product name.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already.
+    pub async fn weakness(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
+        let (password, context) =
+            (password.to_owned(), context.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        self.turn().await?.run(move || Ok(weakness(&password, &context))).await
     }
 
     /// Hashes a password for the database, with a salt of its own.
     ///
     /// # Errors
-    /// [`Error::Internal`] when hashing fails.
+    /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when hashing fails.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
-        self.run(move || {
+        let job = move || {
             Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(Error::internal)
-        })
-        .await
+        };
+        self.turn().await?.run(job).await
     }
+}
 
+impl Turn {
     /// Whether this is the password behind the hash. Without a hash (there is no such account) it takes just as long
     /// and says no.
     ///
     /// # Errors
     /// [`Error::Internal`] when hashing fails.
-    pub async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
+    pub async fn verify(self, password: &str, hash: Option<String>) -> Result<bool> {
         let password = password.to_owned();
         self.run(move || {
             let exists = hash.is_some();
@@ -115,9 +151,13 @@ impl Passwords {
         .await
     }
 
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _permit = self.permits.acquire().await.map_err(Error::internal)?;
-        tokio::task::spawn_blocking(job).await.map_err(Error::internal)?
+    /// Does the work. The turn lasts until it is done, even when nobody waits for the result any more.
+    async fn run<T: Send + 'static>(self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let run = move || {
+            let _turn = self;
+            job()
+        };
+        tokio::task::spawn_blocking(run).await.map_err(Error::internal)?
     }
 }
 
@@ -127,6 +167,10 @@ const NOBODY: &str =
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -154,13 +198,31 @@ mod tests {
             assert_eq!(weakness(common, &[]), Some(Weakness::Common), "{common}");
         }
         for own in ["dataphindataphin", "Dataphin1234567", "wanglili-dataphin", "belfryadministrator"] {
-            assert_eq!(weakness(own, &["Dataphin", "wanglili"]), Some(Weakness::Common), "{own}");
+            assert_eq!(weakness(own, &["Dataphin".to_owned(), "wanglili".to_owned()]), Some(Weakness::Common), "{own}");
         }
     }
 
     #[test]
-    fn a_very_long_password_is_judged_quickly() {
-        let long = "a".repeat(LONGEST);
-        assert_eq!(weakness(&long, &[]), Some(Weakness::Common));
+    fn the_longest_password_is_judged_quickly_whatever_is_in_it() {
+        for part in ["a", "12", "14753", "4@8({[<3690!|1i$5+7%2z", "qazwsxedc", "19.2.1", "长"] {
+            let longest: String = part.chars().cycle().take(LONGEST).collect();
+            let begun = Instant::now();
+            assert_ne!(weakness(&longest, &[]), Some(Weakness::TooLong), "{part}");
+            assert!(begun.elapsed() < Duration::from_secs(2), "{part}: {:?}", begun.elapsed());
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_too_many_wait_is_told_so_and_who_gives_up_makes_room() {
+        let passwords = Passwords::new(1);
+        let at_work = passwords.turn().await.unwrap();
+        let mut waiting: Vec<_> = (0..QUEUE).map(|_| Box::pin(passwords.turn())).collect();
+        assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
+        assert!(matches!(passwords.hash("one too many").await, Err(Error::Busy)));
+        drop(waiting.pop());
+        let mut last = Box::pin(passwords.turn());
+        assert!((&mut last).now_or_never().is_none(), "it waits");
+        drop((at_work, waiting));
+        assert!(last.await.is_ok());
     }
 }

@@ -3,12 +3,14 @@
 //! The token is the keyed hash of the session's id, or of a random cookie for a visitor who is not signed in, so that
 //! nothing has to be stored for it. This middleware also reads the form, once, so that no handler can forget to.
 
+use std::time::Duration;
+
 use actix_session::SessionExt as _;
 use actix_web::{
     HttpMessage as _, HttpRequest,
     body::{BoxBody, MessageBody},
     cookie::{Cookie, SameSite},
-    dev::{ServiceRequest, ServiceResponse},
+    dev::{Payload, ServiceRequest, ServiceResponse},
     http::{Method, header},
     middleware::Next,
     web::Data,
@@ -19,6 +21,7 @@ use super::{
     flash,
     form::{Fields, path_is_readable},
     frame::Shared,
+    request::own_origin,
 };
 use crate::{
     error::{Error, Result},
@@ -29,6 +32,9 @@ use crate::{
 const FIELD: &str = "csrf";
 /// The largest form a page of ours posts, in bytes.
 const LARGEST: usize = 64 * 1024;
+
+/// How long a form may take to arrive: a body that trickles in for ever holds a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The token that forms of this request carry.
 #[derive(Clone)]
@@ -44,7 +50,7 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 ///
 /// # Errors
 /// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::Malformed`],
-/// [`Error::OtherWay`], [`Error::TooLarge`].
+/// [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`].
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -79,7 +85,7 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
         if !same_origin(request.request(), &shared) {
             return Err(Error::CrossSite);
         }
-        let fields = read(request).await?;
+        let fields = read(request, PATIENCE).await?;
         let presented = fields.get(FIELD).unwrap_or_default();
         if new_cookie.is_some() || !same(presented.as_bytes(), token.as_bytes()) {
             return Err(Error::CrossSite);
@@ -120,21 +126,21 @@ fn token(request: &HttpRequest, shared: &Shared) -> Result<(String, Option<Cooki
 fn same_origin(request: &HttpRequest, shared: &Shared) -> bool {
     let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-    let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| {
-        let host = text(header::HOST.as_str()).unwrap_or_default();
-        let scheme = if shared.https { "https" } else { "http" };
-        origin == format!("{scheme}://{host}")
-    });
+    let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own_origin(request, shared));
     site && origin
 }
 
-async fn read(request: &mut ServiceRequest) -> Result<Fields> {
+async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields> {
     let form = request.content_type().eq_ignore_ascii_case(mime::APPLICATION_WWW_FORM_URLENCODED.as_ref());
     if !form {
         return Err(Error::Malformed);
     }
+    let body = tokio::time::timeout(patience, body(request.take_payload())).await.map_err(|_| Error::TooSlow)??;
+    Fields::decode(&body)
+}
+
+async fn body(mut payload: Payload) -> Result<Vec<u8>> {
     let mut body = Vec::new();
-    let mut payload = request.take_payload();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::Malformed)?;
         if body.len() + chunk.len() > LARGEST {
@@ -142,5 +148,36 @@ async fn read(request: &mut ServiceRequest) -> Result<Fields> {
         }
         body.extend_from_slice(&chunk);
     }
-    Fields::decode(&body)
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{error::PayloadError, test::TestRequest, web::Bytes};
+    use futures_util::stream;
+
+    use super::*;
+
+    fn form(
+        chunks: impl futures_util::Stream<Item = std::result::Result<Bytes, PayloadError>> + 'static,
+    ) -> ServiceRequest {
+        let mut request =
+            TestRequest::post().insert_header(("content-type", "application/x-www-form-urlencoded")).to_srv_request();
+        request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
+        request
+    }
+
+    #[actix_web::test]
+    async fn a_form_that_never_ends_is_given_up() {
+        let begun = stream::once(async { Ok(Bytes::from_static(b"a=1&")) });
+        let mut request = form(begun.chain(stream::pending()));
+        assert!(matches!(read(&mut request, Duration::from_millis(20)).await, Err(Error::TooSlow)));
+    }
+
+    #[actix_web::test]
+    async fn a_form_that_comes_in_pieces_is_read_whole() {
+        let mut request = form(stream::iter([b"a=1".as_slice(), b"2&b=3"]).map(|chunk| Ok(Bytes::from_static(chunk))));
+        let fields = read(&mut request, PATIENCE).await.unwrap();
+        assert_eq!((fields.get("a"), fields.get("b")), (Some("12"), Some("3")));
+    }
 }

@@ -1,7 +1,7 @@
 //! Errors as pages, in the reader's language, with a way out.
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -30,9 +30,10 @@ impl ResponseError for Error {
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Taken => StatusCode::CONFLICT,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -61,7 +62,7 @@ pub async fn error_pages(
     // actix itself answers a method that a page does not have without any error to show.
     let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match answer.response().error() {
-        Some(fault) => answer_to(fault.as_error::<Error>(), fault, Frame::of(answer.request())),
+        Some(fault) => answer_to(fault.as_error::<Error>(), fault, answer.request()),
         None if bare => error_page(None, status, Frame::of(answer.request())),
         None => return Ok(answer.map_into_boxed_body()),
     };
@@ -72,15 +73,15 @@ pub async fn error_pages(
     Ok(answer.into_response(response))
 }
 
-fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, frame: Frame) -> HttpResponse<BoxBody> {
+fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
     let status = fault.as_response_error().status_code();
     if status.is_server_error() {
-        tracing::error!(%fault, path = frame.here.split('?').next().unwrap_or_default(), "a request failed");
+        tracing::error!(%fault, path = request.path(), "a request failed");
     }
     if status == StatusCode::SEE_OTHER {
         return fault.error_response();
     }
-    let mut response = error_page(ours, status, frame);
+    let mut response = error_page(ours, status, Frame::of(request));
     if let Some(Error::TooMany { retry_after }) = ours
         && let Ok(value) = retry_after.to_string().parse()
     {
@@ -97,11 +98,13 @@ fn error_page(ours: Option<&Error>, status: StatusCode, frame: Frame) -> HttpRes
 
 fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static str) {
     match (ours, status) {
+        (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
         (Some(Error::CrossSite), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
         (_, StatusCode::METHOD_NOT_ALLOWED) => ("error-method", "error-method-advice"),
         (_, StatusCode::PAYLOAD_TOO_LARGE) => ("error-too-large", "error-too-large-advice"),
+        (_, StatusCode::REQUEST_TIMEOUT) => ("error-too-slow", "error-too-slow-advice"),
         (_, StatusCode::TOO_MANY_REQUESTS) => ("error-too-many", "error-too-many-advice"),
         (_, StatusCode::CONFLICT) => ("error-taken", "error-taken-advice"),
         (_, StatusCode::SERVICE_UNAVAILABLE) => ("error-unavailable", "error-unavailable-advice"),

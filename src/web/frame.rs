@@ -1,17 +1,17 @@
 //! The frame around a page: the bar on top, the ways to other pages, the language, and what was just done.
 
-use std::{borrow::Cow, convert::Infallible, future::Ready, future::ready};
+use std::{borrow::Cow, convert::Infallible, future::Ready, future::ready, net::IpAddr};
 
 use actix_session::SessionExt as _;
 use actix_web::{
     FromRequest, HttpMessage as _, HttpRequest,
     cookie::{Cookie, SameSite, time::Duration},
     dev::Payload,
-    http::header::{AcceptLanguage, Header as _},
+    http::header::{self, AcceptLanguage, Header as _},
     web::Data,
 };
 
-use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, static_files};
+use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, request::own_origin, static_files};
 use crate::{
     access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Role, Tenant, allows},
     language::Language,
@@ -29,6 +29,8 @@ pub struct Shared {
     pub public_host: Option<String>,
     /// The keys behind form tokens.
     pub keys: KeyRing,
+    /// The proxies that are believed when they say whom a request comes from.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 /// The cookie that keeps the choice of language of somebody who is not signed in.
@@ -57,8 +59,10 @@ pub struct Frame {
     pub csrf: String,
     /// The word in its title.
     pub product: String,
-    /// Where it is, for coming back after a change of language.
+    /// Where to come back to after a change of language: a page that can be asked for again.
     pub here: String,
+    /// The path of the request, for the link of the navigation that leads here.
+    path: String,
     /// The key of what was just done.
     pub said: Option<String>,
     /// Who is looking, and where.
@@ -125,7 +129,8 @@ impl Frame {
             language: language(request),
             csrf: request.extensions().get::<CsrfToken>().map(|token| token.0.clone()).unwrap_or_default(),
             product: shared.map(|shared| shared.product.clone()).unwrap_or_default(),
-            here: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            here: here(request, shared.map(Data::get_ref)),
+            path: request.path().to_owned(),
             said: flash::said(request),
             viewer: None,
         }
@@ -260,12 +265,26 @@ impl Frame {
     }
 
     fn link_named(&self, text: &str, to: String) -> NavLink {
-        let path = self.here.split('?').next().unwrap_or_default();
+        let path = self.path.as_str();
         // A tenant's home is above all its pages, and only itself.
         let below = to.matches('/').count() > 2 || to.starts_with("/instance");
         let current = path == to || (below && path.strip_prefix(to.as_str()).is_some_and(|rest| rest.starts_with('/')));
         NavLink { text: text.to_owned(), to, current }
     }
+}
+
+/// The page of a request. The answer to a form may stand at a path that only takes forms: then it is the page that the
+/// form was on, which the browser names, or else the start page.
+fn here(request: &HttpRequest, shared: Option<&Shared>) -> String {
+    if request.method().is_safe() {
+        return request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    }
+    let before = || {
+        let referer = request.headers().get(header::REFERER)?.to_str().ok()?;
+        let path = referer.strip_prefix(&own_origin(request, shared?))?;
+        path.starts_with('/').then(|| path.to_owned())
+    };
+    before().unwrap_or_else(|| "/".to_owned())
 }
 
 /// The language of a request: what the account chose, what this browser chose, what it would like.

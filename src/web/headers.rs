@@ -3,6 +3,7 @@
 use actix_web::{
     HttpRequest,
     body::{BoxBody, MessageBody},
+    cookie::Cookie,
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
@@ -48,8 +49,22 @@ pub async fn security_headers(
     if https {
         let value = HeaderValue::from_static("max-age=63072000; includeSubDomains");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+        secure_cookies(response.headers_mut());
     }
     Ok(response)
+}
+
+/// Makes every cookie one that is sent over https alone, whoever set it.
+fn secure_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<HeaderValue> = headers.remove(header::SET_COOKIE).collect();
+    for cookie in cookies {
+        let secure =
+            cookie.to_str().ok().and_then(|text| Cookie::parse(text.to_owned()).ok()).and_then(|mut cookie| {
+                cookie.set_secure(true);
+                HeaderValue::from_str(&cookie.to_string()).ok()
+            });
+        headers.append(header::SET_COOKIE, secure.unwrap_or(cookie));
+    }
 }
 
 /// Adds the headers that an answer does not have yet.
@@ -125,5 +140,19 @@ mod tests {
         assert!(is_literal("localhost:8080"));
         assert!(!is_literal("evil.example:8080"));
         assert!(!is_literal(""));
+    }
+
+    #[test]
+    fn every_cookie_becomes_secure_and_stays_what_it_is() {
+        let mut headers = HeaderMap::new();
+        for cookie in ["belfry-flash=flash-saved; HttpOnly; SameSite=Lax; Path=/; Max-Age=60", "a=b%20c; Secure"] {
+            headers.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        secure_cookies(&mut headers);
+        let cookies: Vec<&str> = headers.get_all(header::SET_COOKIE).map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(
+            cookies,
+            ["belfry-flash=flash-saved; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60", "a=b%20c; Secure"]
+        );
     }
 }

@@ -1,13 +1,40 @@
 //! Small facts of a request: who sends it, where it came from, what the browser calls itself.
 
-use actix_web::{HttpRequest, http::header};
+use std::net::IpAddr;
 
+use actix_web::{HttpRequest, http::header, web::Data};
+
+use super::frame::Shared;
 use crate::access::{Account, Actor};
 
-/// The address of the other end of the connection. Headers that claim another one are not believed.
+/// The header in which each proxy adds, at the right, the address that it was asked from.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The address that a request comes from: the other end of the connection, or what a trusted proxy there says.
 #[must_use]
 pub fn address(request: &HttpRequest) -> String {
-    request.peer_addr().map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default()
+    let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return String::new() };
+    let trusted = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.trusted_proxies);
+    let hops = request.headers().get_all(FORWARDED_FOR).map(|value| value.to_str().unwrap_or("?"));
+    let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
+    origin_of(peer, trusted, &hops).to_string()
+}
+
+/// The last address on the way here that is no trusted proxy. What stands left of it anybody can write; where something
+/// else than an address stands, the peer itself is all that is known.
+fn origin_of(peer: IpAddr, trusted: &[IpAddr], hops: &[&str]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let hops = hops.iter().rev().map(|hop| hop.parse::<IpAddr>().map(|address| address.to_canonical()));
+    let mut strangers = hops.filter(|hop| !hop.as_ref().is_ok_and(|address| trusted.contains(address)));
+    strangers.next().and_then(|hop| hop.ok()).unwrap_or(peer)
+}
+
+/// The origin of our pages, as the browser names it.
+pub(super) fn own_origin(request: &HttpRequest, shared: &Shared) -> String {
+    let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    format!("{}://{host}", if shared.https { "https" } else { "http" })
 }
 
 /// What the browser calls itself.
@@ -20,4 +47,30 @@ pub fn agent(request: &HttpRequest) -> String {
 #[must_use]
 pub fn actor(request: &HttpRequest, account: &Account) -> Actor {
     Actor { account: Some(account.id), name: account.username.clone(), address: address(request) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, hops: &[&str]) -> String {
+        let trusted: Vec<IpAddr> = ["127.0.0.1", "10.0.0.9"].iter().map(|text| text.parse().unwrap()).collect();
+        origin_of(peer.parse().unwrap(), &trusted, hops).to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_and_only_what_it_added_itself() {
+        assert_eq!(seen("192.0.2.7", &["198.51.100.1"]), "192.0.2.7", "anybody can write a header");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.1"]), "198.51.100.1");
+        assert_eq!(seen("127.0.0.1", &["203.0.113.5", "198.51.100.1"]), "198.51.100.1", "the left one is claimed");
+        assert_eq!(seen("127.0.0.1", &["198.51.100.1", "10.0.0.9", "::ffff:127.0.0.1"]), "198.51.100.1");
+        assert_eq!(seen("127.0.0.1", &["2001:db8::1"]), "2001:db8::1");
+    }
+
+    #[test]
+    fn what_is_no_address_or_not_there_leaves_the_proxy_itself() {
+        for hops in [&[][..], &["unknown"], &[""], &["198.51.100.1", "?"], &["10.0.0.9"]] {
+            assert_eq!(seen("127.0.0.1", hops), "127.0.0.1", "{hops:?}");
+        }
+    }
 }

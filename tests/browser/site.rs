@@ -86,6 +86,7 @@ impl Site {
             database: Address::Sqlite(folder.path().join("belfry.db")),
             key_file: folder.path().join("belfry.key"),
             public_url: None,
+            trusted_proxies: Vec::new(),
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
             product_name: "Dataphin".to_owned(),
             work: Work::Both,

@@ -28,6 +28,7 @@ on_both! {
         assert_eq!(answer.attribute("#f-username", "value").as_deref(), Some("ann"));
         assert_eq!(answer.attribute("#f-password", "value").unwrap_or_default(), "");
         assert_eq!(answer.attribute("#f-code", "aria-invalid").as_deref(), Some("true"));
+        assert!(!answer.body.contains("AAAAA-BBBBB"), "a code is a secret and stands on no page");
         set_up(&mut visitor, "", "ann").await.is(422);
         visitor.get("/login").await.leads_to("/setup");
     }
@@ -159,6 +160,39 @@ on_both! {
         app.visitor().log_in("sue", OTHER).await.leads_to("/");
     }
 
+    async fn a_code_that_expires_while_a_password_is_chosen_keeps_none(app: &TestApp) {
+        app.newcomer("nora").await;
+        app.clock.advance(TimeDelta::hours(24) - TimeDelta::minutes(1));
+        let mut nora = app.visitor();
+        nora.log_in("nora", PASSWORD).await.leads_to("/account/password");
+        app.clock.advance(TimeDelta::minutes(2));
+        let page = nora.post("/account/password", &[("new_password", OTHER), ("confirm_password", OTHER)]).await.is(422);
+        assert!(page.text("[role=alert]").contains("not valid any more"), "{}", page.body);
+        app.visitor().log_in("nora", OTHER).await.is(422);
+    }
+
+    async fn a_changed_password_renews_this_session(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut here = app.log_in("sue").await;
+        let mut thief = here.clone();
+        let fields = [("current_password", PASSWORD), ("new_password", OTHER), ("confirm_password", OTHER)];
+        here.post("/account", &fields).await.leads_to("/account");
+        here.get("/account").await.is(200);
+        thief.get("/account").await.leads_to("/login");
+    }
+
+    async fn guessing_at_the_current_password_locks_out_and_is_in_the_audit_log(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        let fields = |current| [("current_password", current), ("new_password", OTHER), ("confirm_password", OTHER)];
+        for _ in 0..5 {
+            sue.post("/account", &fields("a wrong password, surely")).await.is(422);
+        }
+        sue.post("/account", &fields(PASSWORD)).await.is(429);
+        let audit = crate::harness::dump(&app.db).await["audit"].join("\n");
+        assert_eq!(audit.matches("password-change-failed").count(), 5, "{audit}");
+    }
+
     async fn a_session_can_be_ended_from_another_but_never_one_of_another_account(app: &TestApp) {
         app.tenant("ours", "sue").await;
         app.tenant("theirs", "theo").await;
@@ -190,6 +224,22 @@ on_both! {
         let mut elsewhere = app.log_in("sue").await;
         assert_eq!(elsewhere.get("/account").await.text("form[action='/logout'] button"), "退出登录");
         visitor.post("/language", &[("language", "klingon"), ("return_to", "/")]).await.is(400);
+    }
+
+    async fn the_answer_to_a_form_comes_back_to_the_page_that_the_form_was_on(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        let token = sue.token().await;
+        for (referer, expected) in [
+            (format!("{}/account?page=2", app.origin), "/account?page=2"),
+            ("http://evil.example/account".to_owned(), "/"),
+            (format!("{}.evil.example/account", app.origin), "/"),
+            (String::new(), "/"),
+        ] {
+            let request = sue.request(reqwest::Method::POST, "/account").form(&[("csrf", token.as_str())]);
+            let page = sue.send(request.header("referer", &referer)).await.is(422);
+            assert_eq!(page.attribute("input[name=return_to]", "value").as_deref(), Some(expected), "{referer}");
+        }
     }
 
     async fn a_choice_of_language_leads_to_no_other_site(app: &TestApp) {

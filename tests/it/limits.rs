@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use belfry::{accounts::store::Subjects, secrets::KeyRing};
 use chrono::TimeDelta;
+use reqwest::Method;
 
-use crate::harness::{Answer, PASSWORD, TestApp, User};
+use crate::harness::{Answer, Backend, PASSWORD, TestApp, Tweaks, User, run_with};
 
 const WRONG: &str = "a wrong password, surely";
 
@@ -27,7 +29,62 @@ async fn seen(user: &mut User, username: &str, password: &str) -> (u16, Option<S
     (status, wait, body.replace(&token, "TOKEN").replace(username, "NAME"))
 }
 
+const PROXY: Tweaks = Tweaks { flags: &["--trusted-proxies", "127.0.0.1"], only_database: false };
+
+/// A log-in that comes through a proxy from this address.
+async fn through_proxy(user: &mut User, from: &str, username: &str, password: &str) -> u16 {
+    let token = user.token().await;
+    let fields = [("csrf", token.as_str()), ("username", username), ("password", password)];
+    let request = user.request(Method::POST, "/login").form(&fields).header("x-forwarded-for", from);
+    user.send(request).await.status
+}
+
+#[test]
+fn behind_a_trusted_proxy_each_visitor_counts_by_his_own_address_and_network() {
+    run_with(Backend::Sqlite, PROXY, async |app: &TestApp| {
+        app.tenant("ours", "sue").await;
+        let mut guesser = app.visitor();
+        for number in 0..20 {
+            // The left address is what the guesser claims; the one that the proxy added is in his own network.
+            let from = format!("192.0.2.{number}, 2001:db8::{number:x}");
+            assert_eq!(through_proxy(&mut guesser, &from, &format!("guess-{number}"), WRONG).await, 422);
+        }
+        assert_eq!(through_proxy(&mut guesser, "2001:db8::ffff", "sue", PASSWORD).await, 429);
+        assert_eq!(through_proxy(&mut app.visitor(), "2001:db8:0:1::1", "sue", PASSWORD).await, 303);
+        let sessions = crate::harness::dump(&app.db).await["sessions"].join("\n");
+        assert!(sessions.contains("2001:db8:0:1::1"), "{sessions}");
+    });
+}
+
+#[test]
+fn without_a_trusted_proxy_nobody_is_believed_about_his_address() {
+    run_with(Backend::Sqlite, Tweaks::default(), async |app: &TestApp| {
+        app.tenant("ours", "sue").await;
+        let mut guesser = app.visitor();
+        for number in 0..20 {
+            let from = format!("192.0.2.{number}");
+            assert_eq!(through_proxy(&mut guesser, &from, &format!("guess-{number}"), WRONG).await, 422);
+        }
+        assert_eq!(through_proxy(&mut guesser, "198.51.100.1", "sue", PASSWORD).await, 429);
+    });
+}
+
 on_both! {
+    async fn failures_at_once_are_all_counted(app: &TestApp) {
+        let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the key file");
+        let (subjects, now) = (Subjects::of(&keys, "sue", "192.0.2.1"), app.clock.now());
+        for _ in 0..5 {
+            let failures = (0..8).map(|_| {
+                let subjects = subjects.clone();
+                app.db.write(move |c| subjects.failed(c, now))
+            });
+            for outcome in futures_util::future::join_all(failures).await {
+                outcome.expect("it is counted");
+            }
+        }
+        assert_eq!(crate::harness::dump(&app.db).await["lockouts"].len(), 1);
+    }
+
     async fn four_failures_are_forgiven_by_the_right_password(app: &TestApp) {
         app.tenant("ours", "sue").await;
         for failures in [3, 4, 4] {

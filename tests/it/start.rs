@@ -122,13 +122,21 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
             ("BELFRY_LISTEN", "here"),
             ("BELFRY_PUBLIC_URL", "belfry.example"),
             ("BELFRY_ROBOT_ORIGINS", "ftp://x"),
+            ("BELFRY_TRUSTED_PROXIES", "proxy.example"),
             ("BELFRY_PRODUCT_NAME", ""),
             ("BELFRY_LOG_FORMAT", "xml"),
             ("BELFRY_DATABASE_URL", "oracle://x"),
         ],
     );
-    for word in ["BELFRY_LISTEN", "BELFRY_PUBLIC_URL", "ftp://x", "BELFRY_PRODUCT_NAME", "BELFRY_LOG_FORMAT", "oracle"]
-    {
+    for word in [
+        "BELFRY_LISTEN",
+        "BELFRY_PUBLIC_URL",
+        "ftp://x",
+        "proxy.example",
+        "BELFRY_PRODUCT_NAME",
+        "BELFRY_LOG_FORMAT",
+        "oracle",
+    ] {
         assert!(sentence.contains(word), "{word} in {sentence}");
     }
 }

@@ -16,6 +16,7 @@ audit-action-log-in = Logged in
 audit-action-log-in-failed = Log-in failed
 audit-action-log-out = Logged out
 audit-action-password-changed = Changed own password
+audit-action-password-change-failed = Failed to change own password: wrong current password
 audit-action-session-ended = Ended own sessions
 audit-action-member-added = Added a member
 audit-action-member-edited = Edited a member

@@ -16,6 +16,7 @@ audit-action-log-in = 登录
 audit-action-log-in-failed = 登录失败
 audit-action-log-out = 退出登录
 audit-action-password-changed = 修改本人密码
+audit-action-password-change-failed = 修改本人密码失败（当前密码错误）
 audit-action-session-ended = 结束本人会话
 audit-action-member-added = 添加成员
 audit-action-member-edited = 编辑成员
