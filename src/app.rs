@@ -179,14 +179,14 @@ fn server(
         keys: keys.clone(),
     });
     let passwords = Passwords::new(HASHES_AT_A_TIME);
-    let tools = Data::new(accounts::pages::Tools {
+    let tools = Data::new(accounts::Tools {
         db: db.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
         passwords: passwords.clone(),
     });
     let store = access::Store::new(db.clone(), clock.clone());
-    let member_tools = Data::new(members::pages::Tools {
+    let member_tools = Data::new(members::Tools {
         db: db.clone(),
         clock: clock.clone(),
         keys: keys.clone(),

@@ -167,7 +167,7 @@ impl Filling {
             let tenant =
                 NewTenant { name, slug, description: "", metadata_warehouse: false, time_zone: "Asia/Shanghai" };
             let tenant = tenants::insert(c, &tenant, chief_id, &chief, &who, self.now)?;
-            channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL))?;
+            channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL), self.now)?;
             if slug == "northwind" {
                 self.member(c, tenant, "li.na", "李娜", Role::SystemAdministrator, 0)?;
                 self.member(c, tenant, "wang.wei", "王伟", Role::Member, 1)?;

@@ -54,6 +54,7 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/instance/tenants/new").get(tenants::add_form).post(tenants::add))
         .service(resource("/instance/tenants/{id}/edit").get(tenants::edit_form).post(tenants::edit))
         .service(resource("/instance/tenants/{id}/delete").get(tenants::delete_form).post(tenants::delete))
+        .service(resource("/instance/tenants/{id}/code").post(tenants::renew_code))
         .service(resource("/instance/tenants/{id}/restore").post(tenants::restore))
         .service(resource("/t/{tenant}").get(home::home))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))

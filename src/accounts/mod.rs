@@ -5,5 +5,7 @@ pub mod log_in_settings_pages;
 mod model;
 pub mod pages;
 pub mod store;
+mod tools;
 
 pub use model::{InvalidUsername, LogInSettings, Username};
+pub use tools::Tools;

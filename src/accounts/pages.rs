@@ -4,30 +4,15 @@ use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 
-use super::{Username, form, store};
+use super::{Tools, Username, form, store};
 use crate::{
     access::Actor,
     access::{self, Account, AnyoneSignedIn, Membership, Sessions},
-    clock::Clock,
-    db::{AccountId, Database},
+    db::AccountId,
     error::{Error, Result},
     language::Language,
-    secrets::{KeyRing, Passwords},
     web::{self, FieldErrors, Form, Frame, Times, actor, redirect, redirect_saying},
 };
-
-/// What the handlers of this room work with.
-#[derive(Clone)]
-pub struct Tools {
-    /// The database.
-    pub db: Database,
-    /// The time.
-    pub clock: Clock,
-    /// The keys behind subjects of lock-out.
-    pub keys: KeyRing,
-    /// The hashing of passwords.
-    pub passwords: Passwords,
-}
 
 #[derive(Template)]
 #[template(path = "accounts/setup.html")]

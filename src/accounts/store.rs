@@ -11,7 +11,7 @@ use crate::{
     access::Actor,
     audit::{self, Change},
     db::{
-        AccountId, AnyConnection,
+        AccountId, AnyConnection, TenantId,
         schema::{accounts, lockouts, log_in_failures, log_in_settings, sessions, set_up_codes},
     },
     error::{Error, Result},
@@ -30,6 +30,31 @@ pub struct Credentials {
     pub password_hash: String,
     /// For a code: until when it may be used.
     pub code_expires_at: Option<NaiveDateTime>,
+    /// The tenant whose administrator made it.
+    pub made_in: Option<TenantId>,
+}
+
+impl Credentials {
+    /// Whether the account still waits for its one-time code to be used, which somebody outside this tenant was shown:
+    /// whoever that is could walk into the tenant with it.
+    #[must_use]
+    pub fn holds_foreign_code(&self, tenant: TenantId) -> bool {
+        self.code_expires_at.is_some() && self.made_in != Some(tenant)
+    }
+
+    /// The same, seen from the instance: a tenant's administrator was shown the code.
+    #[must_use]
+    pub fn holds_a_tenants_code(&self) -> bool {
+        self.code_expires_at.is_some() && self.made_in.is_some()
+    }
+
+    /// The name, as the account writes it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the database holds one that cannot be.
+    pub fn username(&self) -> Result<Username> {
+        Username::parse(&self.username).map_err(|_| Error::internal("an account has an invalid username"))
+    }
 }
 
 /// Whether the deployment has an account.
@@ -41,14 +66,21 @@ pub fn any(c: &mut AnyConnection) -> Result<bool> {
 pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<Credentials>> {
     let row = accounts::table
         .filter(accounts::username_key.eq(username.key()))
-        .select((accounts::id, accounts::username, accounts::password_hash, accounts::code_expires_at))
+        .select((
+            accounts::id,
+            accounts::username,
+            accounts::password_hash,
+            accounts::code_expires_at,
+            accounts::made_in,
+        ))
         .first(c)
         .optional()?;
-    Ok(row.map(|(id, username, password_hash, code_expires_at)| Credentials {
+    Ok(row.map(|(id, username, password_hash, code_expires_at, made_in)| Credentials {
         id,
         username,
         password_hash,
         code_expires_at,
+        made_in,
     }))
 }
 
@@ -74,6 +106,30 @@ pub fn insert(
         ))
         .returning(accounts::id)
         .get_result(c)?)
+}
+
+/// Makes an account with a one-time code for a tenant, whose administrators alone may renew the code.
+///
+/// # Errors
+/// [`Error::Taken`] when there is one of this name.
+pub fn insert_for(
+    c: &mut AnyConnection,
+    username: &Username,
+    code_hash: &str,
+    tenant: TenantId,
+    now: NaiveDateTime,
+) -> Result<AccountId> {
+    let account = insert(c, username, code_hash, true, now)?;
+    diesel::update(accounts::table.find(account)).set(accounts::made_in.eq(Some(tenant))).execute(c)?;
+    Ok(account)
+}
+
+/// The tenant whose administrator made an account; nothing for those of the instance.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn made_in(c: &mut AnyConnection, account: AccountId) -> Result<Option<TenantId>> {
+    Ok(accounts::table.find(account).select(accounts::made_in).first(c)?)
 }
 
 /// Sets a password that its owner chose, and ends the owner's other sessions.

@@ -84,7 +84,7 @@ pub async fn save(
     let back = format!("/t/{}/settings/message-channel", tenant.slug);
     db.write(move |c| {
         let before = store::settings(c, tenant.id)?;
-        store::save(c, tenant.id, mode, &switches)?;
+        store::save(c, tenant.id, mode, &switches, now)?;
         let mut changes = changes(&before.custom, &switches);
         changes.extend(Change::between("channels-settings", before.mode.as_str(), mode.as_str()));
         let entry = audit::Entry { tenant: Some(tenant.id), action: "channels-changed", object: &tenant.name, changes };
@@ -124,7 +124,7 @@ pub async fn save_instance(
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     db.write(move |c| {
         let changes = changes(&store::instance(c)?, &switches);
-        store::save_instance(c, &switches)?;
+        store::save_instance(c, &switches, now)?;
         let entry = audit::Entry { tenant: None, action: "channels-changed", object: "", changes };
         audit::record(c, &actor, &entry, now)
     })

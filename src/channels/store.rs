@@ -1,9 +1,11 @@
 //! The switches in the database.
 
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::{Mode, Settings, Switches};
 use crate::{
+    courier,
     db::{
         AnyConnection, TenantId,
         schema::{channel_switches, tenants},
@@ -37,17 +39,25 @@ pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn save_instance(c: &mut AnyConnection, switches: &Switches) -> Result<()> {
-    save_switches(c, INSTANCE, switches)
+pub fn save_instance(c: &mut AnyConnection, switches: &Switches, now: NaiveDateTime) -> Result<()> {
+    save_switches(c, INSTANCE, switches)?;
+    courier::look_again(c, None, now)
 }
 
 /// Sets a tenant's mode and its own switches.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn save(c: &mut AnyConnection, tenant: TenantId, mode: Mode, switches: &Switches) -> Result<()> {
+pub fn save(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    mode: Mode,
+    switches: &Switches,
+    now: NaiveDateTime,
+) -> Result<()> {
     diesel::update(tenants::table.find(tenant)).set(tenants::channel_mode.eq(mode.as_str())).execute(c)?;
-    save_switches(c, tenant.0, switches)
+    save_switches(c, tenant.0, switches)?;
+    courier::look_again(c, Some(tenant), now)
 }
 
 fn switches(c: &mut AnyConnection, scope: i64) -> Result<Switches> {

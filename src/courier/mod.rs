@@ -18,6 +18,9 @@ mod worker;
 pub use model::{DeliveryState, Fault, Kind, Notice, Outcome, Reason, reason_key};
 pub use store::{
     outbox::{enqueue, outcome},
-    robots::{RobotState, clear_secret, known_robot, reseal, set_secret, tested_robot, upsert_robot},
+    robots::{
+        RobotState, clear_secret, known_robot, look_again, reseal, set_secret, test_must_wait, tested_robot,
+        upsert_robot,
+    },
 };
 pub use worker::{Courier, Waker};

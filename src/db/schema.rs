@@ -9,6 +9,7 @@ diesel::table! {
         username_key -> Text,
         password_hash -> Text,
         code_expires_at -> Nullable<Timestamp>,
+        made_in -> Nullable<BigInt>,
         language -> Nullable<Text>,
         created_at -> Timestamp,
     }

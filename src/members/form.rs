@@ -9,7 +9,7 @@ use crate::{
     accounts::Username,
     db::DeliveryId,
     robots::{Channel, Origins, RobotAddress, SigningSecret},
-    web::{FieldErrors, validated},
+    web::{FieldErrors, one_line, validated},
 };
 
 /// The dialog Edit Account. Robot fields that are empty keep what is stored.
@@ -148,7 +148,7 @@ impl EditAccount {
             };
         }
         match (self.tested(&channel), secret) {
-            (Some(delivery), _) => RobotChange::Tested(delivery),
+            (Some(delivery), secret) => RobotChange::Tested(delivery, secret),
             (None, Some(secret)) => RobotChange::NewSecret(secret),
             (None, None) if self.removes(&format!("secret_{}", channel.as_str())) => RobotChange::NoSecret,
             (None, None) => RobotChange::Keep,
@@ -163,15 +163,10 @@ pub struct AddMember {
     /// The name of the account; an unknown one is made.
     pub username: String,
     /// What the tenant calls the person; the username when empty.
-    #[validate(length(max = 128, code = "form-too-long"), custom(function = "printable"))]
+    #[validate(length(max = 128, code = "form-too-long"), custom(function = "one_line"))]
     pub display_name: String,
     /// The role.
     pub role: String,
-}
-
-/// A name may hold any text but line breaks and other control characters.
-fn printable(text: &str) -> Result<(), validator::ValidationError> {
-    if text.chars().any(char::is_control) { Err(validator::ValidationError::new("form-control")) } else { Ok(()) }
 }
 
 impl AddMember {

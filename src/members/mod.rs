@@ -6,6 +6,8 @@ mod model;
 mod notice;
 pub mod pages;
 pub mod store;
+mod tools;
 
 pub use form::EditAccount;
 pub use model::{ContactChange, Email, Phone, RobotChange, Status};
+pub use tools::Tools;

@@ -1,8 +1,6 @@
 //! What a member is: a phone, an email, a status, and the robots by which he is reached.
 
-use std::str::FromStr as _;
-
-use email_address::EmailAddress;
+use email_address::{EmailAddress, Options};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 
 use crate::{
@@ -72,6 +70,11 @@ impl Phone {
     }
 }
 
+/// Only the address itself: no name around it, no numeric host.
+fn email_options() -> Options {
+    Options::default().without_display_text().without_domain_literal()
+}
+
 /// An email address; or none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Email(String);
@@ -81,7 +84,11 @@ impl Email {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.is_empty() || EmailAddress::from_str(text).is_ok() { Some(Self(text.to_owned())) } else { None }
+        if text.is_empty() || EmailAddress::parse_with_options(text, email_options()).is_ok() {
+            Some(Self(text.to_owned()))
+        } else {
+            None
+        }
     }
 
     /// The address, or nothing.
@@ -169,8 +176,8 @@ pub enum RobotChange {
     Keep,
     /// It is this one from now on. No secret keeps the one that a known robot has.
     Set(RobotAddress, Option<SigningSecret>),
-    /// It is the one that this test message went to.
-    Tested(DeliveryId),
+    /// It is the one that this test message went to, with this secret when one was typed after the test.
+    Tested(DeliveryId, Option<SigningSecret>),
     /// It stays, with this secret.
     NewSecret(SigningSecret),
     /// It stays, without a secret.
@@ -212,6 +219,8 @@ mod tests {
         assert!(Email::parse("").is_some());
         assert!(Email::parse("li.wang").is_none());
         assert!(Email::parse("a b@corp.example").is_none());
+        assert!(Email::parse("Li <li@corp.example>").is_none());
+        assert!(Email::parse("li@[127.0.0.1]").is_none());
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use askama::Template;
 use futures_util::future::try_join_all;
 
 use super::{
-    Status,
+    Status, Tools,
     form::{AddMember, EditAccount, robot_field, secret_field},
     list::ListQuery,
     model::{Contact, Member, RobotChange},
@@ -27,35 +27,17 @@ use crate::{
     accounts::{Username, store as accounts},
     audit::{self, Change},
     channels::{self, Switches, channel_key},
-    clock::Clock,
-    courier::{self, Outcome, Waker, reason_key},
-    db::{AccountId, AnyConnection, Database, DeliveryId, MemberId, Pager},
+    courier::{self, Outcome, reason_key},
+    db::{AccountId, AnyConnection, Database, DeliveryId, MemberId, Pager, RobotId},
     error::{Error, Result},
     language::Language,
-    robots::{Channel, Origins, RobotAddress},
-    secrets::{KeyRing, Passwords, PlainToken, one_time_code},
+    robots::Channel,
+    secrets::{Passwords, PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
 /// How long a page waits for the answer to a test message before it shows that it is still on its way.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
-
-/// What the handlers of this room work with.
-#[derive(Clone)]
-pub struct Tools {
-    /// The database.
-    pub db: Database,
-    /// The time.
-    pub clock: Clock,
-    /// The keys that seal webhooks.
-    pub keys: KeyRing,
-    /// The hashing of one-time codes.
-    pub passwords: Passwords,
-    /// Where robots may live.
-    pub origins: Origins,
-    /// Wakes the courier.
-    pub waker: Waker,
-}
 
 /// The list as a page shows it, alone or behind a dialog.
 struct ListPart {
@@ -220,9 +202,11 @@ async fn add_checked(
     let stored = tools
         .db
         .write(move |c| {
-            let (account, is_new) = match accounts::by_username(c, &username)? {
-                Some(known) => (known.id, false),
-                None => (accounts::insert(c, &username, &hash, true, now)?, true),
+            let (account, username, is_new) = match accounts::by_username(c, &username)? {
+                Some(known) if known.holds_foreign_code(tenant) => return Ok(Err("members-account-unused")),
+                // As the account writes it, not as it was typed here.
+                Some(known) => (known.id, known.username()?, false),
+                None => (accounts::insert_for(c, &username, &hash, tenant, now)?, username, true),
             };
             let member = NewMember { account, username: &username, display_name: &display_name, role };
             store::insert(c, tenant, &member, now)?;
@@ -230,11 +214,12 @@ async fn add_checked(
             let entry =
                 audit::Entry { tenant: Some(tenant), action: "member-added", object: username.as_str(), changes };
             audit::record(c, &actor, &entry, now)?;
-            Ok((username.as_str().to_owned(), is_new))
+            Ok(Ok((username.as_str().to_owned(), is_new)))
         })
         .await;
     match stored {
-        Ok((username, is_new)) => Ok(Ok((username, is_new.then(|| code.expose().to_owned())))),
+        Ok(Ok((username, is_new))) => Ok(Ok((username, is_new.then(|| code.expose().to_owned())))),
+        Ok(Err(key)) => Ok(Err(FieldErrors::one("username", key))),
         Err(Error::Taken) => Ok(Err(FieldErrors::one("username", "members-already"))),
         Err(fault) => Err(fault),
     }
@@ -365,8 +350,25 @@ impl Task {
 
     /// The member, when this task may be done to him.
     fn find(&self, c: &mut AnyConnection) -> Result<Member> {
-        let member = store::find(c, self.tenant.id, self.member)?;
+        self.allowed(store::find(c, self.tenant.id, self.member)?)
+    }
+
+    /// The member, when this task may be done to him, for a write.
+    fn lock(&self, c: &mut AnyConnection) -> Result<Member> {
+        self.allowed(store::lock(c, self.tenant.id, self.member)?)
+    }
+
+    fn allowed(&self, member: Member) -> Result<Member> {
         if self.own || may_edit(self.role, member.role) { Ok(member) } else { Err(Error::Forbidden) }
+    }
+
+    /// Whether the member may be given a new one-time code: by somebody who may change his role too, and only for an
+    /// account that this tenant made and that belongs to no other. Else an administrator could become his peer, or walk
+    /// into another tenant.
+    fn may_renew_code(&self, c: &mut AnyConnection, member: &Member) -> Result<bool> {
+        Ok(may_change_role(self.role, member.role, member.account == self.by)
+            && accounts::made_in(c, member.account)? == Some(self.tenant.id)
+            && !store::is_member_elsewhere(c, member.account, self.tenant.id)?)
     }
 
     fn about(&self, member: &Member) -> About {
@@ -397,13 +399,13 @@ impl Task {
     /// What the form shows: the stored values where nothing was typed yet.
     async fn part(&self, tools: &Tools, form: Option<EditAccount>, errors: FieldErrors) -> Result<ContactPart> {
         let task = self.clone();
-        let (member, switches, elsewhere) = tools
+        let (member, switches, may_renew_code) = tools
             .db
             .read(move |c| {
                 let member = task.find(c)?;
                 let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
-                let elsewhere = store::is_member_elsewhere(c, member.account, task.tenant.id)?;
-                Ok((member, switches, elsewhere))
+                let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
+                Ok((member, switches, may_renew_code))
             })
             .await?;
         let may_end = !self.own && may_end(self.role, member.role, member.account == self.by);
@@ -421,7 +423,7 @@ impl Task {
             answers: Vec::new(),
             roles: if may_change_role { vec![Role::SystemAdministrator, Role::Member] } else { Vec::new() },
             may_end,
-            may_renew_code: may_end && !elsewhere,
+            may_renew_code,
             action: match self.own {
                 true => format!("/t/{}/me", self.tenant.slug),
                 false => format!("/t/{}/members/{}", self.tenant.slug, self.member),
@@ -446,7 +448,10 @@ impl Task {
         tools
             .db
             .write(move |c| {
-                let member = task.find(c)?;
+                let member = task.lock(c)?;
+                if let Some(errors) = task.shared_secret(c, &shared, &member, &change.robots)? {
+                    return Ok(Err(errors));
+                }
                 let role = role.filter(|role| *role != member.role);
                 let oneself = member.account == task.by;
                 if role.is_some_and(|role| {
@@ -463,14 +468,13 @@ impl Task {
                         courier::enqueue(c, task.about(&member).saved(*robot), now)?;
                     }
                 }
-                if updated.changes.is_empty() {
-                    return Ok(());
+                if !updated.changes.is_empty() {
+                    task.record(c, &member, "member-edited", updated.changes, &shared)?;
                 }
-                task.record(c, &member, "member-edited", updated.changes, &shared)
+                Ok(Ok(()))
             })
-            .await?;
-        tools.waker.wake();
-        Ok(Ok(()))
+            .await
+            .inspect(|_| tools.waker.wake())
     }
 
     /// Sends a test message to every robot that is typed or stored, and waits a moment for the answers.
@@ -494,31 +498,16 @@ impl Task {
         tools: &Tools,
         changes: &[(Channel, RobotChange)],
     ) -> Result<std::result::Result<Vec<Sent>, FieldErrors>> {
-        let (member, now) = (self.find(c)?, tools.clock.now());
+        let (member, now) = (self.lock(c)?, tools.clock.now());
+        // All are looked at before the first is sent: an answer that nobody is shown would be a message for nothing.
+        for (channel, change) in changes {
+            if let Some((field, key)) = self.test_refused(c, tools, &member, *channel, change)? {
+                return Ok(Err(FieldErrors::one(field, key)));
+            }
+        }
         let mut sent = Vec::new();
         for (channel, change) in changes {
-            let stored = member.robot(channel).map(|contact| contact.robot);
-            let (robot, unsaved) = match change {
-                RobotChange::Set(address, secret) => {
-                    if secret.is_some() && self.is_in_use(c, tools, &member, address)? {
-                        let field = secret_field(channel).unwrap_or("wecom_robot");
-                        return Ok(Err(FieldErrors::one(field, "members-secret-save-first")));
-                    }
-                    let (robot, _) =
-                        courier::upsert_robot(c, &tools.keys, self.tenant.id, address, secret.as_ref(), now)?;
-                    (Some(robot), stored != Some(robot))
-                }
-                RobotChange::Tested(test) => {
-                    (Some(courier::tested_robot(c, self.tenant.id, *test, (member.id, self.by), *channel)?), true)
-                }
-                RobotChange::NewSecret(_) => {
-                    let field = secret_field(channel).unwrap_or("wecom_robot");
-                    return Ok(Err(FieldErrors::one(field, "members-secret-save-first")));
-                }
-                RobotChange::Remove => (None, false),
-                RobotChange::Keep | RobotChange::NoSecret => (stored, false),
-            };
-            if let Some(robot) = robot {
+            if let Some((robot, unsaved)) = self.robot_to_test(c, tools, &member, *channel, change)? {
                 let delivery = courier::enqueue(c, self.about(&member).test(robot), now)?;
                 sent.push(Sent { channel: *channel, delivery, unsaved });
             }
@@ -530,14 +519,110 @@ impl Task {
         Ok(Ok(sent))
     }
 
-    /// Whether a typed robot rings for somebody already: then a typed secret must not replace the working one by a test.
-    fn is_in_use(&self, c: &mut AnyConnection, tools: &Tools, member: &Member, address: &RobotAddress) -> Result<bool> {
-        match courier::known_robot(c, &tools.keys, self.tenant.id, address)? {
-            Some(robot) => {
-                Ok(member.robots.iter().any(|contact| contact.robot == robot) || store::is_shared(c, member.id, robot)?)
-            }
-            None => Ok(false),
+    /// Why no test message can be sent to a channel's robot now: the field and the text.
+    fn test_refused(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<(&'static str, &'static str)>> {
+        let (field, secret_field) = (robot_field(&channel), secret_field(&channel).unwrap_or("wecom_robot"));
+        let Some(robot) = self.robot_meant(c, tools, member, channel, change)? else { return Ok(None) };
+        // A typed secret must not replace the working one of a robot that rings for somebody by a mere test.
+        let types_secret = matches!(
+            change,
+            RobotChange::Set(_, Some(_)) | RobotChange::Tested(_, Some(_)) | RobotChange::NewSecret(_)
+        );
+        if types_secret && store::is_in_use(c, robot)? {
+            return Ok(Some((secret_field, "members-secret-save-first")));
         }
+        let waits = courier::test_must_wait(c, self.tenant.id, robot, self.by, tools.clock.now())?;
+        Ok(waits.then_some((field, "members-test-too-soon")))
+    }
+
+    /// The robot of the tenant that a change is about, when there is one already.
+    fn robot_meant(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<RobotId>> {
+        match change {
+            RobotChange::Set(address, _) => courier::known_robot(c, &tools.keys, self.tenant.id, address),
+            RobotChange::Tested(test, _) => {
+                let (who, now) = ((member.id, self.by), tools.clock.now());
+                courier::tested_robot(c, self.tenant.id, *test, who, channel, now).map(Some)
+            }
+            RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret | RobotChange::Remove => {
+                Ok(member.robot(&channel).map(|contact| contact.robot))
+            }
+        }
+    }
+
+    /// The robot a test message goes to, and whether it is only typed, not saved. A typed one is kept, so that the very
+    /// path of every other message can be tried with it.
+    fn robot_to_test(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<(RobotId, bool)>> {
+        let (tenant, now) = (self.tenant.id, tools.clock.now());
+        let stored = member.robot(&channel).map(|contact| contact.robot);
+        let robot = match change {
+            RobotChange::Set(address, secret) => {
+                Some(courier::upsert_robot(c, &tools.keys, tenant, address, secret.as_ref(), now)?.0)
+            }
+            RobotChange::Tested(test, secret) => {
+                let robot = courier::tested_robot(c, tenant, *test, (member.id, self.by), channel, now)?;
+                if let Some(secret) = secret {
+                    courier::set_secret(c, &tools.keys, tenant, robot, secret, now)?;
+                }
+                Some(robot)
+            }
+            RobotChange::Remove => None,
+            RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret => stored,
+        };
+        Ok(robot.map(|robot| (robot, stored != Some(robot))))
+    }
+
+    /// What a plain member may not do: change the signing secret of a robot that rings for others too.
+    fn shared_secret(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        changes: &[(Channel, RobotChange)],
+    ) -> Result<Option<FieldErrors>> {
+        if self.role.administers() {
+            return Ok(None);
+        }
+        for (channel, change) in changes {
+            let changes_secret = matches!(
+                change,
+                RobotChange::Set(_, Some(_))
+                    | RobotChange::Tested(_, Some(_))
+                    | RobotChange::NewSecret(_)
+                    | RobotChange::NoSecret
+            );
+            let robot = match changes_secret {
+                true => self.robot_meant(c, tools, member, *channel, change)?,
+                false => None,
+            };
+            if let Some(robot) = robot
+                && store::is_shared(c, member.id, robot)?
+            {
+                let field = secret_field(channel).unwrap_or("wecom_robot");
+                return Ok(Some(FieldErrors::one(field, "members-secret-shared")));
+            }
+        }
+        Ok(None)
     }
 
     async fn answers(&self, tools: &Tools, sent: Vec<Sent>) -> Result<Vec<Answer>> {
@@ -649,7 +734,7 @@ impl Deed {
             Self::Remove => store::remove(c, tenant, id)?,
         }
         // Whoever has nothing left to see is logged out; elsewhere every page looks at the membership anyway.
-        let ends = !matches!(self, Self::Reinstate) && !store::is_member_elsewhere(c, member.account, tenant)?;
+        let ends = !matches!(self, Self::Reinstate) && !store::takes_part_elsewhere(c, member.account, tenant)?;
         if ends {
             Sessions::end_all(c, member.account)?;
         }
@@ -675,7 +760,7 @@ async fn deed(
     tools
         .db
         .write(move |c| {
-            let member = task.find(c)?;
+            let member = task.lock(c)?;
             if !may_end(task.role, member.role, member.account == task.by) {
                 return Err(Error::Forbidden);
             }
@@ -722,8 +807,7 @@ pub async fn remove(
     deed(&tools, who, &request, &frame, path.1, &query, Deed::Remove).await
 }
 
-/// Gives a member who forgot his password a new one-time code. Only for an account that belongs to no other tenant: else
-/// one tenant's administrator could walk into another's.
+/// Gives a member who forgot his password a new one-time code.
 pub async fn renew_code(
     tools: Data<Tools>,
     who: Can<EditMembers>,
@@ -737,10 +821,8 @@ pub async fn renew_code(
     let username = tools
         .db
         .write(move |c| {
-            let member = task.find(c)?;
-            let may = may_end(task.role, member.role, member.account == task.by)
-                && !store::is_member_elsewhere(c, member.account, task.tenant.id)?;
-            if !may {
+            let member = task.lock(c)?;
+            if !task.may_renew_code(c, &member)? {
                 return Err(Error::Forbidden);
             }
             accounts::set_code(c, member.account, &hash, shared.clock.now())?;

@@ -276,6 +276,20 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
     })
 }
 
+/// A member of this tenant, who stays as he is until the transaction ends: what is decided by his role is decided by the
+/// role that he has.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Member> {
+    let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id)).select(members::id);
+    if let AnyConnection::Postgres(c) = c {
+        // SQLite has one writer, and needs no lock.
+        row.for_update().first::<MemberId>(c)?;
+    }
+    find(c, tenant, id)
+}
+
 fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> {
     let rows: Vec<(String, RobotId, String, String, bool, String, String)> = contacts::table
         .inner_join(robots::table)
@@ -366,6 +380,7 @@ pub fn update(
         updated.ringing.extend(done.ringing);
     }
     let robot_count: i64 = contacts::table.filter(contacts::member.eq(before.id)).count().get_result(c)?;
+    // The caller holds the member's lock, so the role that is written is the one that was decided on.
     diesel::update(members::table.filter(members::tenant.eq(edit.tenant)).filter(members::id.eq(before.id)))
         .set((
             members::role.eq(role.as_str()),
@@ -394,8 +409,10 @@ fn change_robot(
         (RobotChange::Set(address, secret), _) => {
             courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
         }
-        (RobotChange::Tested(delivery), _) => {
-            (courier::tested_robot(c, tenant, *delivery, (member.id, by), channel)?, false)
+        (RobotChange::Tested(delivery, secret), _) => {
+            let robot = courier::tested_robot(c, tenant, *delivery, (member.id, by), channel, now)?;
+            let secret = secret.as_ref().map(|secret| courier::set_secret(c, keys, tenant, robot, secret, now));
+            (robot, secret.transpose()?.unwrap_or_default())
         }
         (RobotChange::NewSecret(secret), Some(stored)) => {
             (stored.robot, courier::set_secret(c, keys, tenant, stored.robot, secret, now)?)
@@ -449,6 +466,15 @@ pub fn is_shared(c: &mut AnyConnection, member: MemberId, robot: RobotId) -> Res
     Ok(diesel::select(exists(others_on(robot, member).select(contacts::member))).get_result(c)?)
 }
 
+/// Whether any member of the tenant is reached by a robot.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_in_use(c: &mut AnyConnection, robot: RobotId) -> Result<bool> {
+    let reached = contacts::table.filter(contacts::robot.eq(robot)).select(contacts::member);
+    Ok(diesel::select(exists(reached)).get_result(c)?)
+}
+
 /// Stops a member, or lets him take part again.
 ///
 /// # Errors
@@ -468,9 +494,24 @@ pub fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status:
 pub fn remove(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<()> {
     find(c, tenant, id)?;
     diesel::delete(contacts::table.filter(contacts::member.eq(id))).execute(c)?;
-    diesel::delete(members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id))).execute(c)?;
+    let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id));
+    if diesel::delete(row).execute(c)? == 0 {
+        return Err(Error::NotFound);
+    }
     diesel::update(tenants::table.find(tenant)).set(tenants::member_count.eq(tenants::member_count - 1)).execute(c)?;
     Ok(())
+}
+
+/// Whether an account takes part in any other tenant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn takes_part_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: TenantId) -> Result<bool> {
+    let elsewhere = members::table
+        .filter(members::account.eq(account))
+        .filter(members::tenant.ne(tenant))
+        .filter(members::status.eq(Status::Active.as_str()));
+    Ok(diesel::select(exists(elsewhere.select(members::id))).get_result(c)?)
 }
 
 /// Whether an account is a member of any other tenant, disabled or not.

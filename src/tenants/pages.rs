@@ -98,13 +98,15 @@ pub async fn add(
         Err(errors) => return add_page(refused, frame, form, errors),
     };
     let (wanted, owner) = (slug.clone(), username.clone());
-    let (taken, known) = db
-        .read(move |c| Ok((store::slug_is_taken(c, wanted.as_str())?, accounts::by_username(c, &owner)?.is_some())))
-        .await?;
+    let (taken, known) =
+        db.read(move |c| Ok((store::slug_is_taken(c, wanted.as_str())?, accounts::by_username(c, &owner)?))).await?;
     if taken {
         return add_page(refused, frame, form, FieldErrors::one("slug", "tenants-slug-taken"));
     }
-    let code = if known { None } else { Some(one_time_code()?) };
+    if known.as_ref().is_some_and(accounts::Credentials::holds_a_tenants_code) {
+        return add_page(refused, frame, form, FieldErrors::one("super_admin", "members-account-unused"));
+    }
+    let code = if known.is_some() { None } else { Some(one_time_code()?) };
     let code_hash = match &code {
         Some(code) => Some(passwords.hash(code.expose()).await?),
         None => None,
@@ -137,8 +139,7 @@ impl Addition {
             None => {
                 let found = accounts::by_username(c, &self.username)?.ok_or(Error::Taken)?;
                 // As the account writes it, not as it was typed here.
-                let username = Username::parse(&found.username).map_err(|_| Error::internal("an invalid username"))?;
-                (found.id, username)
+                (found.id, found.username()?)
             }
         };
         let tenant = store::NewTenant {
@@ -201,6 +202,24 @@ pub async fn edit(
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     db.write(move |c| store::update(c, *tenant, &details, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-saved"))
+}
+
+/// Gives a super administrator who has not used the one-time code in time a new one, and shows it, once.
+pub async fn renew_code(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    passwords: Data<Passwords>,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    frame: Frame,
+    tenant: Path<TenantId>,
+) -> Result<HttpResponse> {
+    let code = one_time_code()?;
+    let hash = passwords.hash(code.expose()).await?;
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let found = db.write(move |c| store::renew_code(c, *tenant, &hash, &actor, now)).await?;
+    let page = AddedPage { frame: frame.seen_by(&who), name: found.details.name, username: found.super_admin, code };
+    web::page(StatusCode::OK, &page)
 }
 
 #[derive(Template)]

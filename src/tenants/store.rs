@@ -11,6 +11,7 @@ use crate::{
     access::Role,
     accounts::Username,
     audit::{self, Change},
+    courier,
     db::{
         AccountId, AnyConnection, TenantId,
         schema::{accounts, tenants},
@@ -163,6 +164,8 @@ pub struct Found {
     pub details: Details,
     /// The username of its super administrator.
     pub super_admin: String,
+    /// Whether the super administrator has not used the one-time code yet.
+    pub super_admin_is_new: bool,
     /// How many members it has.
     pub member_count: i64,
     /// Whether its administrators administer the instance; it cannot be deleted.
@@ -176,29 +179,29 @@ pub struct Found {
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
-    type Row = (String, String, String, String, String, i64, bool, Option<NaiveDateTime>);
-    let (slug, name, description, time_zone, super_admin, member_count, metadata_warehouse, deleted_at): Row =
-        tenants::table
-            .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
-            .filter(tenants::id.eq(tenant))
-            .select((
-                tenants::slug,
-                tenants::name,
-                tenants::description,
-                tenants::time_zone,
-                accounts::username,
-                tenants::member_count,
-                tenants::metadata_warehouse,
-                tenants::deleted_at,
-            ))
-            .first(c)?;
+    type Row = (String, String, String, String, (String, bool), i64, bool, Option<NaiveDateTime>);
+    let (slug, name, description, time_zone, owner, member_count, metadata_warehouse, deleted_at): Row = tenants::table
+        .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
+        .filter(tenants::id.eq(tenant))
+        .select((
+            tenants::slug,
+            tenants::name,
+            tenants::description,
+            tenants::time_zone,
+            (accounts::username, accounts::code_expires_at.is_not_null()),
+            tenants::member_count,
+            tenants::metadata_warehouse,
+            tenants::deleted_at,
+        ))
+        .first(c)?;
     let time_zone = time_zone.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))?;
     let details = Details { name, description, time_zone };
     Ok(Found {
         id: tenant,
         slug,
         details,
-        super_admin,
+        super_admin: owner.0,
+        super_admin_is_new: owner.1,
         member_count,
         metadata_warehouse,
         deleted: deleted_at.is_some(),
@@ -264,7 +267,30 @@ pub fn delete(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDa
         return Err(Error::NotFound);
     }
     diesel::update(tenants::table.find(tenant)).set(tenants::deleted_at.eq(Some(now))).execute(c)?;
+    courier::look_again(c, Some(tenant), now)?;
     note(c, tenant, "tenant-deleted", &found.details.name, Vec::new(), who, now)
+}
+
+/// Gives a super administrator who has not used his one-time code in time a new one. Whoever has chosen a password keeps
+/// it: the instance's administrators are not to walk into a tenant.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such tenant, or its super administrator has a password.
+pub fn renew_code(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    hash: &str,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<Found> {
+    let found = find(c, tenant)?;
+    if found.deleted || !found.super_admin_is_new {
+        return Err(Error::NotFound);
+    }
+    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first(c)?;
+    crate::accounts::store::set_code(c, account, hash, now)?;
+    note(c, tenant, "member-code-renewed", &found.super_admin, Vec::new(), who, now)?;
+    Ok(found)
 }
 
 /// Brings a deleted tenant back as it was.

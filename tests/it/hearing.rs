@@ -153,6 +153,59 @@ on_both! {
         }
     }
 
+    async fn a_secret_that_is_typed_after_a_test_is_kept_with_the_tested_robot(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let test = format!("/t/ours/members/{}/test", town.mia);
+        let page = sam.post(&test, &[("dingtalk_robot", &webhook)]).await.is(200);
+        assert_eq!(page.attribute("dialog .note", "class").as_deref(), Some("note bad"));
+        let tested = page.attribute("input[name=tested]", "value").expect("the tested robot");
+        let page = sam.post(&test, &[("tested", &tested), ("dingtalk_secret", SECRET)]).await.is(200);
+        assert_eq!(page.attribute("dialog .note", "class").as_deref(), Some("note good"));
+        let tested = page.attribute("input[name=tested]", "value").expect("the tested robot");
+        save(&mut sam, town.mia, &[("tested", &tested)]).await;
+        hears(app, DINGTALK, 2).await;
+        let mut theo = app.log_in("theo").await;
+        theo.post(&format!("/t/theirs/members/{}/edit", town.tom), &[("tested", &tested)]).await.is(404);
+    }
+
+    async fn a_plain_member_does_not_change_the_secret_of_a_robot_that_rings_for_others(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        sam.post("/t/ours/me", &[("dingtalk_robot", &webhook), ("dingtalk_secret", SECRET)]).await.leads_to("/t/ours/me");
+        save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
+        let mut mia = app.log_in("mia").await;
+        for change in [
+            vec![("dingtalk_secret", "SECanother")],
+            vec![("remove", "secret_dingtalk")],
+            vec![("dingtalk_robot", webhook.as_str()), ("dingtalk_secret", "SECanother")],
+        ] {
+            let page = mia.post("/t/ours/me", &change).await.is(422);
+            assert!(page.text("#e-dingtalk_secret").contains("administrator"), "{change:?}");
+        }
+        save(&mut sam, town.mia, &[("dingtalk_secret", SECRET), ("phone", "+1 212 555 0123")]).await;
+    }
+
+    async fn test_messages_to_one_robot_are_bounded(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        let test = format!("/t/ours/members/{}/test", town.mia);
+        for _ in 0..10 {
+            sam.post(&test, &[("dingtalk_robot", &webhook)]).await.is(200);
+        }
+        let page = sam.post(&test, &[("dingtalk_robot", &webhook)]).await.is(422);
+        assert!(!page.text("#e-dingtalk_robot").is_empty());
+        app.clock.advance(TimeDelta::seconds(61));
+        sam.post(&test, &[("dingtalk_robot", &webhook)]).await.is(200);
+        hears(app, DINGTALK, 11).await;
+    }
+
     async fn every_generation_of_success_is_understood(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;

@@ -2,7 +2,10 @@
 
 use belfry::{
     access::Role,
-    db::{MemberId, schema::members},
+    db::{
+        MemberId,
+        schema::{members, tenants},
+    },
     sandbox::RobotKind,
 };
 use diesel::prelude::*;
@@ -190,6 +193,40 @@ on_both! {
         app.log_in("mia").await.get("/").await.is(200);
         let page = sam.post("/t/ours/members/new", &[("username", "mia"), ("role", "member")]).await.is(200);
         assert_eq!(page.attribute("input[readonly]", "value"), None);
+    }
+
+    async fn an_account_whose_code_somebody_else_holds_is_not_added(app: &TestApp) {
+        app.settle().await;
+        let mut theo = app.log_in("theo").await;
+        theo.post("/t/theirs/members/new", &[("username", "ivy"), ("role", "member")]).await.is(200);
+        let mut sam = app.log_in("sam").await;
+        let page = sam.post("/t/ours/members/new", &[("username", "Ivy"), ("role", "member")]).await.is(422);
+        assert!(page.text("#e-username").contains("one-time code"));
+        let mut root = app.log_in("root").await;
+        let fields = [("name", "New"), ("slug", "new"), ("time_zone", "UTC"), ("super_admin", "ivy")];
+        let page = root.post("/instance/tenants/new", &fields).await.is(422);
+        assert!(page.text("#e-super_admin").contains("one-time code"));
+    }
+
+    async fn a_super_administrator_who_lost_the_first_code_gets_another_and_one_with_a_password_does_not(app: &TestApp) {
+        app.settle().await;
+        let mut root = app.log_in("root").await;
+        let fields = [("name", "New"), ("slug", "new"), ("time_zone", "UTC"), ("super_admin", "ivy")];
+        root.post("/instance/tenants/new", &fields).await.is(201);
+        let id: i64 = app
+            .db
+            .read(|c| Ok(tenants::table.filter(tenants::slug.eq("new")).select(tenants::id).first(c)?))
+            .await
+            .expect("the new tenant");
+        let renew = format!("/instance/tenants/{id}/code");
+        let page = root.post(&renew, &[]).await.is(200);
+        let code = page.attribute("input[readonly]", "value").expect("a code");
+        let mut ivy = app.visitor();
+        ivy.log_in("ivy", &code).await.leads_to("/account/password");
+        let chosen = "a sentence that ivy alone remembers";
+        ivy.post("/account/password", &[("new_password", chosen), ("confirm_password", chosen)]).await.leads_to("/");
+        root.post(&renew, &[]).await.is(404);
+        ivy.get("/t/new/members").await.is(200);
     }
 
     async fn a_new_code_is_for_accounts_of_this_tenant_alone(app: &TestApp) {

@@ -38,7 +38,7 @@ async fn post_raw(user: &mut User, path: &str, body: &[u8]) -> Answer {
 async fn every_error(app: &TestApp, user: &mut User) -> Vec<(&'static str, Answer)> {
     let mut answers = vec![
         ("not found", user.get("/nowhere").await.is(404)),
-        ("method", user.send(user.request(Method::DELETE, "/login")).await),
+        ("method", wrong_method(user).await.is(405)),
         ("malformed", post_raw(user, "/login", b"username=%FF").await.is(400)),
         ("too large", post_raw(user, "/login", &vec![b'a'; 70_000]).await.is(413)),
         ("cross-site", user.send(user.request(Method::POST, "/login").form(&[("csrf", "no")])).await.is(403)),
@@ -49,6 +49,12 @@ async fn every_error(app: &TestApp, user: &mut User) -> Vec<(&'static str, Answe
     }
     answers.push(("too many", user.log_in("lena", PASSWORD).await.is(429)));
     answers
+}
+
+async fn wrong_method(user: &mut User) -> Answer {
+    let token = user.token().await;
+    let request = user.request(Method::PUT, "/login").form(&[("csrf", token.as_str())]);
+    user.send(request).await
 }
 
 async fn app_forbids(app: &TestApp, language: &'static str) -> Answer {

@@ -160,6 +160,10 @@ GET  /instance/tenants/{id}/delete            malformed      login  refused refu
 POST /instance/tenants/{id}/delete            ours           login  403    403    403    403    303    403    403    login  password
 POST /instance/tenants/{id}/delete            unknown        login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/delete            malformed      login  refused refused refused refused 404    refused refused login  password
+POST /instance/tenants/{id}/code              ours           login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/code              unknown        login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/code              malformed      login  refused refused refused refused 404    refused refused login  password
+
 POST /instance/tenants/{id}/restore           ours           login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/restore           unknown        login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/restore           malformed      login  refused refused refused refused 404    refused refused login  password

@@ -7,11 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Process, TestDatabase, refuses_to_start};
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
+use crate::harness::{Process, TestDatabase, folder, refuses_to_start};
 
 #[test]
 fn the_first_start_makes_its_data_folder_says_one_line_and_ends_well_when_told_to() {

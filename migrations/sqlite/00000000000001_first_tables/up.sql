@@ -8,6 +8,8 @@ CREATE TABLE accounts (
     password_hash TEXT NOT NULL,
     -- Set while the hash is of a one-time code: until when the code may be used.
     code_expires_at TIMESTAMP,
+    -- The tenant whose administrator made it: its administrators alone may renew the code. Null for the instance's.
+    made_in BIGINT,
     language TEXT,
     created_at TIMESTAMP NOT NULL
 );

@@ -1,9 +1,9 @@
 //! A tenant's robots: their sealed address and secret, and whether their configuration works.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
-    insert_into, update,
+    ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _, insert_into, update,
 };
 
 use super::bells;
@@ -71,11 +71,13 @@ pub fn upsert_robot(
     let sealed_url = keys.seal(url_place(tenant, &fingerprint), url)?;
     let sealed_secret =
         secret.map(|secret| keys.seal(secret_place(tenant, &fingerprint), secret.expose())).transpose()?;
+    // Every way to a robot's row goes by its bell first, so that two of them cannot wait for each other.
+    bells::touch(c, &fingerprint, address.channel(), now)?;
     let row = (
         robots::tenant.eq(tenant),
         robots::channel.eq(address.channel().as_str()),
         robots::fingerprint.eq(fingerprint.as_slice()),
-        robots::sealed_url.eq(sealed_url),
+        robots::sealed_url.eq(&sealed_url),
         robots::sealed_secret.eq(&sealed_secret),
         robots::host.eq(address.host()),
         robots::last_four.eq(address.last_four()),
@@ -88,22 +90,25 @@ pub fn upsert_robot(
         AnyConnection::Sqlite(c) => insert_into(robots::table).values(row).on_conflict(key).do_nothing().execute(c),
         AnyConnection::Postgres(c) => insert_into(robots::table).values(row).on_conflict(key).do_nothing().execute(c),
     }?;
-    let (robot, stored) = robots::table
+    let (robot, stored_url, stored) = robots::table
         .filter(robots::tenant.eq(tenant))
         .filter(robots::fingerprint.eq(fingerprint.as_slice()))
-        .select((robots::id, robots::sealed_secret))
-        .first::<(RobotId, Option<Vec<u8>>)>(c)?;
+        .select((robots::id, robots::sealed_url, robots::sealed_secret))
+        .first::<(RobotId, Vec<u8>, Option<Vec<u8>>)>(c)?;
     if made > 0 {
         return Ok((robot, true));
     }
+    // Whoever enters a webhook again wants another try, and an address that does not open any more opens again by it.
+    if keys.unseal(url_place(tenant, &fingerprint), &stored_url).is_err() {
+        update(robots::table.filter(robots::id.eq(robot))).set(robots::sealed_url.eq(sealed_url)).execute(c)?;
+    }
+    mend(c, robot)?;
     let Some(secret) = secret else { return Ok((robot, false)) };
     let stored = stored.and_then(|stored| keys.unseal(secret_place(tenant, &fingerprint), &stored).ok());
     if stored.as_deref() == Some(secret.expose()) {
         return Ok((robot, false));
     }
-    bells::touch(c, &fingerprint, address.channel(), now)?;
     update(robots::table.filter(robots::id.eq(robot))).set(robots::sealed_secret.eq(sealed_secret)).execute(c)?;
-    mend(c, robot)?;
     Ok((robot, true))
 }
 
@@ -141,7 +146,8 @@ pub fn set_secret(
     bells::touch(c, &known.fingerprint, known.channel, now)?;
     let place = secret_place(tenant, &known.fingerprint);
     let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first(c)?;
-    let stored = sealed.map(|sealed| keys.unseal(place, &sealed)).transpose()?;
+    // One that does not open any more is another one.
+    let stored = sealed.and_then(|sealed| keys.unseal(place, &sealed).ok());
     if stored.as_deref() == Some(secret.expose()) {
         return Ok(false);
     }
@@ -179,8 +185,9 @@ pub fn tested_robot(
     test: DeliveryId,
     (member, by): (MemberId, AccountId),
     channel: Channel,
+    now: NaiveDateTime,
 ) -> Result<RobotId> {
-    deliveries::table
+    let robot: RobotId = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(test))
         .filter(deliveries::kind.eq(crate::courier::Kind::Test.as_str()))
@@ -190,7 +197,79 @@ pub fn tested_robot(
         .select(deliveries::robot.assume_not_null())
         .first(c)
         .optional()?
-        .ok_or(Error::NotFound)
+        .ok_or(Error::NotFound)?;
+    let known = find(c, tenant, robot)?;
+    bells::touch(c, &known.fingerprint, known.channel, now)?;
+    Ok(robot)
+}
+
+/// How many test messages a robot may get within a minute: half of what DingTalk and WeCom allow, so that tests, which go
+/// before everything else, never keep other messages waiting for good.
+const TESTS_OF_A_ROBOT: i64 = 10;
+/// How many test messages one account may send within a minute, to whatever robots.
+const TESTS_OF_AN_ACCOUNT: i64 = 60;
+/// How many of a tenant's newest deliveries are looked at for tests.
+const DELIVERIES_LOOKED_AT: i64 = 1_000;
+
+/// Whether a test message to this robot must wait: one is on its way, or there were many within the minute.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn test_must_wait(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    robot: RobotId,
+    by: AccountId,
+    now: NaiveDateTime,
+) -> Result<bool> {
+    // The newest rows alone are read: a record of years must not make a test slow.
+    let newest: Vec<(String, NaiveDateTime, Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>)> =
+        deliveries::table
+            .filter(deliveries::tenant.eq(tenant))
+            .order(deliveries::id.desc())
+            .limit(DELIVERIES_LOOKED_AT)
+            .select((
+                deliveries::kind,
+                deliveries::created_at,
+                deliveries::robot,
+                deliveries::requested_by,
+                deliveries::finished_at,
+            ))
+            .load(c)?;
+    let tests: Vec<_> = newest
+        .into_iter()
+        .filter(|(kind, created_at, ..)| {
+            kind == crate::courier::Kind::Test.as_str() && *created_at > now - TimeDelta::minutes(1)
+        })
+        .map(|(_, _, robot, by, finished_at)| (robot, by, finished_at))
+        .collect();
+    let of_robot = || tests.iter().filter(|(tested, ..)| *tested == Some(robot));
+    let many = |count: usize, limit: i64| i64::try_from(count).is_ok_and(|count| count >= limit);
+    Ok(of_robot().any(|(.., finished_at)| finished_at.is_none())
+        || many(of_robot().count(), TESTS_OF_A_ROBOT)
+        || many(tests.iter().filter(|(_, account, _)| *account == Some(by)).count(), TESTS_OF_AN_ACCOUNT))
+}
+
+/// Looks again at everything that waits for this tenant's robots, or for all: a channel was switched off, or a tenant was
+/// deleted, and what waits for a broken robot would not be looked at by itself.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn look_again(c: &mut AnyConnection, tenant: Option<TenantId>, now: NaiveDateTime) -> Result<()> {
+    let mut waiting = deliveries::table
+        .inner_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
+        .filter(deliveries::finished_at.is_null())
+        .select((robots::channel, robots::id, robots::fingerprint))
+        .distinct()
+        .order((robots::channel, robots::id))
+        .into_boxed();
+    if let Some(tenant) = tenant {
+        waiting = waiting.filter(deliveries::tenant.eq(tenant));
+    }
+    for (channel, _, fingerprint) in waiting.load::<(String, RobotId, Vec<u8>)>(c)? {
+        bells::touch(c, &fingerprint, channel_of(&channel)?, now)?;
+    }
+    Ok(())
 }
 
 /// A robot with what is sealed of it.

@@ -28,17 +28,17 @@ robots-our-fault = The robot did not understand the request. This is a mistake i
 robots-unknown = The answer could not be understood, so the message does not count as delivered. It is tried again; if this goes on, check what stands between this server and the channel, such as a proxy.
 
 # Why a robot's configuration is broken, and what the administrator does about it.
-robots-broken-keyword = Keyword not accepted: the robot takes only messages with its keyword. Open the group's settings, then the robot, and add this product's name, spelled exactly as in the message, to its custom keywords.
-robots-broken-signature = Signature wrong: the robot expects messages signed with its secret. Copy the secret from the robot's security settings and save it with the member; if it is right, check this server's clock.
+robots-broken-keyword = Keyword not accepted: the robot takes only messages with its keyword. Open the group's settings, then the robot, and add this product's name, spelled exactly as in the message, to its custom keywords. Then send a test message.
+robots-broken-signature = Signature wrong: the robot expects messages signed with its secret. Copy the secret from the robot's security settings and save it with the member; if it is right, check this server's clock. Then send a test message.
 robots-broken-clock-skew = The signature's time is too far off. Set this server's clock right (NTP), then send a test message.
-robots-broken-ip-not-allowed = The robot does not accept calls from this server's address. Add the server's public IP address to the robot's security settings.
-robots-broken-security = One of the robot's security settings refused the message. Check its keywords, its signing secret and its IP addresses.
+robots-broken-ip-not-allowed = The robot does not accept calls from this server's address. Add the server's public IP address to the robot's security settings. Then send a test message.
+robots-broken-security = One of the robot's security settings refused the message. Check its keywords, its signing secret and its IP addresses. Then send a test message.
 robots-broken-unknown-token = Token unknown: no robot has this address. Copy the webhook from the group's robot again, or add a new robot to the group.
-robots-broken-disabled = The robot is disabled. Enable it in the group's settings, or add a new one and save its webhook.
+robots-broken-disabled = The robot is disabled. Enable it in the group's settings, or add a new one and save its webhook. Then send a test message.
 robots-broken-removed = The robot was removed from the group. Add a new one and save its webhook.
 robots-broken-not-in-group = The robot may not write to this group, or is no longer in it. Add a robot to the group again and save its webhook.
 robots-broken-group-gone = The group was dissolved. Add a robot to another group and save its webhook.
 robots-broken-wrong-path = There are no group robots at this address. Copy the webhook from the robot's settings again.
 robots-broken-moved = The host says that the robot has moved for good. Redirects are not followed; copy the webhook from the robot's settings again.
-robots-broken-quota-spent = The organisation's quota of messages for this month is used up. Buy more, or use another channel until next month.
+robots-broken-quota-spent = The organisation's quota of messages for this month is used up. Buy more, or use another channel until next month. Then send a test message.
 robots-broken-address-refused = The stored address is no longer permitted. Ask the operator to permit its origin again, or save another webhook.

@@ -28,17 +28,17 @@ robots-our-fault = 机器人无法理解请求。这是本产品的缺陷，请�
 robots-unknown = 无法识别应答，因此不计为送达，系统会重试。如持续出现，请检查本服务器与渠道之间的代理等网络设备。
 
 # 机器人配置为何失效，以及管理员该怎么做。
-robots-broken-keyword = 关键词不匹配：机器人只接收包含其关键词的消息。请打开群设置中的机器人，将本产品的名称（与消息中的写法完全一致）加入自定义关键词。
-robots-broken-signature = 签名不正确：机器人要求用其密钥加签。请从机器人的安全设置中复制密钥并保存到成员信息；如密钥无误，请检查本服务器的时钟。
+robots-broken-keyword = 关键词不匹配：机器人只接收包含其关键词的消息。请打开群设置中的机器人，将本产品的名称（与消息中的写法完全一致）加入自定义关键词。然后发送测试消息。
+robots-broken-signature = 签名不正确：机器人要求用其密钥加签。请从机器人的安全设置中复制密钥并保存到成员信息；如密钥无误，请检查本服务器的时钟。然后发送测试消息。
 robots-broken-clock-skew = 签名时间偏差过大。请校准本服务器的时钟（NTP），再发送测试消息。
-robots-broken-ip-not-allowed = 机器人不接受来自本服务器地址的请求。请将服务器的公网 IP 加入机器人的安全设置。
-robots-broken-security = 消息未通过机器人的安全设置。请检查其关键词、加签密钥和 IP 地址段。
+robots-broken-ip-not-allowed = 机器人不接受来自本服务器地址的请求。请将服务器的公网 IP 加入机器人的安全设置。然后发送测试消息。
+robots-broken-security = 消息未通过机器人的安全设置。请检查其关键词、加签密钥和 IP 地址段。然后发送测试消息。
 robots-broken-unknown-token = 令牌不存在：没有使用此地址的机器人。请从群机器人设置中重新复制 Webhook，或在群中新建机器人。
-robots-broken-disabled = 机器人已停用。请在群设置中启用，或新建机器人并保存其 Webhook。
+robots-broken-disabled = 机器人已停用。请在群设置中启用，或新建机器人并保存其 Webhook。然后发送测试消息。
 robots-broken-removed = 机器人已从群中移除。请新建机器人并保存其 Webhook。
 robots-broken-not-in-group = 机器人无权在该群发言，或已不在群中。请重新在群中添加机器人并保存其 Webhook。
 robots-broken-group-gone = 群已解散。请在其他群中添加机器人并保存其 Webhook。
 robots-broken-wrong-path = 该地址没有群机器人。请从机器人设置中重新复制 Webhook。
 robots-broken-moved = 对方称机器人已永久迁移。系统不跟随重定向，请从机器人设置中重新复制 Webhook。
-robots-broken-quota-spent = 所在组织本月的消息额度已用完。请购买额度，或在下月之前改用其他渠道。
+robots-broken-quota-spent = 所在组织本月的消息额度已用完。请购买额度，或在下月之前改用其他渠道。然后发送测试消息。
 robots-broken-address-refused = 已保存的地址不再被允许。请联系运维人员重新放行其来源，或保存其他 Webhook。

@@ -20,7 +20,7 @@ use clap::Parser as _;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::{TestDatabase, User};
+use super::{TestDatabase, User, folder};
 
 /// The password of every account of the tests.
 pub const PASSWORD: &str = "seven quiet bells at dawn";
@@ -79,7 +79,7 @@ impl TestApp {
     async fn start(backend: Backend, tweaks: Tweaks) -> Self {
         // The first in a process wins; all are the same.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder();
         let postgres = (backend == Backend::Postgres).then(TestDatabase::migrated);
         let database_url = match &postgres {
             Some(database) => database.url.clone(),
@@ -142,8 +142,9 @@ impl TestApp {
 
     /// Switches every channel on, for the instance and so for its tenants.
     pub async fn switch_on(&self) {
+        let now = self.clock.now();
         self.db
-            .write(|c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec())))
+            .write(move |c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec()), now))
             .await
             .expect("the switches are on");
     }

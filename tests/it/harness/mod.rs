@@ -4,6 +4,7 @@
 mod answer;
 mod app;
 mod dump;
+mod folder;
 mod postgres;
 mod process;
 mod town;
@@ -12,6 +13,7 @@ mod user;
 pub use answer::Answer;
 pub use app::{Backend, PASSWORD, TestApp, Tweaks, run, run_with};
 pub use dump::{dump, lines};
+pub use folder::folder;
 pub use postgres::TestDatabase;
 pub use process::{Process, refuses_to_start};
 pub use town::Town;

@@ -69,9 +69,14 @@ impl TestApp {
             .expect("a new tenant")
     }
 
-    /// Makes an account that is member of a tenant.
+    /// Makes an account that is member of a tenant, as if the tenant's administrator had made it.
     pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> MemberId {
         let account = self.account(username).await;
+        let made_in = accounts_table::made_in.eq(Some(tenant));
+        self.db
+            .write(move |c| Ok(diesel::update(accounts_table::table.find(account)).set(made_in).execute(c)?))
+            .await
+            .expect("an account of the tenant");
         self.join(tenant, account, username, role).await
     }
 
