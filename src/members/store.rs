@@ -212,10 +212,7 @@ impl Row {
 /// The rows of ids that a query of the tenant has just found. They are asked for by id and nothing else: with the tenant
 /// beside it, a SQLite that was never analysed would walk the whole tenant instead.
 fn rows(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
-    let found: Vec<Row> = members::table
-        .filter(members::id.eq_any(ids))
-        .select(Row::as_select())
-        .load(c)?;
+    let found: Vec<Row> = members::table.filter(members::id.eq_any(ids)).select(Row::as_select()).load(c)?;
     let mut reached = robots_of(c, ids)?;
     found
         .into_iter()
