@@ -4,6 +4,7 @@ use belfry::{
     access::Actor,
     accounts::{self, Username},
     db::{Address, AnyConnection, Database, TenantId},
+    error::Result,
     secrets::Passwords,
     tenants::store::{self as tenants, NewTenant},
 };
@@ -55,8 +56,16 @@ pub fn seed(address: &Address) {
         })
         .await
         .expect("the database is filled");
-        db.write(|c| Ok(c.batch_execute("ANALYZE")?)).await.expect("the database is analysed");
+        db.read(settle).await.expect("the database settles");
     });
+}
+
+/// What a database that has been in use has had: on Postgres the autovacuum's visit. On SQLite nothing runs ANALYZE.
+fn settle(c: &mut AnyConnection) -> Result<()> {
+    match c {
+        AnyConnection::Postgres(_) => Ok(c.batch_execute("VACUUM ANALYZE")?),
+        AnyConnection::Sqlite(_) => Ok(()),
+    }
 }
 
 fn fill(c: &mut AnyConnection, tenant: TenantId, size: Size) {

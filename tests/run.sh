@@ -51,7 +51,7 @@ install_rust() {
 
 install_packages </dev/null
 install_rust </dev/null
-if [ -f tests/browser/package-lock.json ] && [ ! -d tests/browser/node_modules ]; then
+if [ ! -d tests/browser/node_modules ]; then
     (cd tests/browser && step npm ci --no-audit --no-fund)
 fi
 

@@ -110,6 +110,13 @@ impl ListQuery {
         }
     }
 
+    /// The whole query with its question mark; nothing for no query.
+    #[must_use]
+    pub fn marked(&self) -> String {
+        let whole = self.whole();
+        if whole.is_empty() { whole } else { format!("?{whole}") }
+    }
+
     /// The query that sorts by this word, or the other way round when it does already.
     #[must_use]
     pub fn sorted_by(&self, word: &str) -> String {

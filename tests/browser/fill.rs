@@ -121,6 +121,7 @@ impl Filling {
             filled,
             Mode::Custom,
             &Switches::on([Channel::DingTalk, Channel::Lark, Channel::WeCom]),
+            self.now,
         )?;
         self.member(c, filled, "clerk", "值班员", false)?;
         let nora = self.member(c, filled, "nora", "诺拉", true)?;

@@ -219,8 +219,9 @@ impl Round<'_> {
 
     async fn must_fit(&mut self, place: &str, width: u32) {
         let found = self.browser.script(WIDEST, vec![]).await;
-        if found[0].as_u64() > Some(u64::from(width)) {
-            self.faults.insert(format!("{place}: {} pixels wide, because of {}", found[0], found[1]));
+        let (widest, cause) = (found.pointer("/0").and_then(Value::as_u64), found.pointer("/1"));
+        if widest.is_none_or(|widest| widest > u64::from(width)) {
+            self.faults.insert(format!("{place}: {widest:?} pixels wide, because of {cause:?}"));
         }
     }
 

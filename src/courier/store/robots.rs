@@ -211,6 +211,9 @@ const TESTS_OF_AN_ACCOUNT: i64 = 60;
 /// How many of a tenant's newest deliveries are looked at for tests.
 const DELIVERIES_LOOKED_AT: i64 = 1_000;
 
+/// A delivery: its kind, when it was made, its robot, who asked for it, when it ended.
+type Newest = (String, NaiveDateTime, Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>);
+
 /// Whether a test message to this robot must wait: one is on its way, or there were many within the minute.
 ///
 /// # Errors
@@ -223,19 +226,18 @@ pub fn test_must_wait(
     now: NaiveDateTime,
 ) -> Result<bool> {
     // The newest rows alone are read: a record of years must not make a test slow.
-    let newest: Vec<(String, NaiveDateTime, Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>)> =
-        deliveries::table
-            .filter(deliveries::tenant.eq(tenant))
-            .order(deliveries::id.desc())
-            .limit(DELIVERIES_LOOKED_AT)
-            .select((
-                deliveries::kind,
-                deliveries::created_at,
-                deliveries::robot,
-                deliveries::requested_by,
-                deliveries::finished_at,
-            ))
-            .load(c)?;
+    let newest: Vec<Newest> = deliveries::table
+        .filter(deliveries::tenant.eq(tenant))
+        .order(deliveries::id.desc())
+        .limit(DELIVERIES_LOOKED_AT)
+        .select((
+            deliveries::kind,
+            deliveries::created_at,
+            deliveries::robot,
+            deliveries::requested_by,
+            deliveries::finished_at,
+        ))
+        .load(c)?;
     let tests: Vec<_> = newest
         .into_iter()
         .filter(|(kind, created_at, ..)| {

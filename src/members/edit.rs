@@ -1,0 +1,428 @@
+//! Changing a member: what the dialog Edit Account and My Contact Information show, save and send as a test.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+
+use super::{
+    Status, Tools,
+    form::{EditAccount, robot_field, secret_field},
+    model::{Contact, Member, RobotChange},
+    notice::About,
+    store::{self, Edit},
+};
+use crate::{
+    access::{Actor, Can, Role, Tenant, may_change_role, may_edit, may_end},
+    accounts::store as accounts,
+    audit::{self, Change},
+    channels::{self, Switches},
+    courier::{self, Outcome, reason_key},
+    db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
+    error::{Error, Result},
+    language::Language,
+    robots::Channel,
+    web::{FieldErrors, Frame},
+};
+
+/// How long a page waits for the answer to a test message before it shows that it is still on its way.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
+
+/// What the dialog Edit Account and the page My Contact Information have in common.
+pub(super) struct ContactPart {
+    pub member: Member,
+    pub form: EditAccount,
+    pub errors: FieldErrors,
+    pub switches: Switches,
+    pub answers: Vec<Answer>,
+    /// The roles that can be chosen; none when the role cannot be changed.
+    pub roles: Vec<Role>,
+    pub may_end: bool,
+    pub may_renew_code: bool,
+    pub action: String,
+    /// The tenant's slug.
+    pub slug: String,
+    /// The query of the list behind, with its question mark, to come back to.
+    pub back: String,
+}
+
+/// What became of a test message.
+pub(super) struct Answer {
+    pub channel: Channel,
+    pub delivery: DeliveryId,
+    pub outcome: Outcome,
+    /// Whether its robot is only typed, not saved.
+    pub unsaved: bool,
+}
+
+impl Answer {
+    pub(super) fn succeeded(&self) -> bool {
+        self.outcome.state == courier::DeliveryState::Success
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.outcome.state.has_ended()
+    }
+
+    pub(super) fn reason(&self) -> &'static str {
+        reason_key(&self.outcome.reason)
+    }
+}
+
+impl ContactPart {
+    pub(super) fn stored(&self, channel: &Channel) -> Option<&Contact> {
+        self.member.robot(channel)
+    }
+
+    /// The test messages whose robots are typed but not saved, for the hidden fields.
+    pub(super) fn tested(&self) -> Vec<String> {
+        let answered = self.answers.iter().filter(|answer| answer.unsaved);
+        let answered: Vec<String> =
+            answered.map(|answer| format!("{}:{}", answer.channel.as_str(), answer.delivery)).collect();
+        let known = |word: &&String| {
+            let channel = word.split(':').next().unwrap_or_default();
+            !answered.iter().any(|answer| answer.starts_with(channel))
+        };
+        self.form.tested.iter().filter(known).cloned().chain(answered.clone()).collect()
+    }
+
+    pub(super) fn record_path(&self) -> String {
+        format!("/t/{}/deliveries", self.slug)
+    }
+
+    pub(super) fn channels_path(&self) -> String {
+        format!("/t/{}/settings/message-channel", self.slug)
+    }
+
+    pub(super) fn is_tested(&self, channel: &Channel) -> bool {
+        self.tested().iter().any(|word| word.split(':').next() == Some(channel.as_str()))
+    }
+}
+
+/// Who changes whom: an administrator a member, or a member himself.
+#[derive(Clone)]
+pub(super) struct Task {
+    pub tenant: Tenant,
+    pub actor: Actor,
+    pub by: AccountId,
+    pub role: Role,
+    pub member: MemberId,
+    pub own: bool,
+    pub language: Language,
+    pub product: String,
+}
+
+impl Task {
+    pub(super) fn new<P>(who: &Can<P>, member: MemberId, own: bool, actor: Actor, frame: &Frame) -> Result<Self> {
+        Ok(Self {
+            tenant: who.tenant.clone(),
+            actor,
+            by: who.principal.account.id,
+            role: who.role().ok_or(Error::NotFound)?,
+            member,
+            own,
+            language: frame.language,
+            product: frame.product.clone(),
+        })
+    }
+
+    /// The member, when this task may be done to him.
+    pub(super) fn find(&self, c: &mut AnyConnection) -> Result<Member> {
+        self.allowed(store::find(c, self.tenant.id, self.member)?)
+    }
+
+    /// The member, when this task may be done to him, for a write.
+    pub(super) fn lock(&self, c: &mut AnyConnection) -> Result<Member> {
+        self.allowed(store::lock(c, self.tenant.id, self.member)?)
+    }
+
+    pub(super) fn allowed(&self, member: Member) -> Result<Member> {
+        if self.own || may_edit(self.role, member.role) { Ok(member) } else { Err(Error::Forbidden) }
+    }
+
+    /// Whether the member may be given a new one-time code: by somebody who may change his role too, and only for an
+    /// account that this tenant made and that belongs to no other. Else an administrator could become his peer, or walk
+    /// into another tenant.
+    pub(super) fn may_renew_code(&self, c: &mut AnyConnection, member: &Member) -> Result<bool> {
+        Ok(may_change_role(self.role, member.role, member.account == self.by)
+            && accounts::made_in(c, member.account)? == Some(self.tenant.id)
+            && !store::is_member_elsewhere(c, member.account, self.tenant.id)?)
+    }
+
+    pub(super) fn about(&self, member: &Member) -> About {
+        About {
+            language: self.language,
+            product: self.product.clone(),
+            tenant: self.tenant.id,
+            tenant_name: self.tenant.name.clone(),
+            member: member.id,
+            recipient: member.display_name.clone(),
+            by: self.by,
+            by_name: self.actor.name.clone(),
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        c: &mut AnyConnection,
+        member: &Member,
+        action: &'static str,
+        changes: Vec<Change>,
+        tools: &Tools,
+    ) -> Result<()> {
+        let entry = audit::Entry { tenant: Some(self.tenant.id), action, object: &member.username, changes };
+        audit::record(c, &self.actor, &entry, tools.clock.now())
+    }
+
+    /// What the form shows: the stored values where nothing was typed yet.
+    pub(super) async fn part(
+        &self,
+        tools: &Tools,
+        form: Option<EditAccount>,
+        errors: FieldErrors,
+    ) -> Result<ContactPart> {
+        let task = self.clone();
+        let (member, switches, may_renew_code) = tools
+            .db
+            .read(move |c| {
+                let member = task.find(c)?;
+                let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
+                let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
+                Ok((member, switches, may_renew_code))
+            })
+            .await?;
+        let may_end = !self.own && may_end(self.role, member.role, member.account == self.by);
+        let may_change_role = !self.own && may_change_role(self.role, member.role, member.account == self.by);
+        let form = form.unwrap_or_else(|| EditAccount {
+            role: member.role.as_str().to_owned(),
+            phone: member.phone.clone(),
+            email: member.email.clone(),
+            ..EditAccount::default()
+        });
+        Ok(ContactPart {
+            form,
+            errors,
+            switches,
+            answers: Vec::new(),
+            roles: if may_change_role { vec![Role::SystemAdministrator, Role::Member] } else { Vec::new() },
+            may_end,
+            may_renew_code,
+            action: match self.own {
+                true => format!("/t/{}/me", self.tenant.slug),
+                false => format!("/t/{}/members/{}", self.tenant.slug, self.member),
+            },
+            slug: self.tenant.slug.clone(),
+            back: String::new(),
+            member,
+        })
+    }
+
+    /// Saves what was typed, and puts a message for every new or changed robot into the outbox, all or nothing.
+    pub(super) async fn save(&self, tools: &Tools, form: &EditAccount) -> Result<std::result::Result<(), FieldErrors>> {
+        let role = if self.own { Ok(None) } else { form.role() };
+        let (change, role) = match (form.check(&tools.origins), role) {
+            (Ok(change), Ok(role)) => (change, role),
+            (change, role) => {
+                let faults = change.err().into_iter().chain(role.err());
+                return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect())));
+            }
+        };
+        let (task, shared) = (self.clone(), tools.clone());
+        tools
+            .db
+            .write(move |c| {
+                let member = task.lock(c)?;
+                if let Some(errors) = task.shared_secret(c, &shared, &member, &change.robots)? {
+                    return Ok(Err(errors));
+                }
+                let role = role.filter(|role| *role != member.role);
+                let oneself = member.account == task.by;
+                if role.is_some_and(|role| {
+                    role == Role::SuperAdministrator || !may_change_role(task.role, member.role, oneself)
+                }) {
+                    return Err(Error::Forbidden);
+                }
+                let now = shared.clock.now();
+                let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: task.by, now };
+                let updated = store::update(c, edit, &member, role, &change)?;
+                let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
+                if member.status == Status::Active {
+                    for (_, robot) in updated.ringing.iter().filter(|(channel, _)| switches.is_on(channel)) {
+                        courier::enqueue(c, task.about(&member).saved(*robot), now)?;
+                    }
+                }
+                if !updated.changes.is_empty() {
+                    task.record(c, &member, "member-edited", updated.changes, &shared)?;
+                }
+                Ok(Ok(()))
+            })
+            .await
+            .inspect(|_| tools.waker.wake())
+    }
+
+    /// Sends a test message to every robot that is typed or stored, and waits a moment for the answers.
+    pub(super) async fn test(
+        &self,
+        tools: &Tools,
+        form: &EditAccount,
+    ) -> Result<std::result::Result<Vec<Answer>, FieldErrors>> {
+        let change = match form.check(&tools.origins) {
+            Ok(change) => change,
+            Err(errors) => return Ok(Err(errors)),
+        };
+        let (task, shared) = (self.clone(), tools.clone());
+        let sent = tools.db.write(move |c| task.enqueue_tests(c, &shared, &change.robots)).await?;
+        tools.waker.wake();
+        match sent {
+            Ok(sent) => self.answers(tools, sent).await.map(Ok),
+            Err(errors) => Ok(Err(errors)),
+        }
+    }
+
+    pub(super) fn enqueue_tests(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        changes: &[(Channel, RobotChange)],
+    ) -> Result<std::result::Result<Vec<Sent>, FieldErrors>> {
+        let (member, now) = (self.lock(c)?, tools.clock.now());
+        // All are looked at before the first is sent: an answer that nobody is shown would be a message for nothing.
+        for (channel, change) in changes {
+            if let Some((field, key)) = self.test_refused(c, tools, &member, *channel, change)? {
+                return Ok(Err(FieldErrors::one(field, key)));
+            }
+        }
+        let mut sent = Vec::new();
+        for (channel, change) in changes {
+            if let Some((robot, unsaved)) = self.robot_to_test(c, tools, &member, *channel, change)? {
+                let delivery = courier::enqueue(c, self.about(&member).test(robot), now)?;
+                sent.push(Sent { channel: *channel, delivery, unsaved });
+            }
+        }
+        if sent.is_empty() {
+            return Ok(Err(FieldErrors::one("dingtalk_robot", "members-nothing-to-test")));
+        }
+        self.record(c, &member, "test-sent", Vec::new(), tools)?;
+        Ok(Ok(sent))
+    }
+
+    /// Why no test message can be sent to a channel's robot now: the field and the text.
+    pub(super) fn test_refused(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<(&'static str, &'static str)>> {
+        let (field, secret_field) = (robot_field(&channel), secret_field(&channel).unwrap_or("wecom_robot"));
+        let Some(robot) = self.robot_meant(c, tools, member, channel, change)? else { return Ok(None) };
+        // A typed secret must not replace the working one of a robot that rings for somebody by a mere test.
+        let types_secret = matches!(
+            change,
+            RobotChange::Set(_, Some(_)) | RobotChange::Tested(_, Some(_)) | RobotChange::NewSecret(_)
+        );
+        if types_secret && store::is_in_use(c, robot)? {
+            return Ok(Some((secret_field, "members-secret-save-first")));
+        }
+        let waits = courier::test_must_wait(c, self.tenant.id, robot, self.by, tools.clock.now())?;
+        Ok(waits.then_some((field, "members-test-too-soon")))
+    }
+
+    /// The robot of the tenant that a change is about, when there is one already.
+    pub(super) fn robot_meant(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<RobotId>> {
+        match change {
+            RobotChange::Set(address, _) => courier::known_robot(c, &tools.keys, self.tenant.id, address),
+            RobotChange::Tested(test, _) => {
+                let (who, now) = ((member.id, self.by), tools.clock.now());
+                courier::tested_robot(c, self.tenant.id, *test, who, channel, now).map(Some)
+            }
+            RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret | RobotChange::Remove => {
+                Ok(member.robot(&channel).map(|contact| contact.robot))
+            }
+        }
+    }
+
+    /// The robot a test message goes to, and whether it is only typed, not saved. A typed one is kept, so that the very
+    /// path of every other message can be tried with it.
+    pub(super) fn robot_to_test(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        channel: Channel,
+        change: &RobotChange,
+    ) -> Result<Option<(RobotId, bool)>> {
+        let (tenant, now) = (self.tenant.id, tools.clock.now());
+        let stored = member.robot(&channel).map(|contact| contact.robot);
+        let robot = match change {
+            RobotChange::Set(address, secret) => {
+                Some(courier::upsert_robot(c, &tools.keys, tenant, address, secret.as_ref(), now)?.0)
+            }
+            RobotChange::Tested(test, secret) => {
+                let robot = courier::tested_robot(c, tenant, *test, (member.id, self.by), channel, now)?;
+                if let Some(secret) = secret {
+                    courier::set_secret(c, &tools.keys, tenant, robot, secret, now)?;
+                }
+                Some(robot)
+            }
+            RobotChange::Remove => None,
+            RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret => stored,
+        };
+        Ok(robot.map(|robot| (robot, stored != Some(robot))))
+    }
+
+    /// What a plain member may not do: change the signing secret of a robot that rings for others too.
+    pub(super) fn shared_secret(
+        &self,
+        c: &mut AnyConnection,
+        tools: &Tools,
+        member: &Member,
+        changes: &[(Channel, RobotChange)],
+    ) -> Result<Option<FieldErrors>> {
+        if self.role.administers() {
+            return Ok(None);
+        }
+        for (channel, change) in changes {
+            let changes_secret = matches!(
+                change,
+                RobotChange::Set(_, Some(_))
+                    | RobotChange::Tested(_, Some(_))
+                    | RobotChange::NewSecret(_)
+                    | RobotChange::NoSecret
+            );
+            let robot = match changes_secret {
+                true => self.robot_meant(c, tools, member, *channel, change)?,
+                false => None,
+            };
+            if let Some(robot) = robot
+                && store::is_shared(c, member.id, robot)?
+            {
+                let field = secret_field(channel).unwrap_or("wecom_robot");
+                return Ok(Some(FieldErrors::one(field, "members-secret-shared")));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn answers(&self, tools: &Tools, sent: Vec<Sent>) -> Result<Vec<Answer>> {
+        try_join_all(sent.into_iter().map(|Sent { channel, delivery, unsaved }| async move {
+            let outcome = tools.waker.wait_for(&tools.db, self.tenant.id, delivery, ANSWER_WITHIN).await?;
+            Ok(Answer { channel, delivery, outcome, unsaved })
+        }))
+        .await
+    }
+}
+
+/// A test message on its way.
+pub(super) struct Sent {
+    pub channel: Channel,
+    pub delivery: DeliveryId,
+    pub unsaved: bool,
+}
