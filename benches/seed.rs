@@ -137,7 +137,7 @@ fn joined(number: usize) -> String {
 
 /// Every seventh member has no robot.
 fn has_robot(number: usize) -> bool {
-    number % 7 != 0
+    !number.is_multiple_of(7)
 }
 
 /// A binary value that is written differently by the two databases.
