@@ -48,6 +48,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The whole tenant.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { search: String::new(), role: None, status: None, no_contact: false }
+    }
+
     /// Whether the list is the whole tenant.
     #[must_use]
     pub fn is_everything(&self) -> bool {

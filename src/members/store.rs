@@ -33,6 +33,10 @@ use crate::{
 /// The kind of database behind a connection, as diesel's query types name it.
 type Backend = <AnyConnection as Connection>::Backend;
 
+/// How many ids a search finds before it is counted apart.
+const PROBE: i64 = 5_000;
+/// How many rows may lie between a page and the nearer end of the list for Postgres to read them all the same.
+const NEAR: i64 = 1_000;
 /// How many of those who share a robot are named.
 const SHARED_NAMES: i64 = 8;
 
@@ -86,8 +90,6 @@ fn search_text(username_key: &str, display_name: &str) -> String {
 pub struct ListRow {
     /// The member's id.
     pub id: MemberId,
-    /// The account behind it.
-    pub account: AccountId,
     /// The name it logs in with.
     pub username: String,
     /// What the tenant calls the person.
@@ -100,15 +102,13 @@ pub struct ListRow {
     pub phone: String,
     /// The email address, masked.
     pub email: String,
-    /// The robots: channel, host, last four characters, whether it is broken.
-    pub robots: Vec<(Channel, String, String, bool)>,
+    /// The robots: channel, last four characters, whether it is broken.
+    pub robots: Vec<(Channel, String, bool)>,
     /// When the member joined.
     pub joined_at: NaiveDateTime,
 }
 
 /// One page of the list.
-///
-/// The ids of the page come from an index alone (see the migration); only its fifty rows are read from the table.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -116,50 +116,115 @@ pub fn list(
     c: &mut AnyConnection,
     tenant: TenantId,
     filter: &Filter,
-    order: (Sort, bool),
+    order: Order,
     page: i64,
 ) -> Result<(Vec<ListRow>, Pager)> {
-    let pager = Pager::new(page, total(c, tenant, filter)?);
-    let ids = page_ids(c, tenant, filter, order, &pager)?;
-    let mut rows = rows(c, &ids)?;
-    rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
-    Ok((rows, pager))
-}
-
-/// How many members the list has. The whole tenant's number is kept beside it, so that it need not be counted.
-fn total(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<i64> {
     if filter.is_everything() {
-        return Ok(tenants::table.find(tenant).select(tenants::member_count).first(c)?);
+        // The whole tenant's number is kept beside it, so that it need not be counted.
+        let total = tenants::table.find(tenant).select(tenants::member_count).first(c)?;
+        let pager = Pager::new(page, total);
+        return Ok((whole(c, tenant, order, &pager)?, pager));
     }
-    let position = position_function(c);
-    Ok(filtered(tenant, filter, position).count().get_result(c)?)
+    let (ids, pager) = found(c, tenant, filter, order, page)?;
+    Ok((rows_of(c, &ids)?, pager))
 }
 
-fn page_ids(
+/// What a list is sorted by, and whether the other way round.
+type Order = (Sort, bool);
+
+/// A page of all members. Near to either end of the list one statement reads its rows; far from them an index alone finds
+/// their ids, because Postgres looks at the row of everything that it steps over otherwise.
+fn whole(c: &mut AnyConnection, tenant: TenantId, order: Order, pager: &Pager) -> Result<Vec<ListRow>> {
+    let window = Window::of(pager);
+    if window.offset > NEAR && matches!(c, AnyConnection::Postgres(_)) {
+        let ids = ids(c, tenant, &Filter::everything(), order, window)?;
+        return rows_of(c, &ids);
+    }
+    let query = filtered(tenant, &Filter::everything(), position_function(c)).select(Row::as_select());
+    let mut found: Vec<Row> = ordered(query, order, window).load(c)?;
+    if window.from_end {
+        found.reverse();
+    }
+    let reached = match (order.0, found.first(), found.last()) {
+        (Sort::Username, Some(first), Some(last)) => robots_between(c, tenant, first, last)?,
+        _ => robots_of(c, &found.iter().map(|row| row.id).collect::<Vec<_>>())?,
+    };
+    list_rows(found, reached)
+}
+
+/// A page of what a filter finds: its ids, and the pager. A search reads an index from end to end, so it is done once: the
+/// first so many ids also say how many there are, unless there are more.
+fn found(
     c: &mut AnyConnection,
     tenant: TenantId,
     filter: &Filter,
-    (sort, descending): (Sort, bool),
-    pager: &Pager,
+    order: Order,
+    page: i64,
+) -> Result<(Vec<MemberId>, Pager)> {
+    let probed = ids(c, tenant, filter, order, Window { offset: 0, length: PROBE, from_end: false })?;
+    let count = i64::try_from(probed.len()).map_err(Error::internal)?;
+    if count < PROBE {
+        let pager = Pager::new(page, count);
+        return Ok((slice(&probed, &pager), pager));
+    }
+    let total = filtered(tenant, filter, position_function(c)).count().get_result(c)?;
+    let pager = Pager::new(page, total);
+    let near = pager.offset() + PAGE_SIZE <= PROBE;
+    let ids = if near { slice(&probed, &pager) } else { ids(c, tenant, filter, order, Window::of(&pager))? };
+    Ok((ids, pager))
+}
+
+fn slice(ids: &[MemberId], pager: &Pager) -> Vec<MemberId> {
+    let (skip, take) = (usize::try_from(pager.offset()), usize::try_from(PAGE_SIZE));
+    ids.iter().skip(skip.unwrap_or_default()).take(take.unwrap_or_default()).copied().collect()
+}
+
+/// The part of an ordered list that a page shows, counted from whichever end is nearer.
+#[derive(Clone, Copy)]
+struct Window {
+    offset: i64,
+    length: i64,
+    from_end: bool,
+}
+
+impl Window {
+    fn of(pager: &Pager) -> Self {
+        let from_end = pager.offset() > pager.total / 2;
+        let length = (pager.total - pager.offset()).clamp(0, PAGE_SIZE);
+        let offset = if from_end { pager.total - pager.offset() - length } else { pager.offset() };
+        Self { offset, length, from_end }
+    }
+}
+
+fn ids(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &Filter,
+    order: Order,
+    window: Window,
 ) -> Result<Vec<MemberId>> {
-    // A page in the second half is nearer to the end: read the index from there, and turn the page round.
-    let from_end = pager.offset() > pager.total / 2;
-    let length = (pager.total - pager.offset()).clamp(0, PAGE_SIZE);
-    let offset = if from_end { pager.total - pager.offset() - length } else { pager.offset() };
-    let query = filtered(tenant, filter, position_function(c)).select(members::id).limit(length).offset(offset);
-    let query = match (sort, descending != from_end) {
+    let query = filtered(tenant, filter, position_function(c)).select(members::id);
+    let mut ids: Vec<MemberId> = ordered(query, order, window).load(c)?;
+    if window.from_end {
+        ids.reverse();
+    }
+    Ok(ids)
+}
+
+fn ordered<'q, S: 'q>(
+    query: members::BoxedQuery<'q, Backend, S>,
+    (sort, descending): Order,
+    window: Window,
+) -> members::BoxedQuery<'q, Backend, S> {
+    let query = query.limit(window.length).offset(window.offset);
+    match (sort, descending != window.from_end) {
         (Sort::Username, false) => query.order((members::username_key.asc(), members::id.asc())),
         (Sort::Username, true) => query.order((members::username_key.desc(), members::id.desc())),
         (Sort::DisplayName, false) => query.order((members::display_name_key.asc(), members::id.asc())),
         (Sort::DisplayName, true) => query.order((members::display_name_key.desc(), members::id.desc())),
         (Sort::Joined, false) => query.order((members::joined_at.asc(), members::id.asc())),
         (Sort::Joined, true) => query.order((members::joined_at.desc(), members::id.desc())),
-    };
-    let mut ids: Vec<MemberId> = query.load(c)?;
-    if from_end {
-        ids.reverse();
     }
-    Ok(ids)
 }
 
 fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> members::BoxedQuery<'q, Backend> {
@@ -191,6 +256,7 @@ struct Row {
     id: MemberId,
     account: AccountId,
     username: String,
+    username_key: String,
     display_name: String,
     role: String,
     status: String,
@@ -209,17 +275,21 @@ impl Row {
     }
 }
 
-/// The rows of ids that a query of the tenant has just found. They are asked for by id and nothing else: with the tenant
-/// beside it, a SQLite that was never analysed would walk the whole tenant instead.
-fn rows(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
-    let found: Vec<Row> = members::table.filter(members::id.eq_any(ids)).select(Row::as_select()).load(c)?;
-    let mut reached = robots_of(c, ids)?;
+/// The rows of ids that a query of the tenant has just found, in their order. They are asked for by id and nothing else:
+/// with the tenant beside it, a SQLite that was never analysed would walk the whole tenant instead.
+fn rows_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
+    let mut found: Vec<Row> = members::table.filter(members::id.eq_any(ids)).select(Row::as_select()).load(c)?;
+    found.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
+    let reached = robots_of(c, ids)?;
+    list_rows(found, reached)
+}
+
+fn list_rows(found: Vec<Row>, mut reached: HashMap<MemberId, Reached>) -> Result<Vec<ListRow>> {
     found
         .into_iter()
         .map(|row| {
             Ok(ListRow {
                 id: row.id,
-                account: row.account,
                 role: row.role()?,
                 status: row.status()?,
                 phone: masked_phone(&row.phone),
@@ -233,22 +303,51 @@ fn rows(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
         .collect()
 }
 
-type Reached = Vec<(Channel, String, String, bool)>;
+/// The robots of a row: channel, last four characters, whether it is broken.
+type Reached = Vec<(Channel, String, bool)>;
+
+/// Whose robot, and what a row shows of it.
+type Reaching = (MemberId, String, String, String);
 
 fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId, Reached>> {
-    let rows: Vec<(MemberId, String, String, String, String)> = contacts::table
+    let rows: Vec<Reaching> = contacts::table
         .inner_join(robots::table)
         .filter(contacts::member.eq_any(ids))
         .order(contacts::channel)
-        .select((contacts::member, contacts::channel, robots::host, robots::last_four, robots::state))
+        .select((contacts::member, contacts::channel, robots::last_four, robots::state))
         .load(c)?;
+    Ok(by_member(rows))
+}
+
+/// The robots of a stretch of the list by username, from whichever end: unlike a list of ids, a statement that the database
+/// has to read only once.
+fn robots_between(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    one: &Row,
+    other: &Row,
+) -> Result<HashMap<MemberId, Reached>> {
+    let (low, high) =
+        (one.username_key.as_str().min(&other.username_key), one.username_key.as_str().max(&other.username_key));
+    let rows: Vec<Reaching> = members::table
+        .inner_join(contacts::table.inner_join(robots::table))
+        .filter(members::tenant.eq(tenant))
+        .filter(members::username_key.ge(low))
+        .filter(members::username_key.le(high))
+        .order(contacts::channel)
+        .select((contacts::member, contacts::channel, robots::last_four, robots::state))
+        .load(c)?;
+    Ok(by_member(rows))
+}
+
+fn by_member(rows: Vec<Reaching>) -> HashMap<MemberId, Reached> {
     let mut reached: HashMap<MemberId, Reached> = HashMap::new();
-    for (member, channel, host, last_four, state) in rows {
+    for (member, channel, last_four, state) in rows {
         if let Some(channel) = Channel::parse(&channel) {
-            reached.entry(member).or_default().push((channel, host, last_four, state != "ok"));
+            reached.entry(member).or_default().push((channel, last_four, state != "ok"));
         }
     }
-    Ok(reached)
+    reached
 }
 
 /// A member of this tenant, with his robots.
