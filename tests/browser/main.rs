@@ -4,17 +4,10 @@
 //! both languages, light and dark, wide and narrow. They need `chromedriver` and `chromium` (Debian: `chromium-driver`)
 //! and axe-core (`npm ci` in this folder).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod driver;
 mod fill;
-
 mod pages;
 mod path;
 mod site;
