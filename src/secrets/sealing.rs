@@ -110,13 +110,18 @@ fn write_new(path: &Path, keys: &Keys) -> std::result::Result<(), String> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|fault| cannot(&fault))?;
     }
     let text = serde_json::to_string_pretty(keys).map_err(|fault| cannot(&fault))?;
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = match made {
-        // Another process that starts at the same moment made it: use that one.
-        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other.map_err(|fault| cannot(&fault))?,
+    let name: [u8; 8] = random().map_err(|fault| cannot(&fault))?;
+    let draft = path.with_extension(hex::encode(name));
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(|fault| cannot(&fault))?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    // The file appears whole or not at all: another process that starts at the same moment reads it, or made it before.
+    let linked = match written.and_then(|()| fs::hard_link(&draft, path)) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map_err(|fault| cannot(&fault)),
     };
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|fault| cannot(&fault))
+    let removed = fs::remove_file(&draft).map_err(|fault| cannot(&fault));
+    linked.and(removed)
 }
 
 /// Where a sealed value belongs.
