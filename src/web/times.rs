@@ -29,7 +29,7 @@ impl Times {
     /// `2026-11-22`, in this zone.
     #[must_use]
     pub fn day(&self, time: &NaiveDateTime) -> String {
-        self.0.from_utc_datetime(time).format("%Y-%m-%d").to_string()
+        self.0.from_utc_datetime(time).date_naive().to_string()
     }
 
     /// The zone's name, for the head of a column.
