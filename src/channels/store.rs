@@ -7,22 +7,19 @@ use super::{Mode, Settings, Switches};
 use crate::{
     courier,
     db::{
-        AnyConnection, TenantId,
+        AnyConnection, INSTANCE_SCOPE, TenantId,
         schema::{channel_switches, tenants},
     },
     error::{Error, Result},
     robots::Channel,
 };
 
-/// The scope of the instance's switches; a tenant's scope is its id, and ids start at 1.
-const INSTANCE: i64 = 0;
-
 /// The instance's switches.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn instance(c: &mut AnyConnection) -> Result<Switches> {
-    switches(c, INSTANCE)
+    switches(c, INSTANCE_SCOPE)
 }
 
 /// All there is to know of a tenant's channels.
@@ -40,7 +37,7 @@ pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
 /// # Errors
 /// When the database cannot be written.
 pub fn save_instance(c: &mut AnyConnection, switches: &Switches, now: NaiveDateTime) -> Result<()> {
-    save_switches(c, INSTANCE, switches)?;
+    save_switches(c, INSTANCE_SCOPE, switches)?;
     courier::look_again(c, None, now)
 }
 

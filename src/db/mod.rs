@@ -28,7 +28,7 @@ pub use connection::AnyConnection;
 pub use keyset::{Keyset, Seek};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
-pub use types::{AccountId, DeliveryId, MemberId, MessageId, RobotId, TenantId};
+pub use types::{AccountId, DeliveryId, INSTANCE_SCOPE, MemberId, MessageId, RobotId, TenantId};
 
 use crate::error::{Error, Result};
 use pool::{Manager, Pool};

@@ -70,3 +70,6 @@ id!(
     /// What goes over the wire.
     MessageId
 );
+
+/// The scope of the instance's own channel switches; a tenant's scope is its id, and ids start at 1.
+pub const INSTANCE_SCOPE: i64 = 0;

@@ -24,7 +24,7 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
+        AnyConnection, DeliveryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -37,9 +37,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(45);
 
 /// When to look again at a bell whose rows could not be worked with, so that it does not keep the others waiting.
 const POSTPONED: TimeDelta = TimeDelta::seconds(30);
-
-/// The scope of the instance's own channel switches.
-const INSTANCE: i64 = 0;
 
 /// A message to be sent now, by whoever holds this.
 pub(in crate::courier) struct Claim {
@@ -246,7 +243,7 @@ fn closed(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Reason>> {
     if rope.deleted_at.is_some() {
         return Ok(Some(Reason::TenantDeleted));
     }
-    let scope = if rope.channel_mode == "custom" { rope.tenant.0 } else { INSTANCE };
+    let scope = if rope.channel_mode == "custom" { rope.tenant.0 } else { INSTANCE_SCOPE };
     let switch = channel_switches::table
         .filter(channel_switches::scope.eq(scope))
         .filter(channel_switches::channel.eq(&rope.channel))
