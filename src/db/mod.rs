@@ -28,7 +28,10 @@ pub use connection::AnyConnection;
 pub use keyset::{Keyset, Seek};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
-pub use types::{AccountId, DeliveryId, INSTANCE_SCOPE, MemberId, MessageId, RobotId, TenantId};
+pub use types::{
+    AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, PortalId, RobotId, RuleId,
+    ScheduleId, TenantId,
+};
 
 use crate::error::{Error, Result};
 use pool::{Manager, Pool};

@@ -28,6 +28,7 @@ diesel::table! {
         member_count -> BigInt,
         created_at -> Timestamp,
         deleted_at -> Nullable<Timestamp>,
+        message_language -> Text,
     }
 }
 
@@ -47,6 +48,7 @@ diesel::table! {
         status -> Text,
         robot_count -> BigInt,
         joined_at -> Timestamp,
+        may_fire -> Bool,
     }
 }
 
@@ -71,6 +73,7 @@ diesel::table! {
         member -> BigInt,
         channel -> Text,
         robot -> BigInt,
+        verified_at -> Nullable<Timestamp>,
     }
 }
 
@@ -129,6 +132,10 @@ diesel::table! {
         message -> Nullable<BigInt>,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
+        alert -> Nullable<BigInt>,
+        entry -> Nullable<BigInt>,
+        mention -> Text,
+        chosen_by -> Text,
     }
 }
 
@@ -203,6 +210,194 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    verifications (member, channel) {
+        member -> BigInt,
+        channel -> Text,
+        robot -> BigInt,
+        delivery -> BigInt,
+        code_hash -> Binary,
+        tries_left -> BigInt,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    alerts (id) {
+        id -> BigInt,
+        tenant -> BigInt,
+        source -> Text,
+        sender -> Text,
+        key -> Text,
+        title -> Text,
+        content -> Text,
+        severity -> Text,
+        link -> Text,
+        labels -> Text,
+        receivers -> Text,
+        search_text -> Text,
+        count -> BigInt,
+        reached -> BigInt,
+        first_at -> Timestamp,
+        last_at -> Timestamp,
+        silent_until -> Nullable<Timestamp>,
+        quiet_until -> Nullable<Timestamp>,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    alert_entries (id) {
+        id -> BigInt,
+        alert -> BigInt,
+        kind -> Text,
+        actor -> Text,
+        title -> Text,
+        content -> Text,
+        severity -> Text,
+        rules -> Text,
+        at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    alert_rules (id) {
+        id -> BigInt,
+        tenant -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        is_on -> Bool,
+        severity -> Text,
+        source -> Text,
+        matchers -> Text,
+        channels -> Text,
+        frequency -> BigInt,
+        max_sends -> Nullable<BigInt>,
+        window_from -> Nullable<BigInt>,
+        window_to -> Nullable<BigInt>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    rule_receivers (rule, kind, target, role) {
+        rule -> BigInt,
+        kind -> Text,
+        target -> BigInt,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    rule_sends (alert, rule) {
+        alert -> BigInt,
+        rule -> BigInt,
+        sends -> BigInt,
+        last_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    user_groups (id) {
+        id -> BigInt,
+        tenant -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        description -> Text,
+        is_on -> Bool,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    user_group_accounts (user_group, account) {
+        user_group -> BigInt,
+        account -> BigInt,
+        is_admin -> Bool,
+    }
+}
+
+diesel::table! {
+    shift_schedules (id) {
+        id -> BigInt,
+        tenant -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        unit -> Text,
+        every -> BigInt,
+        starts_on -> Text,
+        handover -> BigInt,
+        hours_from -> Nullable<BigInt>,
+        hours_to -> Nullable<BigInt>,
+        outside -> Nullable<BigInt>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    shift_accounts (schedule, shift, account) {
+        schedule -> BigInt,
+        shift -> BigInt,
+        account -> BigInt,
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
+    message_templates (tenant, channel, reason) {
+        tenant -> BigInt,
+        channel -> Text,
+        reason -> Text,
+        title -> Text,
+        body -> Text,
+        changed_by -> Text,
+        changed_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    portals (id) {
+        id -> BigInt,
+        tenant -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        saves_members -> Bool,
+        fires_alerts -> Bool,
+        return_origins -> Text,
+        per_minute -> Nullable<BigInt>,
+        minute_at -> Nullable<Timestamp>,
+        minute_count -> BigInt,
+        token_hash -> Binary,
+        token_last_four -> Text,
+        sealed_signing_key -> Binary,
+        old_token_hash -> Nullable<Binary>,
+        old_sealed_signing_key -> Nullable<Binary>,
+        old_until -> Nullable<Timestamp>,
+        last_used_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    portal_nonces (portal, nonce) {
+        portal -> BigInt,
+        nonce -> Text,
+        expires_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    idempotency (portal, key) {
+        portal -> BigInt,
+        key -> Text,
+        body_hash -> Binary,
+        status -> BigInt,
+        answer -> Text,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(members -> tenants (tenant));
 diesel::joinable!(members -> accounts (account));
 diesel::joinable!(contacts -> members (member));
@@ -210,6 +405,8 @@ diesel::joinable!(contacts -> robots (robot));
 diesel::joinable!(sessions -> accounts (account));
 diesel::joinable!(deliveries -> messages (message));
 diesel::joinable!(attempts -> messages (message));
+diesel::joinable!(alert_entries -> alerts (alert));
+diesel::joinable!(deliveries -> alerts (alert));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     tenants,
@@ -226,5 +423,19 @@ diesel::allow_tables_to_appear_in_same_query!(
     lockouts,
     log_in_settings,
     set_up_codes,
-    audit
+    audit,
+    verifications,
+    alerts,
+    alert_entries,
+    alert_rules,
+    rule_receivers,
+    rule_sends,
+    user_groups,
+    user_group_accounts,
+    shift_schedules,
+    shift_accounts,
+    message_templates,
+    portals,
+    portal_nonces,
+    idempotency
 );

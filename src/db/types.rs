@@ -70,6 +70,30 @@ id!(
     /// What goes over the wire.
     MessageId
 );
+id!(
+    /// An alert event.
+    AlertId
+);
+id!(
+    /// An entry of an alert event's time line.
+    EntryId
+);
+id!(
+    /// An alert rule.
+    RuleId
+);
+id!(
+    /// A user group.
+    GroupId
+);
+id!(
+    /// A shift schedule.
+    ScheduleId
+);
+id!(
+    /// An internal portal.
+    PortalId
+);
 
 /// The scope of the instance's own channel switches; a tenant's scope is its id, and ids start at 1.
 pub const INSTANCE_SCOPE: i64 = 0;
