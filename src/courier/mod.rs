@@ -15,9 +15,9 @@ mod tests;
 mod vetting;
 mod worker;
 
-pub use model::{DeliveryState, Fault, Kind, Notice, Outcome, Reason, reason_key};
+pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
-    outbox::{enqueue, outcome},
+    outbox::{enqueue, outcome, unreached},
     robots::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, test_must_wait, tested_robot,
         upsert_robot,

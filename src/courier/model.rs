@@ -1,7 +1,7 @@
 //! The words of delivery: what is to be delivered, how far it is, and why it is not there yet.
 
 use crate::{
-    db::{AccountId, MemberId, RobotId, TenantId},
+    db::{AccountId, AlertId, EntryId, MemberId, RobotId, TenantId},
     robots::Meaning,
 };
 
@@ -12,10 +12,16 @@ pub enum Kind {
     MemberSaved,
     /// Somebody pressed **Send test message** and waits for the answer.
     Test,
+    /// An alert began.
+    Firing,
+    /// It fired again.
+    Repeated,
+    /// It was resolved.
+    Resolved,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::MemberSaved, Self::Test];
+    const ALL: [Self; 5] = [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved];
 
     /// The name in the database.
     #[must_use]
@@ -23,6 +29,9 @@ impl Kind {
         match self {
             Self::MemberSaved => "member_saved",
             Self::Test => "test",
+            Self::Firing => "firing",
+            Self::Repeated => "repeated",
+            Self::Resolved => "resolved",
         }
     }
 
@@ -31,14 +40,6 @@ impl Kind {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
-
-    /// How soon it is to go out, compared with others for the same robot.
-    pub(super) const fn priority(self) -> Priority {
-        match self {
-            Self::MemberSaved => Priority::Ordinary,
-            Self::Test => Priority::Test,
-        }
-    }
 }
 
 /// The order in which what waits for a robot goes out: by priority, then by age.
@@ -46,22 +47,29 @@ impl Kind {
 pub(super) enum Priority {
     /// Somebody looks at the screen and waits. May use the places that each minute keeps free.
     Test,
+    /// A critical alert. May use those places too.
+    Urgent,
     /// Everything else.
     Ordinary,
 }
 
 impl Priority {
-    /// The number in the database: the smaller the sooner. 1 is left for what is more pressing than ordinary.
+    /// The number in the database: the smaller the sooner.
     pub(super) const fn number(self) -> i64 {
         match self {
             Self::Test => 0,
+            Self::Urgent => 1,
             Self::Ordinary => 2,
         }
     }
 
     /// The priority of that number.
     pub(super) const fn of(number: i64) -> Self {
-        if number <= Self::Test.number() { Self::Test } else { Self::Ordinary }
+        match number {
+            ..=0 => Self::Test,
+            1 => Self::Urgent,
+            _ => Self::Ordinary,
+        }
     }
 }
 
@@ -155,6 +163,18 @@ pub enum Reason {
     ChannelOff,
     /// The tenant was deleted.
     TenantDeleted,
+    /// The recipient has no robot on any of the channels.
+    NoContact,
+    /// The recipient is no member of the tenant.
+    LeftTenant,
+    /// The recipient is a disabled member.
+    MemberDisabled,
+    /// The rule is outside its window of the day.
+    QuietHours,
+    /// The user group is switched off, or has nobody.
+    GroupOff,
+    /// The shift schedule has nobody on duty.
+    NobodyOnDuty,
     /// Every try of the schedule has failed.
     GivenUp,
     /// A test that ended because the robot is to be left alone for a while.
@@ -173,7 +193,15 @@ impl Reason {
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         let tests = [Self::TestTooFast, Self::TestPassing, Self::TestUnknown];
-        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests);
+        let unreached = [
+            Self::NoContact,
+            Self::LeftTenant,
+            Self::MemberDisabled,
+            Self::QuietHours,
+            Self::GroupOff,
+            Self::NobodyOnDuty,
+        ];
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests).chain(unreached);
         own.chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
     }
 
@@ -183,6 +211,12 @@ impl Reason {
         match self {
             Self::ChannelOff => "channel-off",
             Self::TenantDeleted => "tenant-deleted",
+            Self::NoContact => "no-contact",
+            Self::LeftTenant => "left-tenant",
+            Self::MemberDisabled => "member-disabled",
+            Self::QuietHours => "quiet-hours",
+            Self::GroupOff => "group-off",
+            Self::NobodyOnDuty => "nobody-on-duty",
             Self::GivenUp => "given-up",
             Self::TestTooFast => "test-too-fast",
             Self::TestPassing => "test-passing",
@@ -204,6 +238,12 @@ impl Reason {
         match self {
             Self::ChannelOff => "courier-channel-off",
             Self::TenantDeleted => "courier-tenant-deleted",
+            Self::NoContact => "courier-no-contact",
+            Self::LeftTenant => "courier-left-tenant",
+            Self::MemberDisabled => "courier-member-disabled",
+            Self::QuietHours => "courier-quiet-hours",
+            Self::GroupOff => "courier-group-off",
+            Self::NobodyOnDuty => "courier-nobody-on-duty",
             Self::GivenUp => "courier-given-up",
             Self::TestTooFast => "courier-test-too-fast",
             Self::TestPassing => "courier-test-passing",
@@ -244,6 +284,57 @@ pub struct Notice {
     pub recipient: String,
     /// Who caused it.
     pub requested_by: Option<AccountId>,
+    /// The alert that it is about, when it is about one.
+    pub alert: Option<AboutAlert>,
+}
+
+impl Notice {
+    /// How soon it is to go out, compared with others for the same robot.
+    pub(super) fn priority(&self) -> Priority {
+        match &self.alert {
+            Some(alert) if alert.is_urgent => Priority::Urgent,
+            _ if self.kind == Kind::Test => Priority::Test,
+            _ => Priority::Ordinary,
+        }
+    }
+}
+
+/// What a notice about an alert has besides its words.
+#[derive(Clone, Debug)]
+pub struct AboutAlert {
+    /// The event.
+    pub alert: AlertId,
+    /// What happened to it. Notices of one entry for one robot go out as one message.
+    pub entry: EntryId,
+    /// Whether it goes out before everything else.
+    pub is_urgent: bool,
+    /// The phone number by which the message mentions the recipient; empty for nobody.
+    pub mention: String,
+    /// The names of the alert rules that chose the recipient; empty when the sender named him.
+    pub chosen_by: String,
+}
+
+/// Somebody who was to hear of an alert and cannot be reached.
+#[derive(Clone, Debug)]
+pub struct Unreached {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What it was about.
+    pub kind: Kind,
+    /// The headline.
+    pub title: String,
+    /// The member, when he is one.
+    pub member: Option<MemberId>,
+    /// His name, as the record shows it.
+    pub recipient: String,
+    /// Why he cannot be reached.
+    pub reason: Reason,
+    /// Who caused it.
+    pub requested_by: Option<AccountId>,
+    /// The event and what happened to it.
+    pub alert: (AlertId, EntryId),
+    /// The names of the alert rules that chose him.
+    pub chosen_by: String,
 }
 
 /// How a delivery stands, for the page that waits for it.
@@ -275,7 +366,7 @@ mod tests {
         for reason in Reason::all() {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        for priority in [Priority::Test, Priority::Ordinary] {
+        for priority in [Priority::Test, Priority::Urgent, Priority::Ordinary] {
             assert_eq!(Priority::of(priority.number()), priority);
         }
         assert_eq!(Reason::parse("broken-keyword"), Some(Reason::Robot(Meaning::Broken(Cause::Keyword))));

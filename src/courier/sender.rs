@@ -127,7 +127,7 @@ impl Sender {
         let message = Message {
             title: claim.title.clone(),
             text: claim.body.clone(),
-            mobiles: Vec::new(),
+            mobiles: claim.mentions.clone(),
             uuid: claim.msg_uuid.clone(),
         };
         let now = self.clock.now().and_utc().timestamp_millis();

@@ -53,6 +53,7 @@ impl About {
             member: Some(self.member),
             recipient: self.recipient.clone(),
             requested_by: Some(self.by),
+            alert: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use diesel::{
 
 use super::{bells, claim::Work, robots};
 use crate::{
-    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason},
+    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason, Unreached},
     db::{
         AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
@@ -27,6 +27,8 @@ use crate::{
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
     let robot = robots::find(c, notice.tenant, notice.robot)?;
     let reason = robot.broken.filter(|_| notice.kind != Kind::Test).unwrap_or_default();
+    let priority = notice.priority().number();
+    let alert = notice.alert.as_ref();
     let delivery = insert_into(deliveries::table)
         .values((
             deliveries::tenant.eq(notice.tenant),
@@ -40,13 +42,43 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
             deliveries::requested_by.eq(notice.requested_by),
             deliveries::state.eq(DeliveryState::Waiting.as_str()),
             deliveries::reason.eq(reason),
-            deliveries::priority.eq(Some(notice.kind.priority().number())),
+            deliveries::priority.eq(Some(priority)),
             deliveries::created_at.eq(now),
+            deliveries::alert.eq(alert.map(|about| about.alert)),
+            deliveries::entry.eq(alert.map(|about| about.entry)),
+            deliveries::mention.eq(alert.map(|about| about.mention.as_str()).unwrap_or_default()),
+            deliveries::chosen_by.eq(alert.map(|about| about.chosen_by.as_str()).unwrap_or_default()),
         ))
         .returning(deliveries::id)
         .get_result(c)?;
     bells::touch(c, &robot.fingerprint, robot.channel, now)?;
     Ok(delivery)
+}
+
+/// Keeps in the record that somebody who was to hear of an alert cannot be reached, and why.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn unreached(c: &mut AnyConnection, unreached: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
+    let (alert, entry) = unreached.alert;
+    let row = (
+        deliveries::tenant.eq(unreached.tenant),
+        deliveries::kind.eq(unreached.kind.as_str()),
+        deliveries::title.eq(unreached.title),
+        deliveries::body.eq(""),
+        deliveries::channel.eq(""),
+        deliveries::member.eq(unreached.member),
+        deliveries::recipient.eq(unreached.recipient),
+        deliveries::requested_by.eq(unreached.requested_by),
+        deliveries::state.eq(DeliveryState::Failed.as_str()),
+        deliveries::reason.eq(unreached.reason.as_str()),
+        deliveries::created_at.eq(now),
+        deliveries::finished_at.eq(Some(now)),
+        deliveries::alert.eq(Some(alert)),
+        deliveries::entry.eq(Some(entry)),
+        deliveries::chosen_by.eq(unreached.chosen_by),
+    );
+    Ok(insert_into(deliveries::table).values(row).returning(deliveries::id).get_result(c)?)
 }
 
 /// How a delivery of this tenant stands.
