@@ -12,10 +12,12 @@ pub enum Kind {
     MemberSaved,
     /// Somebody pressed **Send test message** and waits for the answer.
     Test,
+    /// Somebody pressed **Verify** and waits for the code in the group.
+    Verification,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::MemberSaved, Self::Test];
+    const ALL: [Self; 3] = [Self::MemberSaved, Self::Test, Self::Verification];
 
     /// The name in the database.
     #[must_use]
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Self::MemberSaved => "member_saved",
             Self::Test => "test",
+            Self::Verification => "verification",
         }
     }
 
@@ -36,8 +39,13 @@ impl Kind {
     pub(super) const fn priority(self) -> Priority {
         match self {
             Self::MemberSaved => Priority::Ordinary,
-            Self::Test => Priority::Test,
+            Self::Test | Self::Verification => Priority::Test,
         }
+    }
+
+    /// Whether somebody looks at the screen and waits for it: it goes out to a broken robot too, and only so many may.
+    pub(super) fn is_awaited(self) -> bool {
+        self.priority() == Priority::Test
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     },
     error::{Error, Result},
     robots::{Channel, limits},
-    secrets::{Place, random},
+    secrets::{KeyRing, Place, random},
 };
 
 /// How long a claim holds: the whole call and time to record it.
@@ -49,6 +49,8 @@ pub(in crate::courier) struct Claim {
     pub sealed_secret: Option<Vec<u8>>,
     pub title: String,
     pub body: String,
+    /// What is said instead of the body, sealed, and the delivery it is sealed for.
+    pub sealed_body: Option<(DeliveryId, Vec<u8>)>,
     pub msg_uuid: String,
     /// After this moment the message may be somebody else's.
     pub lease_until: NaiveDateTime,
@@ -63,6 +65,14 @@ impl Claim {
     /// Where the robot's secret is sealed for.
     pub(in crate::courier) fn secret_place(&self) -> Place<'_> {
         secret_place(self.tenant, &self.wire.fingerprint)
+    }
+
+    /// The text for the wire.
+    pub(in crate::courier) fn text(&self, keys: &KeyRing) -> Result<String> {
+        match &self.sealed_body {
+            Some((delivery, sealed)) => keys.unseal(outbox::body_place(self.tenant, &delivery.0.to_be_bytes()), sealed),
+            None => Ok(self.body.clone()),
+        }
     }
 }
 
@@ -346,7 +356,9 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         .get_result::<(i64, i64, i64, String, String, String)>(c)?;
     let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
     let sending = deliveries::state.eq(DeliveryState::Sending.as_str());
-    let carried = update(carried).set(sending).returning(deliveries::id).get_results(c)?;
+    let carried: Vec<(DeliveryId, Option<Vec<u8>>)> =
+        update(carried).set(sending).returning((deliveries::id, deliveries::sealed_body)).get_results(c)?;
+    let sealed_body = carried.iter().find_map(|(delivery, sealed)| Some((*delivery, sealed.clone()?)));
     insert_into(attempts::table)
         .values((
             attempts::message.eq(message),
@@ -362,12 +374,13 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
     Ok(Claim {
         wire: OnTheWire { message, robot: rope.robot, fingerprint, fence, tries, priority: Priority::of(priority) },
         tenant: rope.tenant,
-        deliveries: carried,
+        deliveries: carried.into_iter().map(|(delivery, _)| delivery).collect(),
         channel: channel_of(&rope.channel)?,
         sealed_url: rope.sealed_url.clone(),
         sealed_secret: rope.sealed_secret.clone(),
         title,
         body,
+        sealed_body,
         msg_uuid,
         lease_until,
     })
