@@ -18,10 +18,13 @@ pub enum Kind {
     Repeated,
     /// It was resolved.
     Resolved,
+    /// Somebody pressed **Verify** and waits for the code in the group.
+    Verification,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved];
+    const ALL: [Self; 6] =
+        [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved, Self::Verification];
 
     /// The name in the database.
     #[must_use]
@@ -32,6 +35,7 @@ impl Kind {
             Self::Firing => "firing",
             Self::Repeated => "repeated",
             Self::Resolved => "resolved",
+            Self::Verification => "verification",
         }
     }
 
@@ -39,6 +43,11 @@ impl Kind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether somebody looks at the screen and waits for it: it goes out to a broken robot too, and only so many may.
+    pub(super) fn is_awaited(self) -> bool {
+        matches!(self, Self::Test | Self::Verification)
     }
 }
 
@@ -293,7 +302,7 @@ impl Notice {
     pub(super) fn priority(&self) -> Priority {
         match &self.alert {
             Some(alert) if alert.is_urgent => Priority::Urgent,
-            _ if self.kind == Kind::Test => Priority::Test,
+            _ if self.kind.is_awaited() => Priority::Test,
             _ => Priority::Ordinary,
         }
     }

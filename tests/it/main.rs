@@ -28,3 +28,4 @@ mod schema;
 mod sessions;
 mod start;
 mod tenants;
+mod verification;

@@ -88,6 +88,8 @@ ALTER TABLE deliveries ADD COLUMN entry BIGINT REFERENCES alert_entries (id);
 ALTER TABLE deliveries ADD COLUMN mention TEXT NOT NULL DEFAULT '';
 -- The names of the alert rules that chose him, as they were; empty when the sender named him.
 ALTER TABLE deliveries ADD COLUMN chosen_by TEXT NOT NULL DEFAULT '';
+-- The text of what its group alone may read, sealed until it has ended; the body holds the same with the secret masked.
+ALTER TABLE deliveries ADD COLUMN sealed_body BYTEA;
 CREATE INDEX deliveries_by_alert ON deliveries (alert, id) WHERE alert IS NOT NULL;
 CREATE INDEX deliveries_by_entry ON deliveries (entry, robot) WHERE entry IS NOT NULL;
 

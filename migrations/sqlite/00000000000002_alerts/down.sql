@@ -11,6 +11,7 @@ DROP TABLE rule_receivers;
 DROP TABLE alert_rules;
 DROP INDEX deliveries_by_entry;
 DROP INDEX deliveries_by_alert;
+ALTER TABLE deliveries DROP COLUMN sealed_body;
 ALTER TABLE deliveries DROP COLUMN chosen_by;
 ALTER TABLE deliveries DROP COLUMN mention;
 ALTER TABLE deliveries DROP COLUMN entry;

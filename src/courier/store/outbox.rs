@@ -8,12 +8,13 @@ use diesel::{
 
 use super::{bells, claim::Work, robots};
 use crate::{
-    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason, Unreached},
+    courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
     db::{
         AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
     },
     error::{Error, Result},
+    secrets::{KeyRing, Place},
 };
 
 /// Puts a notice into the outbox; call it in the [`crate::db::Database::write`] that stores what the notice is about, and
@@ -26,7 +27,7 @@ use crate::{
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
     let robot = robots::find(c, notice.tenant, notice.robot)?;
-    let reason = robot.broken.filter(|_| notice.kind != Kind::Test).unwrap_or_default();
+    let reason = robot.broken.filter(|_| !notice.kind.is_awaited()).unwrap_or_default();
     let priority = notice.priority().number();
     let alert = notice.alert.as_ref();
     let delivery = insert_into(deliveries::table)
@@ -81,6 +82,30 @@ pub fn unreached(c: &mut AnyConnection, unreached: Unreached, now: NaiveDateTime
     Ok(insert_into(deliveries::table).values(row).returning(deliveries::id).get_result(c)?)
 }
 
+/// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
+/// masked, and the text sealed, until it has ended.
+///
+/// # Errors
+/// As [`enqueue`]; [`Error::Internal`] when sealing fails.
+pub fn enqueue_sealed(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    notice: Notice,
+    text: &str,
+    now: NaiveDateTime,
+) -> Result<DeliveryId> {
+    let tenant = notice.tenant;
+    let delivery = enqueue(c, notice, now)?;
+    let sealed = keys.seal(body_place(tenant, &delivery.0.to_be_bytes()), text)?;
+    update(deliveries::table.find(delivery)).set(deliveries::sealed_body.eq(Some(sealed))).execute(c)?;
+    Ok(delivery)
+}
+
+/// Where a delivery's text is sealed for. The row is the delivery's id.
+pub(super) fn body_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
+    Place { tenant, column: "deliveries.sealed_body", row }
+}
+
 /// How a delivery of this tenant stands.
 ///
 /// # Errors
@@ -114,8 +139,12 @@ pub(super) fn finish(
     let ended = (messages::state.eq(state.as_str()), messages::finished_at.eq(Some(now)));
     update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
     let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
-    let ended =
-        (deliveries::state.eq(state.as_str()), deliveries::reason.eq(reason), deliveries::finished_at.eq(Some(now)));
+    let ended = (
+        deliveries::state.eq(state.as_str()),
+        deliveries::reason.eq(reason),
+        deliveries::finished_at.eq(Some(now)),
+        deliveries::sealed_body.eq(None::<Vec<u8>>),
+    );
     update(carried).set(ended).execute(c)?;
     Ok(())
 }
@@ -163,8 +192,16 @@ struct Ended {
     /// Out of the queue.
     priority: Option<i64>,
     finished_at: Option<NaiveDateTime>,
+    /// What its group did not read, nobody does.
+    sealed_body: Option<Vec<u8>>,
 }
 
 fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
-    Ended { state: DeliveryState::Failed.as_str(), reason: reason.as_str(), priority: None, finished_at: Some(now) }
+    Ended {
+        state: DeliveryState::Failed.as_str(),
+        reason: reason.as_str(),
+        priority: None,
+        finished_at: Some(now),
+        sealed_body: None,
+    }
 }
