@@ -67,6 +67,8 @@ pub enum Action {
     ViewDeliveries,
     /// The tenant's audit log.
     ViewAudit,
+    /// Sending again what failed.
+    ResendDeliveries,
 }
 
 /// What can be done to the instance.
@@ -90,7 +92,7 @@ pub fn allows(action: Action, role: Option<Role>, instance: bool) -> bool {
         Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries => role.is_some(),
         Action::ViewChannels => role.is_some() || instance,
         Action::EditChannels => instance || role.is_some_and(Role::administers),
-        Action::EditMembers | Action::ViewAudit => role.is_some_and(Role::administers),
+        Action::EditMembers | Action::ViewAudit | Action::ResendDeliveries => role.is_some_and(Role::administers),
     }
 }
 
@@ -160,6 +162,7 @@ pub mod permissions {
     }
 
     permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit);
+    permission!(Permission, Action: ResendDeliveries);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

@@ -1,7 +1,7 @@
 //! The words of delivery: what is to be delivered, how far it is, and why it is not there yet.
 
 use crate::{
-    db::{AccountId, MemberId, RobotId, TenantId},
+    db::{AccountId, AlertId, EntryId, MemberId, RobotId, TenantId},
     robots::Meaning,
 };
 
@@ -30,6 +30,17 @@ impl Kind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether a delivery of this kind that failed may be sent again. A test is pressed again instead.
+    #[must_use]
+    pub const fn may_be_resent(self) -> bool {
+        !matches!(self, Self::Test)
+    }
+
+    /// The kinds whose failed deliveries may be sent again, by their names in the database.
+    pub fn resendable() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(|kind| kind.may_be_resent()).map(Self::as_str)
     }
 
     /// How soon it is to go out, compared with others for the same robot.
@@ -157,6 +168,18 @@ pub enum Reason {
     TenantDeleted,
     /// Every try of the schedule has failed.
     GivenUp,
+    /// The member has no robot on any channel that was asked for.
+    NoContact,
+    /// The account does not take part in the tenant any more.
+    LeftTenant,
+    /// The member is disabled.
+    MemberDisabled,
+    /// Nobody was to be disturbed at that time.
+    QuietHours,
+    /// The user group is switched off.
+    GroupOff,
+    /// The shift schedule had nobody on duty.
+    NobodyOnDuty,
     /// A test that ended because the robot is to be left alone for a while.
     TestTooFast,
     /// A test that met a passing fault twice.
@@ -170,10 +193,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why a receiver was not even tried.
+    const UNTRIED: [Self; 6] =
+        [Self::NoContact, Self::LeftTenant, Self::MemberDisabled, Self::QuietHours, Self::GroupOff, Self::NobodyOnDuty];
+
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         let tests = [Self::TestTooFast, Self::TestPassing, Self::TestUnknown];
-        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests);
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(Self::UNTRIED).chain(tests);
         own.chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
     }
 
@@ -184,6 +211,12 @@ impl Reason {
             Self::ChannelOff => "channel-off",
             Self::TenantDeleted => "tenant-deleted",
             Self::GivenUp => "given-up",
+            Self::NoContact => "no-contact",
+            Self::LeftTenant => "left-tenant",
+            Self::MemberDisabled => "member-disabled",
+            Self::QuietHours => "quiet-hours",
+            Self::GroupOff => "group-off",
+            Self::NobodyOnDuty => "nobody-on-duty",
             Self::TestTooFast => "test-too-fast",
             Self::TestPassing => "test-passing",
             Self::TestUnknown => "test-unknown",
@@ -205,6 +238,12 @@ impl Reason {
             Self::ChannelOff => "courier-channel-off",
             Self::TenantDeleted => "courier-tenant-deleted",
             Self::GivenUp => "courier-given-up",
+            Self::NoContact => "courier-no-contact",
+            Self::LeftTenant => "courier-left-tenant",
+            Self::MemberDisabled => "courier-member-disabled",
+            Self::QuietHours => "courier-quiet-hours",
+            Self::GroupOff => "courier-group-off",
+            Self::NobodyOnDuty => "courier-nobody-on-duty",
             Self::TestTooFast => "courier-test-too-fast",
             Self::TestPassing => "courier-test-passing",
             Self::TestUnknown => "courier-test-unknown",
@@ -244,6 +283,33 @@ pub struct Notice {
     pub recipient: String,
     /// Who caused it.
     pub requested_by: Option<AccountId>,
+}
+
+/// A receiver who cannot be reached, for the record.
+#[derive(Clone, Debug)]
+pub struct Unreached {
+    /// The tenant whose receiver it is.
+    pub tenant: TenantId,
+    /// What he would have heard about.
+    pub kind: Kind,
+    /// The headline that he would have read.
+    pub title: String,
+    /// The text that he would have read, as Markdown; it is what a resend sends.
+    pub body: String,
+    /// The member, while there is one.
+    pub member: Option<MemberId>,
+    /// Who it was for, as the record shows it.
+    pub recipient: String,
+    /// Why he cannot be reached.
+    pub reason: Reason,
+    /// Who caused it.
+    pub requested_by: Option<AccountId>,
+    /// The alert event that he would have heard about.
+    pub alert: Option<AlertId>,
+    /// The entry of the event's time line that caused it.
+    pub entry: Option<EntryId>,
+    /// The names of the alert rules that chose him.
+    pub chosen_by: String,
 }
 
 /// How a delivery stands, for the page that waits for it.

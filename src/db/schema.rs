@@ -136,6 +136,7 @@ diesel::table! {
         entry -> Nullable<BigInt>,
         mention -> Text,
         chosen_by -> Text,
+        resent_as -> Nullable<BigInt>,
     }
 }
 

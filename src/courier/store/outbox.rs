@@ -8,7 +8,7 @@ use diesel::{
 
 use super::{bells, claim::Work, robots};
 use crate::{
-    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason},
+    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason, Unreached},
     db::{
         AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
@@ -47,6 +47,33 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
         .get_result(c)?;
     bells::touch(c, &robot.fingerprint, robot.channel, now)?;
     Ok(delivery)
+}
+
+/// Writes a receiver who cannot be reached into the record: a delivery that ended at once, over no channel.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn unreached(c: &mut AnyConnection, about: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
+    Ok(insert_into(deliveries::table)
+        .values((
+            deliveries::tenant.eq(about.tenant),
+            deliveries::kind.eq(about.kind.as_str()),
+            deliveries::title.eq(about.title),
+            deliveries::body.eq(about.body),
+            deliveries::channel.eq(""),
+            deliveries::member.eq(about.member),
+            deliveries::recipient.eq(about.recipient),
+            deliveries::requested_by.eq(about.requested_by),
+            deliveries::state.eq(DeliveryState::Failed.as_str()),
+            deliveries::reason.eq(about.reason.as_str()),
+            deliveries::created_at.eq(now),
+            deliveries::finished_at.eq(Some(now)),
+            deliveries::alert.eq(about.alert),
+            deliveries::entry.eq(about.entry),
+            deliveries::chosen_by.eq(about.chosen_by),
+        ))
+        .returning(deliveries::id)
+        .get_result(c)?)
 }
 
 /// How a delivery of this tenant stands.
