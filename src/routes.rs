@@ -64,7 +64,12 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}").get(home::home))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
+        .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
+        .service(
+            resource("/t/{tenant}/deliveries/resend").get(deliveries::resend_all_form).post(deliveries::resend_all),
+        )
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
+        .service(resource("/t/{tenant}/deliveries/{id}/resend").post(deliveries::resend))
         .default_service(actix::to(nothing_here));
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 21] = [
+pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
     "log-out",
@@ -27,6 +27,7 @@ pub const ACTIONS: [&str; 21] = [
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "deliveries-resent",
 ];
 
 /// One value that changed.

@@ -137,6 +137,7 @@ diesel::table! {
         mention -> Text,
         chosen_by -> Text,
         sealed_body -> Nullable<Binary>,
+        resent_as -> Nullable<BigInt>,
     }
 }
 

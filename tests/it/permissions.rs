@@ -213,6 +213,28 @@ GET  /t/{tenant}/deliveries/{id}              ours/theirs    login  404    404  
 GET  /t/{tenant}/deliveries/{id}              ours/unknown   login  404    404    404    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries/{id}              ours/malformed login  404    404    404    404    refused 404    404    login  password
 GET  /t/{tenant}/deliveries/{id}              unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries.csv               ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries/resend            ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/deliveries/resend            ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/resend            theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/deliveries/resend            unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/deliveries/resend            malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/deliveries/{id}/resend       ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       unknown        login  404    404    404    404    404    404    404    login  password
 ";
 
 /// The fields that a route's form is posted with: enough to reach the handler, and changing as little as possible.

@@ -56,32 +56,6 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
     Ok(delivery)
 }
 
-/// Keeps in the record that somebody who was to hear of an alert cannot be reached, and why.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn unreached(c: &mut AnyConnection, unreached: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
-    let (alert, entry) = unreached.alert;
-    let row = (
-        deliveries::tenant.eq(unreached.tenant),
-        deliveries::kind.eq(unreached.kind.as_str()),
-        deliveries::title.eq(unreached.title),
-        deliveries::body.eq(""),
-        deliveries::channel.eq(""),
-        deliveries::member.eq(unreached.member),
-        deliveries::recipient.eq(unreached.recipient),
-        deliveries::requested_by.eq(unreached.requested_by),
-        deliveries::state.eq(DeliveryState::Failed.as_str()),
-        deliveries::reason.eq(unreached.reason.as_str()),
-        deliveries::created_at.eq(now),
-        deliveries::finished_at.eq(Some(now)),
-        deliveries::alert.eq(Some(alert)),
-        deliveries::entry.eq(Some(entry)),
-        deliveries::chosen_by.eq(unreached.chosen_by),
-    );
-    Ok(insert_into(deliveries::table).values(row).returning(deliveries::id).get_result(c)?)
-}
-
 /// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
 /// masked, and the text sealed, until it has ended.
 ///
@@ -104,6 +78,33 @@ pub fn enqueue_sealed(
 /// Where a delivery's text is sealed for. The row is the delivery's id.
 pub(super) fn body_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
     Place { tenant, column: "deliveries.sealed_body", row }
+}
+
+/// Writes a receiver who cannot be reached into the record: a delivery that ended at once, over no channel.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn unreached(c: &mut AnyConnection, about: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
+    Ok(insert_into(deliveries::table)
+        .values((
+            deliveries::tenant.eq(about.tenant),
+            deliveries::kind.eq(about.kind.as_str()),
+            deliveries::title.eq(about.title),
+            deliveries::body.eq(about.body),
+            deliveries::channel.eq(""),
+            deliveries::member.eq(about.member),
+            deliveries::recipient.eq(about.recipient),
+            deliveries::requested_by.eq(about.requested_by),
+            deliveries::state.eq(DeliveryState::Failed.as_str()),
+            deliveries::reason.eq(about.reason.as_str()),
+            deliveries::created_at.eq(now),
+            deliveries::finished_at.eq(Some(now)),
+            deliveries::alert.eq(about.alert),
+            deliveries::entry.eq(about.entry),
+            deliveries::chosen_by.eq(about.chosen_by),
+        ))
+        .returning(deliveries::id)
+        .get_result(c)?)
 }
 
 /// How a delivery of this tenant stands.

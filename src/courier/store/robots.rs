@@ -229,7 +229,7 @@ pub fn test_must_wait(
     // The newest rows alone are read: a record of years must not make a test slow.
     let newest: Vec<Newest> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
-        .order(deliveries::id.desc())
+        .order((deliveries::created_at.desc(), deliveries::id.desc()))
         .limit(DELIVERIES_LOOKED_AT)
         .select((
             deliveries::kind,

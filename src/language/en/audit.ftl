@@ -33,3 +33,4 @@ audit-action-tenant-edited = Edited the tenant
 audit-action-tenant-deleted = Deleted the tenant
 audit-action-tenant-restored = Restored the tenant
 audit-action-log-in-settings-changed = Changed the logon security settings
+audit-action-deliveries-resent = Sent failed deliveries again

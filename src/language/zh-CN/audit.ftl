@@ -33,3 +33,4 @@ audit-action-tenant-edited = 编辑租户
 audit-action-tenant-deleted = 删除租户
 audit-action-tenant-restored = 恢复租户
 audit-action-log-in-settings-changed = 修改登录安全设置
+audit-action-deliveries-resent = 重新发送失败的推送
