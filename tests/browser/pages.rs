@@ -118,6 +118,8 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")),
         stop(Who::Root, format!("/t/filled/members/{nora}/edit")),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/verify", &[("channel", "lark")]),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/confirm", &[("code", "12")]).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
         stop(Who::Root, "/t/filled/deliveries/resend"),
