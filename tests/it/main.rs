@@ -19,6 +19,7 @@ mod canary;
 mod csrf;
 mod dependencies;
 mod hearing;
+mod home;
 mod kill;
 mod limits;
 mod members;
