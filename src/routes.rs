@@ -13,6 +13,7 @@ use crate::{
     db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
+    groups::pages as groups,
     members::pages as members,
     tenants::{home_pages as home, pages as tenants},
 };
@@ -61,6 +62,13 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
+        .service(resource("/t/{tenant}/groups").get(groups::list))
+        .service(resource("/t/{tenant}/groups/new").get(groups::add_form).post(groups::add))
+        .service(resource("/t/{tenant}/groups/{id}").get(groups::show))
+        .service(resource("/t/{tenant}/groups/{id}/edit").get(groups::edit_form).post(groups::edit))
+        .service(resource("/t/{tenant}/groups/{id}/enable").post(groups::enable))
+        .service(resource("/t/{tenant}/groups/{id}/disable").post(groups::disable))
+        .service(resource("/t/{tenant}/groups/{id}/delete").post(groups::delete))
         .default_service(actix::to(nothing_here));
 }
 

@@ -67,6 +67,14 @@ pub enum Action {
     ViewDeliveries,
     /// The tenant's audit log.
     ViewAudit,
+    /// The user groups and who is in them; a group's own administrators change its members with this.
+    ViewGroups,
+    /// Adding and deleting user groups, and everything about any of them.
+    ManageGroups,
+    /// The shift schedules and who is on duty.
+    ViewSchedules,
+    /// Adding, editing and deleting shift schedules.
+    ManageSchedules,
 }
 
 /// What can be done to the instance.
@@ -91,6 +99,8 @@ pub fn allows(action: Action, role: Option<Role>, instance: bool) -> bool {
         Action::ViewChannels => role.is_some() || instance,
         Action::EditChannels => instance || role.is_some_and(Role::administers),
         Action::EditMembers | Action::ViewAudit => role.is_some_and(Role::administers),
+        Action::ViewGroups | Action::ViewSchedules => role.is_some(),
+        Action::ManageGroups | Action::ManageSchedules => role.is_some_and(Role::administers),
     }
 }
 
@@ -160,6 +170,7 @@ pub mod permissions {
     }
 
     permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit);
+    permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 
@@ -201,5 +212,15 @@ mod tests {
         assert!(allows(Action::EditChannels, None, true));
         assert!(!allows(Action::EditMembers, None, true));
         assert!(!allows(Action::ViewDeliveries, None, true));
+    }
+
+    #[test]
+    fn every_member_sees_groups_and_schedules_and_administrators_alone_make_them() {
+        for role in Role::ALL {
+            assert!(allows(Action::ViewGroups, Some(role), false) && allows(Action::ViewSchedules, Some(role), false));
+            assert_eq!(allows(Action::ManageGroups, Some(role), false), role.administers());
+            assert_eq!(allows(Action::ManageSchedules, Some(role), false), role.administers());
+        }
+        assert!(!allows(Action::ViewGroups, None, true) && !allows(Action::ManageSchedules, None, true));
     }
 }

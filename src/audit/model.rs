@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 19] = [
+pub const ACTIONS: [&str; 27] = [
     "log-in",
     "log-in-failed",
     "log-out",
@@ -25,6 +25,14 @@ pub const ACTIONS: [&str; 19] = [
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "group-added",
+    "group-edited",
+    "group-enabled",
+    "group-disabled",
+    "group-deleted",
+    "schedule-added",
+    "schedule-edited",
+    "schedule-deleted",
 ];
 
 /// One value that changed.

@@ -243,6 +243,9 @@ impl Frame {
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));
         }
+        if may(Action::ViewGroups) {
+            management.push(link("groups-title", "/groups"));
+        }
         if may(Action::EditOwnContact) {
             management.push(link("nav-me", "/me"));
         }

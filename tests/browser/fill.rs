@@ -8,8 +8,9 @@ use belfry::{
     accounts::{self, Username},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
+    db::{AccountId, AnyConnection, DeliveryId, GroupId, MemberId, TenantId, schema::deliveries},
     error::Result,
+    groups::{self, Details},
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
@@ -44,13 +45,16 @@ pub struct Places {
     pub tenant: TenantId,
     /// A delivery of it that failed.
     pub delivery: DeliveryId,
+    /// A user group of it with people in every standing, which an alert rule rings.
+    pub group: GroupId,
 }
 
 impl Default for Places {
     /// Nowhere: for looking at the list of pages only.
     fn default() -> Self {
         let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
-        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery }
+        let (sandbox, quiet_sandbox, group) = (String::new(), String::new(), GroupId(1));
+        Self { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group }
     }
 }
 
@@ -65,7 +69,7 @@ pub async fn fill(site: &Site) -> Places {
     ];
     let good = site.webhook(Robot::Good);
     let filling = Filling { keys, origins, hash, now, webhooks, good };
-    let (mia, nora, tenant) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    let (mia, nora, tenant, group) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
     let delivery = answered(site).await;
     Places {
         sandbox: site.sandbox_origin.clone(),
@@ -74,6 +78,7 @@ pub async fn fill(site: &Site) -> Places {
         nora,
         tenant,
         delivery,
+        group,
     }
 }
 
@@ -106,7 +111,7 @@ struct Filling {
 }
 
 impl Filling {
-    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId)> {
+    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
         let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
@@ -134,7 +139,15 @@ impl Filling {
         let shared = [(Channel::DingTalk, self.good.clone())];
         let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
-        Ok((mia, nora, filled))
+        Ok((mia, nora, filled, self.group(c, filled)?))
+    }
+
+    /// A group with a long name and description, of people with and without contact information.
+    fn group(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<GroupId> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let members = [LONG_LATIN, "clerk", "nora"].map(str::to_owned);
+        let details = Details { name: "夜".repeat(128), description: LONG_LATIN.repeat(2), admins: members.to_vec() };
+        Ok(groups::store::insert(c, tenant, &details, &members, &who, self.now)?.expect("everybody is known"))
     }
 
     fn member(

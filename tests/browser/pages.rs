@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -105,7 +105,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages = ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries"];
+        let pages = ["", "/members", "/groups", "/me", "/settings/message-channel", "/audit", "/deliveries"];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let added = format!("added-{visit}");
@@ -120,6 +120,18 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
+        stop(Who::Clerk, "/t/filled/groups?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit"))
+            .posting("/edit", &[("members", "张三")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/groups/new"),
+        stop(Who::Root, "/t/filled/groups/new")
+            .posting("/groups/new", &[("name", ""), ("members", LONG_LATIN), ("admins", "a b c d e f")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/groups/{group}")),
+        stop(Who::Root, format!("/t/filled/groups/{group}/edit")),
         stop(Who::Stranger, format!("{sandbox}/")),
         stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.

@@ -18,6 +18,7 @@ mod architecture;
 mod canary;
 mod csrf;
 mod dependencies;
+mod groups;
 mod hearing;
 mod kill;
 mod limits;
