@@ -20,6 +20,7 @@ pub mod people; // members as groups and schedules name them
 pub mod robots; // what each vendor's robots want and answer
 pub mod routes; // the URL map
 pub mod sandbox; // robots that answer like the real ones
+pub mod schedules; // shift schedules
 pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
 pub mod tenants; // tenants of the instance

@@ -67,6 +67,9 @@ impl Change {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("schedules-unit", "day") => Some("schedules-unit-day"),
+            ("schedules-unit", "week") => Some("schedules-unit-week"),
+            ("schedules-unit", "month") => Some("schedules-unit-month"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             _ => None,
         }

@@ -15,10 +15,10 @@ use crate::{
     audit::{self, Change},
     db::{
         AccountId, AnyConnection, GroupId, PAGE_SIZE, Pager, TenantId, position_function,
-        schema::{alert_rules, rule_receivers, user_group_accounts, user_groups},
+        schema::{user_group_accounts, user_groups},
     },
     error::Result,
-    people::{self, Person, joined},
+    people::{self, Person, joined, store::Receiver},
 };
 
 /// The kind of database behind a connection, as diesel's query types name it.
@@ -26,8 +26,6 @@ type Backend = <AnyConnection as Connection>::Backend;
 
 /// How many names a row of the audit log lists.
 const NAMES_IN_AUDIT: usize = 50;
-/// The word for a user group among an alert rule's receivers.
-const RECEIVER: &str = "group";
 
 /// Which groups a list shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -452,7 +450,7 @@ pub fn delete(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(), Vec<String>>> {
-    let rules = rules_ringing(c, tenant, group.id)?;
+    let rules = people::store::rules_ringing(c, tenant, Receiver::Group(group.id))?;
     if !rules.is_empty() {
         return Ok(Err(rules));
     }
@@ -461,16 +459,4 @@ pub fn delete(
     diesel::delete(of_tenant(tenant, group.id)).execute(c)?;
     audit::record(c, who, &entry(tenant, "group-deleted", &group.name, Vec::new()), now)?;
     Ok(Ok(()))
-}
-
-/// The names of the alert rules that ring a group.
-fn rules_ringing(c: &mut AnyConnection, tenant: TenantId, id: GroupId) -> Result<Vec<String>> {
-    Ok(rule_receivers::table
-        .inner_join(alert_rules::table.on(alert_rules::id.eq(rule_receivers::rule)))
-        .filter(alert_rules::tenant.eq(tenant))
-        .filter(rule_receivers::kind.eq(RECEIVER))
-        .filter(rule_receivers::target.eq(id.0))
-        .order(alert_rules::name_key)
-        .select(alert_rules::name)
-        .load(c)?)
 }

@@ -3,4 +3,4 @@
 mod model;
 pub mod store;
 
-pub use model::{Person, Standing, joined, match_names, typed_names};
+pub use model::{Person, Standing, joined, match_names, typed_names, words};

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use super::{Person, Standing};
 use crate::{
     db::{
-        AccountId, AnyConnection, TenantId,
-        schema::{accounts, members},
+        AccountId, AnyConnection, GroupId, ScheduleId, TenantId,
+        schema::{accounts, alert_rules, members, rule_receivers},
     },
     error::Result,
 };
@@ -41,6 +41,41 @@ pub fn named(c: &mut AnyConnection, tenant: TenantId, names: &[String], kept: &[
     let mut people = people(c, tenant, found)?;
     people.retain(|person| person.standing != Standing::Left || kept.contains(&person.account));
     Ok(people)
+}
+
+/// Several people under one name, whom an alert rule rings together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A user group.
+    Group(GroupId),
+    /// A shift schedule: whoever is on duty.
+    Schedule(ScheduleId),
+}
+
+impl Receiver {
+    /// The word and the id that stand for it among an alert rule's receivers.
+    fn in_rules(self) -> (&'static str, i64) {
+        match self {
+            Self::Group(id) => ("group", id.0),
+            Self::Schedule(id) => ("schedule", id.0),
+        }
+    }
+}
+
+/// The names of the alert rules of the tenant that ring this receiver: while there are any, it is not deleted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn rules_ringing(c: &mut AnyConnection, tenant: TenantId, receiver: Receiver) -> Result<Vec<String>> {
+    let (kind, target) = receiver.in_rules();
+    Ok(rule_receivers::table
+        .inner_join(alert_rules::table.on(alert_rules::id.eq(rule_receivers::rule)))
+        .filter(alert_rules::tenant.eq(tenant))
+        .filter(rule_receivers::kind.eq(kind))
+        .filter(rule_receivers::target.eq(target))
+        .order(alert_rules::name_key)
+        .select(alert_rules::name)
+        .load(c)?)
 }
 
 fn people(c: &mut AnyConnection, tenant: TenantId, found: Vec<(AccountId, String)>) -> Result<Vec<Person>> {

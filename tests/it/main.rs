@@ -25,6 +25,7 @@ mod limits;
 mod members;
 mod pages;
 mod permissions;
+mod schedules;
 mod schema;
 mod sessions;
 mod start;

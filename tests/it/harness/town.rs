@@ -5,13 +5,14 @@ use belfry::{
     accounts::{self, Username},
     courier::{self, Kind, Notice},
     db::{
-        AccountId, DeliveryId, GroupId, MemberId, RuleId, TenantId,
+        AccountId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, alert_rules, members, rule_receivers, sessions},
     },
     groups::Details,
     members::store::NewMember,
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
+    schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
     tenants::store::NewTenant,
 };
@@ -140,6 +141,27 @@ impl TestApp {
             })
             .await
             .expect("a group")
+    }
+
+    /// Makes a shift schedule of this name, with one member who is always on duty.
+    pub async fn schedule(&self, tenant: TenantId, name: &str, username: &str) -> ScheduleId {
+        let now = self.clock.now();
+        let draft = Draft {
+            name: name.to_owned(),
+            unit: Unit::Week,
+            every: 1,
+            starts_on: now.date() - TimeDelta::days(2),
+            handover: 0,
+            hours: None,
+            outside: None,
+            shifts: vec![vec![username.to_owned()]],
+        };
+        self.db
+            .write(
+                move |c| Ok(schedules::store::insert(c, tenant, &draft, &console(), now)?.expect("a known username")),
+            )
+            .await
+            .expect("a schedule")
     }
 
     /// Makes an alert rule with one receiver: `kind` is `group` or `schedule`, `target` its id.
