@@ -28,6 +28,14 @@ pub const ACTIONS: &[&str] = &[
     "tenant-restored",
     "log-in-settings-changed",
     "deliveries-resent",
+    "group-added",
+    "group-edited",
+    "group-enabled",
+    "group-disabled",
+    "group-deleted",
+    "schedule-added",
+    "schedule-edited",
+    "schedule-deleted",
 ];
 
 /// One value that changed.
@@ -66,6 +74,9 @@ impl Change {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "verified") => Some("members-contact-verified"),
             ("members-may-fire", "yes") => Some("yes"),
             ("members-may-fire", "no") => Some("no"),
+            ("schedules-unit", "day") => Some("schedules-unit-day"),
+            ("schedules-unit", "week") => Some("schedules-unit-week"),
+            ("schedules-unit", "month") => Some("schedules-unit-month"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             _ => None,
         }

@@ -173,6 +173,8 @@ CREATE TABLE user_groups (
 CREATE TABLE user_group_accounts (
     user_group BIGINT NOT NULL REFERENCES user_groups (id),
     account BIGINT NOT NULL REFERENCES accounts (id),
+    -- Whether he hears what the group hears; an administrator of the group need not.
+    is_member BOOLEAN NOT NULL,
     is_admin BOOLEAN NOT NULL,
     PRIMARY KEY (user_group, account)
 );
