@@ -15,8 +15,8 @@ use crate::{
     },
     courier::Reason,
     db::{
-        AccountId, AlertId, AnyConnection, MemberId, RobotId, TenantId,
-        schema::{accounts, contacts, deliveries, members},
+        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, TenantId,
+        schema::{accounts, contacts, deliveries, members, user_group_accounts, user_groups},
     },
     error::Result,
     robots::Channel,
@@ -87,23 +87,58 @@ pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Ve
     Ok(by(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
 }
 
-/// Everybody behind a receiver of a rule at this moment, or the name of what has nobody, and why.
+/// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
+type Who = std::result::Result<Person, (String, Reason)>;
+
+/// Everybody behind the receivers of a rule at this moment.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn behind(
     c: &mut AnyConnection,
     tenant: TenantId,
-    receiver: Receiver,
+    receivers: &[Receiver],
     _now: NaiveDateTime,
     _zone: Tz,
-) -> Result<std::result::Result<Vec<Person>, (String, Reason)>> {
-    Ok(match receiver {
-        Receiver::Account(account) => Ok(of_accounts(c, tenant, &[account])?),
-        Receiver::Role(role) => Ok(of_role(c, tenant, role)?),
-        Receiver::Group(_) => Err((String::new(), Reason::GroupOff)),
-        Receiver::Schedule(_) => Err((String::new(), Reason::NobodyOnDuty)),
-    })
+) -> Result<Vec<Who>> {
+    let (mut accounts, mut found) = (Vec::new(), Vec::new());
+    for receiver in receivers {
+        match *receiver {
+            Receiver::Account(account) => accounts.push(account),
+            Receiver::Role(role) => found.extend(of_role(c, tenant, role)?.into_iter().map(Ok)),
+            Receiver::Group(group) => match in_group(c, tenant, group)? {
+                Ok(in_group) => accounts.extend(in_group),
+                Err(name) => found.push(Err((name, Reason::GroupOff))),
+            },
+            Receiver::Schedule(_) => found.push(Err((String::new(), Reason::NobodyOnDuty))),
+        }
+    }
+    found.extend(of_accounts(c, tenant, &accounts)?.into_iter().map(Ok));
+    Ok(found)
+}
+
+/// The accounts of a user group, or its name when it is off or has none.
+fn in_group(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    group: GroupId,
+) -> Result<std::result::Result<Vec<AccountId>, String>> {
+    let row: Option<(String, bool)> = user_groups::table
+        .filter(user_groups::tenant.eq(tenant))
+        .filter(user_groups::id.eq(group))
+        .select((user_groups::name, user_groups::is_on))
+        .first(c)
+        .optional()?;
+    let (name, is_on) = row.unwrap_or_default();
+    let accounts: Vec<AccountId> = match is_on {
+        true => user_group_accounts::table
+            .filter(user_group_accounts::user_group.eq(group))
+            .order(user_group_accounts::account)
+            .select(user_group_accounts::account)
+            .load(c)?,
+        false => Vec::new(),
+    };
+    Ok(if accounts.is_empty() { Err(name) } else { Ok(accounts) })
 }
 
 /// Everybody for whom a message about this event was put into the outbox, over the same channels.

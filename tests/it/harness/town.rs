@@ -3,9 +3,10 @@
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{Receiver, Rule, Severity, store::rules},
     courier::{self, Kind, Notice},
     db::{
-        AccountId, DeliveryId, MemberId, TenantId,
+        AccountId, DeliveryId, MemberId, RuleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     members::store::NewMember,
@@ -127,6 +128,25 @@ impl TestApp {
             })
             .await
             .expect("a delivery")
+    }
+
+    /// Makes an alert rule that rings the tenant's super administrator.
+    pub async fn rule(&self, tenant: TenantId, name: &str) -> RuleId {
+        let now = self.clock.now();
+        let rule = Rule {
+            id: RuleId(0),
+            name: name.to_owned(),
+            is_on: true,
+            severity: Severity::Info,
+            source: None,
+            matchers: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: None,
+            window: None,
+            receivers: vec![Receiver::Role(Role::SuperAdministrator)],
+        };
+        self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
     }
 
     /// Makes the sessions of an account older than any session may get.
