@@ -494,7 +494,7 @@ mod tests {
                 calls.extend(called);
                 misses.extend(missed);
             }
-            calls.sort_by_key(|call| (super::place(call.channel), call.robot));
+            calls.sort_by_key(|call| (place(call.channel), call.robot));
             prop_assert_eq!(choice, Choice { calls, misses });
         }
     }
