@@ -233,15 +233,19 @@ fn tell(
         deliveries += 1;
     }
     for miss in misses {
+        // What a resend would say, once he can be reached.
+        let (title, body) = words.of(Channel::DingTalk);
         let unreached = Unreached {
             tenant: context.tenant,
             kind: telling.kind,
-            title: telling.alert.title.clone(),
+            title,
+            body,
             member: miss.member,
             recipient: miss.name,
             reason: miss.reason,
             requested_by: context.by,
-            alert: (telling.event.id, entry),
+            alert: Some(telling.event.id),
+            entry: Some(entry),
             chosen_by: miss.chosen_by.join(", "),
         };
         courier::unreached(c, unreached, context.now)?;

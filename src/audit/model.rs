@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 24] = [
+pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
     "log-out",
@@ -19,12 +19,15 @@ pub const ACTIONS: [&str; 24] = [
     "member-removed",
     "member-code-renewed",
     "test-sent",
+    "verification-sent",
+    "contact-verified",
     "channels-changed",
     "tenant-added",
     "tenant-edited",
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "deliveries-resent",
     "rule-added",
     "rule-edited",
     "rule-enabled",
@@ -33,7 +36,7 @@ pub const ACTIONS: [&str; 24] = [
 ];
 
 /// The fields whose values are `on` and `off`.
-const SWITCHES: [&str; 7] = [
+const SWITCHES: &[&str] = &[
     "channel-dingtalk",
     "channel-lark",
     "channel-wecom",
@@ -75,6 +78,10 @@ impl Change {
             (field, "off") if SWITCHES.contains(&field) => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "unverified") => Some("members-contact-unverified"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "verified") => Some("members-contact-verified"),
+            ("members-may-fire", "yes") => Some("yes"),
+            ("members-may-fire", "no") => Some("no"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             ("rules-severity", "info") => Some("alerts-severity-info"),
             ("rules-severity", "warning") => Some("alerts-severity-warning"),
