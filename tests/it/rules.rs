@@ -10,7 +10,7 @@ use belfry::{
         AccountId, GroupId, MemberId, TenantId,
         schema::{alert_entries, deliveries, members as members_table, user_group_accounts, user_groups},
     },
-    sandbox::RobotKind,
+    sandbox::{Call, RobotKind},
 };
 use chrono::{TimeDelta, TimeZone as _};
 use diesel::prelude::*;
@@ -148,7 +148,9 @@ on_both! {
         assert_eq!(fire(app, town.ours, grave).await, ["mia by grave"]);
         let grafana = Incoming { source: Source::Grafana, ..alert("grafana") };
         assert_eq!(fire(app, town.ours, grafana.clone()).await, ["sue by grafana: no-contact"]);
-        let labels = |team: &str, host: &str| BTreeMap::from([("team".into(), team.into()), ("host".into(), host.into())]);
+        let labels = |team: &str, host: &str| {
+            BTreeMap::from([("team".to_owned(), team.to_owned()), ("host".to_owned(), host.to_owned())])
+        };
         let host = Incoming { labels: labels("db", "db-7"), ..alert("host") };
         assert_eq!(fire(app, town.ours, host.clone()).await, ["zoe by databases"]);
         let other = Incoming { labels: labels("db", "my-db-7"), ..alert("other host") };
@@ -158,8 +160,9 @@ on_both! {
         let all = Incoming { severity: Severity::Critical, labels: labels("db", "db-"), key: "all".into(), ..grafana };
         let heard = fire(app, town.ours, all).await;
         assert_eq!(heard, ["mia by grave", "sue by grafana: no-contact", "zoe by databases"]);
-        let calls = app.sandbox.wait_until(&token(2), |calls| calls.iter().filter(|call| call.heard().is_some()).count() >= 3, PATIENCE);
-        assert!(calls.await, "the notice and two alerts reach the group");
+        // The notice of the new robot, and two alerts.
+        let (group, is_heard) = (token(2), |calls: &[Call]| calls.iter().filter(|c| c.heard().is_some()).count() >= 3);
+        assert!(app.sandbox.wait_until(&group, is_heard, PATIENCE).await, "{:?}", app.sandbox.heard(&group));
     }
 
     async fn a_rule_cools_down_between_two_sends_and_sends_no_more_than_it_may(app: &TestApp) {
@@ -235,7 +238,9 @@ on_both! {
         sam.post(&format!("{RULES}/delete"), &[]).await.is(422);
 
         let log = sam.get("/t/ours/audit").await.is(200).text("tbody");
-        for (what, times) in [("Added the alert rule", 3), ("Disabled the", 2), ("Enabled the", 2), ("Deleted the alert rule", 2)] {
+        let expected =
+            [("Added the alert rule", 3), ("Disabled the", 2), ("Enabled the", 2), ("Deleted the alert rule", 2)];
+        for (what, times) in expected {
             assert_eq!(log.matches(what).count(), times, "{what}: {log}");
         }
     }
@@ -244,7 +249,8 @@ on_both! {
         let (_, mut sam) = settled(app).await;
         add(&mut sam, "disk", &[("members", "mia"), ("matchers", "team=db")]).await;
         let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "disk").await);
-        let fields = [("name", "disk"), ("on", "yes"), ("channels", "dingtalk"), ("members", "MIA"), ("matchers", "team=web")];
+        let fields =
+            [("name", "disk"), ("on", "yes"), ("channels", "dingtalk"), ("members", "MIA"), ("matchers", "team=web")];
         sam.post(&path, &fields).await.leads_to(RULES);
         sam.post(&path, &fields).await.leads_to(RULES);
         let rows = sam.get("/t/ours/audit").await.is(200).texts("tbody tr");
@@ -258,13 +264,15 @@ on_both! {
         let (_, mut sam) = settled(app).await;
         add(&mut sam, "Disk", &[("members", "mia")]).await;
         let long = "名".repeat(37);
-        let typed = [("name", long.as_str()), ("members", "mia, ghost"), ("matchers", "team!=db"), ("frequency", "60")];
+        let typed =
+            [("name", long.as_str()), ("members", "mia, ghost"), ("matchers", "team!=db"), ("frequency", "60")];
         let page = sam.post(NEW, &typed).await.is(422);
         assert!(page.text("#e-name").contains("36") && page.text("#e-frequency").contains("59"));
         assert!(page.text("#e-matchers").contains("Line 1") && !page.text("#e-channels").is_empty());
         assert_eq!(page.attribute("#f-name", "value").as_deref(), Some(long.as_str()));
         assert_eq!(page.text("#f-members"), "mia, ghost");
-        let named = |name: &'static str, members: &'static str| [("name", name), ("channels", "lark"), ("members", members)];
+        let named =
+            |name: &'static str, members: &'static str| [("name", name), ("channels", "lark"), ("members", members)];
         let page = sam.post(NEW, &named("other", "mia, ghost")).await.is(422);
         assert!(page.text("#e-members").ends_with(": ghost"), "{}", page.text("#e-members"));
         let page = sam.post(NEW, &named("dISK", "mia")).await.is(422);
@@ -311,7 +319,11 @@ on_both! {
         // A rule that is typed stands in the place of the stored one, and beside the others.
         let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "stored").await);
         let typed = [
-            ("name", "typed"), ("on", "yes"), ("channels", "dingtalk"), ("groups", watch.as_str()), ("preview", "yes"),
+            ("name", "typed"),
+            ("on", "yes"),
+            ("channels", "dingtalk"),
+            ("groups", watch.as_str()),
+            ("preview", "yes"),
             ("example_labels", "team=web"),
         ];
         let page = sam.post(&path, &typed).await.is(200);
