@@ -8,6 +8,7 @@ use actix_web::{
 
 use crate::{
     accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
+    alerts::rule_pages as alert_rules,
     audit::pages as audit,
     channels::pages as channels,
     db::Database,
@@ -65,6 +66,13 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/instance/tenants/{id}/restore").post(tenants::restore))
         .service(resource("/t/{tenant}").get(home::home))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
+        .service(resource("/t/{tenant}/alert-rules").get(alert_rules::list))
+        .service(resource("/t/{tenant}/alert-rules/new").get(alert_rules::add_form).post(alert_rules::add))
+        .service(resource("/t/{tenant}/alert-rules/preview").get(alert_rules::preview))
+        .service(resource("/t/{tenant}/alert-rules/enable").post(alert_rules::enable))
+        .service(resource("/t/{tenant}/alert-rules/disable").post(alert_rules::disable))
+        .service(resource("/t/{tenant}/alert-rules/delete").post(alert_rules::delete))
+        .service(resource("/t/{tenant}/alert-rules/{id}/edit").get(alert_rules::edit_form).post(alert_rules::edit))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
         .service(

@@ -5,12 +5,17 @@
 
 mod choose;
 mod form;
+mod matcher;
 mod model;
+mod rule_form;
+pub mod rule_pages;
+mod rule_words;
 pub mod store;
 mod take;
 mod words;
 
 pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, reach};
 pub use form::AlertFields;
-pub use model::{EventStatus, Incoming, Matcher, Operator, Receiver, Rule, Severity, Signal, Source, Window};
-pub use take::{Context, Preview, Taken, preview, take};
+pub use matcher::{Matcher, Operator};
+pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
+pub use take::{Context, Preview, Taken, preview, preview_with, take};

@@ -87,6 +87,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Clerk, "/t/filled/me"),
         stop(Who::Clerk, "/t/filled/me").posting("/t/filled/me", &wrong_contact).answers(422),
         stop(Who::Clerk, "/t/filled/settings/message-channel"),
+        stop(Who::Clerk, "/t/filled/alert-rules"),
         stop(Who::Clerk, "/instance/tenants").answers(403),
         stop(Who::Root, "/"),
         stop(Who::Root, "/account"),
@@ -105,8 +106,19 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages =
-            ["", "/members", "/groups", "/schedules", "/me", "/settings/message-channel", "/audit", "/deliveries"];
+        let pages = [
+            "",
+            "/members",
+            "/groups",
+            "/schedules",
+            "/me",
+            "/settings/message-channel",
+            "/audit",
+            "/deliveries",
+            "/alert-rules",
+            "/alert-rules/new",
+            "/alert-rules/preview",
+        ];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let added = format!("added-{visit}");

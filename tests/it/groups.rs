@@ -2,6 +2,7 @@
 
 use belfry::{
     access::Role,
+    alerts::Receiver,
     db::{AnyConnection, GroupId, MemberId, schema::members},
     groups::store,
 };
@@ -233,10 +234,10 @@ on_both! {
         let mut sam = app.log_in("sam").await;
         let path = make(&mut sam, &NIGHT).await;
         let group = id(&path);
-        app.rule_ringing(town.ours, "disk-full", "group", group.0).await;
+        app.rule_ringing(town.ours, "disk-full", Receiver::Group(group)).await;
         // A schedule that happens to have the same number does not hold a group.
         let free = make(&mut sam, &[("name", "Free")]).await;
-        app.rule_ringing(town.ours, "other", "schedule", id(&free).0).await;
+        app.rule_ringing(town.ours, "other", Receiver::Schedule(id(&free))).await;
         let page = sam.post(&format!("{path}/delete"), &[]).await.is(409);
         assert!(page.text("[role=alert]").contains("disk-full"), "{}", page.text("[role=alert]"));
         assert_eq!(names(&page).len(), 3);

@@ -27,6 +27,7 @@ mod members;
 mod pages;
 mod permissions;
 mod record;
+mod rules;
 mod schedules;
 mod schema;
 mod sessions;

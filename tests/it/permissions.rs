@@ -202,6 +202,55 @@ GET  /t/{tenant}/audit                        theirs         login  404    404  
 GET  /t/{tenant}/audit                        unknown        login  404    404    404    404    404    404    404    login  password
 GET  /t/{tenant}/audit                        malformed      login  404    404    404    404    404    404    404    login  password
 
+GET  /t/{tenant}/alert-rules                  ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules                  unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules                  malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/new              ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/new              ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/new              theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/new              unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/new              malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/preview          ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/enable           ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/disable          ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/delete           ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/{id}/edit        ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/theirs    login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/unknown   login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/{id}/edit        ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        unknown        login  404    404    404    404    404    404    404    login  password
+
 GET  /t/{tenant}/deliveries                   ours           login  200    200    200    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   theirs         login  404    404    404    200    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   unknown        login  404    404    404    404    404    404    404    login  password
@@ -416,6 +465,9 @@ impl Row {
         if self.route.contains("/schedules/") {
             let username = if whose == "theirs" { "tom" } else { "mia" };
             return app.schedule(tenant, &fresh, username).await.to_string();
+        }
+        if self.route.contains("/alert-rules/") {
+            return app.rule(tenant, &fresh).await.to_string();
         }
         if self.route.contains("/tenants/") {
             return app.tenant(&fresh, &format!("owner-of-{fresh}")).await.to_string();

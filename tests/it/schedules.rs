@@ -2,6 +2,7 @@
 
 use belfry::{
     access::Role,
+    alerts::Receiver,
     db::{
         MemberId, ScheduleId,
         schema::{accounts, members},
@@ -276,14 +277,14 @@ on_both! {
     async fn a_schedule_that_an_alert_rule_rings_is_not_deleted_and_the_rule_is_named(app: &TestApp) {
         let town = app.settle().await;
         let schedule = app.schedule(town.ours, "Night", "mia").await;
-        app.rule_ringing(town.ours, "disk-full", "schedule", schedule.0).await;
+        app.rule_ringing(town.ours, "disk-full", Receiver::Schedule(schedule)).await;
         let mut sam = app.log_in("sam").await;
         let path = format!("/t/ours/schedules/{schedule}");
         let page = sam.post(&format!("{path}/delete"), &[]).await.is(409);
         assert!(page.text("[role=alert]").contains("disk-full"), "{}", page.text("[role=alert]"));
         sam.get(&path).await.is(200);
         let free = app.schedule(town.ours, "Free", "mia").await;
-        app.rule_ringing(town.ours, "other", "group", free.0).await;
+        app.rule_ringing(town.ours, "other", Receiver::Group(free)).await;
         sam.post(&format!("/t/ours/schedules/{free}/delete"), &[]).await.leads_to("/t/ours/schedules");
     }
 

@@ -3,10 +3,11 @@
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{Receiver, Rule, Severity, store::rules},
     courier::{self, Kind, Notice},
     db::{
         AccountId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
-        schema::{accounts as accounts_table, alert_rules, members, rule_receivers, sessions},
+        schema::{accounts as accounts_table, members, sessions},
     },
     groups::Details,
     members::store::NewMember,
@@ -165,32 +166,28 @@ impl TestApp {
             .expect("a schedule")
     }
 
-    /// Makes an alert rule with one receiver: `kind` is `group` or `schedule`, `target` its id.
-    pub async fn rule_ringing(&self, tenant: TenantId, name: &str, kind: &'static str, target: i64) {
-        let (name, now) = (name.to_owned(), self.clock.now());
-        self.db
-            .write(move |c| {
-                let rule: RuleId = diesel::insert_into(alert_rules::table)
-                    .values((
-                        (alert_rules::tenant.eq(tenant), alert_rules::name.eq(&name), alert_rules::name_key.eq(&name)),
-                        (alert_rules::is_on.eq(true), alert_rules::severity.eq("info"), alert_rules::source.eq("")),
-                        (alert_rules::matchers.eq("[]"), alert_rules::channels.eq("dingtalk")),
-                        (alert_rules::frequency.eq(5_i64), alert_rules::created_at.eq(now)),
-                    ))
-                    .returning(alert_rules::id)
-                    .get_result(c)?;
-                diesel::insert_into(rule_receivers::table)
-                    .values((
-                        rule_receivers::rule.eq(rule),
-                        rule_receivers::kind.eq(kind),
-                        rule_receivers::target.eq(target),
-                        rule_receivers::role.eq(""),
-                    ))
-                    .execute(c)?;
-                Ok(())
-            })
-            .await
-            .expect("a rule");
+    /// Makes an alert rule that rings the tenant's super administrator.
+    pub async fn rule(&self, tenant: TenantId, name: &str) -> RuleId {
+        self.rule_ringing(tenant, name, Receiver::Role(Role::SuperAdministrator)).await
+    }
+
+    /// Makes an alert rule for every alert, with one receiver.
+    pub async fn rule_ringing(&self, tenant: TenantId, name: &str, receiver: Receiver) -> RuleId {
+        let now = self.clock.now();
+        let rule = Rule {
+            id: RuleId(0),
+            name: name.to_owned(),
+            is_on: true,
+            severity: Severity::Info,
+            source: None,
+            matchers: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: None,
+            window: None,
+            receivers: vec![receiver],
+        };
+        self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
     }
 
     /// Makes the sessions of an account older than any session may get.
