@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use belfry::access::Role;
+use belfry::{access::Role, courier::Reason};
 use reqwest::Method;
 
 use crate::harness::{PASSWORD, TestApp, Town, User};
@@ -285,7 +285,8 @@ impl Row {
         }
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };
-            return app.delivery(tenant, member).await.to_string();
+            // One that has ended: the courier does nothing to it while somebody looks whether anything changes.
+            return app.unreached(tenant, member, Reason::NoContact).await.to_string();
         }
         if self.route.contains("/tenants/") {
             return app.tenant(&fresh, &format!("owner-of-{fresh}")).await.to_string();
