@@ -237,7 +237,7 @@ on_both! {
         app.rule_ringing(town.ours, "disk-full", Receiver::Group(group)).await;
         // A schedule that happens to have the same number does not hold a group.
         let free = make(&mut sam, &[("name", "Free")]).await;
-        app.rule_ringing(town.ours, "other", Receiver::Schedule(id(&free))).await;
+        app.rule_ringing(town.ours, "other", Receiver::Schedule(belfry::db::ScheduleId(id(&free).0))).await;
         let page = sam.post(&format!("{path}/delete"), &[]).await.is(409);
         assert!(page.text("[role=alert]").contains("disk-full"), "{}", page.text("[role=alert]"));
         assert_eq!(names(&page).len(), 3);

@@ -284,7 +284,7 @@ on_both! {
         assert!(page.text("[role=alert]").contains("disk-full"), "{}", page.text("[role=alert]"));
         sam.get(&path).await.is(200);
         let free = app.schedule(town.ours, "Free", "mia").await;
-        app.rule_ringing(town.ours, "other", Receiver::Group(free)).await;
+        app.rule_ringing(town.ours, "other", Receiver::Group(belfry::db::GroupId(free.0))).await;
         sam.post(&format!("/t/ours/schedules/{free}/delete"), &[]).await.leads_to("/t/ours/schedules");
     }
 

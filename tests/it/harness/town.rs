@@ -4,7 +4,7 @@ use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
     alerts::{Receiver, Rule, Severity, store::rules},
-    courier::{self, Kind, Notice},
+    courier::{self, Kind, Notice, Reason, Unreached},
     db::{
         AccountId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
@@ -188,6 +188,25 @@ impl TestApp {
             receivers: vec![receiver],
         };
         self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
+    }
+
+    /// Writes into the record that a member was not reached: a delivery that has ended.
+    pub async fn unreached(&self, tenant: TenantId, member: MemberId, reason: Reason) -> DeliveryId {
+        let now = self.clock.now();
+        let about = Unreached {
+            tenant,
+            kind: Kind::MemberSaved,
+            title: "Dataphin: nobody heard it".to_owned(),
+            body: "A text.".to_owned(),
+            member: Some(member),
+            recipient: "somebody".to_owned(),
+            reason,
+            requested_by: None,
+            alert: None,
+            entry: None,
+            chosen_by: String::new(),
+        };
+        self.db.write(move |c| courier::unreached(c, about, now)).await.expect("a row of the record")
     }
 
     /// Makes the sessions of an account older than any session may get.
