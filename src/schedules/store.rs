@@ -413,26 +413,28 @@ pub fn update(
     Ok(Ok(()))
 }
 
+/// A value of a schedule as the audit log shows it.
+type InWords = fn(&Found) -> String;
+
 /// What differs between a schedule as it was and as it is, for the audit log.
 fn differences(before: Option<&Found>, after: &Found) -> Vec<Change> {
-    let texts: [(&str, fn(&Found) -> String); 7] = [
+    let texts: [(&str, InWords); 7] = [
         ("schedules-unit", |found| found.schedule.unit.as_str().to_owned()),
         ("schedules-every", |found| found.schedule.every.to_string()),
         ("schedules-starts-on", |found| found.schedule.starts_on.to_string()),
         ("schedules-handover", |found| clock_time(found.schedule.handover)),
-        ("schedules-hours", |found| found.schedule.hours.map(in_words).unwrap_or_default()),
+        ("schedules-hours", |found| found.schedule.hours.map(from_to).unwrap_or_default()),
         ("schedules-outside", |found| names_of(found, found.schedule.outside.as_slice())),
         ("schedules-shifts", |found| {
             found.schedule.shifts.iter().map(|shift| names_of(found, shift)).collect::<Vec<_>>().join(" | ")
         }),
     ];
-    let change = |(field, text): (&str, fn(&Found) -> String)| {
-        Change::between(field, &before.map(text).unwrap_or_default(), &text(after))
-    };
+    let change =
+        |(field, text): (&str, InWords)| Change::between(field, &before.map(text).unwrap_or_default(), &text(after));
     texts.into_iter().filter_map(change).collect()
 }
 
-fn in_words((from, to): (u16, u16)) -> String {
+fn from_to((from, to): (u16, u16)) -> String {
     format!("{}–{}", clock_time(from), clock_time(to))
 }
 
