@@ -90,6 +90,8 @@ pub enum Action {
     ViewAlerts,
     /// Fire Alert.
     FireAlerts,
+    /// What is done to an alert event: do not disturb, finish.
+    HandleAlerts,
     /// What decides who hears an alert: rules, user groups, shift schedules, message templates.
     EditAlertRules,
     /// The tenant's internal portals.
@@ -119,6 +121,8 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         Action::ViewChannels => standing.is_some() || instance,
         Action::EditChannels => instance || administers,
         Action::EditMembers | Action::ViewAudit | Action::EditAlertRules | Action::ManagePortals => administers,
+        // Whoever only fires alerts must not be able to silence them.
+        Action::HandleAlerts => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
     }
 }
@@ -188,7 +192,7 @@ pub mod permissions {
         };
     }
 
-    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, EditAlertRules, ManagePortals);
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, HandleAlerts, EditAlertRules, ManagePortals);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

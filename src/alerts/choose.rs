@@ -51,6 +51,20 @@ impl Verdict {
     }
 }
 
+/// The key of the text for the word of a [`Verdict`] on the time line. A word from another version has a text too.
+#[must_use]
+pub fn outcome_key(word: &str) -> &'static str {
+    match word {
+        "rings" => "alerts-outcome-rings",
+        "other" => "alerts-outcome-other",
+        "cools-down" => "alerts-outcome-cools-down",
+        "enough" => "alerts-outcome-enough",
+        "quiet-hours" => "alerts-outcome-quiet-hours",
+        "do-not-disturb" => "alerts-outcome-do-not-disturb",
+        _ => "alerts-outcome-unknown",
+    }
+}
+
 impl Rule {
     /// What this rule says to a firing of an event for which it rang so often already.
     #[must_use]
@@ -227,5 +241,120 @@ fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, Reason> {
         false => Ok(calls),
         true if is_off => Err(Reason::ChannelOff),
         true => Err(Reason::NoContact),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{collection::vec, prelude::*, sample::subsequence};
+
+    use super::*;
+    use crate::language::Language;
+
+    /// Six people, told apart by their account; some share a name, some left, some are disabled, some have no robot.
+    fn people() -> impl Strategy<Value = Vec<Person>> {
+        let robots = subsequence(Channel::ALL.to_vec(), 0..=3)
+            .prop_flat_map(|channels| vec(1i64..4, channels.len()).prop_map(move |ids| (channels.clone(), ids)));
+        let person = (any::<bool>(), any::<bool>(), 0..3, robots);
+        let person = person.prop_map(|(is_member, is_active, name, (channels, ids))| Person {
+            account: None,
+            member: is_member.then_some(MemberId(0)),
+            name: format!("name {name}"),
+            is_active,
+            phone: String::new(),
+            robots: channels.into_iter().zip(ids.into_iter().map(RobotId)).collect(),
+        });
+        vec(person, 6).prop_map(|people| {
+            let numbered = |(number, person): (i64, Person)| Person {
+                account: Some(AccountId(number)),
+                member: person.member.map(|_| MemberId(number)),
+                ..person
+            };
+            (1..).zip(people).map(numbered).collect()
+        })
+    }
+
+    fn picks() -> impl Strategy<Value = Vec<Pick>> {
+        let pick = (0usize..7, 0..3, subsequence(Channel::ALL.to_vec(), 0..=3), any::<bool>());
+        (people(), vec(pick, 0..12)).prop_map(|(people, picks)| {
+            let pick = |(who, rule, channels, is_quiet): (usize, i32, _, _)| Pick {
+                who: people.get(who).cloned().ok_or(("a group".to_owned(), Reason::GroupOff)),
+                rule: if rule == 0 { String::new() } else { format!("rule {rule}") },
+                channels,
+                is_quiet,
+            };
+            picks.into_iter().map(pick).collect()
+        })
+    }
+
+    fn switches() -> impl Strategy<Value = Switches> {
+        subsequence(Channel::ALL.to_vec(), 0..=3).prop_map(Switches::on)
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_who_was_picked_is_either_called_or_missed_and_nobody_else_is(picks in picks(), on in switches()) {
+            let choice = reach(picks.clone(), &on);
+            let called: BTreeSet<_> = choice.calls.iter().map(|call| call.person.account).collect();
+            let picked: Vec<&Person> = picks.iter().filter_map(|pick| pick.who.as_ref().ok()).collect();
+            let all: BTreeSet<_> = picked.iter().map(|person| person.account).collect();
+            prop_assert!(called.is_subset(&all));
+            let missed = all.difference(&called).count();
+            let groups = picks.iter().filter(|pick| pick.who.is_err()).count();
+            prop_assert_eq!(choice.misses.len(), missed + groups, "one reason for each who is not called");
+            for miss in choice.misses.iter().filter(|miss| miss.member.is_some()) {
+                prop_assert!(choice.calls.iter().all(|call| call.person.member != miss.member));
+            }
+        }
+
+        #[test]
+        fn a_person_is_called_over_a_channel_once_and_in_the_order_in_which_bells_are_locked(
+            picks in picks(),
+            on in switches(),
+        ) {
+            let calls = reach(picks, &on).calls;
+            let mut ways = BTreeSet::new();
+            for call in &calls {
+                prop_assert!(ways.insert((call.person.account, place(call.channel))));
+                prop_assert!(call.person.robots.contains(&(call.channel, call.robot)));
+                prop_assert!(on.is_on(&call.channel));
+            }
+            prop_assert!(calls.is_sorted_by_key(|call| (place(call.channel), call.robot)));
+        }
+
+        #[test]
+        fn whoever_is_called_was_asked_for_over_that_channel_by_the_rules_that_are_named(
+            picks in picks(),
+            on in switches(),
+        ) {
+            for call in reach(picks.clone(), &on).calls {
+                let asking: BTreeSet<&str> = picks
+                    .iter()
+                    .filter(|pick| pick.who.as_ref().is_ok_and(|person| person.account == call.person.account))
+                    .filter(|pick| !pick.is_quiet && pick.channels.contains(&call.channel))
+                    .map(|pick| pick.rule.as_str())
+                    .collect();
+                prop_assert!(!asking.is_empty());
+                let named: BTreeSet<&str> = call.chosen_by.iter().map(String::as_str).collect();
+                prop_assert_eq!(named.len(), call.chosen_by.len());
+                prop_assert!(named.iter().copied().eq(asking.into_iter().filter(|rule| !rule.is_empty())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_verdict_has_a_text_in_both_languages() {
+        let until = NaiveDateTime::default();
+        let verdicts =
+            [Verdict::Rings, Verdict::Other, Verdict::CoolsDown(until), Verdict::Enough, Verdict::QuietHours];
+        for word in verdicts.map(Verdict::as_str).into_iter().chain(["do-not-disturb", "a word from another version"]) {
+            let key = outcome_key(word);
+            assert_eq!(key == "alerts-outcome-unknown", word.contains(' '), "{word}");
+            for language in Language::ALL {
+                assert_ne!(language.text(key), key, "in {}", language.tag());
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 19] = [
+pub const ACTIONS: [&str; 23] = [
     "log-in",
     "log-in-failed",
     "log-out",
@@ -25,6 +25,10 @@ pub const ACTIONS: [&str; 19] = [
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "alert-fired",
+    "alert-quieted",
+    "alert-disturbed",
+    "alert-finished",
 ];
 
 /// One value that changed.

@@ -1,14 +1,15 @@
 //! What the pages show in the tests that look at them: two tenants, names as long as they may be, robots that work and
 //! robots that do not, and a record of what they answered.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{self, AlertFields, Context, Source},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
+    db::{AccountId, AlertId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
     error::Result,
     members::{
         ContactChange, Email, Phone, RobotChange,
@@ -44,13 +45,15 @@ pub struct Places {
     pub tenant: TenantId,
     /// A delivery of it that failed.
     pub delivery: DeliveryId,
+    /// An alert event of it.
+    pub alert: AlertId,
 }
 
 impl Default for Places {
     /// Nowhere: for looking at the list of pages only.
     fn default() -> Self {
-        let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
-        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery }
+        let (mia, nora, tenant, delivery, alert) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1), AlertId(1));
+        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery, alert }
     }
 }
 
@@ -66,6 +69,9 @@ pub async fn fill(site: &Site) -> Places {
     let good = site.webhook(Robot::Good);
     let filling = Filling { keys, origins, hash, now, webhooks, good };
     let (mia, nora, tenant) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    answered(site).await;
+    let now = site.clock.now();
+    let alert = site.db.write(move |c| fire(c, tenant, now)).await.expect("an alert");
     let delivery = answered(site).await;
     Places {
         sandbox: site.sandbox_origin.clone(),
@@ -74,7 +80,36 @@ pub async fn fill(site: &Site) -> Places {
         nora,
         tenant,
         delivery,
+        alert,
     }
+}
+
+/// An event with everything that its page shows: it fired twice and is not to disturb, and another one that nobody hears.
+fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<AlertId> {
+    let context = Context { tenant, sender: LONG_LATIN.to_owned(), by: None, product: "Dataphin".to_owned(), now };
+    let alert = |fields: AlertFields| {
+        fields
+            .check(Source::Portal, BTreeMap::from([(LONG_LATIN.to_owned(), LONG_LATIN.to_owned())]))
+            .expect("an alert")
+    };
+    alerts::take(c, &context, &alert(AlertFields { title: "无人接收".to_owned(), ..AlertFields::default() }))?;
+    let fields = AlertFields {
+        title: format!("{LONG_LATIN}{}", "磁盘将满".repeat(16)),
+        content: LONG_LATIN.repeat(4),
+        severity: "critical".to_owned(),
+        receivers: vec![sharer()],
+        link: format!("https://grafana.example/{LONG_LATIN}"),
+        key: LONG_LATIN.to_owned(),
+        ..AlertFields::default()
+    };
+    let taken = alerts::take(c, &context, &alert(fields.clone()))?;
+    alerts::take(c, &context, &alert(AlertFields { title: "再次触发".to_owned(), ..fields }))?;
+    Ok(taken.alert)
+}
+
+/// The username of the one who has the good robot.
+fn sharer() -> String {
+    format!("{}2", &LONG_LATIN[..60])
 }
 
 /// Waits until no message is on its way any more: the first that failed.
@@ -132,7 +167,7 @@ impl Filling {
         self.reach(c, filled, mia, &self.webhooks)?;
         // Two who share a robot.
         let shared = [(Channel::DingTalk, self.good.clone())];
-        let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
+        let first = self.member(c, filled, &sharer(), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
         Ok((mia, nora, filled))
     }

@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, alert } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -105,7 +105,8 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages = ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries"];
+        let pages =
+            ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries", "/alerts", "/alerts/new"];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let added = format!("added-{visit}");
@@ -120,6 +121,18 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
+        stop(Who::Clerk, "/t/filled/alerts"),
+        stop(Who::Clerk, "/t/filled/alerts/new").answers(403),
+        stop(Who::Root, "/t/filled/alerts?status=finished&q=nothing"),
+        stop(Who::Root, "/t/filled/alerts").posting("/alerts", &[("lasts", "0")]).answers(422),
+        stop(Who::Root, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Clerk, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Root, "/t/filled/alerts/new")
+            .posting(
+                "/alerts/new",
+                &[("title", ""), ("link", LONG_LATIN), ("receivers", "two words"), ("key", LONG_LATIN)],
+            )
+            .answers(422),
         stop(Who::Stranger, format!("{sandbox}/")),
         stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.

@@ -31,3 +31,7 @@ audit-action-tenant-edited = Edited the tenant
 audit-action-tenant-deleted = Deleted the tenant
 audit-action-tenant-restored = Restored the tenant
 audit-action-log-in-settings-changed = Changed the logon security settings
+audit-action-alert-fired = Fired an alert
+audit-action-alert-quieted = Asked not to be disturbed by an alert
+audit-action-alert-disturbed = Let an alert disturb again
+audit-action-alert-finished = Finished an alert by hand

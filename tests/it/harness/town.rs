@@ -1,11 +1,14 @@
 //! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
 
+use std::collections::BTreeMap;
+
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{AlertFields, Context, Source, take},
     courier::{self, Kind, Notice},
     db::{
-        AccountId, DeliveryId, MemberId, TenantId,
+        AccountId, AlertId, DeliveryId, MemberId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     members::store::NewMember,
@@ -127,6 +130,15 @@ impl TestApp {
             })
             .await
             .expect("a delivery")
+    }
+
+    /// Takes in an alert that a monitoring system sent.
+    pub async fn alert(&self, tenant: TenantId, title: &str) -> AlertId {
+        let fields = AlertFields { title: title.to_owned(), ..AlertFields::default() };
+        let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
+        let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
+        let context = Context { tenant, sender, by: None, product, now: self.clock.now() };
+        self.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
     }
 
     /// Makes the sessions of an account older than any session may get.
