@@ -96,6 +96,8 @@ pub enum Action {
     EditAlertRules,
     /// The tenant's internal portals.
     ManagePortals,
+    /// Sending again what failed.
+    ResendDeliveries,
 }
 
 /// What can be done to the instance.
@@ -120,7 +122,11 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries | Action::ViewAlerts => standing.is_some(),
         Action::ViewChannels => standing.is_some() || instance,
         Action::EditChannels => instance || administers,
-        Action::EditMembers | Action::ViewAudit | Action::EditAlertRules | Action::ManagePortals => administers,
+        Action::EditMembers
+        | Action::ViewAudit
+        | Action::ResendDeliveries
+        | Action::EditAlertRules
+        | Action::ManagePortals => administers,
         // Whoever only fires alerts must not be able to silence them.
         Action::HandleAlerts => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
@@ -193,6 +199,7 @@ pub mod permissions {
     }
 
     permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, HandleAlerts, EditAlertRules, ManagePortals);
+    permission!(Permission, Action: ResendDeliveries);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

@@ -1,13 +1,11 @@
 //! What administrators do to alert events: do not disturb, disturb again, finish.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::model::day_ends;
 use crate::{
     db::AlertId,
-    web::{FieldError, FieldErrors},
+    web::{FieldError, FieldErrors, Times},
 };
 
 /// The longest time without being disturbed, in minutes: a week.
@@ -129,20 +127,20 @@ impl HandleForm {
     ///
     /// # Errors
     /// What is wrong with it, beside its field.
-    pub fn check(&self, now: NaiveDateTime, zone: Tz) -> Result<Handling, FieldErrors> {
+    pub fn check(&self, now: NaiveDateTime, times: Times) -> Result<Handling, FieldErrors> {
         match self.what.as_str() {
-            "quiet" => self.until(now, zone).map(Handling::Quiet),
+            "quiet" => self.until(now, times).map(Handling::Quiet),
             "loud" => Ok(Handling::Loud),
             "finish" => Ok(Handling::Finish),
             _ => Err(FieldErrors::one("what", "form-choose")),
         }
     }
 
-    fn until(&self, now: NaiveDateTime, zone: Tz) -> Result<NaiveDateTime, FieldErrors> {
+    fn until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
         let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
         let minutes = match unit {
             None => return Err(FieldErrors::one("unit", "form-choose")),
-            Some(Unit::Day) => return Ok(day_ends(now, zone)),
+            Some(Unit::Day) => return Ok(times.day_end(&now)),
             Some(Unit::Minutes) => 1,
             Some(Unit::Hours) => 60,
         };
@@ -162,36 +160,25 @@ impl HandleForm {
 mod tests {
     use super::*;
 
-    fn quiet(lasts: &str, unit: &str, now: &str, zone: Tz) -> Result<NaiveDateTime, String> {
+    fn quiet(lasts: &str, unit: &str) -> Result<NaiveDateTime, String> {
         let form = HandleForm { what: "quiet".into(), lasts: lasts.into(), unit: unit.into(), ..HandleForm::default() };
-        match form.check(now.parse().unwrap(), zone) {
+        match form.check("2026-11-22T03:04:05".parse().unwrap(), Times::of("Asia/Shanghai")) {
             Ok(Handling::Quiet(until)) => Ok(until),
             other => Err(other.unwrap_err().0[0].field.clone().into_owned()),
         }
     }
 
     #[test]
-    fn a_time_is_counted_from_now_and_bounded_to_a_week() {
-        let now = "2026-11-22T03:04:05";
+    fn a_time_is_counted_from_now_and_bounded_to_a_week_and_all_day_is_until_midnight() {
         let at = |text: &str| Ok(text.parse().unwrap());
-        assert_eq!(quiet("90", "minutes", now, Tz::UTC), at("2026-11-22T04:34:05"));
-        assert_eq!(quiet("168", "hours", now, Tz::UTC), at("2026-11-29T03:04:05"));
+        assert_eq!(quiet("90", "minutes"), at("2026-11-22T04:34:05"));
+        assert_eq!(quiet("168", "hours"), at("2026-11-29T03:04:05"));
+        assert_eq!(quiet("", "day"), at("2026-11-22T16:00:00"));
         for (lasts, unit) in [("0", "minutes"), ("169", "hours"), ("10081", "minutes"), ("", "hours"), ("1.5", "hours")]
         {
-            assert_eq!(quiet(lasts, unit, now, Tz::UTC), Err("lasts".to_owned()), "{lasts} {unit}");
+            assert_eq!(quiet(lasts, unit), Err("lasts".to_owned()), "{lasts} {unit}");
         }
-        assert_eq!(quiet("1", "years", now, Tz::UTC), Err("unit".to_owned()));
-    }
-
-    #[test]
-    fn all_day_is_until_midnight_by_the_tenants_clocks_also_where_clocks_change() {
-        let at = |text: &str| Ok(text.parse().unwrap());
-        assert_eq!(quiet("", "day", "2026-11-22T15:59:59", Tz::Asia__Shanghai), at("2026-11-22T16:00:00"));
-        assert_eq!(quiet("", "day", "2026-11-22T16:00:00", Tz::Asia__Shanghai), at("2026-11-23T16:00:00"));
-        // In Berlin this day has 25 hours.
-        assert_eq!(quiet("", "day", "2026-10-24T22:00:00", Tz::Europe__Berlin), at("2026-10-25T23:00:00"));
-        // In Beirut the clocks go from 00:00 to 01:00, so that the day begins there.
-        assert_eq!(quiet("", "day", "2026-03-28T12:00:00", Tz::Asia__Beirut), at("2026-03-28T22:00:00"));
+        assert_eq!(quiet("1", "years"), Err("unit".to_owned()));
     }
 
     #[test]

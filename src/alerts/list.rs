@@ -3,13 +3,12 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::model::{EventStatus, Severity, Source, day_begins};
+use super::model::{EventStatus, Severity, Source};
 use crate::{
     db::{AlertId, MemberId, Seek},
-    web::query_string,
+    web::{Times, query_string},
 };
 
 /// The query of the list of alert events, as the URL has it. A word that means nothing filters nothing.
@@ -101,14 +100,14 @@ impl Filter {
     /// All events, the newest page.
     #[must_use]
     pub fn everything(now: NaiveDateTime) -> Self {
-        ListQuery::default().filter(now, Tz::UTC, None)
+        ListQuery::default().filter(now, Times::utc(), None)
     }
 }
 
 impl ListQuery {
-    /// What the list shows to this member.
+    /// What the list shows to this member of a tenant with these clocks.
     #[must_use]
-    pub fn filter(&self, now: NaiveDateTime, zone: Tz, viewer: Option<MemberId>) -> Filter {
+    pub fn filter(&self, now: NaiveDateTime, times: Times, viewer: Option<MemberId>) -> Filter {
         let day = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
         Filter {
             text: self.q.trim().to_ascii_lowercase(),
@@ -116,8 +115,8 @@ impl ListQuery {
             severity: Severity::parse(&self.severity),
             source: Source::parse(&self.source),
             recipient: viewer.filter(|_| self.recipient == "me"),
-            from: day(&self.from).map(|day| day_begins(day, zone)),
-            until: day(&self.until).and_then(|day| day.succ_opt()).map(|day| day_begins(day, zone)),
+            from: day(&self.from).map(|day| times.day_start(day)),
+            until: day(&self.until).and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
             now,
             seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
@@ -169,12 +168,12 @@ mod tests {
     #[test]
     fn days_are_those_of_the_tenants_clocks_and_what_means_nothing_filters_nothing() {
         let query = ListQuery { from: "2026-11-22".into(), until: "2026-11-22".into(), ..ListQuery::default() };
-        let filter = query.filter(at("2026-11-22T00:00:00"), Tz::Asia__Shanghai, Some(MemberId(1)));
+        let filter = query.filter(at("2026-11-22T00:00:00"), Times::of("Asia/Shanghai"), Some(MemberId(1)));
         assert_eq!(filter.from, Some(at("2026-11-21T16:00:00")));
         assert_eq!(filter.until, Some(at("2026-11-22T16:00:00")));
         assert_eq!(filter.recipient, None);
         let odd = ListQuery { from: "soon".into(), status: "odd".into(), before: "7".into(), ..ListQuery::default() };
-        let filter = odd.filter(at("2026-11-22T00:00:00"), Tz::UTC, None);
+        let filter = odd.filter(at("2026-11-22T00:00:00"), Times::utc(), None);
         assert!(filter.from.is_none() && filter.status.is_none() && filter.seek == Seek::default());
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
+use chrono::{NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -144,21 +144,6 @@ impl Severity {
             Self::Critical => "bad",
         }
     }
-}
-
-/// The moment (UTC) at which a day begins by the clocks of a zone: where they go forward at midnight, that is an hour later.
-#[must_use]
-pub fn day_begins(day: NaiveDate, zone: Tz) -> NaiveDateTime {
-    let midnight = day.and_time(NaiveTime::MIN);
-    let first = (0..=24).find_map(|hour| zone.from_local_datetime(&(midnight + TimeDelta::hours(hour))).earliest());
-    first.map_or(midnight, |moment| moment.naive_utc())
-}
-
-/// The moment (UTC) at which the day of this moment ends by the clocks of a zone.
-#[must_use]
-pub fn day_ends(moment: NaiveDateTime, zone: Tz) -> NaiveDateTime {
-    let today = zone.from_utc_datetime(&moment).date_naive();
-    today.succ_opt().map_or(moment, |tomorrow| day_begins(tomorrow, zone))
 }
 
 /// An alert as it comes in, by whichever door, with everything checked.

@@ -9,7 +9,6 @@ use actix_web::{
 };
 use askama::Template;
 use chrono::NaiveDateTime;
-use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::{
@@ -33,19 +32,16 @@ use crate::{
         permissions::{FireAlerts, HandleAlerts, ViewAlerts},
     },
     audit::{self, Change},
-    db::{AlertId, AnyConnection, EntryId, Keyset, RobotId},
+    db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
     deliveries::store::Scope,
     error::{Error, Result},
+    members::ContactState,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
 /// Where the tenant's events are.
 fn path_of(tenant: &Tenant) -> String {
     format!("/t/{}/alerts", tenant.slug)
-}
-
-fn zone_of(tenant: &Tenant) -> Tz {
-    tenant.time_zone.parse().unwrap_or(Tz::UTC)
 }
 
 #[derive(Template)]
@@ -63,12 +59,12 @@ struct FirePage {
 struct PreviewPart {
     found: Preview,
     /// The robots, for those who may see them.
-    robots: HashMap<RobotId, NamedRobot>,
+    robots: HashMap<(MemberId, RobotId), NamedRobot>,
 }
 
 impl PreviewPart {
     fn robot(&self, call: &Call) -> Option<&NamedRobot> {
-        self.robots.get(&call.robot)
+        self.robots.get(&(call.person.member?, call.robot))
     }
 }
 
@@ -165,7 +161,7 @@ impl Firing {
         let found = preview(c, &self.context, alert)?;
         let mut robots = HashMap::new();
         if self.may_see_robots {
-            let ids: Vec<RobotId> = found.choice.calls.iter().map(|call| call.robot).collect();
+            let ids: Vec<MemberId> = found.choice.calls.iter().filter_map(|call| call.person.member).collect();
             robots = shown::robots(c, self.context.tenant, &ids)?;
         }
         Ok(Ok(Outcome::Preview(PreviewPart { found, robots })))
@@ -252,7 +248,7 @@ async fn list_page<P>(
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
     let (tenant, now) = (who.tenant.id, tools.clock.now());
-    let filter = query.filter(now, zone_of(&who.tenant), who.member());
+    let filter = query.filter(now, Times::of(&who.tenant.time_zone), who.member());
     let (rows, keyset) = tools.db.read(move |c| events_list::list(c, tenant, &filter)).await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
@@ -289,7 +285,7 @@ pub async fn handle_many(
     Query(query): Query<ListQuery>,
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
-    let what = form.check(tools.clock.now(), zone_of(&who.tenant));
+    let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
     match form.chosen().and_then(|ids| Ok((ids, what?))) {
         Ok((ids, what)) => {
             store_handling(&tools, &who, &request, ids, what).await?;
@@ -436,7 +432,7 @@ pub async fn handle(
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
     let id = path.1;
-    match form.check(tools.clock.now(), zone_of(&who.tenant)) {
+    match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
         Ok(what) => {
             store_handling(&tools, &who, &request, vec![id], what).await?;
             Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), what.said()))

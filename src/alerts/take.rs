@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
-use diesel::prelude::*;
 
 use super::{
     choose::{Choice, Pick, Sent, Verdict, reach},
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     channels::store as channels,
     courier::{self, AboutAlert, Kind, Notice, Unreached},
-    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId, schema::tenants},
+    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId},
     error::{Error, Result},
     language::Language,
     robots::Channel,
@@ -57,8 +56,7 @@ pub(super) struct Town {
 }
 
 fn town(c: &mut AnyConnection, tenant: TenantId) -> Result<Town> {
-    let (zone, language): (String, String) =
-        tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?;
+    let (zone, language) = events::zone_and_language(c, tenant)?;
     let language = Language::from_tag(&language).unwrap_or_default();
     Ok(Town { zone: zone.parse().unwrap_or(Tz::UTC), language })
 }
@@ -235,15 +233,19 @@ fn tell(
         deliveries += 1;
     }
     for miss in misses {
+        // What a resend would say, once he can be reached.
+        let (title, body) = words.of(Channel::DingTalk);
         let unreached = Unreached {
             tenant: context.tenant,
             kind: telling.kind,
-            title: telling.alert.title.clone(),
+            title,
+            body,
             member: miss.member,
             recipient: miss.name,
             reason: miss.reason,
             requested_by: context.by,
-            alert: (telling.event.id, entry),
+            alert: Some(telling.event.id),
+            entry: Some(entry),
             chosen_by: miss.chosen_by.join(", "),
         };
         courier::unreached(c, unreached, context.now)?;

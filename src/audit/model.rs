@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 23] = [
+pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
     "log-out",
@@ -19,6 +19,8 @@ pub const ACTIONS: [&str; 23] = [
     "member-removed",
     "member-code-renewed",
     "test-sent",
+    "verification-sent",
+    "contact-verified",
     "channels-changed",
     "tenant-added",
     "tenant-edited",
@@ -29,6 +31,7 @@ pub const ACTIONS: [&str; 23] = [
     "alert-quieted",
     "alert-disturbed",
     "alert-finished",
+    "deliveries-resent",
 ];
 
 /// One value that changed.
@@ -63,6 +66,10 @@ impl Change {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "unverified") => Some("members-contact-unverified"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "verified") => Some("members-contact-verified"),
+            ("members-may-fire", "yes") => Some("yes"),
+            ("members-may-fire", "no") => Some("no"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             _ => None,
         }

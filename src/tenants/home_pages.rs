@@ -7,7 +7,7 @@ use super::store::overview::{self, Reach};
 use crate::{
     access::{Can, Role, permissions::ViewTenant},
     channels::{Switches, store as channels},
-    db::{AnyConnection, Database, MemberId, TenantId},
+    db::{AnyConnection, Database, MemberId, Seek, TenantId},
     deliveries::store::{self as deliveries, Filter, Listed, Scope},
     error::Result,
     robots::Channel,
@@ -77,7 +77,7 @@ fn read(c: &mut AnyConnection, tenant: TenantId, member: Option<MemberId>, admin
         Some(member) if !administers => Scope::Only(member),
         _ => Scope::Everyone,
     };
-    let (mut latest, _) = deliveries::list(c, tenant, scope, &Filter::default())?;
+    let (mut latest, _) = deliveries::list(c, tenant, scope, &Filter::default(), Seek::default())?;
     latest.truncate(LATEST);
     Ok(Seen {
         switches: channels::settings(c, tenant)?.effective().clone(),

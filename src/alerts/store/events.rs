@@ -7,7 +7,7 @@ use crate::{
     alerts::model::Incoming,
     db::{
         AlertId, AnyConnection, EntryId, TenantId,
-        schema::{alert_entries, alerts},
+        schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
 };
@@ -267,4 +267,12 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
         .filter(alerts::tenant.eq(tenant))
         .select(alerts::id);
     Ok(entry.first(c).optional()?)
+}
+
+/// The time zone of a tenant's clocks and the language of its messages, as they are stored.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn zone_and_language(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+    Ok(tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?)
 }

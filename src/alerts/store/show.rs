@@ -15,10 +15,11 @@ use crate::{
     courier::{DeliveryState, RobotState},
     db::{
         AlertId, AnyConnection, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
-        schema::{alert_entries, alerts, attempts, deliveries, messages, robots},
+        schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
     deliveries::store::{Attempt, Scope},
     error::{Error, Result},
+    members::ContactState,
     robots::Channel,
 };
 
@@ -393,32 +394,44 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
     Ok(calls)
 }
 
-/// A robot as a page names it.
+/// A member's robot as a page names it.
 #[derive(Clone, Debug)]
 pub struct NamedRobot {
     /// The host of the webhook.
     pub host: String,
     /// Its last four characters.
     pub last_four: String,
-    /// Why it is broken, when it is: a word for [`reason_key`](crate::courier::reason_key).
-    pub broken: Option<String>,
+    /// Whether the member has proven to read its group, and whether it works.
+    pub state: ContactState,
 }
 
-/// The names of robots of the tenant.
+/// The robots of these members of the tenant.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn robots(c: &mut AnyConnection, tenant: TenantId, ids: &[RobotId]) -> Result<HashMap<RobotId, NamedRobot>> {
+pub fn robots(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[MemberId],
+) -> Result<HashMap<(MemberId, RobotId), NamedRobot>> {
     let mut named = HashMap::new();
     for ids in ids.chunks(CHUNK) {
-        let rows: Vec<(RobotId, String, String, String, String)> = robots::table
+        let rows: Vec<(MemberId, RobotId, String, String, String, bool)> = contacts::table
+            .inner_join(robots::table)
             .filter(robots::tenant.eq(tenant))
-            .filter(robots::id.eq_any(ids))
-            .select((robots::id, robots::host, robots::last_four, robots::state, robots::reason))
+            .filter(contacts::member.eq_any(ids))
+            .select((
+                contacts::member,
+                contacts::robot,
+                robots::host,
+                robots::last_four,
+                robots::state,
+                contacts::verified_at.is_not_null(),
+            ))
             .load(c)?;
-        named.extend(rows.into_iter().map(|(id, host, last_four, state, reason)| {
-            let broken = (state == RobotState::Broken.as_str()).then_some(reason);
-            (id, NamedRobot { host, last_four, broken })
+        named.extend(rows.into_iter().map(|(member, robot, host, last_four, state, is_verified)| {
+            let state = ContactState::of(is_verified, state == RobotState::Broken.as_str());
+            ((member, robot), NamedRobot { host, last_four, state })
         }));
     }
     Ok(named)
