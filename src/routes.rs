@@ -8,7 +8,7 @@ use actix_web::{
 
 use crate::{
     accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
-    alerts::rule_pages as alert_rules,
+    alerts::{pages as alerts, rule_pages as alert_rules},
     audit::pages as audit,
     channels::pages as channels,
     db::Database,
@@ -65,6 +65,9 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/instance/tenants/{id}/code").post(tenants::renew_code))
         .service(resource("/instance/tenants/{id}/restore").post(tenants::restore))
         .service(resource("/t/{tenant}").get(home::home))
+        .service(resource("/t/{tenant}/alerts").get(alerts::list).post(alerts::handle_many))
+        .service(resource("/t/{tenant}/alerts/new").get(alerts::fire_form).post(alerts::fire))
+        .service(resource("/t/{tenant}/alerts/{id}").get(alerts::show).post(alerts::handle))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
         .service(resource("/t/{tenant}/alert-rules").get(alert_rules::list))
         .service(resource("/t/{tenant}/alert-rules/new").get(alert_rules::add_form).post(alert_rules::add))

@@ -90,6 +90,8 @@ pub enum Action {
     ViewAlerts,
     /// Fire Alert.
     FireAlerts,
+    /// What is done to an alert event: do not disturb, finish.
+    HandleAlerts,
     /// What decides who hears an alert: rules, user groups, shift schedules, message templates.
     EditAlertRules,
     /// The tenant's internal portals.
@@ -133,6 +135,8 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         | Action::ResendDeliveries
         | Action::EditAlertRules
         | Action::ManagePortals => administers,
+        // Whoever only fires alerts must not be able to silence them.
+        Action::HandleAlerts => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
         Action::ViewGroups | Action::ViewSchedules => standing.is_some(),
         Action::ManageGroups | Action::ManageSchedules => administers,
@@ -204,7 +208,7 @@ pub mod permissions {
         };
     }
 
-    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, EditAlertRules, ManagePortals);
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, HandleAlerts, EditAlertRules, ManagePortals);
     permission!(Permission, Action: ResendDeliveries);
     permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);

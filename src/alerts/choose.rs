@@ -63,6 +63,20 @@ impl Verdict {
     }
 }
 
+/// The key of the text for the word of a [`Verdict`] on the time line. A word from another version has a text too.
+#[must_use]
+pub fn outcome_key(word: &str) -> &'static str {
+    match word {
+        "rings" => "alerts-outcome-rings",
+        "other" => "alerts-outcome-other",
+        "cools-down" => "alerts-outcome-cools-down",
+        "enough" => "alerts-outcome-enough",
+        "quiet-hours" => "alerts-outcome-quiet-hours",
+        "do-not-disturb" => "alerts-outcome-do-not-disturb",
+        _ => "alerts-outcome-unknown",
+    }
+}
+
 impl Rule {
     /// What this rule says to a firing of an event for which it rang so often already.
     #[must_use]
@@ -258,6 +272,7 @@ mod tests {
     use crate::{
         alerts::model::{Severity, Signal, Source, Window},
         db::RuleId,
+        language::Language,
     };
 
     fn alert() -> Incoming {
@@ -515,5 +530,19 @@ mod tests {
             chosen_by: vec!["a".into(), "b".into()],
         };
         assert_eq!(choice, Choice { calls: Vec::new(), misses: vec![miss] });
+    }
+
+    #[test]
+    fn every_verdict_has_a_text_in_both_languages() {
+        let until = NaiveDateTime::default();
+        let verdicts =
+            [Verdict::Rings, Verdict::Other, Verdict::CoolsDown(until), Verdict::Enough, Verdict::QuietHours];
+        for word in verdicts.map(Verdict::as_str).into_iter().chain(["do-not-disturb", "a word from another version"]) {
+            let key = outcome_key(word);
+            assert_eq!(key == "alerts-outcome-unknown", word.contains(' '), "{word}");
+            for language in Language::ALL {
+                assert_ne!(language.text(key), key, "in {}", language.tag());
+            }
+        }
     }
 }

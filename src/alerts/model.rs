@@ -120,6 +120,31 @@ impl EventStatus {
     }
 }
 
+impl EventStatus {
+    /// How it looks: the class of its badge in the stylesheet.
+    #[must_use]
+    pub const fn badge(self) -> &'static str {
+        match self {
+            Self::Alerting => "bad",
+            Self::Silencing => "wait",
+            Self::DoNotDisturb => "off",
+            Self::Finished => "good",
+        }
+    }
+}
+
+impl Severity {
+    /// How it looks: the class of its badge in the stylesheet.
+    #[must_use]
+    pub const fn badge(self) -> &'static str {
+        match self {
+            Self::Info => "off",
+            Self::Warning => "wait",
+            Self::Critical => "bad",
+        }
+    }
+}
+
 /// An alert as it comes in, by whichever door, with everything checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {

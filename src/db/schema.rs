@@ -259,6 +259,7 @@ diesel::table! {
         severity -> Text,
         rules -> Text,
         at -> Timestamp,
+        form_hash -> Nullable<Binary>,
     }
 }
 

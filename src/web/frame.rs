@@ -236,6 +236,15 @@ impl Frame {
         if may(Action::ViewTenant) {
             alerts.push(link("nav-home", ""));
         }
+        let (mut events, fire) = (link("nav-alerts", "/alerts"), link("nav-fire-alert", "/alerts/new"));
+        // Fire Alert lies below the events and has a link of its own.
+        events.current &= !fire.current;
+        if may(Action::ViewAlerts) {
+            alerts.push(events);
+        }
+        if may(Action::FireAlerts) {
+            alerts.push(fire);
+        }
         if may(Action::ViewDeliveries) {
             alerts.push(link("nav-deliveries", "/deliveries"));
         }

@@ -59,6 +59,13 @@ impl Times {
         there.next().map_or(midnight, |start: DateTime<Tz>| start.naive_utc())
     }
 
+    /// When the day of the zone that this moment is in ends, in UTC.
+    #[must_use]
+    pub fn day_end(&self, time: &NaiveDateTime) -> NaiveDateTime {
+        let today = self.0.from_utc_datetime(time).date_naive();
+        today.succ_opt().map_or(*time, |tomorrow| self.day_start(tomorrow))
+    }
+
     /// When the hour of the zone that this moment is in began, in UTC.
     #[must_use]
     pub fn hour_start(&self, time: &NaiveDateTime) -> NaiveDateTime {
@@ -97,6 +104,16 @@ mod tests {
         assert_eq!(Times::of("Asia/Beirut").day_start(day("2024-03-31")), at("2024-03-30 22:00:00"));
         // Midnight came twice in Havana; the day begins with the first.
         assert_eq!(Times::of("America/Havana").day_start(day("2024-11-03")), at("2024-11-03 04:00:00"));
+    }
+
+    #[test]
+    fn a_day_ends_where_the_next_one_begins_also_where_clocks_change() {
+        let end = |zone: &str, time: &str| Times::of(zone).day_end(&at(time));
+        assert_eq!(end("Asia/Shanghai", "2026-11-22 15:59:59"), at("2026-11-22 16:00:00"));
+        assert_eq!(end("Asia/Shanghai", "2026-11-22 16:00:00"), at("2026-11-23 16:00:00"));
+        // In Berlin this day has 25 hours.
+        assert_eq!(end("Europe/Berlin", "2026-10-24 22:00:00"), at("2026-10-25 23:00:00"));
+        assert_eq!(end("Asia/Beirut", "2024-03-30 12:00:00"), at("2024-03-30 22:00:00"));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! What the pages show in the tests that look at them: two tenants, names as long as they may be, robots that work and
 //! robots that do not, and a record of what they answered.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{self, AlertFields, Context, Source},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, GroupId, MemberId, ScheduleId, TenantId, schema::deliveries},
+    db::{AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, ScheduleId, TenantId, schema::deliveries},
     error::Result,
     groups::{self, Details},
     members::{
@@ -50,14 +51,16 @@ pub struct Places {
     pub group: GroupId,
     /// A shift schedule of it with people in every standing.
     pub schedule: ScheduleId,
+    /// An alert event of it.
+    pub alert: AlertId,
 }
 
 impl Default for Places {
     /// Nowhere: for looking at the list of pages only.
     fn default() -> Self {
-        let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
+        let (mia, nora, tenant, delivery, alert) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1), AlertId(1));
         let (sandbox, quiet_sandbox, group, schedule) = (String::new(), String::new(), GroupId(1), ScheduleId(1));
-        Self { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule }
+        Self { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule, alert }
     }
 }
 
@@ -74,6 +77,9 @@ pub async fn fill(site: &Site) -> Places {
     let filling = Filling { keys, origins, hash, now, webhooks, good };
     let (mia, nora, tenant, group, schedule) =
         site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    answered(site).await;
+    let now = site.clock.now();
+    let alert = site.db.write(move |c| fire(c, tenant, now)).await.expect("an alert");
     let delivery = answered(site).await;
     Places {
         sandbox: site.sandbox_origin.clone(),
@@ -84,7 +90,36 @@ pub async fn fill(site: &Site) -> Places {
         delivery,
         group,
         schedule,
+        alert,
     }
+}
+
+/// An event with everything that its page shows: it fired twice and is not to disturb, and another one that nobody hears.
+fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<AlertId> {
+    let context = Context { tenant, sender: LONG_LATIN.to_owned(), by: None, product: "Dataphin".to_owned(), now };
+    let alert = |fields: AlertFields| {
+        fields
+            .check(Source::Portal, BTreeMap::from([(LONG_LATIN.to_owned(), LONG_LATIN.to_owned())]))
+            .expect("an alert")
+    };
+    alerts::take(c, &context, &alert(AlertFields { title: "无人接收".to_owned(), ..AlertFields::default() }))?;
+    let fields = AlertFields {
+        title: format!("{LONG_LATIN}{}", "磁盘将满".repeat(16)),
+        content: LONG_LATIN.repeat(4),
+        severity: "critical".to_owned(),
+        receivers: vec![sharer()],
+        link: format!("https://grafana.example/{LONG_LATIN}"),
+        key: LONG_LATIN.to_owned(),
+        ..AlertFields::default()
+    };
+    let taken = alerts::take(c, &context, &alert(fields.clone()))?;
+    alerts::take(c, &context, &alert(AlertFields { title: "再次触发".to_owned(), ..fields }))?;
+    Ok(taken.alert)
+}
+
+/// The username of the one who has the good robot.
+fn sharer() -> String {
+    format!("{}2", &LONG_LATIN[..60])
 }
 
 /// Waits until no message is on its way any more: the first that failed.
@@ -142,7 +177,7 @@ impl Filling {
         self.reach(c, filled, mia, &self.webhooks)?;
         // Two who share a robot.
         let shared = [(Channel::DingTalk, self.good.clone())];
-        let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
+        let first = self.member(c, filled, &sharer(), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
         Ok((mia, nora, filled, self.group(c, filled)?, self.schedule(c, filled)?))
     }

@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule, alert } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -115,6 +115,8 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
             "/settings/message-channel",
             "/audit",
             "/deliveries",
+            "/alerts",
+            "/alerts/new",
             "/alert-rules",
             "/alert-rules/new",
             "/alert-rules/preview",
@@ -135,6 +137,18 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/confirm", &[("code", "12")]).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
+        stop(Who::Clerk, "/t/filled/alerts"),
+        stop(Who::Clerk, "/t/filled/alerts/new").answers(403),
+        stop(Who::Root, "/t/filled/alerts?status=finished&q=nothing"),
+        stop(Who::Root, "/t/filled/alerts").posting("/alerts", &[("lasts", "0")]).answers(422),
+        stop(Who::Root, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Clerk, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Root, "/t/filled/alerts/new")
+            .posting(
+                "/alerts/new",
+                &[("title", ""), ("link", LONG_LATIN), ("receivers", "two words"), ("key", LONG_LATIN)],
+            )
+            .answers(422),
         stop(Who::Root, "/t/filled/deliveries/resend"),
         stop(Who::Root, "/t/filled/deliveries/resend?q=nothing"),
         stop(Who::Clerk, "/t/filled/groups?q=nothing-is-called-so"),

@@ -14,6 +14,7 @@
 mod harness;
 
 mod accounts;
+mod alerts;
 mod architecture;
 mod canary;
 mod csrf;

@@ -263,6 +263,40 @@ GET  /t/{tenant}/deliveries/{id}              ours/unknown   login  404    404  
 GET  /t/{tenant}/deliveries/{id}              ours/malformed login  404    404    404    404    refused 404    404    login  password
 GET  /t/{tenant}/deliveries/{id}              unknown        login  404    404    404    404    404    404    404    login  password
 
+GET  /t/{tenant}/alerts                       ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alerts                       theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alerts                       unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alerts                       malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alerts                       ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alerts                       theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alerts                       unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alerts                       malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alerts/new                   ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alerts/new                   theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alerts/new                   unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alerts/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alerts/new                   ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alerts/new                   theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alerts/new                   unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alerts/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alerts/{id}                  ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alerts/{id}                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alerts/{id}                  ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alerts/{id}                  ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alerts/{id}                  ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/alerts/{id}                  unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alerts/{id}                  ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/alerts/{id}                  theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/alerts/{id}                  ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alerts/{id}                  ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alerts/{id}                  ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/alerts/{id}                  unknown        login  404    404    404    404    404    404    404    login  password
+
 GET  /t/{tenant}/deliveries.csv               ours           login  200    200    200    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries.csv               theirs         login  404    404    404    200    403    404    404    login  password
 GET  /t/{tenant}/deliveries.csv               unknown        login  404    404    404    404    404    404    404    login  password
@@ -392,6 +426,7 @@ fn fields(route: &str) -> &'static [(&'static str, &'static str)] {
         "/language" => &[("language", "en"), ("return_to", "/")],
         "/account/sessions/end" => &[("session", "none")],
         "/t/{tenant}/settings/message-channel" => &[("mode", "system")],
+        "/t/{tenant}/alerts/{id}" => &[("what", "finish")],
         _ => &[],
     }
 }
@@ -454,6 +489,9 @@ impl Row {
         let fresh = format!("fresh-{:x}", app.next_number());
         if self.route.contains("/members/") {
             return app.member(tenant, &fresh, Role::Member).await.to_string();
+        }
+        if self.route.contains("/alerts/") {
+            return app.alert(tenant, &fresh).await.to_string();
         }
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };

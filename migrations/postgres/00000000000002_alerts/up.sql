@@ -71,14 +71,17 @@ CREATE TABLE alert_entries (
     kind TEXT NOT NULL,
     -- The portal's name or the username.
     actor TEXT NOT NULL,
-    -- What it said, where that differs from the event's first words.
+    -- What it said, where that differs from the event's first words. The content of quiet is until when (RFC 3339, UTC).
     title TEXT NOT NULL,
     content TEXT NOT NULL,
     severity TEXT NOT NULL,
     -- JSON list of {rule, outcome}: each rule that was asked, and why it rang or did not.
     rules TEXT NOT NULL,
-    at TIMESTAMP NOT NULL
+    at TIMESTAMP NOT NULL,
+    -- The hash of the page's form that fired it: a second click on the same form finds it. Null for every other entry.
+    form_hash BYTEA
 );
+CREATE UNIQUE INDEX alert_entries_by_form ON alert_entries (form_hash) WHERE form_hash IS NOT NULL;
 CREATE INDEX alert_entries_by_alert ON alert_entries (alert, id);
 
 -- A delivery of an alert: its event, the entry that caused it, whom the message mentions, which rules chose him.

@@ -1,12 +1,14 @@
 //! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
 
+use std::collections::BTreeMap;
+
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    alerts::{Receiver, Rule, Severity, store::rules},
+    alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
     courier::{self, Kind, Notice, Reason, Unreached},
     db::{
-        AccountId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
+        AccountId, AlertId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     groups::Details,
@@ -207,6 +209,15 @@ impl TestApp {
             chosen_by: String::new(),
         };
         self.db.write(move |c| courier::unreached(c, about, now)).await.expect("a row of the record")
+    }
+
+    /// Takes in an alert that a monitoring system sent.
+    pub async fn alert(&self, tenant: TenantId, title: &str) -> AlertId {
+        let fields = AlertFields { title: title.to_owned(), ..AlertFields::default() };
+        let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
+        let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
+        let context = Context { tenant, sender, by: None, product, now: self.clock.now() };
+        self.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
     }
 
     /// Makes the sessions of an account older than any session may get.
