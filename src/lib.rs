@@ -20,5 +20,6 @@ pub mod routes; // the URL map
 pub mod sandbox; // robots that answer like the real ones
 pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
+pub mod templates; // the words of messages
 pub mod tenants; // tenants of the instance
 pub mod web; // what every page shares

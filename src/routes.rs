@@ -14,6 +14,7 @@ use crate::{
     deliveries::pages as deliveries,
     error::{Error, Result},
     members::pages as members,
+    templates::pages as templates,
     tenants::{home_pages as home, pages as tenants},
 };
 
@@ -59,6 +60,10 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/instance/tenants/{id}/restore").post(tenants::restore))
         .service(resource("/t/{tenant}").get(home::home))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
+        .service(resource("/t/{tenant}/templates").get(templates::list).post(templates::save_language))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}").get(templates::show).post(templates::save))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}/preview").post(templates::preview))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}/reset").post(templates::reset))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
         .default_service(actix::to(nothing_here));

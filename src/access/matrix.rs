@@ -67,6 +67,10 @@ pub enum Action {
     ViewDeliveries,
     /// The tenant's audit log.
     ViewAudit,
+    /// Message templates, read-only.
+    ViewTemplates,
+    /// Message templates and the language of messages.
+    EditTemplates,
 }
 
 /// What can be done to the instance.
@@ -91,6 +95,8 @@ pub fn allows(action: Action, role: Option<Role>, instance: bool) -> bool {
         Action::ViewChannels => role.is_some() || instance,
         Action::EditChannels => instance || role.is_some_and(Role::administers),
         Action::EditMembers | Action::ViewAudit => role.is_some_and(Role::administers),
+        Action::ViewTemplates => role.is_some(),
+        Action::EditTemplates => role.is_some_and(Role::administers),
     }
 }
 
@@ -159,7 +165,7 @@ pub mod permissions {
         };
     }
 
-    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit);
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewTemplates, EditTemplates);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

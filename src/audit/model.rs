@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 19] = [
+pub const ACTIONS: [&str; 22] = [
     "log-in",
     "log-in-failed",
     "log-out",
@@ -25,6 +25,9 @@ pub const ACTIONS: [&str; 19] = [
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "template-changed",
+    "template-reset",
+    "message-language-changed",
 ];
 
 /// One value that changed.
@@ -45,7 +48,13 @@ impl Change {
         (before != after).then(|| Self { field: field.to_owned(), before: before.to_owned(), after: after.to_owned() })
     }
 
-    /// Whether the values are secret: the row says only that they changed.
+    /// The change of a field whose values are not written down: they are secret, or too long.
+    #[must_use]
+    pub fn unsaid(field: &str) -> Self {
+        Self { field: field.to_owned(), before: String::new(), after: String::new() }
+    }
+
+    /// Whether the values are not written down: the row says only that they changed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()

@@ -1,17 +1,15 @@
-//! The words of what a group hears about a member.
+//! What a group hears about a member.
 
 use crate::{
     courier::{Kind, Notice},
     db::{AccountId, MemberId, RobotId, TenantId},
-    language::Language,
-    robots::escape_markdown,
+    robots::Channel,
+    templates::{Reason, Templates, Variables},
 };
 
 /// What the words are made of.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// The language of whoever causes the message.
-    pub language: Language,
     /// The word that every message holds: the robots' keyword.
     pub product: String,
     /// The tenant.
@@ -31,24 +29,36 @@ pub struct About {
 impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
-    pub fn saved(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::MemberSaved, robot, "members-saved-title", "members-saved-body")
+    pub fn saved(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
+        self.notice(templates, (Kind::MemberSaved, Reason::MemberSaved), channel, robot)
     }
 
     /// A test message.
     #[must_use]
-    pub fn test(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::Test, robot, "members-test-title", "members-test-body")
+    pub fn test(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
+        self.notice(templates, (Kind::Test, Reason::Test), channel, robot)
     }
 
-    fn notice(&self, kind: Kind, robot: RobotId, title: &str, body: &str) -> Notice {
-        let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
-        let [name, tenant, by] = &escaped;
+    fn notice(
+        &self,
+        templates: &Templates,
+        (kind, reason): (Kind, Reason),
+        channel: Channel,
+        robot: RobotId,
+    ) -> Notice {
+        let variables = Variables {
+            product: self.product.clone(),
+            tenant: self.tenant_name.clone(),
+            member: self.recipient.clone(),
+            by: self.by_name.clone(),
+            ..Variables::default()
+        };
+        let words = templates.render(channel, reason, &variables);
         Notice {
             tenant: self.tenant,
             kind,
-            title: self.language.with(title, &[("product", &self.product), ("name", &self.recipient)]).into_owned(),
-            body: self.language.with(body, &[("name", name), ("tenant", tenant), ("by", by)]).into_owned(),
+            title: words.title,
+            body: words.body,
             robot,
             member: Some(self.member),
             recipient: self.recipient.clone(),

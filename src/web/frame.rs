@@ -239,6 +239,9 @@ impl Frame {
         if may(Action::ViewDeliveries) {
             alerts.push(link("nav-deliveries", "/deliveries"));
         }
+        if may(Action::ViewTemplates) {
+            alerts.push(link("nav-templates", "/templates"));
+        }
         let mut management = vec![];
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));

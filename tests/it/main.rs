@@ -27,4 +27,5 @@ mod permissions;
 mod schema;
 mod sessions;
 mod start;
+mod templates;
 mod tenants;

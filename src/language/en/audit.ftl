@@ -31,3 +31,6 @@ audit-action-tenant-edited = Edited the tenant
 audit-action-tenant-deleted = Deleted the tenant
 audit-action-tenant-restored = Restored the tenant
 audit-action-log-in-settings-changed = Changed the logon security settings
+audit-action-template-changed = Changed a message template
+audit-action-template-reset = Reset a message template
+audit-action-message-language-changed = Changed the language of messages

@@ -23,6 +23,7 @@ channel-wecom = Wecom Robot
 nav-home = Home
 nav-alert-center = Alert Center
 nav-deliveries = Alert Delivery Record
+nav-templates = Message templates
 nav-management-center = Management Center
 nav-members = Member Management
 nav-me = My Contact Information

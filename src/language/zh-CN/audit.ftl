@@ -31,3 +31,6 @@ audit-action-tenant-edited = 编辑租户
 audit-action-tenant-deleted = 删除租户
 audit-action-tenant-restored = 恢复租户
 audit-action-log-in-settings-changed = 修改登录安全设置
+audit-action-template-changed = 修改消息模板
+audit-action-template-reset = 将消息模板恢复默认
+audit-action-message-language-changed = 修改消息语言

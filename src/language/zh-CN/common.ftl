@@ -23,6 +23,7 @@ channel-wecom = 企业微信机器人
 nav-home = 首页
 nav-alert-center = 告警中心
 nav-deliveries = 推送记录
+nav-templates = 消息模板
 nav-management-center = 管理中心
 nav-members = 成员管理
 nav-me = 我的联系方式

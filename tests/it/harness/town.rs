@@ -8,6 +8,7 @@ use belfry::{
         AccountId, DeliveryId, MemberId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
+    language::Language,
     members::store::NewMember,
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
@@ -62,6 +63,7 @@ impl TestApp {
                     description: "",
                     metadata_warehouse: slug == "metadata-warehouse",
                     time_zone: "Asia/Shanghai",
+                    message_language: Language::English,
                 };
                 belfry::tenants::store::insert(c, &tenant, account, &username, &console(), now)
             })
