@@ -13,8 +13,11 @@ use crate::{db::TenantId, language::Language, robots::Channel};
 /// How far into a text the keyword must stand so that it is there after the text was cut for its channel, in bytes.
 const KEYWORD_WITHIN: usize = 4096;
 
-/// The templates that were told of already, by tenant, place and age, so that a bad one does not fill the log.
-static TOLD: LazyLock<Mutex<BTreeSet<(TenantId, Channel, Reason, NaiveDateTime)>>> = LazyLock::new(Mutex::default);
+/// A template, as it was written at one time.
+type Edition = (TenantId, Channel, Reason, NaiveDateTime);
+
+/// The templates that were told of already, so that a bad one does not fill the log.
+static TOLD: LazyLock<Mutex<BTreeSet<Edition>>> = LazyLock::new(Mutex::default);
 
 /// A tenant's templates and the language of its messages.
 #[derive(Clone, Debug)]
@@ -55,8 +58,8 @@ impl Templates {
     }
 
     fn tell(&self, own: &Own, fault: &str) {
-        let place = (self.tenant, own.channel, own.reason, own.changed_at);
-        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(place) {
+        let edition = (self.tenant, own.channel, own.reason, own.changed_at);
+        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(edition) {
             let (channel, reason) = (own.channel.as_str(), own.reason.as_str());
             tracing::warn!(tenant = self.tenant.0, channel, reason, fault, "a message template is not used");
         }

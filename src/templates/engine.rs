@@ -290,7 +290,7 @@ fn filled(
 /// The first thing that is wrong.
 pub fn check(source: &str, reason: Reason) -> Result<(), Fault> {
     let mut reader = Reader { reason, ..Reader::default() };
-    for token in tokenize(source, false, SyntaxConfig::default(), WhitespaceConfig::default()) {
+    for token in tokenize(source, false, SyntaxConfig, WhitespaceConfig::default()) {
         let (token, span) = token.map_err(|fault| syntax(&fault))?;
         reader.read(&token, usize::from(span.start_line))?;
     }

@@ -128,9 +128,10 @@ impl Preview {
     fn of(channel: Channel, Words { title, body }: Words) -> Self {
         let message = robots::Message { title, text: body, mobiles: Vec::new(), uuid: String::new() };
         let fits = robots::fits(channel, &message);
+        let robots::Message { title, text, .. } = message;
+        let text = if channel == Channel::Lark { robots::links_alone(&text) } else { text };
         // Every line end of a message is one for its group.
-        let html = message_html(&message.text.replace('\n', "  \n"));
-        Self { title: message.title, html, fits }
+        Self { title, html: message_html(&text.replace('\n', "  \n")), fits }
     }
 }
 

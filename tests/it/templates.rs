@@ -120,6 +120,9 @@ on_both! {
         assert_eq!(page.texts(".preview br").len(), 1);
         assert_eq!(page.attribute("#f-title", "value").as_deref(), Some("{{ product }} <b> {{ title }}"));
         assert!(page.text("#f-body").starts_with("**{{ severity }}** <script>"));
+        // Lark shows links and no other markup.
+        let page = sam.post("/t/ours/templates/lark/firing/preview", &fields).await.is(200);
+        assert_eq!((page.texts(".preview strong").len(), page.texts(".preview a").len()), (0, 1));
         let page = sam.post(&format!("{FIRING}/preview"), &[("title", "{{ title }}"), ("body", "x")]).await.is(422);
         assert_eq!(page.texts(".preview").len(), 0);
         assert_eq!(dump(&app.db).await["message_templates"], before["message_templates"]);
