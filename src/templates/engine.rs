@@ -5,12 +5,13 @@
 //! depth of an expression.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     sync::{Arc, LazyLock},
 };
 
 use minijinja::{
-    AutoEscape, Environment, Error, Output, State, UndefinedBehavior,
+    AutoEscape, Environment, Error, Output, State, Template, UndefinedBehavior, context,
     machinery::{Token, WhitespaceConfig, tokenize},
     syntax::SyntaxConfig,
     value::{Enumerator, Object, ObjectRepr, Value},
@@ -101,7 +102,7 @@ fn truncated(text: &str, length: usize) -> String {
 
 /// Names and values that are printed as `name=value, name=value`.
 #[derive(Debug)]
-struct Labels(std::collections::BTreeMap<String, String>);
+struct Labels(BTreeMap<String, String>);
 
 impl Object for Labels {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -146,7 +147,7 @@ impl Object for Names {
 
 /// The variables of a title: as people typed them.
 fn plain(variables: &Variables) -> Value {
-    minijinja::context! {
+    context! {
         labels => Value::from_object(Labels(variables.labels.clone())),
         recipients => Value::from_object(Names(variables.recipients.clone())),
         link => link(&variables.link),
@@ -158,7 +159,7 @@ fn plain(variables: &Variables) -> Value {
 /// an address must stay one.
 fn marked_up(variables: &Variables) -> Value {
     let lines: Vec<String> = variables.content.lines().map(escape_markdown).collect();
-    minijinja::context! {
+    context! {
         product => Value::from_safe_string(variables.product.clone()),
         content => Value::from_safe_string(lines.join("\n")),
         link => Value::from_safe_string(link(&variables.link)),
@@ -229,7 +230,7 @@ impl Write for Bounded {
     }
 }
 
-fn rendered(template: &minijinja::Template<'_, '_>, variables: Value, limit: usize) -> Result<String, Error> {
+fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize) -> Result<String, Error> {
     let mut out = Bounded::new(limit);
     match template.render_captured_to(variables, &mut out) {
         Err(fault) if !out.is_full => Err(fault),
@@ -252,7 +253,7 @@ pub fn words(source: &Source, variables: &Variables) -> Result<Words, Error> {
     filled(&title, &body, variables)
 }
 
-/// What a variable prints in a text.
+/// What a variable holds, as it is printed.
 #[must_use]
 pub fn value(name: &str, variables: &Variables) -> String {
     plain(variables).get_attr(name).map(|value| value.to_string()).unwrap_or_default()
@@ -273,11 +274,7 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     })
 }
 
-fn filled(
-    title: &minijinja::Template<'_, '_>,
-    body: &minijinja::Template<'_, '_>,
-    variables: &Variables,
-) -> Result<Words, Error> {
+fn filled(title: &Template<'_, '_>, body: &Template<'_, '_>, variables: &Variables) -> Result<Words, Error> {
     Ok(Words {
         title: headline(&rendered(title, plain(variables), LONGEST_TITLE)?),
         body: rendered(body, marked_up(variables), LARGEST_BODY)?.trim().to_owned(),

@@ -1,6 +1,6 @@
 //! Templates are safe whatever is typed into them, and Belfry's own say what they must.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 
