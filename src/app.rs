@@ -193,8 +193,9 @@ fn server(
         keys: keys.clone(),
         passwords: passwords.clone(),
         origins: settings.robot_origins.clone(),
-        waker,
+        waker: waker.clone(),
     });
+    let waker = Data::new(waker);
     let database = Data::new(db);
     let clock = Data::new(clock);
     let passwords = Data::new(passwords);
@@ -225,6 +226,7 @@ fn server(
             .app_data(passwords.clone())
             .app_data(tools.clone())
             .app_data(member_tools.clone())
+            .app_data(waker.clone())
             .configure(routes::open)
             .configure(|config| {
                 if let Some(pages) = pages {

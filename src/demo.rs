@@ -227,6 +227,7 @@ impl Filling {
                     member: Some(id),
                     recipient: name.to_owned(),
                     requested_by: None,
+                    alert: None,
                 };
                 courier::enqueue(c, notice, self.now)?;
             }

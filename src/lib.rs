@@ -4,6 +4,7 @@
 
 pub mod access; // who you are and what you may do
 pub mod accounts; // set-up, log-in, lock-out, the own account
+pub mod alerts; // what comes in, who hears it, what becomes of it
 pub mod app; // one runnable application out of settings
 pub mod audit; // who changed what
 pub mod channels; // Message Channel Settings

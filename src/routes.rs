@@ -44,12 +44,16 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
         .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))
         .service(resource("/t/{tenant}/members/{id}/test").post(members::test))
+        .service(resource("/t/{tenant}/members/{id}/verify").post(members::verify))
+        .service(resource("/t/{tenant}/members/{id}/confirm").post(members::confirm))
         .service(resource("/t/{tenant}/members/{id}/disable").post(members::disable))
         .service(resource("/t/{tenant}/members/{id}/reinstate").post(members::reinstate))
         .service(resource("/t/{tenant}/members/{id}/remove").post(members::remove))
         .service(resource("/t/{tenant}/members/{id}/code").post(members::renew_code))
         .service(resource("/t/{tenant}/me").get(members::me_form).post(members::me_save))
         .service(resource("/t/{tenant}/me/test").post(members::me_test))
+        .service(resource("/t/{tenant}/me/verify").post(members::me_verify))
+        .service(resource("/t/{tenant}/me/confirm").post(members::me_confirm))
         .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
         .service(resource("/instance/audit").get(audit::instance))
         .service(resource("/instance/tenants").get(tenants::list))
@@ -65,7 +69,12 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/templates/{channel}/{reason}/preview").post(templates::preview))
         .service(resource("/t/{tenant}/templates/{channel}/{reason}/reset").post(templates::reset))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
+        .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
+        .service(
+            resource("/t/{tenant}/deliveries/resend").get(deliveries::resend_all_form).post(deliveries::resend_all),
+        )
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
+        .service(resource("/t/{tenant}/deliveries/{id}/resend").post(deliveries::resend))
         .default_service(actix::to(nothing_here));
 }
 

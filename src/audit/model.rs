@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 22] = [
+pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
     "log-out",
@@ -19,12 +19,15 @@ pub const ACTIONS: [&str; 22] = [
     "member-removed",
     "member-code-renewed",
     "test-sent",
+    "verification-sent",
+    "contact-verified",
     "channels-changed",
     "tenant-added",
     "tenant-edited",
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "deliveries-resent",
     "template-changed",
     "template-reset",
     "message-language-changed",
@@ -68,6 +71,10 @@ impl Change {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "unverified") => Some("members-contact-unverified"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "verified") => Some("members-contact-verified"),
+            ("members-may-fire", "yes") => Some("yes"),
+            ("members-may-fire", "no") => Some("no"),
             ("members-role", word) => Role::parse(word).map(Role::key),
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! The words of delivery: what is to be delivered, how far it is, and why it is not there yet.
 
 use crate::{
-    db::{AccountId, MemberId, RobotId, TenantId},
+    db::{AccountId, AlertId, EntryId, MemberId, RobotId, TenantId},
     robots::Meaning,
 };
 
@@ -12,10 +12,19 @@ pub enum Kind {
     MemberSaved,
     /// Somebody pressed **Send test message** and waits for the answer.
     Test,
+    /// An alert began.
+    Firing,
+    /// It fired again.
+    Repeated,
+    /// It was resolved.
+    Resolved,
+    /// Somebody pressed **Verify** and waits for the code in the group.
+    Verification,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::MemberSaved, Self::Test];
+    const ALL: [Self; 6] =
+        [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved, Self::Verification];
 
     /// The name in the database.
     #[must_use]
@@ -23,6 +32,10 @@ impl Kind {
         match self {
             Self::MemberSaved => "member_saved",
             Self::Test => "test",
+            Self::Firing => "firing",
+            Self::Repeated => "repeated",
+            Self::Resolved => "resolved",
+            Self::Verification => "verification",
         }
     }
 
@@ -32,12 +45,20 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// How soon it is to go out, compared with others for the same robot.
-    pub(super) const fn priority(self) -> Priority {
-        match self {
-            Self::MemberSaved => Priority::Ordinary,
-            Self::Test => Priority::Test,
-        }
+    /// Whether somebody looks at the screen and waits for it: it goes out to a broken robot too, and only so many may.
+    pub(super) fn is_awaited(self) -> bool {
+        matches!(self, Self::Test | Self::Verification)
+    }
+
+    /// Whether a delivery of this kind that failed may be sent again. A test is pressed again instead.
+    #[must_use]
+    pub const fn may_be_resent(self) -> bool {
+        !matches!(self, Self::Test | Self::Verification)
+    }
+
+    /// The kinds whose failed deliveries may be sent again, by their names in the database.
+    pub fn resendable() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(|kind| kind.may_be_resent()).map(Self::as_str)
     }
 }
 
@@ -46,22 +67,29 @@ impl Kind {
 pub(super) enum Priority {
     /// Somebody looks at the screen and waits. May use the places that each minute keeps free.
     Test,
+    /// A critical alert. May use those places too.
+    Urgent,
     /// Everything else.
     Ordinary,
 }
 
 impl Priority {
-    /// The number in the database: the smaller the sooner. 1 is left for what is more pressing than ordinary.
+    /// The number in the database: the smaller the sooner.
     pub(super) const fn number(self) -> i64 {
         match self {
             Self::Test => 0,
+            Self::Urgent => 1,
             Self::Ordinary => 2,
         }
     }
 
     /// The priority of that number.
     pub(super) const fn of(number: i64) -> Self {
-        if number <= Self::Test.number() { Self::Test } else { Self::Ordinary }
+        match number {
+            ..=0 => Self::Test,
+            1 => Self::Urgent,
+            _ => Self::Ordinary,
+        }
     }
 }
 
@@ -157,6 +185,18 @@ pub enum Reason {
     TenantDeleted,
     /// Every try of the schedule has failed.
     GivenUp,
+    /// The member has no robot on any channel that was asked for.
+    NoContact,
+    /// The account does not take part in the tenant any more.
+    LeftTenant,
+    /// The member is disabled.
+    MemberDisabled,
+    /// Nobody was to be disturbed at that time.
+    QuietHours,
+    /// The user group is switched off.
+    GroupOff,
+    /// The shift schedule had nobody on duty.
+    NobodyOnDuty,
     /// A test that ended because the robot is to be left alone for a while.
     TestTooFast,
     /// A test that met a passing fault twice.
@@ -170,10 +210,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why a receiver was not even tried.
+    const UNTRIED: [Self; 6] =
+        [Self::NoContact, Self::LeftTenant, Self::MemberDisabled, Self::QuietHours, Self::GroupOff, Self::NobodyOnDuty];
+
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         let tests = [Self::TestTooFast, Self::TestPassing, Self::TestUnknown];
-        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests);
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(Self::UNTRIED).chain(tests);
         own.chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
     }
 
@@ -184,6 +228,12 @@ impl Reason {
             Self::ChannelOff => "channel-off",
             Self::TenantDeleted => "tenant-deleted",
             Self::GivenUp => "given-up",
+            Self::NoContact => "no-contact",
+            Self::LeftTenant => "left-tenant",
+            Self::MemberDisabled => "member-disabled",
+            Self::QuietHours => "quiet-hours",
+            Self::GroupOff => "group-off",
+            Self::NobodyOnDuty => "nobody-on-duty",
             Self::TestTooFast => "test-too-fast",
             Self::TestPassing => "test-passing",
             Self::TestUnknown => "test-unknown",
@@ -205,6 +255,12 @@ impl Reason {
             Self::ChannelOff => "courier-channel-off",
             Self::TenantDeleted => "courier-tenant-deleted",
             Self::GivenUp => "courier-given-up",
+            Self::NoContact => "courier-no-contact",
+            Self::LeftTenant => "courier-left-tenant",
+            Self::MemberDisabled => "courier-member-disabled",
+            Self::QuietHours => "courier-quiet-hours",
+            Self::GroupOff => "courier-group-off",
+            Self::NobodyOnDuty => "courier-nobody-on-duty",
             Self::TestTooFast => "courier-test-too-fast",
             Self::TestPassing => "courier-test-passing",
             Self::TestUnknown => "courier-test-unknown",
@@ -244,6 +300,61 @@ pub struct Notice {
     pub recipient: String,
     /// Who caused it.
     pub requested_by: Option<AccountId>,
+    /// The alert that it is about, when it is about one.
+    pub alert: Option<AboutAlert>,
+}
+
+impl Notice {
+    /// How soon it is to go out, compared with others for the same robot.
+    pub(super) fn priority(&self) -> Priority {
+        match &self.alert {
+            Some(alert) if alert.is_urgent => Priority::Urgent,
+            _ if self.kind.is_awaited() => Priority::Test,
+            _ => Priority::Ordinary,
+        }
+    }
+}
+
+/// What a notice about an alert has besides its words.
+#[derive(Clone, Debug)]
+pub struct AboutAlert {
+    /// The event.
+    pub alert: AlertId,
+    /// What happened to it. Notices of one entry for one robot go out as one message.
+    pub entry: EntryId,
+    /// Whether it goes out before everything else.
+    pub is_urgent: bool,
+    /// The phone number by which the message mentions the recipient; empty for nobody.
+    pub mention: String,
+    /// The names of the alert rules that chose the recipient; empty when the sender named him.
+    pub chosen_by: String,
+}
+
+/// A receiver who cannot be reached, for the record.
+#[derive(Clone, Debug)]
+pub struct Unreached {
+    /// The tenant whose receiver it is.
+    pub tenant: TenantId,
+    /// What he would have heard about.
+    pub kind: Kind,
+    /// The headline that he would have read.
+    pub title: String,
+    /// The text that he would have read, as Markdown; it is what a resend sends.
+    pub body: String,
+    /// The member, while there is one.
+    pub member: Option<MemberId>,
+    /// Who it was for, as the record shows it.
+    pub recipient: String,
+    /// Why he cannot be reached.
+    pub reason: Reason,
+    /// Who caused it.
+    pub requested_by: Option<AccountId>,
+    /// The alert event that he would have heard about.
+    pub alert: Option<AlertId>,
+    /// The entry of the event's time line that caused it.
+    pub entry: Option<EntryId>,
+    /// The names of the alert rules that chose him.
+    pub chosen_by: String,
 }
 
 /// How a delivery stands, for the page that waits for it.
@@ -275,7 +386,7 @@ mod tests {
         for reason in Reason::all() {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        for priority in [Priority::Test, Priority::Ordinary] {
+        for priority in [Priority::Test, Priority::Urgent, Priority::Ordinary] {
             assert_eq!(Priority::of(priority.number()), priority);
         }
         assert_eq!(Reason::parse("broken-keyword"), Some(Reason::Robot(Meaning::Broken(Cause::Keyword))));

@@ -11,7 +11,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use super::model::Priority;
 use crate::robots::Limit;
 
-/// How many places of each minute are kept for tests (and, later, for what is critical).
+/// How many places of each minute are kept for tests and critical alerts.
 const KEPT: u32 = 2;
 
 /// Limits over at least this long have places to keep; a limit over a second is too small to share.
@@ -62,7 +62,7 @@ fn next_within(
     longest_call: TimeDelta,
     now: NaiveDateTime,
 ) -> NaiveDateTime {
-    let kept = if priority == Priority::Test || limit.per < LONG_WINDOW { 0 } else { KEPT };
+    let kept = if priority < Priority::Ordinary || limit.per < LONG_WINDOW { 0 } else { KEPT };
     let places = usize::try_from(limit.count.saturating_sub(kept).max(1)).unwrap_or(usize::MAX);
     let mut leaving: Vec<NaiveDateTime> =
         calls.iter().map(|call| call.leaves(limit, longest_call)).filter(|leaves| *leaves > now).collect();

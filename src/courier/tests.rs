@@ -104,6 +104,7 @@ impl House {
             member: None,
             recipient: "Somebody".to_owned(),
             requested_by: None,
+            alert: None,
         };
         let delivery = self.write(move |c, now| enqueue(c, notice, now)).await;
         self.waker.wake();
@@ -618,6 +619,7 @@ fn insert_notice(c: &mut AnyConnection, robot: RobotId, title: &str) -> Result<D
         member: None,
         recipient: String::new(),
         requested_by: None,
+        alert: None,
     };
     enqueue(c, notice, Clock::default().now())
 }

@@ -136,6 +136,8 @@ diesel::table! {
         entry -> Nullable<BigInt>,
         mention -> Text,
         chosen_by -> Text,
+        sealed_body -> Nullable<Binary>,
+        resent_as -> Nullable<BigInt>,
     }
 }
 

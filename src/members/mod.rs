@@ -8,7 +8,8 @@ mod notice;
 pub mod pages;
 pub mod store;
 mod tools;
+mod verify;
 
 pub use form::EditAccount;
-pub use model::{ContactChange, Email, Phone, RobotChange, Status};
+pub use model::{ContactChange, ContactState, Email, Phone, RobotChange, Status};
 pub use tools::Tools;

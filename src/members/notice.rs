@@ -3,9 +3,14 @@
 use crate::{
     courier::{Kind, Notice},
     db::{AccountId, MemberId, RobotId, TenantId},
-    robots::Channel,
-    templates::{Reason, Templates, Variables},
+    language::Language,
+    robots::{Channel, escape_markdown},
+    secrets::PlainToken,
+    templates::{Reason, Templates, Variables, Words},
 };
+
+/// What stands for a code where it is not to be read.
+const MASKED: &str = "••••••";
 
 /// What the words are made of.
 #[derive(Clone, Debug)]
@@ -30,39 +35,52 @@ impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
     pub fn saved(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(templates, (Kind::MemberSaved, Reason::MemberSaved), channel, robot)
+        self.notice(Kind::MemberSaved, robot, templates.render(channel, Reason::MemberSaved, &self.variables()))
     }
 
     /// A test message.
     #[must_use]
     pub fn test(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(templates, (Kind::Test, Reason::Test), channel, robot)
+        self.notice(Kind::Test, robot, templates.render(channel, Reason::Test, &self.variables()))
     }
 
-    fn notice(
-        &self,
-        templates: &Templates,
-        (kind, reason): (Kind, Reason),
-        channel: Channel,
-        robot: RobotId,
-    ) -> Notice {
-        let variables = Variables {
+    /// A verification code: the notice, in which it is masked, and the text with the code, which the group alone reads.
+    /// Its words are Belfry's own in every tenant: a template might leave the code out.
+    #[must_use]
+    pub fn verification(&self, language: Language, robot: RobotId, code: &PlainToken) -> (Notice, String) {
+        let title = language.with("members-verify-title", &[("product", &self.product), ("name", &self.recipient)]);
+        let words = Words { title: title.into_owned(), body: self.verification_body(language, MASKED) };
+        (self.notice(Kind::Verification, robot, words), self.verification_body(language, code.expose()))
+    }
+
+    fn verification_body(&self, language: Language, code: &str) -> String {
+        let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
+        let [name, tenant, by] = &escaped;
+        let variables = [("name", name.as_str()), ("tenant", tenant), ("by", by), ("code", code)];
+        language.with("members-verify-body", &variables).into_owned()
+    }
+
+    fn variables(&self) -> Variables {
+        Variables {
             product: self.product.clone(),
             tenant: self.tenant_name.clone(),
             member: self.recipient.clone(),
             by: self.by_name.clone(),
             ..Variables::default()
-        };
-        let words = templates.render(channel, reason, &variables);
+        }
+    }
+
+    fn notice(&self, kind: Kind, robot: RobotId, Words { title, body }: Words) -> Notice {
         Notice {
             tenant: self.tenant,
             kind,
-            title: words.title,
-            body: words.body,
+            title,
+            body,
             robot,
             member: Some(self.member),
             recipient: self.recipient.clone(),
             requested_by: Some(self.by),
+            alert: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     access::{
-        Action, Can, allows,
+        Action, Can,
         permissions::{EditTemplates, ViewTemplates},
     },
     audit::{self, Change},
@@ -55,7 +55,7 @@ fn path<P>(who: &Can<P>) -> String {
 }
 
 fn may_edit<P>(who: &Can<P>) -> bool {
-    allows(Action::EditTemplates, who.role(), who.principal.administers_instance())
+    who.may(Action::EditTemplates)
 }
 
 async fn list_page<P>(

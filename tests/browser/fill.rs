@@ -185,6 +185,7 @@ impl Filling {
                 member: Some(id),
                 recipient: member.display_name.clone(),
                 requested_by: None,
+                alert: None,
             };
             courier::enqueue(c, notice, self.now)?;
         }

@@ -97,6 +97,20 @@ POST /t/{tenant}/members/{id}/test            ours/unknown   login  403    404  
 POST /t/{tenant}/members/{id}/test            ours/malformed login  refused 404    404    404    refused 404    404    login  password
 POST /t/{tenant}/members/{id}/test            unknown        login  404    404    404    404    404    404    404    login  password
 
+POST /t/{tenant}/members/{id}/verify          ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/verify          theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/members/{id}/verify          ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/verify          ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/verify          ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/members/{id}/verify          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/members/{id}/confirm         ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/confirm         theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/members/{id}/confirm         ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/confirm         ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/confirm         ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/members/{id}/confirm         unknown        login  404    404    404    404    404    404    404    login  password
+
 POST /t/{tenant}/members/{id}/disable         ours           login  403    303    303    404    403    404    404    login  password
 POST /t/{tenant}/members/{id}/disable         theirs         login  404    404    404    303    403    404    404    login  password
 POST /t/{tenant}/members/{id}/disable         ours/theirs    login  403    404    404    404    403    404    404    login  password
@@ -139,6 +153,16 @@ POST /t/{tenant}/me/test                      ours           login  422    422  
 POST /t/{tenant}/me/test                      theirs         login  404    404    404    422    403    404    404    login  password
 POST /t/{tenant}/me/test                      unknown        login  404    404    404    404    404    404    404    login  password
 POST /t/{tenant}/me/test                      malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/me/verify                    ours           login  422    422    422    404    403    404    404    login  password
+POST /t/{tenant}/me/verify                    theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/me/verify                    unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/me/verify                    malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/me/confirm                   ours           login  422    422    422    404    403    404    404    login  password
+POST /t/{tenant}/me/confirm                   theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/me/confirm                   unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/me/confirm                   malformed      login  404    404    404    404    404    404    404    login  password
 
 GET  /instance/log-in                         -              login  403    403    403    403    200    403    403    login  password
 POST /instance/log-in                         -              login  403    403    403    403    422    403    403    login  password
@@ -219,6 +243,28 @@ GET  /t/{tenant}/deliveries/{id}              ours/theirs    login  404    404  
 GET  /t/{tenant}/deliveries/{id}              ours/unknown   login  404    404    404    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries/{id}              ours/malformed login  404    404    404    404    refused 404    404    login  password
 GET  /t/{tenant}/deliveries/{id}              unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries.csv               ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/deliveries.csv               malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/deliveries/resend            ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/deliveries/resend            malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/deliveries/resend            ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/resend            theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/deliveries/resend            unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/deliveries/resend            malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/deliveries/{id}/resend       ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/deliveries/{id}/resend       unknown        login  404    404    404    404    404    404    404    login  password
 ";
 
 /// The fields that a route's form is posted with: enough to reach the handler, and changing as little as possible.

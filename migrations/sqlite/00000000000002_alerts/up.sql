@@ -88,8 +88,27 @@ ALTER TABLE deliveries ADD COLUMN entry BIGINT REFERENCES alert_entries (id);
 ALTER TABLE deliveries ADD COLUMN mention TEXT NOT NULL DEFAULT '';
 -- The names of the alert rules that chose him, as they were; empty when the sender named him.
 ALTER TABLE deliveries ADD COLUMN chosen_by TEXT NOT NULL DEFAULT '';
+-- The text of what its group alone may read, sealed until it has ended; the body holds the same with the secret masked.
+ALTER TABLE deliveries ADD COLUMN sealed_body BLOB;
 CREATE INDEX deliveries_by_alert ON deliveries (alert, id) WHERE alert IS NOT NULL;
 CREATE INDEX deliveries_by_entry ON deliveries (entry, robot) WHERE entry IS NOT NULL;
+
+-- The delivery by which a failed one was sent again; null until then.
+ALTER TABLE deliveries ADD COLUMN resent_as BIGINT REFERENCES deliveries (id);
+-- The record is read newest first, by the time, so that a day long ago is found as fast as the last one. A channel that
+-- is hardly used is looked for in the index alone.
+DROP INDEX deliveries_by_tenant;
+CREATE INDEX deliveries_by_tenant ON deliveries (tenant, created_at, id, channel);
+DROP INDEX deliveries_by_member;
+CREATE INDEX deliveries_by_member ON deliveries (member, created_at, id);
+-- By state: what failed or waits among a million that did not, and the numbers of each hour.
+CREATE INDEX deliveries_by_state ON deliveries (tenant, state, created_at, id);
+-- Only what did not simply go through.
+CREATE INDEX deliveries_by_reason ON deliveries (tenant, reason, created_at, id, state, kind) WHERE reason <> '';
+-- What the tenant's home page names: robots that somebody has to mend, and alerts that reached nobody.
+CREATE INDEX robots_broken ON robots (tenant, state, id) WHERE state = 'broken';
+CREATE INDEX alerts_unreached ON alerts (tenant, reached, last_at, id) WHERE reached = 0;
+CREATE INDEX paces_by_rest ON paces (rest_until);
 
 CREATE TABLE alert_rules (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,

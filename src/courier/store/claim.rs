@@ -4,6 +4,8 @@
 //! ran out without a record (the process ended, or stood still) is taken back here; its late record is refused by the
 //! number.
 
+use std::collections::BTreeSet;
+
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{
     Connection as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
@@ -24,12 +26,12 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
     robots::{Channel, limits},
-    secrets::{Place, random},
+    secrets::{KeyRing, Place, random},
 };
 
 /// How long a claim holds: the whole call and time to record it.
@@ -49,6 +51,10 @@ pub(in crate::courier) struct Claim {
     pub sealed_secret: Option<Vec<u8>>,
     pub title: String,
     pub body: String,
+    /// Whom the message mentions, by phone number.
+    pub mentions: Vec<String>,
+    /// What is said instead of the body, sealed, and the delivery it is sealed for.
+    pub sealed_body: Option<(DeliveryId, Vec<u8>)>,
     pub msg_uuid: String,
     /// After this moment the message may be somebody else's.
     pub lease_until: NaiveDateTime,
@@ -63,6 +69,14 @@ impl Claim {
     /// Where the robot's secret is sealed for.
     pub(in crate::courier) fn secret_place(&self) -> Place<'_> {
         secret_place(self.tenant, &self.wire.fingerprint)
+    }
+
+    /// The text for the wire.
+    pub(in crate::courier) fn text(&self, keys: &KeyRing) -> Result<String> {
+        match &self.sealed_body {
+            Some((delivery, sealed)) => keys.unseal(outbox::body_place(self.tenant, &delivery.0.to_be_bytes()), sealed),
+            None => Ok(self.body.clone()),
+        }
     }
 }
 
@@ -346,7 +360,13 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         .get_result::<(i64, i64, i64, String, String, String)>(c)?;
     let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
     let sending = deliveries::state.eq(DeliveryState::Sending.as_str());
-    let carried = update(carried).set(sending).returning(deliveries::id).get_results(c)?;
+    let carried: Vec<(DeliveryId, String, Option<Vec<u8>>)> = update(carried)
+        .set(sending)
+        .returning((deliveries::id, deliveries::mention, deliveries::sealed_body))
+        .get_results(c)?;
+    let sealed_body = carried.iter().find_map(|(delivery, _, sealed)| Some((*delivery, sealed.clone()?)));
+    let (carried, mentions): (Vec<_>, Vec<_>) =
+        carried.into_iter().map(|(delivery, mention, _)| (delivery, mention)).unzip();
     insert_into(attempts::table)
         .values((
             attempts::message.eq(message),
@@ -368,17 +388,32 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         sealed_secret: rope.sealed_secret.clone(),
         title,
         body,
+        mentions: once_each(mentions),
+        sealed_body,
         msg_uuid,
         lease_until,
     })
 }
 
-/// Makes the message that carries a delivery; its identity on the wire stays the same over all attempts.
+/// The numbers that are there, each once.
+fn once_each(mentions: Vec<String>) -> Vec<String> {
+    let numbers: BTreeSet<String> = mentions.into_iter().filter(|number| !number.is_empty()).collect();
+    numbers.into_iter().collect()
+}
+
+/// Makes the message that carries a delivery, and with it whatever else the same alert has for the same robot: a group hears of it
+/// once, however many of its members are to hear. Its identity on the wire stays the same over all attempts.
 fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) -> Result<MessageId> {
-    let (title, body, priority, since) = deliveries::table
+    let (title, body, priority, since, entry) = deliveries::table
         .filter(deliveries::id.eq(delivery))
-        .select((deliveries::title, deliveries::body, deliveries::priority.assume_not_null(), deliveries::created_at))
-        .first::<(String, String, i64, NaiveDateTime)>(c)?;
+        .select((
+            deliveries::title,
+            deliveries::body,
+            deliveries::priority.assume_not_null(),
+            deliveries::created_at,
+            deliveries::entry,
+        ))
+        .first::<(String, String, i64, NaiveDateTime, Option<EntryId>)>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(rope.robot),
@@ -400,6 +435,13 @@ fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) 
     let taken = deliveries::table.filter(deliveries::id.eq(delivery)).filter(deliveries::priority.is_not_null());
     if update(taken).set(carried).execute(c)? != 1 {
         return Err(Error::internal("a delivery was taken twice"));
+    }
+    if entry.is_some() {
+        let others = deliveries::table
+            .filter(deliveries::entry.eq(entry))
+            .filter(deliveries::robot.eq(rope.robot))
+            .filter(deliveries::priority.is_not_null());
+        update(others).set(carried).execute(c)?;
     }
     Ok(message)
 }

@@ -123,6 +123,7 @@ impl TestApp {
                     member: Some(member),
                     recipient: "somebody".to_owned(),
                     requested_by: None,
+                    alert: None,
                 };
                 courier::enqueue(c, notice, now)
             })

@@ -1,0 +1,231 @@
+//! Who hears an alert: which rules ring, whom they pick, over which robot each is reached, and who is not and why. Pure.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+
+use super::model::{Incoming, Rule};
+use crate::{
+    channels::Switches,
+    courier::Reason,
+    db::{AccountId, MemberId, RobotId},
+    robots::Channel,
+};
+
+/// How often a rule rang for an event, and when it last did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// How often.
+    pub sends: i64,
+    /// When it last rang, or would have but for its window.
+    pub last_at: NaiveDateTime,
+}
+
+/// What a rule says to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It rings.
+    Rings,
+    /// It is meant for other alerts.
+    Other,
+    /// It rang for this event a short while ago, and is silent until then.
+    CoolsDown(NaiveDateTime),
+    /// It rang for this event as often as it may.
+    Enough,
+    /// It is outside its window of the day.
+    QuietHours,
+}
+
+impl Verdict {
+    /// The word on the time line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rings => "rings",
+            Self::Other => "other",
+            Self::CoolsDown(_) => "cools-down",
+            Self::Enough => "enough",
+            Self::QuietHours => "quiet-hours",
+        }
+    }
+}
+
+impl Rule {
+    /// What this rule says to a firing of an event for which it rang so often already.
+    #[must_use]
+    pub fn verdict(&self, alert: &Incoming, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Verdict {
+        if !self.matches(alert) {
+            return Verdict::Other;
+        }
+        if let Some(sent) = sent {
+            if self.max_sends.is_some_and(|most| sent.sends >= most) {
+                return Verdict::Enough;
+            }
+            let until = sent.last_at + self.frequency;
+            if until > now {
+                return Verdict::CoolsDown(until);
+            }
+        }
+        match self.window {
+            Some(window) if !window.holds_at(now, zone) => Verdict::QuietHours,
+            _ => Verdict::Rings,
+        }
+    }
+}
+
+/// Somebody who may be rung, as the tenant knows him at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The account; nothing for a username that nobody has.
+    pub account: Option<AccountId>,
+    /// The member; nothing when he is none (any more).
+    pub member: Option<MemberId>,
+    /// The display name, or else the username.
+    pub name: String,
+    /// Whether he takes part.
+    pub is_active: bool,
+    /// The phone number, or nothing.
+    pub phone: String,
+    /// The robots that reach him.
+    pub robots: Vec<(Channel, RobotId)>,
+}
+
+/// Somebody whom a rule, or the sender, picked.
+#[derive(Clone, Debug)]
+pub struct Pick {
+    /// Who: or else the name of a group or schedule that has nobody, and why.
+    pub who: Result<Person, (String, Reason)>,
+    /// The rule's name; nothing when the sender named him.
+    pub rule: String,
+    /// The channels to ring over.
+    pub channels: Vec<Channel>,
+    /// Whether the rule is outside its window.
+    pub is_quiet: bool,
+}
+
+/// One robot is to ring for one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// For whom.
+    pub person: Person,
+    /// Over which channel.
+    pub channel: Channel,
+    /// By which robot.
+    pub robot: RobotId,
+    /// The names of the rules that chose him.
+    pub chosen_by: Vec<String>,
+}
+
+/// Somebody who was chosen and cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The member, if he is one.
+    pub member: Option<MemberId>,
+    /// His name, or that of the group or schedule.
+    pub name: String,
+    /// Why.
+    pub reason: Reason,
+    /// The names of the rules that chose him.
+    pub chosen_by: Vec<String>,
+}
+
+/// Who hears an alert, and who does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// In the order of channels and robots, in which bells are locked.
+    pub calls: Vec<Call>,
+    /// By name.
+    pub misses: Vec<Miss>,
+}
+
+/// Everything that was picked for one person.
+struct Picked {
+    person: Person,
+    channels: Vec<(Channel, String)>,
+    rules: Vec<String>,
+    only_quiet: bool,
+}
+
+/// Finds for each person that was picked the robots that ring for him, each once however many rules picked him.
+#[must_use]
+pub fn reach(picks: Vec<Pick>, on: &Switches) -> Choice {
+    let mut choice = Choice::default();
+    let mut people: BTreeMap<(String, Option<AccountId>), Picked> = BTreeMap::new();
+    for Pick { who, rule, channels, is_quiet } in picks {
+        match who {
+            Ok(person) => {
+                let key = (person.name.clone(), person.account);
+                let picked = people.entry(key).or_insert_with(|| Picked {
+                    person,
+                    channels: Vec::new(),
+                    rules: Vec::new(),
+                    only_quiet: true,
+                });
+                picked.only_quiet &= is_quiet;
+                if !is_quiet {
+                    picked.channels.extend(channels.into_iter().map(|channel| (channel, rule.clone())));
+                }
+                add(&mut picked.rules, &rule);
+            }
+            Err((name, reason)) => {
+                choice.misses.push(Miss { member: None, name, reason, chosen_by: vec![rule] });
+            }
+        }
+    }
+    for picked in people.into_values() {
+        match calls(&picked, on) {
+            Ok(calls) => choice.calls.extend(calls),
+            Err(reason) => {
+                let Picked { person, rules, .. } = picked;
+                choice.misses.push(Miss { member: person.member, name: person.name, reason, chosen_by: rules });
+            }
+        }
+    }
+    choice.calls.sort_by_key(|call| (place(call.channel), call.robot));
+    choice
+}
+
+/// The place of a channel in [`Channel::ALL`].
+fn place(channel: Channel) -> Option<usize> {
+    Channel::ALL.iter().position(|known| *known == channel)
+}
+
+fn add(rules: &mut Vec<String>, rule: &str) {
+    if !rule.is_empty() && !rules.iter().any(|known| known == rule) {
+        rules.push(rule.to_owned());
+    }
+}
+
+/// The robots that ring for one person, or why none does.
+fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, Reason> {
+    let person = &picked.person;
+    if person.member.is_none() {
+        return Err(Reason::LeftTenant);
+    }
+    if !person.is_active {
+        return Err(Reason::MemberDisabled);
+    }
+    if picked.only_quiet {
+        return Err(Reason::QuietHours);
+    }
+    let mut is_off = false;
+    let mut calls = Vec::new();
+    for (channel, robot) in &person.robots {
+        let mut chosen_by = Vec::new();
+        let mut wanted = false;
+        for (_, rule) in picked.channels.iter().filter(|(asked, _)| asked == channel) {
+            wanted = true;
+            add(&mut chosen_by, rule);
+        }
+        if wanted && on.is_on(channel) {
+            calls.push(Call { person: person.clone(), channel: *channel, robot: *robot, chosen_by });
+        }
+        is_off |= wanted && !on.is_on(channel);
+    }
+    match calls.is_empty() {
+        false => Ok(calls),
+        true if is_off => Err(Reason::ChannelOff),
+        true => Err(Reason::NoContact),
+    }
+}

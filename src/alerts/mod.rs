@@ -1,0 +1,16 @@
+//! Alerts: they come in, find those who are to hear them, and are followed until they end.
+//!
+//! Every door (the form Fire Alert, internal portals, monitoring systems) makes an [`Incoming`] by the same rules and hands it to
+//! [`take`], which stores the event, its receivers and what goes out to them in one transaction.
+
+mod choose;
+mod form;
+mod model;
+pub mod store;
+mod take;
+mod words;
+
+pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, reach};
+pub use form::AlertFields;
+pub use model::{EventStatus, Incoming, Matcher, Operator, Receiver, Rule, Severity, Signal, Source, Window};
+pub use take::{Context, Preview, Taken, preview, take};

@@ -1,0 +1,271 @@
+//! The words of alerts: what comes in, how grave it is, which rule is meant for it.
+
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
+use chrono_tz::Tz;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::Role,
+    accounts::Username,
+    db::{AccountId, GroupId, RuleId, ScheduleId},
+    robots::Channel,
+};
+
+/// Declares an enum whose values are words in the database, in forms and in other systems' posts.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $count:literal { $($(#[$value_doc:meta])* $value:ident = $word:literal, $key:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$value_doc])* $value,)+
+        }
+
+        impl $name {
+            /// Every value, in its order.
+            pub const ALL: [Self; $count] = [$(Self::$value),+];
+
+            /// The word in the database and in forms.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)+
+                }
+            }
+
+            /// Reads the word.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|value| value.as_str() == word)
+            }
+
+            /// The key of its name on pages.
+            #[must_use]
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $(Self::$value => $key,)+
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// How grave an alert is; the greater the graver.
+    Severity, 3 {
+        /// Good to know.
+        Info = "info", "alerts-severity-info";
+        /// Somebody should look soon.
+        Warning = "warning", "alerts-severity-warning";
+        /// Somebody should look now: it goes out before everything else.
+        Critical = "critical", "alerts-severity-critical";
+    }
+}
+
+words! {
+    /// What an incoming alert says of its event.
+    Signal, 2 {
+        /// It is there.
+        Firing = "firing", "alerts-signal-firing";
+        /// It is over.
+        Resolved = "resolved", "alerts-signal-resolved";
+    }
+}
+
+words! {
+    /// By which door an alert came in.
+    Source, 4 {
+        /// The page Fire Alert.
+        Form = "form", "alerts-source-form";
+        /// An internal portal.
+        Portal = "portal", "alerts-source-portal";
+        /// Prometheus Alertmanager.
+        Alertmanager = "alertmanager", "alerts-source-alertmanager";
+        /// Grafana Alerting.
+        Grafana = "grafana", "alerts-source-grafana";
+    }
+}
+
+words! {
+    /// How an event stands.
+    EventStatus, 4 {
+        /// It is firing, and its next firing rings.
+        Alerting = "alerting", "alerts-status-alerting";
+        /// It is firing, and its rules cool down before they ring again.
+        Silencing = "silencing", "alerts-status-silencing";
+        /// Somebody asked not to be disturbed by it for a while.
+        DoNotDisturb = "do_not_disturb", "alerts-status-do-not-disturb";
+        /// It was resolved, or finished by hand.
+        Finished = "finished", "alerts-status-finished";
+    }
+}
+
+impl EventStatus {
+    /// How an event stands now, by what its row says.
+    #[must_use]
+    pub fn at(
+        now: NaiveDateTime,
+        finished_at: Option<NaiveDateTime>,
+        quiet_until: Option<NaiveDateTime>,
+        silent_until: Option<NaiveDateTime>,
+    ) -> Self {
+        let lasts = |until: Option<NaiveDateTime>| until.is_some_and(|until| until > now);
+        match () {
+            () if finished_at.is_some() => Self::Finished,
+            () if lasts(quiet_until) => Self::DoNotDisturb,
+            () if lasts(silent_until) => Self::Silencing,
+            () => Self::Alerting,
+        }
+    }
+}
+
+/// An alert as it comes in, by whichever door, with everything checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The door.
+    pub source: Source,
+    /// Whether it begins or ends.
+    pub signal: Signal,
+    /// What makes two firings the same event.
+    pub key: String,
+    /// The headline, at most 128 characters, not empty.
+    pub title: String,
+    /// More about it, at most 16 KiB.
+    pub content: String,
+    /// How grave it is.
+    pub severity: Severity,
+    /// A page about it; https, or empty.
+    pub link: String,
+    /// What the sender knows about it, by name.
+    pub labels: BTreeMap<String, String>,
+    /// Who is to hear it; nobody named means whom the alert rules choose.
+    pub receivers: Vec<Username>,
+}
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operator {
+    /// The label has exactly this value.
+    #[serde(rename = "=")]
+    Equal,
+    /// The label's whole value fits this regular expression.
+    #[serde(rename = "=~")]
+    Fits,
+}
+
+/// A condition on one label, as Prometheus writes it: `name="value"` or `name=~"expression"`. A label that is not there has the empty
+/// value.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label's name.
+    pub label: String,
+    /// How it is compared.
+    pub operator: Operator,
+    /// With what.
+    pub value: String,
+    expression: Option<Regex>,
+}
+
+/// The most memory a compiled expression may take, in bytes.
+const EXPRESSION_SIZE: usize = 256 * 1024;
+
+impl Matcher {
+    /// A matcher, unless its expression cannot be read.
+    #[must_use]
+    pub fn new(label: String, operator: Operator, value: String) -> Option<Self> {
+        let expression = match operator {
+            Operator::Equal => None,
+            Operator::Fits => {
+                let whole = format!("^(?:{value})$");
+                Some(regex::RegexBuilder::new(&whole).size_limit(EXPRESSION_SIZE).build().ok()?)
+            }
+        };
+        Some(Self { label, operator, value, expression })
+    }
+
+    /// Whether an alert with these labels is meant.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.label).map(String::as_str).unwrap_or_default();
+        match &self.expression {
+            None => value == self.value,
+            Some(expression) => expression.is_match(value),
+        }
+    }
+}
+
+/// Hours of the day in a tenant's time zone, in minutes from midnight. One that ends before it begins goes over midnight; one
+/// that ends when it begins is the whole day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The first minute that belongs to it.
+    pub from: u16,
+    /// The first minute after it.
+    pub to: u16,
+}
+
+impl Window {
+    /// Whether this time of the day is in it.
+    #[must_use]
+    pub fn holds(self, time: NaiveTime) -> bool {
+        let minute = time.num_seconds_from_midnight() / 60;
+        let (from, to) = (u32::from(self.from), u32::from(self.to));
+        if from < to { (from..to).contains(&minute) } else { minute >= from || minute < to }
+    }
+
+    /// Whether this moment (UTC) is in it, by the clocks of a zone.
+    #[must_use]
+    pub fn holds_at(self, moment: NaiveDateTime, zone: Tz) -> bool {
+        self.holds(zone.from_utc_datetime(&moment).time())
+    }
+}
+
+/// Whom a rule rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Receiver {
+    /// One person.
+    Account(AccountId),
+    /// Every active member of this role.
+    Role(Role),
+    /// Everybody in a user group.
+    Group(GroupId),
+    /// Whoever is on duty.
+    Schedule(ScheduleId),
+}
+
+/// An alert rule: which alerts are meant, who hears them, how often.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// Its name.
+    pub name: String,
+    /// The least severity.
+    pub severity: Severity,
+    /// The only door; any when there is none.
+    pub source: Option<Source>,
+    /// The conditions on labels; all must hold.
+    pub matchers: Vec<Matcher>,
+    /// The channels it rings over.
+    pub channels: Vec<Channel>,
+    /// How long after ringing for an event it does not ring for it again.
+    pub frequency: TimeDelta,
+    /// The most it rings for one event.
+    pub max_sends: Option<i64>,
+    /// When in the day it rings; always when there is none.
+    pub window: Option<Window>,
+    /// Whom it rings.
+    pub receivers: Vec<Receiver>,
+}
+
+impl Rule {
+    /// Whether this alert is meant.
+    #[must_use]
+    pub fn matches(&self, alert: &Incoming) -> bool {
+        alert.severity >= self.severity
+            && self.source.is_none_or(|source| source == alert.source)
+            && self.matchers.iter().all(|matcher| matcher.matches(&alert.labels))
+    }
+}

@@ -1,0 +1,234 @@
+//! Events and their time lines.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::{
+    alerts::model::Incoming,
+    db::{
+        AlertId, AnyConnection, EntryId, TenantId,
+        schema::{alert_entries, alerts},
+    },
+    error::{Error, Result},
+};
+
+/// What an alert did to its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// The event began.
+    Firing,
+    /// It fired again.
+    Repeated,
+    /// It was resolved.
+    Resolved,
+    /// Somebody asked not to be disturbed by it.
+    Quiet,
+    /// Somebody took that back.
+    Loud,
+    /// Somebody finished it by hand.
+    Finished,
+}
+
+impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Firing, Self::Repeated, Self::Resolved, Self::Quiet, Self::Loud, Self::Finished];
+
+    /// The word in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Repeated => "repeated",
+            Self::Resolved => "resolved",
+            Self::Quiet => "quiet",
+            Self::Loud => "loud",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// An event, as far as a new alert needs to know it.
+#[derive(Clone, Debug, Queryable)]
+pub struct Event {
+    /// Its id.
+    pub id: AlertId,
+    /// How many firings came in, this one included.
+    pub count: i64,
+    /// When it began.
+    pub first_at: NaiveDateTime,
+    /// Until when nobody is to be disturbed.
+    pub quiet_until: Option<NaiveDateTime>,
+}
+
+/// What an [`Event`] is read from.
+const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until) =
+    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until);
+
+/// The event of a firing: the open one of its key, or a new one. The row is locked until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn fire(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    alert: &Incoming,
+    sender: &str,
+    now: NaiveDateTime,
+) -> Result<(Event, EntryKind)> {
+    // A second round is needed only when the event ends between the two looks.
+    for _ in 0..3 {
+        if let Some(event) = again(c, tenant, alert, now)? {
+            return Ok((event, EntryKind::Repeated));
+        }
+        if let Some(event) = begin(c, tenant, alert, sender, (1, None), now)? {
+            return Ok((event, EntryKind::Firing));
+        }
+    }
+    Err(Error::unavailable("an event begins and ends all the time"))
+}
+
+fn again(c: &mut AnyConnection, tenant: TenantId, alert: &Incoming, now: NaiveDateTime) -> Result<Option<Event>> {
+    let open = alerts::table
+        .filter(alerts::tenant.eq(tenant))
+        .filter(alerts::key.eq(&alert.key))
+        .filter(alerts::finished_at.is_null());
+    let fired =
+        (alerts::count.eq(alerts::count + 1), alerts::last_at.eq(now), alerts::severity.eq(alert.severity.as_str()));
+    Ok(diesel::update(open).set(fired).returning(COLUMNS).get_result::<Event>(c).optional()?)
+}
+
+/// A new event, unless there is an open one of its key by now.
+fn begin(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    alert: &Incoming,
+    sender: &str,
+    (count, finished_at): (i64, Option<NaiveDateTime>),
+    now: NaiveDateTime,
+) -> Result<Option<Event>> {
+    let quiet_until = last_of_key(c, tenant, &alert.key)?.and_then(|event| event.quiet_until);
+    let names: Vec<&str> = alert.receivers.iter().map(|name| name.as_str()).collect();
+    let search_text = [&alert.title, &alert.key, sender].join("\n").to_ascii_lowercase();
+    let row = (
+        alerts::tenant.eq(tenant),
+        alerts::source.eq(alert.source.as_str()),
+        alerts::sender.eq(sender),
+        alerts::key.eq(&alert.key),
+        alerts::title.eq(&alert.title),
+        alerts::content.eq(&alert.content),
+        alerts::severity.eq(alert.severity.as_str()),
+        alerts::link.eq(&alert.link),
+        alerts::labels.eq(serde_json::to_string(&alert.labels).map_err(Error::internal)?),
+        alerts::receivers.eq(serde_json::to_string(&names).map_err(Error::internal)?),
+        alerts::search_text.eq(search_text),
+        alerts::count.eq(count),
+        alerts::reached.eq(0),
+        alerts::first_at.eq(now),
+        alerts::last_at.eq(now),
+        alerts::quiet_until.eq(quiet_until.filter(|until| *until > now)),
+        alerts::finished_at.eq(finished_at),
+    );
+    let insert = diesel::insert_into(alerts::table).values(row);
+    Ok(match c {
+        AnyConnection::Sqlite(c) => {
+            insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()
+        }
+        AnyConnection::Postgres(c) => {
+            insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()
+        }
+    }?)
+}
+
+fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
+    let last = alerts::table
+        .filter(alerts::tenant.eq(tenant))
+        .filter(alerts::key.eq(key))
+        .order(alerts::id.desc())
+        .select(COLUMNS);
+    Ok(last.first(c).optional()?)
+}
+
+/// The event that an alert resolves, and whether it was open. One that nobody knew is kept as an event that has ended.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn resolve(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    alert: &Incoming,
+    sender: &str,
+    now: NaiveDateTime,
+) -> Result<(Event, bool)> {
+    let open = alerts::table
+        .filter(alerts::tenant.eq(tenant))
+        .filter(alerts::key.eq(&alert.key))
+        .filter(alerts::finished_at.is_null());
+    let ended = (alerts::finished_at.eq(Some(now)), alerts::last_at.eq(now));
+    let ended = diesel::update(open).set(ended).returning(COLUMNS).get_result::<Event>(c).optional()?;
+    if let Some(event) = ended {
+        return Ok((event, true));
+    }
+    let known = match last_of_key(c, tenant, &alert.key)? {
+        Some(event) => Some(event),
+        None => begin(c, tenant, alert, sender, (0, Some(now)), now)?,
+    };
+    known.map(|event| (event, false)).ok_or_else(|| Error::unavailable("an event begins and ends all the time"))
+}
+
+/// What a new entry of a time line says.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'e> {
+    /// What happened.
+    pub kind: EntryKind,
+    /// The portal's name or the username.
+    pub actor: &'e str,
+    /// What came in, when something did.
+    pub alert: Option<&'e Incoming>,
+    /// JSON list of {rule, outcome}.
+    pub rules: &'e str,
+}
+
+/// Adds to an event's time line.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now: NaiveDateTime) -> Result<EntryId> {
+    // The event keeps its first words itself.
+    let words = entry.alert.filter(|_| entry.kind != EntryKind::Firing);
+    let row = (
+        alert_entries::alert.eq(event),
+        alert_entries::kind.eq(entry.kind.as_str()),
+        alert_entries::actor.eq(entry.actor),
+        alert_entries::title.eq(words.map(|alert| alert.title.as_str()).unwrap_or_default()),
+        alert_entries::content.eq(words.map(|alert| alert.content.as_str()).unwrap_or_default()),
+        alert_entries::severity.eq(entry.alert.map(|alert| alert.severity.as_str()).unwrap_or_default()),
+        alert_entries::rules.eq(entry.rules),
+        alert_entries::at.eq(now),
+    );
+    Ok(diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id).get_result(c)?)
+}
+
+/// Notes how many were reached by a firing, and until when the event's rules are silent.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_reached(
+    c: &mut AnyConnection,
+    event: AlertId,
+    reached: i64,
+    silent_until: Option<NaiveDateTime>,
+) -> Result<()> {
+    let row = alerts::table.find(event);
+    let reached = alerts::reached.eq(alerts::reached + reached);
+    match silent_until {
+        Some(until) => diesel::update(row).set((reached, alerts::silent_until.eq(Some(until)))).execute(c)?,
+        None => diesel::update(row).set(reached).execute(c)?,
+    };
+    Ok(())
+}

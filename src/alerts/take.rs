@@ -1,0 +1,274 @@
+//! Taking an alert in: its event, who hears it, and what goes out, in one transaction.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use chrono_tz::Tz;
+use diesel::prelude::*;
+
+use super::{
+    choose::{Choice, Pick, Sent, Verdict, reach},
+    model::{Incoming, Rule, Signal},
+    store::{
+        events::{self, EntryKind, NewEntry},
+        people, rules,
+    },
+    words::{self, Telling},
+};
+use crate::{
+    channels::store as channels,
+    courier::{self, AboutAlert, Kind, Notice, Unreached},
+    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId, schema::tenants},
+    error::{Error, Result},
+    language::Language,
+    robots::Channel,
+};
+
+/// Where an alert comes in, and when.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The tenant whose alert it is.
+    pub tenant: TenantId,
+    /// The portal's name or the username.
+    pub sender: String,
+    /// The account that fired it, if one did.
+    pub by: Option<AccountId>,
+    /// The word that every message holds: the robots' keyword.
+    pub product: String,
+    /// When.
+    pub now: NaiveDateTime,
+}
+
+/// What became of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Its event.
+    pub alert: AlertId,
+    /// How many deliveries wait for a robot now. When there are any, wake the courier after the commit.
+    pub deliveries: i64,
+}
+
+/// What every alert of a tenant needs to know of it.
+pub(super) struct Town {
+    pub zone: Tz,
+    pub language: Language,
+}
+
+fn town(c: &mut AnyConnection, tenant: TenantId) -> Result<Town> {
+    let (zone, language): (String, String) =
+        tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?;
+    let language = Language::from_tag(&language).unwrap_or_default();
+    Ok(Town { zone: zone.parse().unwrap_or(Tz::UTC), language })
+}
+
+/// Stores an alert, with everything that follows from it. Call it in the [`crate::db::Database::write`] of whatever else
+/// belongs together with it, and wake the courier afterwards.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn take(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Taken> {
+    let town = town(c, context.tenant)?;
+    match alert.signal {
+        Signal::Firing => fired(c, context, &town, alert),
+        Signal::Resolved => resolved(c, context, &town, alert),
+    }
+}
+
+fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming) -> Result<Taken> {
+    let (event, kind) = events::fire(c, context.tenant, alert, &context.sender, context.now)?;
+    let sent = match kind {
+        EntryKind::Repeated => rules::sent(c, event.id)?,
+        _ => BTreeMap::new(),
+    };
+    let quiet = event.quiet_until.is_some_and(|until| until > context.now);
+    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent)? };
+    let verdicts = if quiet { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
+    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts };
+    let entry = events::add_entry(c, event.id, entry, context.now)?;
+    let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
+    let choice = plan.reach(c, context.tenant)?;
+    let deliveries = tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice)?;
+    let mut silent_until = None;
+    for asked in &plan.asked {
+        if matches!(asked.verdict, Verdict::Rings | Verdict::QuietHours) {
+            rules::note_send(c, event.id, asked.rule, asked.verdict == Verdict::Rings, context.now)?;
+            silent_until = silent_until.max(Some(context.now + asked.frequency));
+        }
+    }
+    if deliveries > 0 || silent_until.is_some() {
+        events::note_reached(c, event.id, deliveries, silent_until)?;
+    }
+    Ok(Taken { alert: event.id, deliveries })
+}
+
+/// Tells those who heard of the event that it is over.
+fn resolved(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming) -> Result<Taken> {
+    let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
+    let quiet = event.quiet_until.is_some_and(|until| until > context.now);
+    let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
+    let entry = NewEntry { kind: EntryKind::Resolved, actor: &context.sender, alert: Some(alert), rules };
+    let entry = events::add_entry(c, event.id, entry, context.now)?;
+    if !was_open || quiet {
+        return Ok(Taken { alert: event.id, deliveries: 0 });
+    }
+    let plan = Plan { picks: people::heard(c, context.tenant, event.id)?, asked: Vec::new() };
+    let choice = plan.reach(c, context.tenant)?;
+    let telling = Telling { kind: Kind::Resolved, alert, event: &event };
+    let deliveries = tell(c, context, town, &telling, entry, choice)?;
+    Ok(Taken { alert: event.id, deliveries })
+}
+
+/// What the time line says of a firing that rang nobody because somebody asked for it.
+const DO_NOT_DISTURB: &str = r#"[{"rule":"","outcome":"do-not-disturb"}]"#;
+
+/// What a rule was asked, and what it said.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub rule: RuleId,
+    pub name: String,
+    pub verdict: Verdict,
+    pub frequency: chrono::TimeDelta,
+}
+
+/// Whom an alert is meant for, before anybody is looked for.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub picks: Vec<Pick>,
+    pub asked: Vec<Asked>,
+}
+
+impl Plan {
+    /// The column `rules` of a time line's entry.
+    fn written(&self) -> Result<String> {
+        let rules: Vec<_> = self
+            .asked
+            .iter()
+            .map(|asked| serde_json::json!({ "rule": asked.name, "outcome": asked.verdict.as_str() }))
+            .collect();
+        serde_json::to_string(&rules).map_err(Error::internal)
+    }
+
+    fn reach(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<Choice> {
+        if self.picks.is_empty() {
+            return Ok(Choice::default());
+        }
+        let settings = channels::settings(c, tenant)?;
+        Ok(reach(self.picks.clone(), settings.effective()))
+    }
+}
+
+/// Whom the sender named, or else whom the rules pick.
+fn plan(
+    c: &mut AnyConnection,
+    context: &Context,
+    town: &Town,
+    alert: &Incoming,
+    sent: &BTreeMap<RuleId, Sent>,
+) -> Result<Plan> {
+    if !alert.receivers.is_empty() {
+        let named = people::named(c, context.tenant, &alert.receivers)?;
+        let pick =
+            |person| Pick { who: Ok(person), rule: String::new(), channels: Channel::ALL.to_vec(), is_quiet: false };
+        return Ok(Plan { picks: named.into_iter().map(pick).collect(), asked: Vec::new() });
+    }
+    let mut plan = Plan::default();
+    for rule in rules::active(c, context.tenant)? {
+        let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, town.zone);
+        if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
+            plan.picks.extend(picks(c, context, town, &rule, verdict == Verdict::QuietHours)?);
+        }
+        // A rule that is meant for other alerts has nothing to do with this one.
+        if verdict != Verdict::Other {
+            plan.asked.push(Asked { rule: rule.id, name: rule.name, verdict, frequency: rule.frequency });
+        }
+    }
+    Ok(plan)
+}
+
+/// Whom a rule picks at this moment.
+fn picks(c: &mut AnyConnection, context: &Context, town: &Town, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
+    let mut who = Vec::new();
+    for receiver in &rule.receivers {
+        match people::behind(c, context.tenant, *receiver, context.now, town.zone)? {
+            Ok(people) => who.extend(people.into_iter().map(Ok)),
+            Err(nobody) => who.push(Err(nobody)),
+        }
+    }
+    let pick = |who| Pick { who, rule: rule.name.clone(), channels: rule.channels.clone(), is_quiet };
+    Ok(who.into_iter().map(pick).collect())
+}
+
+/// Puts what is to be said into the outbox, once for each person and robot, and into the record who cannot be reached.
+fn tell(
+    c: &mut AnyConnection,
+    context: &Context,
+    town: &Town,
+    telling: &Telling<'_>,
+    entry: EntryId,
+    choice: Choice,
+) -> Result<i64> {
+    let Choice { calls, misses } = choice;
+    let mut words = words::Cache::new(context, town, telling, &calls);
+    let mut deliveries = 0;
+    for call in calls {
+        let (title, body) = words.of(call.channel);
+        let notice = Notice {
+            tenant: context.tenant,
+            kind: telling.kind,
+            title,
+            body,
+            robot: call.robot,
+            member: call.person.member,
+            recipient: call.person.name,
+            requested_by: context.by,
+            alert: Some(AboutAlert {
+                alert: telling.event.id,
+                entry,
+                is_urgent: telling.is_urgent(),
+                mention: call.person.phone,
+                chosen_by: call.chosen_by.join(", "),
+            }),
+        };
+        courier::enqueue(c, notice, context.now)?;
+        deliveries += 1;
+    }
+    for miss in misses {
+        // What a resend would say, once he can be reached.
+        let (title, body) = words.of(Channel::DingTalk);
+        let unreached = Unreached {
+            tenant: context.tenant,
+            kind: telling.kind,
+            title,
+            body,
+            member: miss.member,
+            recipient: miss.name,
+            reason: miss.reason,
+            requested_by: context.by,
+            alert: Some(telling.event.id),
+            entry: Some(entry),
+            chosen_by: miss.chosen_by.join(", "),
+        };
+        courier::unreached(c, unreached, context.now)?;
+    }
+    Ok(deliveries)
+}
+
+/// Who would hear an alert that came in now for the first time.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The rules that were asked, with what each says; none when the sender named people.
+    pub rules: Vec<(String, Verdict)>,
+    /// Who hears it, and who does not.
+    pub choice: Choice,
+}
+
+/// Answers who would hear an alert, without storing anything.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn preview(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Preview> {
+    let town = town(c, context.tenant)?;
+    let plan = plan(c, context, &town, alert, &BTreeMap::new())?;
+    let choice = plan.reach(c, context.tenant)?;
+    Ok(Preview { rules: plan.asked.into_iter().map(|asked| (asked.name, asked.verdict)).collect(), choice })
+}

@@ -1,0 +1,16 @@
+alerts-severity-info = Info
+alerts-severity-warning = Warning
+alerts-severity-critical = Critical
+alerts-signal-firing = Firing
+alerts-signal-resolved = Resolved
+alerts-source-form = Fire Alert
+alerts-source-portal = Internal portal
+alerts-source-alertmanager = Prometheus Alertmanager
+alerts-source-grafana = Grafana
+alerts-status-alerting = Alerting
+alerts-status-silencing = Silencing
+alerts-status-do-not-disturb = Do not disturb
+alerts-status-finished = Finished
+alerts-content-too-long = At most 16 KiB, please: put the rest behind the link.
+alerts-link-rule = Type a whole https address, without spaces.
+alerts-receivers-rule = Type usernames (letters, digits and . _ - @) with commas or line ends between them, at most 1,000.

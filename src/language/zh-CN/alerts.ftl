@@ -1,0 +1,16 @@
+alerts-severity-info = 提示
+alerts-severity-warning = 警告
+alerts-severity-critical = 严重
+alerts-signal-firing = 触发
+alerts-signal-resolved = 已恢复
+alerts-source-form = 触发告警
+alerts-source-portal = 内部门户
+alerts-source-alertmanager = Prometheus Alertmanager
+alerts-source-grafana = Grafana
+alerts-status-alerting = 告警中
+alerts-status-silencing = 冷却中
+alerts-status-do-not-disturb = 免打扰
+alerts-status-finished = 已结束
+alerts-content-too-long = 最多 16 KiB，更多内容请放在链接中。
+alerts-link-rule = 请输入完整的 https 地址，不含空格。
+alerts-receivers-rule = 请输入用户名（字母、数字和 . _ - @），以逗号或换行分隔，最多 1000 个。
