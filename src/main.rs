@@ -14,6 +14,7 @@ use belfry::{
     courier,
     db::{Address, Database, RobotId},
     demo,
+    language::Language,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
     settings::{Settings, Typed},
@@ -146,14 +147,15 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     let context = [settings.product_name.as_str(), username.as_str()];
     let weakness = passwords.weakness(password, &context).await.map_err(|fault| fault.to_string())?;
     if let Some(weakness) = weakness {
-        return Err(belfry::language::Language::English.text(weakness.key()).into_owned());
+        return Err(Language::English.text(weakness.key()).into_owned());
     }
     KeyRing::open(&settings.key_file)?;
     let db = Database::open(&settings.database)?;
     let hash = passwords.hash(password).await.map_err(|fault| fault.to_string())?;
     let (name, now) = (username.as_str().to_owned(), Clock::default().now());
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
-    let made = db.write(move |c| accounts::store::insert_admin(c, &username, &hash, &who, now)).await;
+    let made =
+        db.write(move |c| accounts::store::insert_admin(c, &username, &hash, Language::English, &who, now)).await;
     match made {
         Ok(_) => {
             eprintln!("The account {name} was made; it administers the instance.");

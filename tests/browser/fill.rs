@@ -12,6 +12,7 @@ use belfry::{
     db::{AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, ScheduleId, TenantId, schema::deliveries},
     error::Result,
     groups::{self, Details},
+    language::Language,
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
@@ -154,11 +155,17 @@ impl Filling {
     fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId, ScheduleId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
-        let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
+        let root_id = accounts::store::insert_first(c, &root, &self.hash, Language::English, &who, self.now)?;
         let long = format!("{LONG_LATIN}{}", "北风数据平台研发中心".repeat(6));
         let [filled, _] = [("filled", long.as_str()), ("empty", "空租户")].map(|(slug, name)| {
-            let tenant =
-                NewTenant { name, slug, description: name, metadata_warehouse: false, time_zone: "Asia/Shanghai" };
+            let tenant = NewTenant {
+                name,
+                slug,
+                description: name,
+                metadata_warehouse: false,
+                time_zone: "Asia/Shanghai",
+                message_language: Language::English,
+            };
             tenants::insert(c, &tenant, root_id, &root, &who, self.now).expect("a tenant")
         });
         channels::store::save(

@@ -123,6 +123,15 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         ];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
+    all.extend(["filled", "empty"].map(|slug| stop(Who::Root, format!("/t/{slug}/templates"))));
+    let template = "/t/filled/templates/dingtalk/firing";
+    all.extend([
+        stop(Who::Clerk, "/t/filled/templates"),
+        stop(Who::Clerk, template),
+        stop(Who::Root, template),
+        stop(Who::Root, template).posting("/firing", &[("title", "{{ tilte }}"), ("body", LONG_LATIN)]).answers(422),
+        stop(Who::Root, "/t/filled/templates/lark/member_saved"),
+    ]);
     let added = format!("added-{visit}");
     all.extend([
         stop(Who::Root, "/t/filled/members?q=nobody-is-called-so"),

@@ -43,3 +43,6 @@ audit-action-rule-edited = Edited the alert rule
 audit-action-rule-enabled = Enabled the alert rule
 audit-action-rule-disabled = Disabled the alert rule
 audit-action-rule-deleted = Deleted the alert rule
+audit-action-template-changed = Changed a message template
+audit-action-template-reset = Reset a message template
+audit-action-message-language-changed = Changed the language of messages

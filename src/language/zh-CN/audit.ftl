@@ -43,3 +43,6 @@ audit-action-rule-edited = 编辑告警规则
 audit-action-rule-enabled = 启用告警规则
 audit-action-rule-disabled = 停用告警规则
 audit-action-rule-deleted = 删除告警规则
+audit-action-template-changed = 修改消息模板
+audit-action-template-reset = 将消息模板恢复默认
+audit-action-message-language-changed = 修改消息语言
