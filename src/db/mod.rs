@@ -25,10 +25,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use connection::AnyConnection;
+pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
-pub use types::{AccountId, DeliveryId, INSTANCE_SCOPE, MemberId, MessageId, RobotId, TenantId};
+pub use types::{AccountId, DeliveryId, INSTANCE_SCOPE, MemberId, MessageId, Moment, RobotId, TenantId};
 
 use crate::error::{Error, Result};
 use pool::{Manager, Pool};
