@@ -65,7 +65,11 @@ pub fn seed(address: &Address) {
 /// What a database that has been in use has had: on Postgres the autovacuum's visit. On SQLite nothing runs ANALYZE.
 fn settle(c: &mut AnyConnection) -> Result<()> {
     match c {
-        AnyConnection::Postgres(_) => Ok(c.batch_execute("VACUUM ANALYZE")?),
+        AnyConnection::Postgres(_) => {
+            // VACUUM calls a page visible to all only when its rows' commit is on disk; the cluster commits asynchronously.
+            c.batch_execute("CHECKPOINT")?;
+            Ok(c.batch_execute("VACUUM ANALYZE")?)
+        }
         AnyConnection::Sqlite(_) => Ok(()),
     }
 }
