@@ -8,13 +8,15 @@ use actix_web::{
 
 use crate::{
     accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
-    alerts::pages as alerts,
+    alerts::{pages as alerts, rule_pages as alert_rules},
     audit::pages as audit,
     channels::pages as channels,
     db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
+    groups::pages as groups,
     members::pages as members,
+    schedules::pages as schedules,
     tenants::{home_pages as home, pages as tenants},
 };
 
@@ -67,6 +69,13 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/alerts/new").get(alerts::fire_form).post(alerts::fire))
         .service(resource("/t/{tenant}/alerts/{id}").get(alerts::show).post(alerts::handle))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
+        .service(resource("/t/{tenant}/alert-rules").get(alert_rules::list))
+        .service(resource("/t/{tenant}/alert-rules/new").get(alert_rules::add_form).post(alert_rules::add))
+        .service(resource("/t/{tenant}/alert-rules/preview").get(alert_rules::preview))
+        .service(resource("/t/{tenant}/alert-rules/enable").post(alert_rules::enable))
+        .service(resource("/t/{tenant}/alert-rules/disable").post(alert_rules::disable))
+        .service(resource("/t/{tenant}/alert-rules/delete").post(alert_rules::delete))
+        .service(resource("/t/{tenant}/alert-rules/{id}/edit").get(alert_rules::edit_form).post(alert_rules::edit))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
         .service(
@@ -74,6 +83,18 @@ pub fn pages(config: &mut ServiceConfig) {
         )
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
         .service(resource("/t/{tenant}/deliveries/{id}/resend").post(deliveries::resend))
+        .service(resource("/t/{tenant}/groups").get(groups::list))
+        .service(resource("/t/{tenant}/groups/new").get(groups::add_form).post(groups::add))
+        .service(resource("/t/{tenant}/groups/{id}").get(groups::show))
+        .service(resource("/t/{tenant}/groups/{id}/edit").get(groups::edit_form).post(groups::edit))
+        .service(resource("/t/{tenant}/groups/{id}/enable").post(groups::enable))
+        .service(resource("/t/{tenant}/groups/{id}/disable").post(groups::disable))
+        .service(resource("/t/{tenant}/groups/{id}/delete").post(groups::delete))
+        .service(resource("/t/{tenant}/schedules").get(schedules::list))
+        .service(resource("/t/{tenant}/schedules/new").get(schedules::add_form).post(schedules::add))
+        .service(resource("/t/{tenant}/schedules/{id}").get(schedules::show))
+        .service(resource("/t/{tenant}/schedules/{id}/edit").get(schedules::edit_form).post(schedules::edit))
+        .service(resource("/t/{tenant}/schedules/{id}/delete").post(schedules::delete))
         .default_service(actix::to(nothing_here));
 }
 

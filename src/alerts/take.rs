@@ -81,7 +81,7 @@ fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming
         _ => BTreeMap::new(),
     };
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
-    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent)? };
+    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
     let verdicts = if quiet { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
     let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
@@ -157,13 +157,14 @@ impl Plan {
     }
 }
 
-/// Whom the sender named, or else whom the rules pick.
+/// Whom the sender named, or else whom the rules pick; with a rule that is only typed so far in the place of the stored one.
 fn plan(
     c: &mut AnyConnection,
     context: &Context,
     town: &Town,
     alert: &Incoming,
     sent: &BTreeMap<RuleId, Sent>,
+    typed: Option<&Rule>,
 ) -> Result<Plan> {
     if !alert.receivers.is_empty() {
         let named = people::named(c, context.tenant, &alert.receivers)?;
@@ -172,7 +173,12 @@ fn plan(
         return Ok(Plan { picks: named.into_iter().map(pick).collect(), asked: Vec::new() });
     }
     let mut plan = Plan::default();
-    for rule in rules::active(c, context.tenant)? {
+    let mut rules = rules::active(c, context.tenant)?;
+    if let Some(typed) = typed {
+        rules.retain(|rule| rule.id != typed.id);
+        rules.extend(typed.is_on.then(|| typed.clone()));
+    }
+    for rule in rules {
         let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, town.zone);
         if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
             plan.picks.extend(picks(c, context, town, &rule, verdict == Verdict::QuietHours)?);
@@ -187,13 +193,7 @@ fn plan(
 
 /// Whom a rule picks at this moment.
 fn picks(c: &mut AnyConnection, context: &Context, town: &Town, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
-    let mut who = Vec::new();
-    for receiver in &rule.receivers {
-        match people::behind(c, context.tenant, *receiver, context.now, town.zone)? {
-            Ok(people) => who.extend(people.into_iter().map(Ok)),
-            Err(nobody) => who.push(Err(nobody)),
-        }
-    }
+    let who = people::behind(c, context.tenant, &rule.receivers, context.now, town.zone)?;
     let pick = |who| Pick { who, rule: rule.name.clone(), channels: rule.channels.clone(), is_quiet };
     Ok(who.into_iter().map(pick).collect())
 }
@@ -270,6 +270,18 @@ pub struct Preview {
 /// # Errors
 /// When the database cannot be read.
 pub fn preview(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Preview> {
+    previewed(c, context, alert, None)
+}
+
+/// Answers who would hear an alert if this rule stood in the place of the stored one of its id, or beside the others.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: &Rule) -> Result<Preview> {
+    previewed(c, context, alert, Some(typed))
+}
+
+fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
     let town = town(c, context.tenant)?;
     let last = events::last_of_key(c, context.tenant, &alert.key)?;
     let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
@@ -278,9 +290,9 @@ pub fn preview(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Re
         _ if quiet_until.is_some() => Plan::default(),
         (Signal::Firing, Some(event)) => {
             let sent = rules::sent(c, event)?;
-            plan(c, context, &town, alert, &sent)?
+            plan(c, context, &town, alert, &sent, typed)?
         }
-        (Signal::Firing, None) => plan(c, context, &town, alert, &BTreeMap::new())?,
+        (Signal::Firing, None) => plan(c, context, &town, alert, &BTreeMap::new(), typed)?,
         (Signal::Resolved, Some(event)) => Plan { picks: people::heard(c, context.tenant, event)?, asked: Vec::new() },
         (Signal::Resolved, None) => Plan::default(),
     };

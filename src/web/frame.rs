@@ -248,9 +248,18 @@ impl Frame {
         if may(Action::ViewDeliveries) {
             alerts.push(link("nav-deliveries", "/deliveries"));
         }
+        if may(Action::ViewAlerts) {
+            alerts.push(link("nav-alert-rules", "/alert-rules"));
+        }
         let mut management = vec![];
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));
+        }
+        if may(Action::ViewGroups) {
+            management.push(link("groups-title", "/groups"));
+        }
+        if may(Action::ViewSchedules) {
+            management.push(link("schedules-title", "/schedules"));
         }
         if may(Action::EditOwnContact) {
             management.push(link("nav-me", "/me"));

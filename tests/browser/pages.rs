@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, alert } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule, alert } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -87,6 +87,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Clerk, "/t/filled/me"),
         stop(Who::Clerk, "/t/filled/me").posting("/t/filled/me", &wrong_contact).answers(422),
         stop(Who::Clerk, "/t/filled/settings/message-channel"),
+        stop(Who::Clerk, "/t/filled/alert-rules"),
         stop(Who::Clerk, "/instance/tenants").answers(403),
         stop(Who::Root, "/"),
         stop(Who::Root, "/account"),
@@ -105,8 +106,21 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages =
-            ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries", "/alerts", "/alerts/new"];
+        let pages = [
+            "",
+            "/members",
+            "/groups",
+            "/schedules",
+            "/me",
+            "/settings/message-channel",
+            "/audit",
+            "/deliveries",
+            "/alerts",
+            "/alerts/new",
+            "/alert-rules",
+            "/alert-rules/new",
+            "/alert-rules/preview",
+        ];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let added = format!("added-{visit}");
@@ -137,6 +151,26 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
             .answers(422),
         stop(Who::Root, "/t/filled/deliveries/resend"),
         stop(Who::Root, "/t/filled/deliveries/resend?q=nothing"),
+        stop(Who::Clerk, "/t/filled/groups?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit"))
+            .posting("/edit", &[("members", "张三")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/groups/new"),
+        stop(Who::Root, "/t/filled/groups/new")
+            .posting("/groups/new", &[("name", ""), ("members", LONG_LATIN), ("admins", "a b c d e f")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/groups/{group}")),
+        stop(Who::Root, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, "/t/filled/schedules?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, "/t/filled/schedules/new"),
+        stop(Who::Root, "/t/filled/schedules/new")
+            .posting("/schedules/new", &[("name", ""), ("every", "0"), ("starts_on", ""), ("outside", "张三")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}/edit")),
         stop(Who::Stranger, format!("{sandbox}/")),
         stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use belfry::access::Role;
+use belfry::{access::Role, courier::Reason};
 use reqwest::Method;
 
 use crate::harness::{PASSWORD, TestApp, Town, User};
@@ -202,6 +202,55 @@ GET  /t/{tenant}/audit                        theirs         login  404    404  
 GET  /t/{tenant}/audit                        unknown        login  404    404    404    404    404    404    404    login  password
 GET  /t/{tenant}/audit                        malformed      login  404    404    404    404    404    404    404    login  password
 
+GET  /t/{tenant}/alert-rules                  ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules                  unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules                  malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/new              ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules/new              malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/new              ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/new              theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/new              unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/new              malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/preview          ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/alert-rules/preview          malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/enable           ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/enable           malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/disable          ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/disable          malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/delete           ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/alert-rules/delete           malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/alert-rules/{id}/edit        ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/theirs    login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/unknown   login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/alert-rules/{id}/edit        unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/alert-rules/{id}/edit        ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/alert-rules/{id}/edit        unknown        login  404    404    404    404    404    404    404    login  password
+
 GET  /t/{tenant}/deliveries                   ours           login  200    200    200    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   theirs         login  404    404    404    200    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   unknown        login  404    404    404    404    404    404    404    login  password
@@ -269,6 +318,105 @@ POST /t/{tenant}/deliveries/{id}/resend       ours/theirs    login  403    404  
 POST /t/{tenant}/deliveries/{id}/resend       ours/unknown   login  403    404    404    404    403    404    404    login  password
 POST /t/{tenant}/deliveries/{id}/resend       ours/malformed login  refused 404    404    404    refused 404    404    login  password
 POST /t/{tenant}/deliveries/{id}/resend       unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups                       ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups                       theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups                       unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups                       malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/new                   ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/new                   theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/new                   unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/new                   ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/groups/new                   theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/groups/new                   unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/groups/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/{id}                  ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/groups/{id}                  unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/{id}/edit             ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/edit             ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/enable           ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/disable          ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/delete           ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules                    ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules                    theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules                    unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/schedules                    malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/new                ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/new                theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/new                unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/schedules/new                malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/new                ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/schedules/new                theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/schedules/new                unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/schedules/new                malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/{id}               ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/schedules/{id}               unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/{id}/edit          ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/theirs    login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/unknown   login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/malformed login  refused 404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/{id}/edit          ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/{id}/delete        ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        unknown        login  404    404    404    404    404    404    404    login  password
 ";
 
 /// The fields that a route's form is posted with: enough to reach the handler, and changing as little as possible.
@@ -347,7 +495,18 @@ impl Row {
         }
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };
-            return app.delivery(tenant, member).await.to_string();
+            // One that has ended: the courier does nothing to it while somebody looks whether anything changes.
+            return app.unreached(tenant, member, Reason::NoContact).await.to_string();
+        }
+        if self.route.contains("/groups/") {
+            return app.group(tenant, &fresh).await.to_string();
+        }
+        if self.route.contains("/schedules/") {
+            let username = if whose == "theirs" { "tom" } else { "mia" };
+            return app.schedule(tenant, &fresh, username).await.to_string();
+        }
+        if self.route.contains("/alert-rules/") {
+            return app.rule(tenant, &fresh).await.to_string();
         }
         if self.route.contains("/tenants/") {
             return app.tenant(&fresh, &format!("owner-of-{fresh}")).await.to_string();

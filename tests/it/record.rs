@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use belfry::{
-    courier::{self, Kind, Reason, Unreached},
+    courier::Reason,
     db::{
         AlertId, DeliveryId, MemberId, RobotId, TenantId,
         schema::{alerts, contacts, deliveries},
@@ -86,7 +86,7 @@ async fn add(app: &TestApp, rows: Vec<Row>) -> Vec<DeliveryId> {
     app.db.write(insert).await.expect("rows of the record")
 }
 
-async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached: i64) -> AlertId {
+pub async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached: i64) -> AlertId {
     let now = app.clock.now();
     let insert = move |c: &mut belfry::db::AnyConnection| {
         let text = (
@@ -316,24 +316,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let (ours, mia, now) = (town.ours, town.mia, app.clock.now());
-        let unreached = move |c: &mut belfry::db::AnyConnection| {
-            let about = Unreached {
-                tenant: ours,
-                kind: Kind::MemberSaved,
-                title: "Dataphin: nobody heard it".to_owned(),
-                body: "A text.".to_owned(),
-                member: Some(mia),
-                recipient: "mia".to_owned(),
-                reason: Reason::QuietHours,
-                requested_by: None,
-                alert: None,
-                entry: None,
-                chosen_by: String::new(),
-            };
-            courier::unreached(c, about, now)
-        };
-        let id = app.db.write(unreached).await.expect("a row");
+        let id = app.unreached(town.ours, town.mia, Reason::QuietHours).await;
         let page = sam.get(&path(id)).await.is(200);
         assert!(facts(&page).contains("Nobody was to be disturbed"), "{}", facts(&page));
         let answer = resend(&mut sam, id).await;

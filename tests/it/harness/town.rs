@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    alerts::{AlertFields, Context, Source, take},
-    courier::{self, Kind, Notice},
+    alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
+    courier::{self, Kind, Notice, Reason, Unreached},
     db::{
-        AccountId, AlertId, DeliveryId, MemberId, TenantId,
+        AccountId, AlertId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
+    groups::Details,
     members::store::NewMember,
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
+    schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
     tenants::store::NewTenant,
 };
@@ -130,6 +132,83 @@ impl TestApp {
             })
             .await
             .expect("a delivery")
+    }
+
+    /// Makes a user group of this name, with nobody in it.
+    pub async fn group(&self, tenant: TenantId, name: &str) -> GroupId {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        self.db
+            .write(move |c| {
+                let details = Details { name, description: String::new(), admins: Vec::new() };
+                Ok(belfry::groups::store::insert(c, tenant, &details, &[], &console(), now)?
+                    .expect("nobody is unknown"))
+            })
+            .await
+            .expect("a group")
+    }
+
+    /// Makes a shift schedule of this name, with one member who is always on duty.
+    pub async fn schedule(&self, tenant: TenantId, name: &str, username: &str) -> ScheduleId {
+        let now = self.clock.now();
+        let draft = Draft {
+            name: name.to_owned(),
+            unit: Unit::Week,
+            every: 1,
+            starts_on: now.date() - TimeDelta::days(2),
+            handover: 0,
+            hours: None,
+            outside: None,
+            shifts: vec![vec![username.to_owned()]],
+        };
+        self.db
+            .write(
+                move |c| Ok(schedules::store::insert(c, tenant, &draft, &console(), now)?.expect("a known username")),
+            )
+            .await
+            .expect("a schedule")
+    }
+
+    /// Makes an alert rule that rings the tenant's super administrator.
+    pub async fn rule(&self, tenant: TenantId, name: &str) -> RuleId {
+        self.rule_ringing(tenant, name, Receiver::Role(Role::SuperAdministrator)).await
+    }
+
+    /// Makes an alert rule for every alert, with one receiver.
+    pub async fn rule_ringing(&self, tenant: TenantId, name: &str, receiver: Receiver) -> RuleId {
+        let now = self.clock.now();
+        let rule = Rule {
+            id: RuleId(0),
+            name: name.to_owned(),
+            is_on: true,
+            severity: Severity::Info,
+            source: None,
+            matchers: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: None,
+            window: None,
+            receivers: vec![receiver],
+        };
+        self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
+    }
+
+    /// Writes into the record that a member was not reached: a delivery that has ended.
+    pub async fn unreached(&self, tenant: TenantId, member: MemberId, reason: Reason) -> DeliveryId {
+        let now = self.clock.now();
+        let about = Unreached {
+            tenant,
+            kind: Kind::MemberSaved,
+            title: "Dataphin: nobody heard it".to_owned(),
+            body: "A text.".to_owned(),
+            member: Some(member),
+            recipient: "somebody".to_owned(),
+            reason,
+            requested_by: None,
+            alert: None,
+            entry: None,
+            chosen_by: String::new(),
+        };
+        self.db.write(move |c| courier::unreached(c, about, now)).await.expect("a row of the record")
     }
 
     /// Takes in an alert that a monitoring system sent.
