@@ -12,6 +12,8 @@ pub mod rule_pages;
 mod rule_words;
 pub mod store;
 mod take;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, reach};

@@ -6,9 +6,10 @@ use std::time::Duration;
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
+    db::{AccountId, AnyConnection, DeliveryId, MemberId, RuleId, TenantId, schema::deliveries},
     error::Result,
     members::{
         ContactChange, Email, Phone, RobotChange,
@@ -18,7 +19,7 @@ use belfry::{
     secrets::{KeyRing, Passwords},
     tenants::store::{self as tenants, NewTenant},
 };
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::site::{PASSWORD, Robot, Site};
@@ -134,7 +135,31 @@ impl Filling {
         let shared = [(Channel::DingTalk, self.good.clone())];
         let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
+        self.rules(c, filled)?;
         Ok((mia, nora, filled))
+    }
+
+    /// Two alert rules: one with everything that a rule can have, which is number 1, and one that is off.
+    fn rules(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
+        let full = Rule {
+            id: RuleId(0),
+            name: "名字很长的告警规则名字很长的告警规则名字很长的告警规则名字很长的告警规".to_owned(),
+            is_on: true,
+            severity: Severity::Critical,
+            source: Some(Source::Alertmanager),
+            matchers: ["team=数据库", "host=~db-[0-9]+[.]corp[.]example"]
+                .map(|text| Matcher::parse(text).expect("a matcher"))
+                .to_vec(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: Some(3),
+            window: Some(Window { from: 22 * 60, to: 6 * 60 }),
+            receivers: vec![Receiver::Account(AccountId(1)), Receiver::Role(Role::SystemAdministrator)],
+        };
+        rules::insert(c, tenant, &full, self.now)?;
+        let (name, matchers) = (LONG_LATIN[..36].to_owned(), Vec::new());
+        rules::insert(c, tenant, &Rule { name, is_on: false, matchers, window: None, ..full }, self.now)?;
+        Ok(())
     }
 
     fn member(
