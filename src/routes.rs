@@ -14,7 +14,9 @@ use crate::{
     db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
+    groups::pages as groups,
     members::pages as members,
+    schedules::pages as schedules,
     tenants::{home_pages as home, pages as tenants},
 };
 
@@ -78,6 +80,18 @@ pub fn pages(config: &mut ServiceConfig) {
         )
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
         .service(resource("/t/{tenant}/deliveries/{id}/resend").post(deliveries::resend))
+        .service(resource("/t/{tenant}/groups").get(groups::list))
+        .service(resource("/t/{tenant}/groups/new").get(groups::add_form).post(groups::add))
+        .service(resource("/t/{tenant}/groups/{id}").get(groups::show))
+        .service(resource("/t/{tenant}/groups/{id}/edit").get(groups::edit_form).post(groups::edit))
+        .service(resource("/t/{tenant}/groups/{id}/enable").post(groups::enable))
+        .service(resource("/t/{tenant}/groups/{id}/disable").post(groups::disable))
+        .service(resource("/t/{tenant}/groups/{id}/delete").post(groups::delete))
+        .service(resource("/t/{tenant}/schedules").get(schedules::list))
+        .service(resource("/t/{tenant}/schedules/new").get(schedules::add_form).post(schedules::add))
+        .service(resource("/t/{tenant}/schedules/{id}").get(schedules::show))
+        .service(resource("/t/{tenant}/schedules/{id}/edit").get(schedules::edit_form).post(schedules::edit))
+        .service(resource("/t/{tenant}/schedules/{id}/delete").post(schedules::delete))
         .default_service(actix::to(nothing_here));
 }
 

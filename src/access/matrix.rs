@@ -96,6 +96,14 @@ pub enum Action {
     ManagePortals,
     /// Sending again what failed.
     ResendDeliveries,
+    /// The user groups and who is in them; a group's own administrators change its members with this.
+    ViewGroups,
+    /// Adding and deleting user groups, and everything about any of them.
+    ManageGroups,
+    /// The shift schedules and who is on duty.
+    ViewSchedules,
+    /// Adding, editing and deleting shift schedules.
+    ManageSchedules,
 }
 
 /// What can be done to the instance.
@@ -126,6 +134,8 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         | Action::EditAlertRules
         | Action::ManagePortals => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
+        Action::ViewGroups | Action::ViewSchedules => standing.is_some(),
+        Action::ManageGroups | Action::ManageSchedules => administers,
     }
 }
 
@@ -196,6 +206,7 @@ pub mod permissions {
 
     permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, EditAlertRules, ManagePortals);
     permission!(Permission, Action: ResendDeliveries);
+    permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

@@ -315,6 +315,7 @@ diesel::table! {
     user_group_accounts (user_group, account) {
         user_group -> BigInt,
         account -> BigInt,
+        is_member -> Bool,
         is_admin -> Bool,
     }
 }

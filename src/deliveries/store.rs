@@ -155,10 +155,14 @@ fn narrowed<'q>(
     scope: Scope,
     filter: &Filter,
 ) -> deliveries::BoxedQuery<'q, Backend> {
-    let mut query = deliveries::table.filter(deliveries::tenant.eq(tenant)).into_boxed();
-    if let Scope::Only(member) = scope {
-        query = query.filter(deliveries::member.eq(Some(member)));
-    }
+    let mut query = deliveries::table.into_boxed();
+    query = match scope {
+        Scope::Everyone => query.filter(deliveries::tenant.eq(tenant)),
+        // As a sum, the tenant leads to no index: a member's own rows are few, and always found by him.
+        Scope::Only(member) => query
+            .filter(deliveries::member.eq(Some(member)))
+            .filter(sql::<BigInt>("deliveries.tenant + 0").eq(tenant.0)),
+    };
     if let Some(state) = filter.state {
         query = query.filter(deliveries::state.eq(state.as_str()));
     }
@@ -176,17 +180,24 @@ fn narrowed<'q>(
         query = query.filter(deliveries::created_at.lt(until));
     }
     let position = position_function(c);
-    let holds = |column: String, text: &str| {
-        let text = text.to_ascii_lowercase();
-        sql::<Bool>(&format!("{position}({column}, ")).bind::<Text, _>(text).sql(") > 0")
-    };
-    let recipient = ascii_lower(c, "deliveries.recipient");
+    let in_recipient = format!("{position}({}, ", ascii_lower(c, "deliveries.recipient"));
+    let recipient_holds =
+        |text: &str| sql::<Bool>(&in_recipient).bind::<Text, _>(text.to_ascii_lowercase()).sql(") > 0");
     if !filter.text.is_empty() {
-        let (object, text) = (ascii_lower(c, OBJECT), &filter.text);
-        query = query.filter(holds(object, text).or(holds(recipient.clone(), text)));
+        let text = filter.text.to_ascii_lowercase();
+        let [own, alerts] = ["deliveries.title", "alerts.title"].map(|column| ascii_lower(c, column));
+        // The alerts that fit are looked up once, not for each row.
+        let object_holds = sql::<Bool>(&format!("(deliveries.alert IS NULL AND {position}({own}, "))
+            .bind::<Text, _>(text.clone())
+            .sql(") > 0 OR deliveries.alert IN (SELECT alerts.id FROM alerts WHERE alerts.tenant = ")
+            .bind::<BigInt, _>(tenant.0)
+            .sql(&format!(" AND {position}({alerts}, "))
+            .bind::<Text, _>(text)
+            .sql(") > 0))");
+        query = query.filter(object_holds.or(recipient_holds(&filter.text)));
     }
     if !filter.recipient.is_empty() {
-        query = query.filter(holds(recipient, &filter.recipient));
+        query = query.filter(recipient_holds(&filter.recipient));
     }
     query
 }

@@ -246,6 +246,12 @@ impl Frame {
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));
         }
+        if may(Action::ViewGroups) {
+            management.push(link("groups-title", "/groups"));
+        }
+        if may(Action::ViewSchedules) {
+            management.push(link("schedules-title", "/schedules"));
+        }
         if may(Action::EditOwnContact) {
             management.push(link("nav-me", "/me"));
         }

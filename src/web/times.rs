@@ -29,7 +29,13 @@ impl Times {
     /// `2026-11-22`, in this zone.
     #[must_use]
     pub fn day(&self, time: &NaiveDateTime) -> String {
-        self.0.from_utc_datetime(time).date_naive().to_string()
+        self.date(time).to_string()
+    }
+
+    /// The day that it is in this zone.
+    #[must_use]
+    pub fn date(&self, time: &NaiveDateTime) -> NaiveDate {
+        self.0.from_utc_datetime(time).date_naive()
     }
 
     /// `2026-11-22 03:04:05+08:00`, in this zone: for files, which are read elsewhere.

@@ -9,13 +9,15 @@ use belfry::{
     alerts::{Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, MemberId, RuleId, TenantId, schema::deliveries},
+    db::{AccountId, AnyConnection, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId, schema::deliveries},
     error::Result,
+    groups::{self, Details},
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
     },
     robots::{Channel, Origins, RobotAddress},
+    schedules::{self, Unit, store::Draft},
     secrets::{KeyRing, Passwords},
     tenants::store::{self as tenants, NewTenant},
 };
@@ -45,13 +47,18 @@ pub struct Places {
     pub tenant: TenantId,
     /// A delivery of it that failed.
     pub delivery: DeliveryId,
+    /// A user group of it with people in every standing, which an alert rule rings.
+    pub group: GroupId,
+    /// A shift schedule of it with people in every standing.
+    pub schedule: ScheduleId,
 }
 
 impl Default for Places {
     /// Nowhere: for looking at the list of pages only.
     fn default() -> Self {
         let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
-        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery }
+        let (sandbox, quiet_sandbox, group, schedule) = (String::new(), String::new(), GroupId(1), ScheduleId(1));
+        Self { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule }
     }
 }
 
@@ -66,7 +73,8 @@ pub async fn fill(site: &Site) -> Places {
     ];
     let good = site.webhook(Robot::Good);
     let filling = Filling { keys, origins, hash, now, webhooks, good };
-    let (mia, nora, tenant) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    let (mia, nora, tenant, group, schedule) =
+        site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
     let delivery = answered(site).await;
     Places {
         sandbox: site.sandbox_origin.clone(),
@@ -75,6 +83,8 @@ pub async fn fill(site: &Site) -> Places {
         nora,
         tenant,
         delivery,
+        group,
+        schedule,
     }
 }
 
@@ -107,7 +117,7 @@ struct Filling {
 }
 
 impl Filling {
-    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId)> {
+    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId, ScheduleId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
         let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
@@ -136,7 +146,32 @@ impl Filling {
         let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
         self.rules(c, filled)?;
-        Ok((mia, nora, filled))
+        Ok((mia, nora, filled, self.group(c, filled)?, self.schedule(c, filled)?))
+    }
+
+    /// A group with a long name and description, of people with and without contact information.
+    fn group(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<GroupId> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let members = [LONG_LATIN, "clerk", "nora"].map(str::to_owned);
+        let details = Details { name: "夜".repeat(128), description: LONG_LATIN.repeat(2), admins: members.to_vec() };
+        Ok(groups::store::insert(c, tenant, &details, &members, &who, self.now)?.expect("everybody is known"))
+    }
+
+    /// A schedule with a long name, whose shifts are of one and of several people.
+    fn schedule(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<ScheduleId> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let shift = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let draft = Draft {
+            name: "班".repeat(64),
+            unit: Unit::Month,
+            every: 1,
+            starts_on: self.now.date(),
+            handover: 22 * 60,
+            hours: Some((22 * 60, 6 * 60)),
+            outside: Some("nora".to_owned()),
+            shifts: vec![shift(&[LONG_LATIN, "clerk"]), shift(&["nora"])],
+        };
+        Ok(schedules::store::insert(c, tenant, &draft, &who, self.now)?.expect("everybody is known"))
     }
 
     /// Two alert rules: one with everything that a rule can have, which is number 1, and one that is off.

@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -107,11 +107,10 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages = ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries"].into_iter().chain([
-            "/alert-rules",
-            "/alert-rules/new",
-            "/alert-rules/preview",
-        ]);
+        let pages =
+            ["", "/members", "/groups", "/schedules", "/me", "/settings/message-channel", "/audit", "/deliveries"]
+                .into_iter()
+                .chain(["/alert-rules", "/alert-rules/new", "/alert-rules/preview"]);
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let added = format!("added-{visit}");
@@ -124,10 +123,32 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")),
         stop(Who::Root, format!("/t/filled/members/{nora}/edit")),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/verify", &[("channel", "lark")]),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/confirm", &[("code", "12")]).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
         stop(Who::Root, "/t/filled/deliveries/resend"),
         stop(Who::Root, "/t/filled/deliveries/resend?q=nothing"),
+        stop(Who::Clerk, "/t/filled/groups?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit"))
+            .posting("/edit", &[("members", "张三")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/groups/new"),
+        stop(Who::Root, "/t/filled/groups/new")
+            .posting("/groups/new", &[("name", ""), ("members", LONG_LATIN), ("admins", "a b c d e f")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/groups/{group}")),
+        stop(Who::Root, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, "/t/filled/schedules?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, "/t/filled/schedules/new"),
+        stop(Who::Root, "/t/filled/schedules/new")
+            .posting("/schedules/new", &[("name", ""), ("every", "0"), ("starts_on", ""), ("outside", "张三")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}/edit")),
         stop(Who::Root, "/t/filled/alert-rules?q=no-rule-is-called-so"),
         stop(Who::Root, "/t/filled/alert-rules/1/edit"),
         stop(Who::Root, "/t/filled/alert-rules/1/edit").posting("/alert-rules/delete", &[]),

@@ -284,6 +284,105 @@ POST /t/{tenant}/deliveries/{id}/resend       ours/theirs    login  403    404  
 POST /t/{tenant}/deliveries/{id}/resend       ours/unknown   login  403    404    404    404    403    404    404    login  password
 POST /t/{tenant}/deliveries/{id}/resend       ours/malformed login  refused 404    404    404    refused 404    404    login  password
 POST /t/{tenant}/deliveries/{id}/resend       unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups                       ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups                       theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups                       unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups                       malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/new                   ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/new                   theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/new                   unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/groups/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/new                   ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/groups/new                   theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/groups/new                   unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/groups/new                   malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/{id}                  ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}                  ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/groups/{id}                  unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/groups/{id}/edit             ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/groups/{id}/edit             unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/edit             ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/edit             unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/enable           ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/enable           unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/disable          ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/theirs    login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/unknown   login  404    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          ours/malformed login  404    404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/disable          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/groups/{id}/delete           ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/groups/{id}/delete           unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules                    ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules                    theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules                    unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/schedules                    malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/new                ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/new                theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/new                unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/schedules/new                malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/new                ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/schedules/new                theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/schedules/new                unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/schedules/new                malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/{id}               ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/theirs    login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/unknown   login  404    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}               ours/malformed login  404    404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/schedules/{id}               unknown        login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/schedules/{id}/edit          ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/theirs    login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/unknown   login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          ours/malformed login  refused 404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/schedules/{id}/edit          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/{id}/edit          ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/schedules/{id}/edit          unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/schedules/{id}/delete        ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/schedules/{id}/delete        unknown        login  404    404    404    404    404    404    404    login  password
 ";
 
 /// The fields that a route's form is posted with: enough to reach the handler, and changing as little as possible.
@@ -359,6 +458,13 @@ impl Row {
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };
             return app.delivery(tenant, member).await.to_string();
+        }
+        if self.route.contains("/groups/") {
+            return app.group(tenant, &fresh).await.to_string();
+        }
+        if self.route.contains("/schedules/") {
+            let username = if whose == "theirs" { "tom" } else { "mia" };
+            return app.schedule(tenant, &fresh, username).await.to_string();
         }
         if self.route.contains("/alert-rules/") {
             return app.rule(tenant, &fresh).await.to_string();

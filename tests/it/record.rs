@@ -86,7 +86,7 @@ async fn add(app: &TestApp, rows: Vec<Row>) -> Vec<DeliveryId> {
     app.db.write(insert).await.expect("rows of the record")
 }
 
-async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached: i64) -> AlertId {
+pub async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached: i64) -> AlertId {
     let now = app.clock.now();
     let insert = move |c: &mut belfry::db::AnyConnection| {
         let text = (

@@ -95,9 +95,10 @@ CREATE INDEX deliveries_by_entry ON deliveries (entry, robot) WHERE entry IS NOT
 
 -- The delivery by which a failed one was sent again; null until then.
 ALTER TABLE deliveries ADD COLUMN resent_as BIGINT REFERENCES deliveries (id);
--- The record is read newest first, by the time, so that a day long ago is found as fast as the last one.
+-- The record is read newest first, by the time, so that a day long ago is found as fast as the last one. A channel that
+-- is hardly used is looked for in the index alone.
 DROP INDEX deliveries_by_tenant;
-CREATE INDEX deliveries_by_tenant ON deliveries (tenant, created_at, id);
+CREATE INDEX deliveries_by_tenant ON deliveries (tenant, created_at, id, channel);
 DROP INDEX deliveries_by_member;
 CREATE INDEX deliveries_by_member ON deliveries (member, created_at, id);
 -- By state: what failed or waits among a million that did not, and the numbers of each hour.
@@ -172,6 +173,8 @@ CREATE TABLE user_groups (
 CREATE TABLE user_group_accounts (
     user_group BIGINT NOT NULL REFERENCES user_groups (id),
     account BIGINT NOT NULL REFERENCES accounts (id),
+    -- Whether he hears what the group hears; an administrator of the group need not.
+    is_member BOOLEAN NOT NULL,
     is_admin BOOLEAN NOT NULL,
     PRIMARY KEY (user_group, account)
 );

@@ -15,11 +15,13 @@ use crate::{
     },
     courier::Reason,
     db::{
-        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, TenantId,
-        schema::{accounts, contacts, deliveries, members, user_group_accounts, user_groups},
+        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, ScheduleId, TenantId,
+        schema::{accounts, contacts, deliveries, members},
     },
     error::Result,
+    groups::store as groups,
     robots::Channel,
+    schedules::{OnDuty, store as schedules},
 };
 
 /// How many names one statement asks for.
@@ -90,6 +92,9 @@ pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Ve
 /// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
 type Who = std::result::Result<Person, (String, Reason)>;
 
+/// What is there, or the name of what has nobody.
+type Nobody<T> = std::result::Result<T, String>;
+
 /// Everybody behind the receivers of a rule at this moment.
 ///
 /// # Errors
@@ -98,8 +103,8 @@ pub fn behind(
     c: &mut AnyConnection,
     tenant: TenantId,
     receivers: &[Receiver],
-    _now: NaiveDateTime,
-    _zone: Tz,
+    now: NaiveDateTime,
+    zone: Tz,
 ) -> Result<Vec<Who>> {
     let (mut accounts, mut found) = (Vec::new(), Vec::new());
     for receiver in receivers {
@@ -110,7 +115,10 @@ pub fn behind(
                 Ok(in_group) => accounts.extend(in_group),
                 Err(name) => found.push(Err((name, Reason::GroupOff))),
             },
-            Receiver::Schedule(_) => found.push(Err((String::new(), Reason::NobodyOnDuty))),
+            Receiver::Schedule(schedule) => match on_duty(c, tenant, schedule, now, zone)? {
+                Ok(on_duty) => accounts.extend(on_duty),
+                Err(name) => found.push(Err((name, Reason::NobodyOnDuty))),
+            },
         }
     }
     found.extend(of_accounts(c, tenant, &accounts)?.into_iter().map(Ok));
@@ -118,27 +126,28 @@ pub fn behind(
 }
 
 /// The accounts of a user group, or its name when it is off or has none.
-fn in_group(
+fn in_group(c: &mut AnyConnection, tenant: TenantId, group: GroupId) -> Result<Nobody<Vec<AccountId>>> {
+    Ok(match groups::accounts_of(c, tenant, group)? {
+        Some((_, true, accounts)) if !accounts.is_empty() => Ok(accounts),
+        Some((name, ..)) => Err(name),
+        None => Err(String::new()),
+    })
+}
+
+/// The accounts that are on duty at this moment, or the schedule's name when nobody is.
+fn on_duty(
     c: &mut AnyConnection,
     tenant: TenantId,
-    group: GroupId,
-) -> Result<std::result::Result<Vec<AccountId>, String>> {
-    let row: Option<(String, bool)> = user_groups::table
-        .filter(user_groups::tenant.eq(tenant))
-        .filter(user_groups::id.eq(group))
-        .select((user_groups::name, user_groups::is_on))
-        .first(c)
-        .optional()?;
-    let (name, is_on) = row.unwrap_or_default();
-    let accounts: Vec<AccountId> = match is_on {
-        true => user_group_accounts::table
-            .filter(user_group_accounts::user_group.eq(group))
-            .order(user_group_accounts::account)
-            .select(user_group_accounts::account)
-            .load(c)?,
-        false => Vec::new(),
-    };
-    Ok(if accounts.is_empty() { Err(name) } else { Ok(accounts) })
+    schedule: ScheduleId,
+    now: NaiveDateTime,
+    zone: Tz,
+) -> Result<Nobody<Vec<AccountId>>> {
+    let Some((name, schedule)) = schedules::load(c, tenant, schedule)? else { return Ok(Err(String::new())) };
+    Ok(match schedule.on_duty(now, zone) {
+        OnDuty::Shift(accounts) => Ok(accounts.to_vec()),
+        OnDuty::Outside(account) => Ok(vec![account]),
+        OnDuty::Nobody => Err(name),
+    })
 }
 
 /// Everybody for whom a message about this event was put into the outbox, over the same channels.

@@ -6,12 +6,14 @@ use belfry::{
     alerts::{Receiver, Rule, Severity, store::rules},
     courier::{self, Kind, Notice},
     db::{
-        AccountId, DeliveryId, MemberId, RuleId, TenantId,
-        schema::{accounts as accounts_table, members, sessions},
+        AccountId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
+        schema::{accounts as accounts_table, alert_rules, members, rule_receivers, sessions},
     },
+    groups::Details,
     members::store::NewMember,
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
+    schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
     tenants::store::NewTenant,
 };
@@ -147,6 +149,68 @@ impl TestApp {
             receivers: vec![Receiver::Role(Role::SuperAdministrator)],
         };
         self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
+    }
+
+    /// Makes a user group of this name, with nobody in it.
+    pub async fn group(&self, tenant: TenantId, name: &str) -> GroupId {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        self.db
+            .write(move |c| {
+                let details = Details { name, description: String::new(), admins: Vec::new() };
+                Ok(belfry::groups::store::insert(c, tenant, &details, &[], &console(), now)?
+                    .expect("nobody is unknown"))
+            })
+            .await
+            .expect("a group")
+    }
+
+    /// Makes a shift schedule of this name, with one member who is always on duty.
+    pub async fn schedule(&self, tenant: TenantId, name: &str, username: &str) -> ScheduleId {
+        let now = self.clock.now();
+        let draft = Draft {
+            name: name.to_owned(),
+            unit: Unit::Week,
+            every: 1,
+            starts_on: now.date() - TimeDelta::days(2),
+            handover: 0,
+            hours: None,
+            outside: None,
+            shifts: vec![vec![username.to_owned()]],
+        };
+        self.db
+            .write(
+                move |c| Ok(schedules::store::insert(c, tenant, &draft, &console(), now)?.expect("a known username")),
+            )
+            .await
+            .expect("a schedule")
+    }
+
+    /// Makes an alert rule with one receiver: `kind` is `group` or `schedule`, `target` its id.
+    pub async fn rule_ringing(&self, tenant: TenantId, name: &str, kind: &'static str, target: i64) {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        self.db
+            .write(move |c| {
+                let rule: RuleId = diesel::insert_into(alert_rules::table)
+                    .values((
+                        (alert_rules::tenant.eq(tenant), alert_rules::name.eq(&name), alert_rules::name_key.eq(&name)),
+                        (alert_rules::is_on.eq(true), alert_rules::severity.eq("info"), alert_rules::source.eq("")),
+                        (alert_rules::matchers.eq("[]"), alert_rules::channels.eq("dingtalk")),
+                        (alert_rules::frequency.eq(5_i64), alert_rules::created_at.eq(now)),
+                    ))
+                    .returning(alert_rules::id)
+                    .get_result(c)?;
+                diesel::insert_into(rule_receivers::table)
+                    .values((
+                        rule_receivers::rule.eq(rule),
+                        rule_receivers::kind.eq(kind),
+                        rule_receivers::target.eq(target),
+                        rule_receivers::role.eq(""),
+                    ))
+                    .execute(c)?;
+                Ok(())
+            })
+            .await
+            .expect("a rule");
     }
 
     /// Makes the sessions of an account older than any session may get.
