@@ -6,9 +6,9 @@ use actix_session::SessionExt as _;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
 
 use super::{
-    Account, Membership, Principal, Role, Tenant,
+    Account, Membership, Principal, Role, Standing, Tenant,
     matrix::{
-        allows, instance_allows,
+        Action, allows, instance_allows,
         permissions::{InstancePermission, Permission},
     },
     principal::tenant_by_slug,
@@ -55,6 +55,18 @@ impl<P> Can<P> {
         self.membership.as_ref().map(|membership| membership.role)
     }
 
+    /// What the matrix asks of him in this tenant. Somebody who is no member has none.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.membership.as_ref().map(Membership::standing)
+    }
+
+    /// Whether he may do this too.
+    #[must_use]
+    pub fn may(&self, action: Action) -> bool {
+        allows(action, self.standing(), self.principal.administers_instance())
+    }
+
     /// The member, when he is one.
     #[must_use]
     pub fn member(&self) -> Option<MemberId> {
@@ -96,11 +108,8 @@ async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
         })
         .await?;
     let membership = principal.membership(&tenant.slug).cloned();
-    let role = membership.as_ref().map(|membership| membership.role);
-    if !allows(P::ACTION, role, principal.administers_instance()) {
-        return Err(Error::Forbidden);
-    }
-    Ok(Can { principal, tenant, membership, permission: PhantomData })
+    let who = Can { principal, tenant, membership, permission: PhantomData };
+    if who.may(P::ACTION) { Ok(who) } else { Err(Error::Forbidden) }
 }
 
 async fn can_instance<P: InstancePermission>(request: HttpRequest) -> Result<CanInstance<P>> {

@@ -50,6 +50,25 @@ impl Role {
     }
 }
 
+/// What somebody is in a tenant, as far as the matrix asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The role.
+    pub role: Role,
+    /// Whether an ordinary member was given the tenant's permission to fire alerts; administrators need none.
+    pub may_fire: bool,
+}
+
+impl Standing {
+    fn administers(self) -> bool {
+        self.role.administers()
+    }
+
+    fn fires(self) -> bool {
+        self.may_fire || self.administers()
+    }
+}
+
 /// What can be done inside a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -67,6 +86,14 @@ pub enum Action {
     ViewDeliveries,
     /// The tenant's audit log.
     ViewAudit,
+    /// The tenant's alert events.
+    ViewAlerts,
+    /// Fire Alert.
+    FireAlerts,
+    /// What decides who hears an alert: rules, user groups, shift schedules, message templates.
+    EditAlertRules,
+    /// The tenant's internal portals.
+    ManagePortals,
 }
 
 /// What can be done to the instance.
@@ -82,15 +109,17 @@ pub enum InstanceAction {
     ViewInstanceAudit,
 }
 
-/// Whether somebody may do this in a tenant: `role` is what he is there, if anything; `instance` says whether he
+/// Whether somebody may do this in a tenant: `standing` is what he is there, if anything; `instance` says whether he
 /// administers the instance.
 #[must_use]
-pub fn allows(action: Action, role: Option<Role>, instance: bool) -> bool {
+pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> bool {
+    let administers = standing.is_some_and(Standing::administers);
     match action {
-        Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries => role.is_some(),
-        Action::ViewChannels => role.is_some() || instance,
-        Action::EditChannels => instance || role.is_some_and(Role::administers),
-        Action::EditMembers | Action::ViewAudit => role.is_some_and(Role::administers),
+        Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries | Action::ViewAlerts => standing.is_some(),
+        Action::ViewChannels => standing.is_some() || instance,
+        Action::EditChannels => instance || administers,
+        Action::EditMembers | Action::ViewAudit | Action::EditAlertRules | Action::ManagePortals => administers,
+        Action::FireAlerts => standing.is_some_and(Standing::fires),
     }
 }
 
@@ -159,13 +188,17 @@ pub mod permissions {
         };
     }
 
-    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit);
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, EditAlertRules, ManagePortals);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn a(role: Role) -> Option<Standing> {
+        Some(Standing { role, may_fire: false })
+    }
 
     #[test]
     fn nobody_can_take_the_super_administrator_away() {
@@ -192,8 +225,8 @@ mod tests {
             assert!(!may_edit(Role::Member, target));
             assert!(!may_end(Role::Member, target, false));
         }
-        assert!(!allows(Action::EditChannels, Some(Role::Member), false));
-        assert!(allows(Action::ViewChannels, Some(Role::Member), false));
+        assert!(!allows(Action::EditChannels, a(Role::Member), false));
+        assert!(allows(Action::ViewChannels, a(Role::Member), false));
     }
 
     #[test]
@@ -201,5 +234,32 @@ mod tests {
         assert!(allows(Action::EditChannels, None, true));
         assert!(!allows(Action::EditMembers, None, true));
         assert!(!allows(Action::ViewDeliveries, None, true));
+    }
+
+    #[test]
+    fn alerts_are_fired_by_administrators_and_by_members_who_were_given_that() {
+        for role in Role::ALL {
+            assert!(allows(Action::ViewAlerts, a(role), false));
+            assert_eq!(allows(Action::FireAlerts, a(role), false), role.administers());
+            assert!(allows(Action::FireAlerts, Some(Standing { role, may_fire: true }), false));
+        }
+    }
+
+    #[test]
+    fn rules_and_portals_are_for_administrators_and_no_permission_to_fire_opens_them() {
+        for action in [Action::EditAlertRules, Action::ManagePortals] {
+            for role in Role::ALL {
+                for may_fire in [false, true] {
+                    assert_eq!(allows(action, Some(Standing { role, may_fire }), false), role.administers());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn instance_administrators_who_are_no_members_have_nothing_to_do_with_a_tenants_alerts() {
+        for action in [Action::ViewAlerts, Action::FireAlerts, Action::EditAlertRules, Action::ManagePortals] {
+            assert!(!allows(action, None, true), "{action:?}");
+        }
     }
 }

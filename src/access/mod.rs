@@ -9,7 +9,7 @@ mod session;
 
 pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
-    Action, InstanceAction, Role, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
+    Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
 };
 pub use principal::{Account, Actor, Membership, Principal, Tenant};
 pub use session::{LogIn, Sessions, Store, cookie_name};

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::Role;
+use super::{Role, Standing};
 use crate::{
     db::{
         AccountId, AnyConnection, MemberId, TenantId,
@@ -62,6 +62,16 @@ pub struct Membership {
     pub member: MemberId,
     /// The member's role.
     pub role: Role,
+    /// Whether he was given the permission to fire alerts; administrators need none.
+    pub may_fire: bool,
+}
+
+impl Membership {
+    /// What the matrix asks of it.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        Standing { role: self.role, may_fire: self.may_fire }
+    }
 }
 
 /// Somebody who is signed in.
@@ -96,19 +106,19 @@ impl Principal {
     /// # Errors
     /// When the database cannot be read.
     pub fn load(c: &mut AnyConnection, account: Account) -> Result<Self> {
-        let rows: Vec<(TenantRow, MemberId, String)> = members::table
+        let rows: Vec<(TenantRow, MemberId, String, bool)> = members::table
             .inner_join(tenants::table)
             .filter(members::account.eq(account.id))
             .filter(members::status.eq("active"))
             .filter(tenants::deleted_at.is_null())
             .order((tenants::name, tenants::id))
-            .select((TenantRow::as_select(), members::id, members::role))
+            .select((TenantRow::as_select(), members::id, members::role, members::may_fire))
             .load(c)?;
         let memberships = rows
             .into_iter()
-            .map(|(tenant, member, role)| {
+            .map(|(tenant, member, role, may_fire)| {
                 let role = Role::parse(&role).ok_or_else(|| Error::internal("a member has an unknown role"))?;
-                Ok(Membership { tenant: tenant.into(), member, role })
+                Ok(Membership { tenant: tenant.into(), member, role, may_fire })
             })
             .collect::<Result<_>>()?;
         Ok(Self { account, memberships })

@@ -6,7 +6,7 @@ use askama::Template;
 use super::{Mode, Settings, Switches, channel_key, form, store};
 use crate::{
     access::{
-        Action, Can, CanInstance, allows,
+        Action, Can, CanInstance,
         permissions::{EditChannels, EditInstanceChannels, ViewChannels},
     },
     audit::{self, Change},
@@ -56,7 +56,7 @@ impl ChannelsPage {
 pub async fn show(db: Data<Database>, who: Can<ViewChannels>, frame: Frame) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
     let settings = db.read(move |c| store::settings(c, tenant)).await?;
-    let may_edit = allows(Action::EditChannels, who.role(), who.principal.administers_instance());
+    let may_edit = who.may(Action::EditChannels);
     let frame = frame.seen_by(&who);
     let page = ChannelsPage::of_tenant(frame, &who.tenant.slug, settings, may_edit, FieldErrors::default());
     web::page(StatusCode::OK, &page)

@@ -13,7 +13,7 @@ use actix_web::{
 
 use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, request::own_origin, static_files};
 use crate::{
-    access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Role, Tenant, allows},
+    access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Standing, Tenant, allows},
     language::Language,
     secrets::KeyRing,
 };
@@ -77,7 +77,7 @@ pub struct Viewer {
     /// The tenant of the page.
     pub tenant: Option<Tenant>,
     /// What he is there.
-    pub role: Option<Role>,
+    pub standing: Option<Standing>,
 }
 
 /// A group of the navigation, with its heading.
@@ -104,19 +104,19 @@ pub struct NavLink {
 
 impl<P> From<&Can<P>> for Viewer {
     fn from(who: &Can<P>) -> Self {
-        Self { principal: who.principal.clone(), tenant: Some(who.tenant.clone()), role: who.role() }
+        Self { principal: who.principal.clone(), tenant: Some(who.tenant.clone()), standing: who.standing() }
     }
 }
 
 impl<P> From<&CanInstance<P>> for Viewer {
     fn from(who: &CanInstance<P>) -> Self {
-        Self { principal: who.principal.clone(), tenant: None, role: None }
+        Self { principal: who.principal.clone(), tenant: None, standing: None }
     }
 }
 
 impl From<&AnyoneSignedIn> for Viewer {
     fn from(who: &AnyoneSignedIn) -> Self {
-        Self { principal: who.principal.clone(), tenant: None, role: None }
+        Self { principal: who.principal.clone(), tenant: None, standing: None }
     }
 }
 
@@ -230,7 +230,7 @@ impl Frame {
     }
 
     fn tenant_groups(&self, viewer: &Viewer, tenant: &Tenant) -> Vec<NavGroup> {
-        let may = |action| allows(action, viewer.role, viewer.principal.administers_instance());
+        let may = |action| allows(action, viewer.standing, viewer.principal.administers_instance());
         let link = |key, page: &str| self.link(key, format!("/t/{}{page}", tenant.slug));
         let mut alerts = vec![];
         if may(Action::ViewTenant) {
