@@ -16,6 +16,7 @@ pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
 pub mod language; // every text, in two languages
 pub mod members; // who is reached by which robot
+pub mod portals; // what internal portals may post, and the doors they post to
 pub mod robots; // what each vendor's robots want and answer
 pub mod routes; // the URL map
 pub mod sandbox; // robots that answer like the real ones

@@ -2,7 +2,10 @@
 
 use actix_web::{
     HttpResponse, Resource,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::ContentType,
+    middleware::from_fn,
     web::{self as actix, Data, ServiceConfig},
 };
 
@@ -14,7 +17,9 @@ use crate::{
     deliveries::pages as deliveries,
     error::{Error, Result},
     members::pages as members,
+    portals::{answer_bare_errors, intake},
     tenants::{home_pages as home, pages as tenants},
+    web::host_guard,
 };
 
 /// What answers without a session: health and static files.
@@ -23,6 +28,11 @@ pub fn open(config: &mut ServiceConfig) {
         .service(resource("/healthz").get(alive))
         .service(resource("/readyz").get(ready))
         .service(resource("/static/{file}").get(crate::web::file));
+}
+
+/// Where other systems post. Neither sessions nor form tokens count here.
+pub fn intake(config: &mut ServiceConfig) {
+    config.service(door("/intake/alerts").post(intake::alerts));
 }
 
 /// Every page.
@@ -62,6 +72,21 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
         .default_service(actix::to(nothing_here));
+}
+
+/// A path for other systems, whose every answer can be read by them.
+fn door(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    resource(path).wrap(from_fn(host_guard)).wrap(from_fn(answer_bare_errors))
 }
 
 /// A path that says so when it is there but cannot be used that way.

@@ -291,11 +291,15 @@ fn here(request: &HttpRequest, shared: Option<&Shared>) -> String {
 fn language(request: &HttpRequest) -> Language {
     let chosen = || request.get_session().get::<String>("language").ok().flatten();
     let kept = || request.cookie(LANGUAGE_COOKIE).map(|cookie| cookie.value().to_owned());
-    let wished = || {
-        let ranked = AcceptLanguage::parse(request).ok()?.ranked();
-        ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
-    };
-    chosen().or_else(kept).as_deref().and_then(Language::from_tag).or_else(wished).unwrap_or_default()
+    let chosen = chosen().or_else(kept).as_deref().and_then(Language::from_tag);
+    chosen.or_else(|| wished_language(request)).unwrap_or_default()
+}
+
+/// The language that a request asks for in `Accept-Language`, when it is one of ours.
+#[must_use]
+pub fn wished_language(request: &HttpRequest) -> Option<Language> {
+    let ranked = AcceptLanguage::parse(request).ok()?.ranked();
+    ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
 }
 
 impl FromRequest for Frame {

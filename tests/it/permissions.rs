@@ -35,6 +35,8 @@ GET  /healthz                                 -              200    200    200  
 GET  /readyz                                  -              200    200    200    200    200    200    200    200    200    200
 GET  /static/{file}                           unknown        404    404    404    404    404    404    404    404    404    404
 
+POST /intake/alerts                           -              401    401    401    401    401    401    401    401    401    401
+
 GET  /setup                                   -              404    404    404    404    404    404    404    404    404    404
 POST /setup                                   -              404    404    404    404    404    404    404    404    404    404
 GET  /login                                   -              200    303    303    303    303    303    303    303    200    303
@@ -428,6 +430,10 @@ fn chained(mut code: &str) -> Vec<&str> {
 pub async fn unsafe_requests(app: &TestApp, town: &Town) -> Vec<UnsafeRequest> {
     let mut requests = Vec::new();
     for row in rows().into_iter().filter(|row| row.method != Method::GET && ["-", "ours"].contains(&row.object)) {
+        // Sessions count for nothing there, so that there is nothing to misuse.
+        if row.route.starts_with("/intake/") {
+            continue;
+        }
         let reached = |answer: &str| !["login", "password", "403", "404"].contains(&answer);
         let place = row.answers.iter().rposition(|answer| reached(answer)).unwrap_or(0);
         let username = VISITORS[place].1;
