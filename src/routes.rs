@@ -17,7 +17,7 @@ use crate::{
     deliveries::pages as deliveries,
     error::{Error, Result},
     members::pages as members,
-    portals::{answer_bare_errors, intake},
+    portals::{answer_bare_errors, intake, pages as portals},
     tenants::{home_pages as home, pages as tenants},
     web::host_guard,
 };
@@ -32,7 +32,7 @@ pub fn open(config: &mut ServiceConfig) {
 
 /// Where other systems post. Neither sessions nor form tokens count here.
 pub fn intake(config: &mut ServiceConfig) {
-    config.service(door("/intake/alerts").post(intake::alerts));
+    config.service(door("/intake/members").post(intake::members)).service(door("/intake/alerts").post(intake::alerts));
 }
 
 /// Every page.
@@ -49,6 +49,12 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/account/sessions/end-others").post(accounts::end_other_sessions))
         .service(resource("/instance/message-channel").get(channels::show_instance).post(channels::save_instance))
         .service(resource("/t/{tenant}/settings/message-channel").get(channels::show).post(channels::save))
+        .service(resource("/t/{tenant}/settings/portals").get(portals::list))
+        .service(resource("/t/{tenant}/settings/portals/new").get(portals::add_form).post(portals::add))
+        .service(resource("/t/{tenant}/settings/portals/{id}").get(portals::show).post(portals::edit))
+        .service(resource("/t/{tenant}/settings/portals/{id}/rotate").post(portals::rotate))
+        .service(resource("/t/{tenant}/settings/portals/{id}/end-overlap").post(portals::end_overlap))
+        .service(resource("/t/{tenant}/settings/portals/{id}/revoke").post(portals::revoke))
         .service(resource("/t/{tenant}/members").get(members::list))
         .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
         .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 19] = [
+pub const ACTIONS: [&str; 24] = [
     "log-in",
     "log-in-failed",
     "log-out",
@@ -25,6 +25,11 @@ pub const ACTIONS: [&str; 19] = [
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "portal-added",
+    "portal-edited",
+    "portal-rotated",
+    "portal-overlap-ended",
+    "portal-revoked",
 ];
 
 /// One value that changed.
@@ -57,6 +62,8 @@ impl Change {
         match (self.field.as_str(), value) {
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "on") => Some("channels-on"),
             ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
+            ("portals-save-members" | "portals-fire-alerts", "on") => Some("yes"),
+            ("portals-save-members" | "portals-fire-alerts", "off") => Some("no"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
             ("members-role", word) => Role::parse(word).map(Role::key),

@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 
 use super::{
-    Status, Tools,
+    Tools,
     form::{EditAccount, robot_field, secret_field},
     model::{Contact, Member, RobotChange},
-    notice::About,
+    notice::{About, ring},
     store::{self, Edit},
 };
 use crate::{
@@ -156,7 +156,7 @@ impl Task {
             tenant_name: self.tenant.name.clone(),
             member: member.id,
             recipient: member.display_name.clone(),
-            by: self.by,
+            by: Some(self.by),
             by_name: self.actor.name.clone(),
         }
     }
@@ -242,14 +242,9 @@ impl Task {
                     return Err(Error::Forbidden);
                 }
                 let now = shared.clock.now();
-                let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: task.by, now };
+                let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: Some(task.by), now };
                 let updated = store::update(c, edit, &member, role, &change)?;
-                let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
-                if member.status == Status::Active {
-                    for (_, robot) in updated.ringing.iter().filter(|(channel, _)| switches.is_on(channel)) {
-                        courier::enqueue(c, task.about(&member).saved(*robot), now)?;
-                    }
-                }
+                ring(c, &task.about(&member), &member, &updated.ringing, now)?;
                 if !updated.changes.is_empty() {
                     task.record(c, &member, "member-edited", updated.changes, &shared)?;
                 }

@@ -65,7 +65,7 @@ pub fn secret_field(channel: &Channel) -> Option<&'static str> {
 }
 
 impl EditAccount {
-    fn webhook(&self, channel: Channel) -> &str {
+    pub(super) fn webhook(&self, channel: Channel) -> &str {
         match channel {
             Channel::DingTalk => &self.dingtalk_robot,
             Channel::Lark => &self.lark_robot,
@@ -73,7 +73,7 @@ impl EditAccount {
         }
     }
 
-    fn secret(&self, channel: Channel) -> &str {
+    pub(super) fn secret(&self, channel: Channel) -> &str {
         match channel {
             Channel::DingTalk => &self.dingtalk_secret,
             Channel::Lark => &self.lark_secret,

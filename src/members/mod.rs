@@ -6,9 +6,11 @@ mod list;
 mod model;
 mod notice;
 pub mod pages;
+mod posted;
 pub mod store;
 mod tools;
 
 pub use form::EditAccount;
 pub use model::{ContactChange, Email, Phone, RobotChange, Status};
+pub use posted::{PostedMember, Refused, Saved, Sender, save_posted};
 pub use tools::Tools;

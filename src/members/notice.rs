@@ -1,11 +1,38 @@
 //! The words of what a group hears about a member.
 
+use chrono::NaiveDateTime;
+
+use super::{Status, model::Member};
 use crate::{
-    courier::{Kind, Notice},
-    db::{AccountId, MemberId, RobotId, TenantId},
+    channels::store as channels,
+    courier::{self, Kind, Notice},
+    db::{AccountId, AnyConnection, MemberId, RobotId, TenantId},
+    error::Result,
     language::Language,
-    robots::escape_markdown,
+    robots::{Channel, escape_markdown},
 };
+
+/// Puts a message for each of a member's new or changed robots into the outbox, as far as he takes part and their channels
+/// are on. Answers how many.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn ring(
+    c: &mut AnyConnection,
+    about: &About,
+    member: &Member,
+    robots: &[(Channel, RobotId)],
+    now: NaiveDateTime,
+) -> Result<i64> {
+    let settings = channels::settings(c, about.tenant)?;
+    let on = settings.effective();
+    let mut rung = 0;
+    for (_, robot) in robots.iter().filter(|(channel, _)| member.status == Status::Active && on.is_on(channel)) {
+        courier::enqueue(c, about.saved(*robot), now)?;
+        rung += 1;
+    }
+    Ok(rung)
+}
 
 /// What the words are made of.
 #[derive(Clone, Debug)]
@@ -22,9 +49,9 @@ pub struct About {
     pub member: MemberId,
     /// The member's name, as the record shows it.
     pub recipient: String,
-    /// Who causes it.
-    pub by: AccountId,
-    /// His name.
+    /// Who causes it; nothing for another system.
+    pub by: Option<AccountId>,
+    /// His name, or that of the system.
     pub by_name: String,
 }
 
@@ -52,7 +79,7 @@ impl About {
             robot,
             member: Some(self.member),
             recipient: self.recipient.clone(),
-            requested_by: Some(self.by),
+            requested_by: self.by,
             alert: None,
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     alerts::{self, AlertFields, Incoming, Source},
     db::{AnyConnection, PortalId},
     error::Result,
-    members::Tools,
+    members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
     web::{FieldErrors, Shared, address, own_origin, read_body},
 };
@@ -38,6 +38,18 @@ const PROOF: [&str; 4] = ["portal", "expires", "nonce", "signature"];
 const RETURN_TO: &str = "return_to";
 /// The longest nonce, in characters.
 const LONGEST_NONCE: usize = 255;
+/// The fields of a member.
+const MEMBER: [&str; 9] = [
+    "username",
+    "display_name",
+    "phone",
+    "email",
+    "dingtalk_robot",
+    "dingtalk_secret",
+    "lark_robot",
+    "lark_secret",
+    "wecom_robot",
+];
 /// The fields of an alert.
 const ALERT: [&str; 7] = ["title", "content", "severity", "status", "key", "receivers", "link"];
 
@@ -207,6 +219,24 @@ impl Post {
         Answer { status, body: json!({ "id": id, "url": url, "deliveries": deliveries }).to_string() }
     }
 
+    /// Who a member is saved by.
+    fn sender(&self) -> Sender {
+        Sender {
+            tenant: self.caller.tenant,
+            tenant_name: self.caller.tenant_name.clone(),
+            language: self.caller.language,
+            product: self.product.clone(),
+            name: self.caller.name.clone(),
+            address: self.address.clone(),
+        }
+    }
+
+    fn saved(&self, saved: Saved) -> Answer {
+        let Saved { member, is_new, deliveries } = saved;
+        let status = if is_new { 201 } else { 200 };
+        self.answer(status, member.0, &format!("members/{member}/edit"), deliveries)
+    }
+
     /// Takes alerts in, all or none of them, and answers with the event of the first.
     ///
     /// # Errors
@@ -331,20 +361,54 @@ fn key(request: &HttpRequest) -> Proven<Option<String>> {
     if is_key { Ok(Some(text.to_owned())) } else { Err(Problem::WrongKey) }
 }
 
+/// Makes a member of a portal's tenant, or changes him.
+pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let (post, fields) = match Post::with_fields(&tools, &request, payload, Scope::SaveMembers, &MEMBER).await {
+        Ok(proven) => proven,
+        Err(problem) => return problem::answer(&request, Err(problem), None),
+    };
+    let (member, shared) = (member(&fields), tools.clone());
+    let outcome = post
+        .store(&tools, move |c, post| {
+            let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
+            Ok(saved.map(|saved| post.saved(saved)).map_err(Problem::from))
+        })
+        .await;
+    problem::answer(&request, outcome, post.return_to.as_deref())
+}
+
+fn member(fields: &Posted) -> PostedMember {
+    let given = |name| fields.get(name).map(str::to_owned);
+    PostedMember {
+        username: fields.text("username"),
+        display_name: given("display_name"),
+        phone: given("phone"),
+        email: given("email"),
+        robots: EditAccount {
+            dingtalk_robot: fields.text("dingtalk_robot"),
+            dingtalk_secret: fields.text("dingtalk_secret"),
+            lark_robot: fields.text("lark_robot"),
+            lark_secret: fields.text("lark_secret"),
+            wecom_robot: fields.text("wecom_robot"),
+            ..EditAccount::default()
+        },
+    }
+}
+
 /// Takes an alert of a portal in.
 pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let (post, fields) = match Post::with_fields(&tools, &request, payload, Scope::FireAlerts, &ALERT).await {
         Ok(proven) => proven,
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
-    let outcome = match alert(&post, &fields) {
+    let outcome = match alert(&post.caller.name, &fields) {
         Ok(alert) => post.fire(&tools, vec![alert]).await,
         Err(errors) => Err(Problem::Fields(errors)),
     };
     problem::answer(&request, outcome, post.return_to.as_deref())
 }
 
-fn alert(post: &Post, fields: &Posted) -> std::result::Result<Incoming, FieldErrors> {
+fn alert(portal: &str, fields: &Posted) -> std::result::Result<Incoming, FieldErrors> {
     let alert = AlertFields {
         title: fields.text("title"),
         content: fields.text("content"),
@@ -355,5 +419,66 @@ fn alert(post: &Post, fields: &Posted) -> std::result::Result<Incoming, FieldErr
         link: fields.text("link"),
     };
     // Alert rules can be meant for one portal.
-    alert.check(Source::Portal, BTreeMap::from([("portal".to_owned(), post.caller.name.clone())]))
+    alert.check(Source::Portal, BTreeMap::from([("portal".to_owned(), portal.to_owned())]))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{language::Language, robots::Origins};
+
+    fn form(expires: i64) -> SignedForm {
+        SignedForm { nonce: "n".to_owned(), expires }
+    }
+
+    #[test]
+    fn a_form_lasts_until_its_moment_and_at_most_fifteen_minutes() {
+        let now = DateTime::from_timestamp(1_800_000_000, 500_000_000).unwrap().naive_utc();
+        let at = |ahead: i64| form(1_800_000_000 + ahead).expires_at(now);
+        assert!(at(1).is_ok() && at(900).is_ok());
+        assert!(matches!(at(0), Err(Problem::Expired)) && matches!(at(-9), Err(Problem::Expired)));
+        assert!(matches!(at(901), Err(Problem::TooFarAhead)));
+        assert!(matches!(form(i64::MAX).expires_at(now), Err(Problem::TooFarAhead)));
+        assert!(matches!(form(i64::MIN).expires_at(now), Err(Problem::Expired)));
+    }
+
+    /// Everything that is done with a body before the database is asked.
+    fn read(encoding: Encoding, body: &[u8]) {
+        let Ok(fields) = Posted::parse(encoding, body) else { return };
+        if let Err(errors) = alert("a portal", &fields) {
+            for language in Language::ALL {
+                assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
+            }
+        }
+        drop(member(&fields).robots.check(&Origins::default()));
+        drop(SignedForm::read(&fields));
+        drop(fields.only(&ALERT));
+        assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));
+    }
+
+    /// A body of known names and any values.
+    fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
+        let names = [&ALERT[..], &MEMBER, &PROOF, &[RETURN_TO]].concat();
+        let name = proptest::sample::select(names).prop_map(str::to_owned);
+        let value = prop_oneof![".{0,40}", "https?://[a-z.:@/?=0-9]{0,40}", "[0-9+-]{0,24}"];
+        proptest::collection::vec((name, value), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..600)) {
+            read(Encoding::Form, &body);
+            read(Encoding::Json, &body);
+        }
+
+        #[test]
+        fn no_fields_make_it_panic(fields in fields()) {
+            let form = serde_html_form::to_string(&fields).unwrap();
+            read(Encoding::Form, form.as_bytes());
+            let object: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name, value.into())).collect();
+            read(Encoding::Json, serde_json::Value::from(object).to_string().as_bytes());
+        }
+    }
 }

@@ -4,12 +4,15 @@
 //! A portal's post is proven ([`intake::Post`]), read, and stored with everything that belongs to it in one transaction: the
 //! nonce that it spends, the answer that its idempotency key stands for, and what it is about.
 
+mod example;
 mod fields;
+mod form;
 pub mod intake;
 mod model;
+pub mod pages;
 mod problem;
 mod signing;
 pub mod store;
 
-pub use model::{Caller, Scope};
+pub use model::{Caller, Details, ReturnOrigins, Scope};
 pub use problem::{Problem, answer_bare_errors};

@@ -124,6 +124,12 @@ impl ReturnOrigins {
         Self(lines.lines().map(str::to_owned).collect())
     }
 
+    /// The first of them.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+
     /// The address to send somebody back to, with `result=ok` added; nothing when its origin is not one of these.
     #[must_use]
     pub fn accept(&self, return_to: &str) -> Option<String> {

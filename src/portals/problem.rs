@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::{
     error::Error,
     language::Language,
+    members::Refused,
     web::{self, FieldErrors, Shared, wished_language},
 };
 
@@ -96,6 +97,15 @@ impl From<Error> for Problem {
                 tracing::error!(fault = %other, "a post failed");
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Fields(errors) => Self::Fields(errors),
+            Refused::Protected => Self::ProtectedMember,
         }
     }
 }

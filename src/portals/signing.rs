@@ -1,11 +1,11 @@
 //! The signature of a form that a browser posts: who may sign knows the portal's key, and no field can be changed after.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::byte_serialize;
 
 /// The field that holds the signature, and is not signed.
-const SIGNATURE: &str = "signature";
+pub const SIGNATURE: &str = "signature";
 
 /// What is signed: all other fields, sorted by name and then value, each written by the WHATWG
 /// application/x-www-form-urlencoded serializer, joined with `&`.
@@ -20,15 +20,38 @@ pub fn signed_text(fields: &[(String, String)]) -> String {
     pairs.join("&")
 }
 
-/// Whether a signature is that of the fields: HMAC-SHA256 with the bytes of the key's text, in lower-case hexadecimal.
-/// The time it takes does not tell how much of it is right.
+/// The signature of fields: HMAC-SHA256 with the bytes of the key's text, in lower-case hexadecimal.
+#[must_use]
+pub fn sign(fields: &[(String, String)], key: &str) -> String {
+    hex::encode(mac(fields, key).finalize().into_bytes())
+}
+
+fn mac(fields: &[(String, String)], key: &str) -> Hmac<Sha256> {
+    // A key longer than a block is hashed, a shorter one filled up with zeros (RFC 2104).
+    let mut block = [0; 64];
+    let hashed: [u8; 32];
+    let key = if key.len() > block.len() {
+        hashed = Sha256::digest(key.as_bytes()).into();
+        &hashed[..]
+    } else {
+        key.as_bytes()
+    };
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(signed_text(fields).as_bytes());
+    mac
+}
+
+/// Whether a signature is that of the fields, in lower case. The time it takes does not tell how much of it is right.
 #[must_use]
 pub fn is_signed(fields: &[(String, String)], signature: &str, key: &str) -> bool {
     let mut claimed = [0; 32];
     let is_written_so = signature.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return false };
-    mac.update(signed_text(fields).as_bytes());
-    is_written_so && hex::decode_to_slice(signature, &mut claimed).is_ok() && mac.verify_slice(&claimed).is_ok()
+    is_written_so
+        && hex::decode_to_slice(signature, &mut claimed).is_ok()
+        && mac(fields, key).verify_slice(&claimed).is_ok()
 }
 
 #[cfg(test)]
@@ -41,12 +64,6 @@ mod tests {
 
     fn fields(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
-    fn sign(fields: &[(String, String)]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-        mac.update(signed_text(fields).as_bytes());
-        hex::encode(mac.finalize().into_bytes())
     }
 
     #[test]
@@ -86,7 +103,7 @@ mod tests {
         ) {
             let pairs: Vec<(String, String)> = pairs.into_iter().filter(|(name, _)| name != SIGNATURE).collect();
             prop_assume!(!pairs.is_empty());
-            let signature = sign(&pairs);
+            let signature = sign(&pairs, KEY);
             prop_assert!(is_signed(&pairs, &signature, KEY));
             let mut changed = pairs.clone();
             let place = at.index(changed.len());

@@ -102,7 +102,20 @@ pub struct Secrets {
     pub signing_key: PlainToken,
 }
 
+/// What every token begins with.
+const TOKEN_PREFIX: &str = "belfry_";
+/// What every signing key begins with.
+const KEY_PREFIX: &str = "belfry_key_";
+
 impl Secrets {
+    /// Fresh ones.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the operating system gives no random bytes.
+    pub fn generate() -> Result<Self> {
+        Ok(Self { token: PlainToken::prefixed(TOKEN_PREFIX)?, signing_key: PlainToken::prefixed(KEY_PREFIX)? })
+    }
+
     fn last_four(&self) -> String {
         let text = self.token.expose();
         text.chars().skip(text.chars().count().saturating_sub(4)).collect()
@@ -116,6 +129,16 @@ impl Secrets {
 /// Where a signing key is sealed for: the token that it was made with stays beside it, also when both are rotated away.
 fn key_place(tenant: TenantId, token_hash: &[u8]) -> Place<'_> {
     Place { tenant, column: "portals.sealed_signing_key", row: token_hash }
+}
+
+/// The present signing key of a portal, to sign an example with.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id; [`Error::Internal`] when the key does not open.
+pub fn signing_key(c: &mut AnyConnection, tenant: TenantId, id: PortalId, keys: &KeyRing) -> Result<String> {
+    let row = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::id.eq(id));
+    let (hash, sealed): (Vec<u8>, Vec<u8>) = row.select((portals::token_hash, portals::sealed_signing_key)).first(c)?;
+    keys.unseal(key_place(tenant, &hash), &sealed)
 }
 
 /// Adds a portal.

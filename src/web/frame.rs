@@ -249,11 +249,14 @@ impl Frame {
         if may(Action::ViewAudit) {
             management.push(link("nav-audit", "/audit"));
         }
-        let channels = link("nav-channels", "/settings/message-channel");
+        let mut settings = vec![link("nav-channels", "/settings/message-channel")];
+        if may(Action::ManagePortals) {
+            settings.push(link("nav-portals", "/settings/portals"));
+        }
         [
             NavGroup { key: "nav-alert-center", sub: None, links: alerts },
             NavGroup { key: "nav-management-center", sub: None, links: management },
-            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: vec![channels] },
+            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: settings },
         ]
         .into_iter()
         .filter(|group| !group.links.is_empty())

@@ -105,10 +105,11 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages = ["", "/members", "/me", "/settings/message-channel", "/audit", "/deliveries"];
+        let pages = ["", "/members", "/me", "/settings/message-channel", "/settings/portals", "/audit", "/deliveries"];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
-    let added = format!("added-{visit}");
+    let (added, portal) = (format!("added-{visit}"), format!("门户 {visit} {LONG_LATIN}"));
+    let portal = portal.chars().take(64).collect::<String>();
     all.extend([
         stop(Who::Root, "/t/filled/members?q=nobody-is-called-so"),
         stop(Who::Root, "/t/filled/members?page=2&sort=-display_name"),
@@ -118,6 +119,16 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")),
         stop(Who::Root, format!("/t/filled/members/{nora}/edit")),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/new"),
+        stop(Who::Root, "/t/filled/settings/portals/new")
+            .posting("/portals/new", &[("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "0")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/new").posting("/portals/new", &[("name", &portal)]).answers(201),
+        // The first that these stops add.
+        stop(Who::Root, "/t/filled/settings/portals/1"),
+        stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1", &[("name", "")]).answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1/rotate", &[]),
+        stop(Who::Root, "/t/filled/settings/portals"),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
         stop(Who::Stranger, format!("{sandbox}/")),

@@ -24,6 +24,7 @@ mod limits;
 mod members;
 mod pages;
 mod permissions;
+mod portals;
 mod schema;
 mod sessions;
 mod start;

@@ -35,6 +35,7 @@ GET  /healthz                                 -              200    200    200  
 GET  /readyz                                  -              200    200    200    200    200    200    200    200    200    200
 GET  /static/{file}                           unknown        404    404    404    404    404    404    404    404    404    404
 
+POST /intake/members                          -              401    401    401    401    401    401    401    401    401    401
 POST /intake/alerts                           -              401    401    401    401    401    401    401    401    401    401
 
 GET  /setup                                   -              404    404    404    404    404    404    404    404    404    404
@@ -62,6 +63,54 @@ POST /t/{tenant}/settings/message-channel     ours           login  403    303  
 POST /t/{tenant}/settings/message-channel     theirs         login  404    404    404    303    303    404    404    login  password
 POST /t/{tenant}/settings/message-channel     unknown        login  404    404    404    404    404    404    404    login  password
 POST /t/{tenant}/settings/message-channel     malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/settings/portals                  ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/settings/portals                  theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/settings/portals                  unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/settings/portals                  malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/settings/portals/new              ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/new              theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/new              unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/settings/portals/new              malformed      login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/settings/portals/new              ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/new              theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/settings/portals/new              unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/settings/portals/new              malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/settings/portals/{id}             ours           login  403    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/{id}             theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/{id}             ours/theirs    login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/{id}             ours/unknown   login  403    404    404    404    403    404    404    login  password
+GET  /t/{tenant}/settings/portals/{id}             ours/malformed login  refused 404    404    404    refused 404    404    login  password
+GET  /t/{tenant}/settings/portals/{id}             unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/settings/portals/{id}             unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/settings/portals/{id}/rotate      ours           login  403    200    200    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/rotate      theirs         login  404    404    404    200    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/rotate      ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/rotate      ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/rotate      ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/rotate      unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/settings/portals/{id}/end-overlap ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/end-overlap theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/end-overlap ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/end-overlap ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/end-overlap ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/end-overlap unknown        login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/settings/portals/{id}/revoke      ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/revoke      theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/revoke      ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/revoke      ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/revoke      ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/settings/portals/{id}/revoke      unknown        login  404    404    404    404    404    404    404    login  password
 
 GET  /t/{tenant}/members                      ours           login  200    200    200    404    403    404    404    login  password
 GET  /t/{tenant}/members                      theirs         login  404    404    404    200    403    404    404    login  password
@@ -262,6 +311,9 @@ impl Row {
         let fresh = format!("fresh-{:x}", app.next_number());
         if self.route.contains("/members/") {
             return app.member(tenant, &fresh, Role::Member).await.to_string();
+        }
+        if self.route.contains("/portals/") {
+            return app.portal(tenant, &fresh).await.to_string();
         }
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };

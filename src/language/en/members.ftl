@@ -70,3 +70,4 @@ list-and-so-on = , …
 members-account-unused = This account has not been used yet: somebody else still holds its one-time code. Ask the person to log in once, then add the account here.
 members-secret-shared = This robot also reaches other members. Ask an administrator of this tenant to change its signing secret.
 members-test-too-soon = A test message to this robot is still on its way, or you have sent several within a minute. Wait a moment, then try again.
+members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.

@@ -67,3 +67,4 @@ list-and-so-on = 等
 members-account-unused = 此账号尚未使用过，其一次性代码仍在他人手中。请让本人先登录一次，然后再添加。
 members-secret-shared = 此机器人还会通知其他成员。请联系本租户的管理员修改其加签密钥。
 members-test-too-soon = 发给此机器人的测试消息仍在发送中，或您在一分钟内已发送多次。请稍候再试。
+members-secret-without-robot = 没有与此密钥对应的机器人：请同时提交其 Webhook。

@@ -5,10 +5,11 @@ use belfry::{
     accounts::{self, Username},
     courier::{self, Kind, Notice},
     db::{
-        AccountId, DeliveryId, MemberId, TenantId,
+        AccountId, DeliveryId, MemberId, PortalId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     members::store::NewMember,
+    portals::{Details, ReturnOrigins, store::Secrets},
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
     secrets::KeyRing,
@@ -127,6 +128,23 @@ impl TestApp {
             })
             .await
             .expect("a delivery")
+    }
+
+    /// Adds a portal that may do everything.
+    pub async fn portal(&self, tenant: TenantId, name: &str) -> PortalId {
+        let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
+        let details = Details {
+            name: name.to_owned(),
+            saves_members: true,
+            fires_alerts: true,
+            return_origins: ReturnOrigins::default(),
+            per_minute: None,
+        };
+        let (secrets, now) = (Secrets::generate().expect("secrets"), self.clock.now());
+        self.db
+            .write(move |c| belfry::portals::store::insert(c, tenant, &details, &secrets, &keys, now))
+            .await
+            .expect("a portal")
     }
 
     /// Makes the sessions of an account older than any session may get.
