@@ -8,8 +8,12 @@ use std::{
 
 use belfry::{
     access::Role,
-    db::schema::{alerts, idempotency, portal_nonces},
+    db::{
+        AnyConnection, PortalId, TenantId,
+        schema::{alerts, idempotency, portal_nonces, portals, tenants},
+    },
     sandbox::RobotKind,
+    secrets::KeyRing,
 };
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -237,9 +241,11 @@ on_both! {
         let mut sam = settled(app).await;
         let origins = "https://oa.corp.example\nhttp://localhost:3000";
         let portal = Portal::add(&mut sam, "OA", &[BOTH[1], ("return_origins", origins)]).await;
-        let browse = async |form: &[(String, String)], language: &str| {
-            let headers = |request: RequestBuilder| request.header("accept", BROWSER).header("origin", "https://oa.corp.example");
-            post(app, ALERTS, |request| headers(request).header("accept-language", language).form(form)).await
+        let browse = async |form: &[(String, String)], language: &'static str| {
+            let mut visitor = app.visitor();
+            visitor.language = language;
+            let request = visitor.request(Method::POST, ALERTS).header("accept", BROWSER);
+            visitor.send(request.header("origin", "https://oa.corp.example").form(form)).await
         };
         let back = |nonce: &str, to: &str| portal.form(app, nonce, SOON, &[("title", "x"), ("return_to", to)]);
         browse(&back("1", "https://oa.corp.example/done?id=7"), "en")
@@ -419,15 +425,40 @@ on_both! {
         assert!(sam.get(&old.path()).await.is(200).text(".note.bad").contains("Revoked since"));
     }
 
+    async fn keys_that_are_sealed_anew_sign_as_before(app: &TestApp) {
+        let mut sam = settled(app).await;
+        let old = Portal::add(&mut sam, "OA", &BOTH).await;
+        let new = Portal::shown(&sam.post(&format!("{}/rotate", old.path()), &[]).await.is(200));
+        let sealed = async || {
+            let keys = |c: &mut AnyConnection| {
+                let columns = (portals::sealed_signing_key, portals::old_sealed_signing_key.assume_not_null());
+                Ok(portals::table.select(columns).first::<(Vec<u8>, Vec<u8>)>(c)?)
+            };
+            app.db.read(keys).await.expect("the sealed keys")
+        };
+        let before = sealed().await;
+        let ring = KeyRing::add_key(&app.folder().join("belfry.key")).expect("a new key");
+        for expected in [Some(PortalId(1)), None] {
+            let (ring, after) = (ring.clone(), PortalId(i64::from(expected.is_none())));
+            let last = app.db.write(move |c| belfry::portals::store::reseal(c, &ring, after, 10)).await;
+            assert_eq!(last.expect("they are sealed"), expected);
+        }
+        let after = sealed().await;
+        assert!(ring.is_newest(&after.0) && ring.is_newest(&after.1));
+        assert!(before.0 != after.0 && before.1 != after.1);
+        for (portal, nonce) in [(&old, "1"), (&new, "2")] {
+            with_form(app, &portal.form(app, nonce, SOON, &[("title", "x")])).await.is(201);
+        }
+    }
+
     async fn a_portal_of_a_deleted_tenant_is_none(app: &TestApp) {
         let mut sam = settled(app).await;
         let portal = Portal::add(&mut sam, "OA", &BOTH).await;
         let mut root = app.log_in("root").await;
-        let ours = app.db.read(|c| {
-            use belfry::db::{TenantId, schema::tenants};
+        let ours = |c: &mut AnyConnection| {
             Ok(tenants::table.filter(tenants::slug.eq("ours")).select(tenants::id).first::<TenantId>(c)?)
-        });
-        let ours = ours.await.expect("the tenant");
+        };
+        let ours = app.db.read(ours).await.expect("the tenant");
         root.post(&format!("/instance/tenants/{ours}/delete"), &[]).await.is(303);
         assert_eq!(problem(&with_token(app, ALERTS, &portal, &[("title", "x")]).await, 401), "not-proven");
     }
