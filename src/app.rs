@@ -21,7 +21,7 @@ use actix_web::{
 use tokio::task::JoinHandle;
 
 use crate::{
-    access, accounts,
+    access, accounts, alerts,
     clock::Clock,
     courier::{Courier, Waker},
     db::Database,
@@ -188,14 +188,16 @@ fn server(
         passwords: passwords.clone(),
     });
     let store = access::Store::new(db.clone(), clock.clone());
+    let alert_tools = Data::new(alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone() });
     let member_tools = Data::new(members::Tools {
         db: db.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
         passwords: passwords.clone(),
         origins: settings.robot_origins.clone(),
-        waker,
+        waker: waker.clone(),
     });
+    let waker = Data::new(waker);
     let database = Data::new(db);
     let clock = Data::new(clock);
     let passwords = Data::new(passwords);
@@ -226,6 +228,8 @@ fn server(
             .app_data(passwords.clone())
             .app_data(tools.clone())
             .app_data(member_tools.clone())
+            .app_data(alert_tools.clone())
+            .app_data(waker.clone())
             .configure(routes::open)
             .configure(|config| {
                 if let Some(pages) = pages {

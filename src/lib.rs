@@ -14,12 +14,15 @@ pub mod db; // SQLite or Postgres, reading and writing
 pub mod deliveries; // the record of what was delivered
 pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
+pub mod groups; // user groups
 pub mod language; // every text, in two languages
 pub mod members; // who is reached by which robot
+pub mod people; // members as groups and schedules name them
 pub mod portals; // what internal portals may post, and the doors they post to
 pub mod robots; // what each vendor's robots want and answer
 pub mod routes; // the URL map
 pub mod sandbox; // robots that answer like the real ones
+pub mod schedules; // shift schedules
 pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
 pub mod tenants; // tenants of the instance

@@ -11,13 +11,16 @@ use actix_web::{
 
 use crate::{
     accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
+    alerts::{pages as alerts, rule_pages as alert_rules},
     audit::pages as audit,
     channels::pages as channels,
     db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
+    groups::pages as groups,
     members::pages as members,
     portals::{answer_bare_errors, intake, pages as portals},
+    schedules::pages as schedules,
     tenants::{home_pages as home, pages as tenants},
     web::host_guard,
 };
@@ -59,12 +62,16 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
         .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))
         .service(resource("/t/{tenant}/members/{id}/test").post(members::test))
+        .service(resource("/t/{tenant}/members/{id}/verify").post(members::verify))
+        .service(resource("/t/{tenant}/members/{id}/confirm").post(members::confirm))
         .service(resource("/t/{tenant}/members/{id}/disable").post(members::disable))
         .service(resource("/t/{tenant}/members/{id}/reinstate").post(members::reinstate))
         .service(resource("/t/{tenant}/members/{id}/remove").post(members::remove))
         .service(resource("/t/{tenant}/members/{id}/code").post(members::renew_code))
         .service(resource("/t/{tenant}/me").get(members::me_form).post(members::me_save))
         .service(resource("/t/{tenant}/me/test").post(members::me_test))
+        .service(resource("/t/{tenant}/me/verify").post(members::me_verify))
+        .service(resource("/t/{tenant}/me/confirm").post(members::me_confirm))
         .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
         .service(resource("/instance/audit").get(audit::instance))
         .service(resource("/instance/tenants").get(tenants::list))
@@ -74,9 +81,36 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/instance/tenants/{id}/code").post(tenants::renew_code))
         .service(resource("/instance/tenants/{id}/restore").post(tenants::restore))
         .service(resource("/t/{tenant}").get(home::home))
+        .service(resource("/t/{tenant}/alerts").get(alerts::list).post(alerts::handle_many))
+        .service(resource("/t/{tenant}/alerts/new").get(alerts::fire_form).post(alerts::fire))
+        .service(resource("/t/{tenant}/alerts/{id}").get(alerts::show).post(alerts::handle))
         .service(resource("/t/{tenant}/audit").get(audit::tenant))
+        .service(resource("/t/{tenant}/alert-rules").get(alert_rules::list))
+        .service(resource("/t/{tenant}/alert-rules/new").get(alert_rules::add_form).post(alert_rules::add))
+        .service(resource("/t/{tenant}/alert-rules/preview").get(alert_rules::preview))
+        .service(resource("/t/{tenant}/alert-rules/enable").post(alert_rules::enable))
+        .service(resource("/t/{tenant}/alert-rules/disable").post(alert_rules::disable))
+        .service(resource("/t/{tenant}/alert-rules/delete").post(alert_rules::delete))
+        .service(resource("/t/{tenant}/alert-rules/{id}/edit").get(alert_rules::edit_form).post(alert_rules::edit))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
+        .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
+        .service(
+            resource("/t/{tenant}/deliveries/resend").get(deliveries::resend_all_form).post(deliveries::resend_all),
+        )
         .service(resource("/t/{tenant}/deliveries/{id}").get(deliveries::show))
+        .service(resource("/t/{tenant}/deliveries/{id}/resend").post(deliveries::resend))
+        .service(resource("/t/{tenant}/groups").get(groups::list))
+        .service(resource("/t/{tenant}/groups/new").get(groups::add_form).post(groups::add))
+        .service(resource("/t/{tenant}/groups/{id}").get(groups::show))
+        .service(resource("/t/{tenant}/groups/{id}/edit").get(groups::edit_form).post(groups::edit))
+        .service(resource("/t/{tenant}/groups/{id}/enable").post(groups::enable))
+        .service(resource("/t/{tenant}/groups/{id}/disable").post(groups::disable))
+        .service(resource("/t/{tenant}/groups/{id}/delete").post(groups::delete))
+        .service(resource("/t/{tenant}/schedules").get(schedules::list))
+        .service(resource("/t/{tenant}/schedules/new").get(schedules::add_form).post(schedules::add))
+        .service(resource("/t/{tenant}/schedules/{id}").get(schedules::show))
+        .service(resource("/t/{tenant}/schedules/{id}/edit").get(schedules::edit_form).post(schedules::edit))
+        .service(resource("/t/{tenant}/schedules/{id}/delete").post(schedules::delete))
         .default_service(actix::to(nothing_here));
 }
 

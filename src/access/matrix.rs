@@ -90,10 +90,22 @@ pub enum Action {
     ViewAlerts,
     /// Fire Alert.
     FireAlerts,
+    /// What is done to an alert event: do not disturb, finish.
+    HandleAlerts,
     /// What decides who hears an alert: rules, user groups, shift schedules, message templates.
     EditAlertRules,
     /// The tenant's internal portals.
     ManagePortals,
+    /// Sending again what failed.
+    ResendDeliveries,
+    /// The user groups and who is in them; a group's own administrators change its members with this.
+    ViewGroups,
+    /// Adding and deleting user groups, and everything about any of them.
+    ManageGroups,
+    /// The shift schedules and who is on duty.
+    ViewSchedules,
+    /// Adding, editing and deleting shift schedules.
+    ManageSchedules,
 }
 
 /// What can be done to the instance.
@@ -118,8 +130,16 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries | Action::ViewAlerts => standing.is_some(),
         Action::ViewChannels => standing.is_some() || instance,
         Action::EditChannels => instance || administers,
-        Action::EditMembers | Action::ViewAudit | Action::EditAlertRules | Action::ManagePortals => administers,
+        Action::EditMembers
+        | Action::ViewAudit
+        | Action::ResendDeliveries
+        | Action::EditAlertRules
+        | Action::ManagePortals => administers,
+        // Whoever only fires alerts must not be able to silence them.
+        Action::HandleAlerts => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
+        Action::ViewGroups | Action::ViewSchedules => standing.is_some(),
+        Action::ManageGroups | Action::ManageSchedules => administers,
     }
 }
 
@@ -188,7 +208,9 @@ pub mod permissions {
         };
     }
 
-    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, EditAlertRules, ManagePortals);
+    permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, HandleAlerts, EditAlertRules, ManagePortals);
+    permission!(Permission, Action: ResendDeliveries);
+    permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

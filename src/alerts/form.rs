@@ -62,7 +62,7 @@ impl AlertFields {
         if !link.is_empty() && !is_https(link) {
             errors.add("link", "alerts-link-rule");
         }
-        let receivers = self.usernames();
+        let receivers = usernames(&self.receivers);
         if receivers.is_none() {
             errors.add("receivers", "alerts-receivers-rule");
         }
@@ -76,24 +76,24 @@ impl AlertFields {
             _ => Err(errors),
         }
     }
+}
 
-    /// Everybody who is named, once each; nothing when one of them cannot be a username, or there are too many.
-    fn usernames(&self) -> Option<Vec<Username>> {
-        let names = self.receivers.iter().flat_map(|field| field.split([',', '，', '\n', '\r']));
-        let names = names.map(str::trim).filter(|name| !name.is_empty());
-        let (mut usernames, mut known) = (Vec::new(), HashSet::new());
-        for name in names {
-            let username = Username::parse(name).ok()?;
-            if known.insert(username.key()) {
-                usernames.push(username);
-            }
+/// Everybody who is named, once each; nothing when one of them cannot be a username, or there are too many.
+pub(super) fn usernames<'t>(fields: impl IntoIterator<Item = &'t String>) -> Option<Vec<Username>> {
+    let names = fields.into_iter().flat_map(|field| field.split([',', '，', '\n', '\r']));
+    let names = names.map(str::trim).filter(|name| !name.is_empty());
+    let (mut usernames, mut known) = (Vec::new(), HashSet::new());
+    for name in names {
+        let username = Username::parse(name).ok()?;
+        if known.insert(username.key()) {
+            usernames.push(username);
         }
-        (usernames.len() <= MOST_RECEIVERS).then_some(usernames)
     }
+    (usernames.len() <= MOST_RECEIVERS).then_some(usernames)
 }
 
 /// What a word means; the default when there is none.
-fn word<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> Option<T> {
+pub(super) fn word<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> Option<T> {
     if text.is_empty() { Some(default) } else { parse(text) }
 }
 

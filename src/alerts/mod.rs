@@ -4,13 +4,25 @@
 //! [`take`], which stores the event, its receivers and what goes out to them in one transaction.
 
 mod choose;
+mod fire;
 mod form;
+mod handle;
+mod list;
+mod matcher;
 mod model;
+pub mod pages;
+mod rule_form;
+pub mod rule_pages;
+mod rule_words;
 pub mod store;
 mod take;
+mod tools;
 mod words;
 
-pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, reach};
+pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, outcome_key, reach};
 pub use form::AlertFields;
-pub use model::{EventStatus, Incoming, Matcher, Operator, Receiver, Rule, Severity, Signal, Source, Window};
-pub use take::{Context, Preview, Taken, preview, take};
+pub use list::{Filter, Place};
+pub use matcher::{Matcher, Operator};
+pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
+pub use take::{Context, Preview, Taken, preview, preview_with, take};
+pub use tools::Tools;

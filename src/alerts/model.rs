@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
-use regex::Regex;
-use serde::{Deserialize, Serialize};
 
+use super::matcher::{Matcher, Operator};
 use crate::{
     access::Role,
     accounts::Username,
@@ -121,6 +120,31 @@ impl EventStatus {
     }
 }
 
+impl EventStatus {
+    /// How it looks: the class of its badge in the stylesheet.
+    #[must_use]
+    pub const fn badge(self) -> &'static str {
+        match self {
+            Self::Alerting => "bad",
+            Self::Silencing => "wait",
+            Self::DoNotDisturb => "off",
+            Self::Finished => "good",
+        }
+    }
+}
+
+impl Severity {
+    /// How it looks: the class of its badge in the stylesheet.
+    #[must_use]
+    pub const fn badge(self) -> &'static str {
+        match self {
+            Self::Info => "off",
+            Self::Warning => "wait",
+            Self::Critical => "bad",
+        }
+    }
+}
+
 /// An alert as it comes in, by whichever door, with everything checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
@@ -142,58 +166,6 @@ pub struct Incoming {
     pub labels: BTreeMap<String, String>,
     /// Who is to hear it; nobody named means whom the alert rules choose.
     pub receivers: Vec<Username>,
-}
-
-/// How a matcher compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operator {
-    /// The label has exactly this value.
-    #[serde(rename = "=")]
-    Equal,
-    /// The label's whole value fits this regular expression.
-    #[serde(rename = "=~")]
-    Fits,
-}
-
-/// A condition on one label, as Prometheus writes it: `name="value"` or `name=~"expression"`. A label that is not there has the empty
-/// value.
-#[derive(Clone, Debug)]
-pub struct Matcher {
-    /// The label's name.
-    pub label: String,
-    /// How it is compared.
-    pub operator: Operator,
-    /// With what.
-    pub value: String,
-    expression: Option<Regex>,
-}
-
-/// The most memory a compiled expression may take, in bytes.
-const EXPRESSION_SIZE: usize = 256 * 1024;
-
-impl Matcher {
-    /// A matcher, unless its expression cannot be read.
-    #[must_use]
-    pub fn new(label: String, operator: Operator, value: String) -> Option<Self> {
-        let expression = match operator {
-            Operator::Equal => None,
-            Operator::Fits => {
-                let whole = format!("^(?:{value})$");
-                Some(regex::RegexBuilder::new(&whole).size_limit(EXPRESSION_SIZE).build().ok()?)
-            }
-        };
-        Some(Self { label, operator, value, expression })
-    }
-
-    /// Whether an alert with these labels is meant.
-    #[must_use]
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.label).map(String::as_str).unwrap_or_default();
-        match &self.expression {
-            None => value == self.value,
-            Some(expression) => expression.is_match(value),
-        }
-    }
 }
 
 /// Hours of the day in a tenant's time zone, in minutes from midnight. One that ends before it begins goes over midnight; one
@@ -242,6 +214,8 @@ pub struct Rule {
     pub id: RuleId,
     /// Its name.
     pub name: String,
+    /// Whether it is asked at all.
+    pub is_on: bool,
     /// The least severity.
     pub severity: Severity,
     /// The only door; any when there is none.
@@ -261,11 +235,21 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// The people whom it names one by one.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.receivers.iter().filter_map(|receiver| match receiver {
+            Receiver::Account(account) => Some(*account),
+            _ => None,
+        })
+    }
+
     /// Whether this alert is meant.
     #[must_use]
     pub fn matches(&self, alert: &Incoming) -> bool {
+        // Expressions last: they are compiled only for alerts that pass everything else.
+        let of = |operator| self.matchers.iter().filter(move |matcher| matcher.operator == operator);
         alert.severity >= self.severity
             && self.source.is_none_or(|source| source == alert.source)
-            && self.matchers.iter().all(|matcher| matcher.matches(&alert.labels))
+            && of(Operator::Equal).chain(of(Operator::Fits)).all(|matcher| matcher.matches(&alert.labels))
     }
 }

@@ -1,5 +1,8 @@
 //! Alerts in the database. Every query takes the tenant first.
 
 pub mod events;
+pub mod handle;
+pub mod list;
 pub mod people;
 pub mod rules;
+pub mod show;

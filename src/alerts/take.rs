@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
-use diesel::prelude::*;
 
 use super::{
     choose::{Choice, Pick, Sent, Verdict, reach},
@@ -18,7 +17,7 @@ use super::{
 use crate::{
     channels::store as channels,
     courier::{self, AboutAlert, Kind, Notice, Unreached},
-    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId, schema::tenants},
+    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId},
     error::{Error, Result},
     language::Language,
     robots::Channel,
@@ -44,6 +43,8 @@ pub struct Context {
 pub struct Taken {
     /// Its event.
     pub alert: AlertId,
+    /// Its entry on the event's time line.
+    pub entry: EntryId,
     /// How many deliveries wait for a robot now. When there are any, wake the courier after the commit.
     pub deliveries: i64,
 }
@@ -55,8 +56,7 @@ pub(super) struct Town {
 }
 
 fn town(c: &mut AnyConnection, tenant: TenantId) -> Result<Town> {
-    let (zone, language): (String, String) =
-        tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?;
+    let (zone, language) = events::zone_and_language(c, tenant)?;
     let language = Language::from_tag(&language).unwrap_or_default();
     Ok(Town { zone: zone.parse().unwrap_or(Tz::UTC), language })
 }
@@ -81,7 +81,7 @@ fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming
         _ => BTreeMap::new(),
     };
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
-    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent)? };
+    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
     let verdicts = if quiet { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
     let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
@@ -98,7 +98,7 @@ fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming
     if deliveries > 0 || silent_until.is_some() {
         events::note_reached(c, event.id, deliveries, silent_until)?;
     }
-    Ok(Taken { alert: event.id, deliveries })
+    Ok(Taken { alert: event.id, entry, deliveries })
 }
 
 /// Tells those who heard of the event that it is over.
@@ -109,13 +109,13 @@ fn resolved(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incom
     let entry = NewEntry { kind: EntryKind::Resolved, actor: &context.sender, alert: Some(alert), rules };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     if !was_open || quiet {
-        return Ok(Taken { alert: event.id, deliveries: 0 });
+        return Ok(Taken { alert: event.id, entry, deliveries: 0 });
     }
     let plan = Plan { picks: people::heard(c, context.tenant, event.id)?, asked: Vec::new() };
     let choice = plan.reach(c, context.tenant)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event };
     let deliveries = tell(c, context, town, &telling, entry, choice)?;
-    Ok(Taken { alert: event.id, deliveries })
+    Ok(Taken { alert: event.id, entry, deliveries })
 }
 
 /// What the time line says of a firing that rang nobody because somebody asked for it.
@@ -157,13 +157,14 @@ impl Plan {
     }
 }
 
-/// Whom the sender named, or else whom the rules pick.
+/// Whom the sender named, or else whom the rules pick; with a rule that is only typed so far in the place of the stored one.
 fn plan(
     c: &mut AnyConnection,
     context: &Context,
     town: &Town,
     alert: &Incoming,
     sent: &BTreeMap<RuleId, Sent>,
+    typed: Option<&Rule>,
 ) -> Result<Plan> {
     if !alert.receivers.is_empty() {
         let named = people::named(c, context.tenant, &alert.receivers)?;
@@ -172,7 +173,12 @@ fn plan(
         return Ok(Plan { picks: named.into_iter().map(pick).collect(), asked: Vec::new() });
     }
     let mut plan = Plan::default();
-    for rule in rules::active(c, context.tenant)? {
+    let mut rules = rules::active(c, context.tenant)?;
+    if let Some(typed) = typed {
+        rules.retain(|rule| rule.id != typed.id);
+        rules.extend(typed.is_on.then(|| typed.clone()));
+    }
+    for rule in rules {
         let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, town.zone);
         if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
             plan.picks.extend(picks(c, context, town, &rule, verdict == Verdict::QuietHours)?);
@@ -187,13 +193,7 @@ fn plan(
 
 /// Whom a rule picks at this moment.
 fn picks(c: &mut AnyConnection, context: &Context, town: &Town, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
-    let mut who = Vec::new();
-    for receiver in &rule.receivers {
-        match people::behind(c, context.tenant, *receiver, context.now, town.zone)? {
-            Ok(people) => who.extend(people.into_iter().map(Ok)),
-            Err(nobody) => who.push(Err(nobody)),
-        }
-    }
+    let who = people::behind(c, context.tenant, &rule.receivers, context.now, town.zone)?;
     let pick = |who| Pick { who, rule: rule.name.clone(), channels: rule.channels.clone(), is_quiet };
     Ok(who.into_iter().map(pick).collect())
 }
@@ -233,15 +233,19 @@ fn tell(
         deliveries += 1;
     }
     for miss in misses {
+        // What a resend would say, once he can be reached.
+        let (title, body) = words.of(Channel::DingTalk);
         let unreached = Unreached {
             tenant: context.tenant,
             kind: telling.kind,
-            title: telling.alert.title.clone(),
+            title,
+            body,
             member: miss.member,
             recipient: miss.name,
             reason: miss.reason,
             requested_by: context.by,
-            alert: (telling.event.id, entry),
+            alert: Some(telling.event.id),
+            entry: Some(entry),
             chosen_by: miss.chosen_by.join(", "),
         };
         courier::unreached(c, unreached, context.now)?;
@@ -249,22 +253,50 @@ fn tell(
     Ok(deliveries)
 }
 
-/// Who would hear an alert that came in now for the first time.
+/// Who would hear an alert that came in now.
 #[derive(Clone, Debug)]
 pub struct Preview {
     /// The rules that were asked, with what each says; none when the sender named people.
     pub rules: Vec<(String, Verdict)>,
     /// Who hears it, and who does not.
     pub choice: Choice,
+    /// Until when nobody is disturbed by its event, so that nobody hears it and no rule is asked.
+    pub quiet_until: Option<NaiveDateTime>,
 }
 
-/// Answers who would hear an alert, without storing anything.
+/// Answers who would hear an alert, without storing anything. An event of its key that is open counts, as it would when the
+/// alert came in.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn preview(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Preview> {
+    previewed(c, context, alert, None)
+}
+
+/// Answers who would hear an alert if this rule stood in the place of the stored one of its id, or beside the others.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: &Rule) -> Result<Preview> {
+    previewed(c, context, alert, Some(typed))
+}
+
+fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
     let town = town(c, context.tenant)?;
-    let plan = plan(c, context, &town, alert, &BTreeMap::new())?;
+    let last = events::last_of_key(c, context.tenant, &alert.key)?;
+    let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
+    let open = last.filter(|event| event.is_open()).map(|event| event.id);
+    let plan = match (alert.signal, open) {
+        _ if quiet_until.is_some() => Plan::default(),
+        (Signal::Firing, Some(event)) => {
+            let sent = rules::sent(c, event)?;
+            plan(c, context, &town, alert, &sent, typed)?
+        }
+        (Signal::Firing, None) => plan(c, context, &town, alert, &BTreeMap::new(), typed)?,
+        (Signal::Resolved, Some(event)) => Plan { picks: people::heard(c, context.tenant, event)?, asked: Vec::new() },
+        (Signal::Resolved, None) => Plan::default(),
+    };
     let choice = plan.reach(c, context.tenant)?;
-    Ok(Preview { rules: plan.asked.into_iter().map(|asked| (asked.name, asked.verdict)).collect(), choice })
+    let rules = plan.asked.into_iter().map(|asked| (asked.name, asked.verdict)).collect();
+    Ok(Preview { rules, choice, quiet_until })
 }

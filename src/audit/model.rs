@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Role;
 
 /// Every word for what can be done; the key of its text is `audit-action-` and the word.
-pub const ACTIONS: [&str; 24] = [
+pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
     "log-out",
@@ -19,6 +19,8 @@ pub const ACTIONS: [&str; 24] = [
     "member-removed",
     "member-code-renewed",
     "test-sent",
+    "verification-sent",
+    "contact-verified",
     "channels-changed",
     "tenant-added",
     "tenant-edited",
@@ -30,6 +32,35 @@ pub const ACTIONS: [&str; 24] = [
     "portal-rotated",
     "portal-overlap-ended",
     "portal-revoked",
+    "alert-fired",
+    "alert-quieted",
+    "alert-disturbed",
+    "alert-finished",
+    "deliveries-resent",
+    "group-added",
+    "group-edited",
+    "group-enabled",
+    "group-disabled",
+    "group-deleted",
+    "schedule-added",
+    "schedule-edited",
+    "schedule-deleted",
+    "rule-added",
+    "rule-edited",
+    "rule-enabled",
+    "rule-disabled",
+    "rule-deleted",
+];
+
+/// The fields whose values are `on` and `off`.
+const SWITCHES: &[&str] = &[
+    "channel-dingtalk",
+    "channel-lark",
+    "channel-wecom",
+    "role-super-administrator",
+    "role-system-administrator",
+    "role-member",
+    "rules-is-on",
 ];
 
 /// One value that changed.
@@ -60,13 +91,28 @@ impl Change {
     #[must_use]
     pub fn word_key(&self, value: &str) -> Option<&'static str> {
         match (self.field.as_str(), value) {
-            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "on") => Some("channels-on"),
-            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "off") => Some("channels-off"),
             ("portals-save-members" | "portals-fire-alerts", "on") => Some("yes"),
             ("portals-save-members" | "portals-fire-alerts", "off") => Some("no"),
+            (field, "on") if SWITCHES.contains(&field) => Some("channels-on"),
+            (field, "off") if SWITCHES.contains(&field) => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
             ("channels-settings", "custom") => Some("channels-tenant-custom"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "unverified") => Some("members-contact-unverified"),
+            ("channel-dingtalk" | "channel-lark" | "channel-wecom", "verified") => Some("members-contact-verified"),
+            ("members-may-fire", "yes") => Some("yes"),
+            ("members-may-fire", "no") => Some("no"),
+            ("schedules-unit", "day") => Some("schedules-unit-day"),
+            ("schedules-unit", "week") => Some("schedules-unit-week"),
+            ("schedules-unit", "month") => Some("schedules-unit-month"),
             ("members-role", word) => Role::parse(word).map(Role::key),
+            ("rules-severity", "info") => Some("alerts-severity-info"),
+            ("rules-severity", "warning") => Some("alerts-severity-warning"),
+            ("rules-severity", "critical") => Some("alerts-severity-critical"),
+            ("rules-source", "any") => Some("rules-any-source"),
+            ("rules-source", "form") => Some("alerts-source-form"),
+            ("rules-source", "portal") => Some("alerts-source-portal"),
+            ("rules-source", "alertmanager") => Some("alerts-source-alertmanager"),
+            ("rules-source", "grafana") => Some("alerts-source-grafana"),
             _ => None,
         }
     }
@@ -93,6 +139,9 @@ mod tests {
         assert_eq!(change("members-role").word_key("member"), Some("role-member"));
         assert_eq!(change("channel-lark").word_key("on"), Some("channels-on"));
         assert_eq!(change("channels-settings").word_key("custom"), Some("channels-tenant-custom"));
+        assert_eq!(change("rules-is-on").word_key("off"), Some("channels-off"));
+        assert_eq!(change("rules-severity").word_key("critical"), Some("alerts-severity-critical"));
+        assert_eq!(change("rules-name").word_key("critical"), None);
         assert_eq!(change("tenants-name").word_key("member"), None);
         assert_eq!(change("tenants-name").word_key("on"), None);
     }

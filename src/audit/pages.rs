@@ -33,7 +33,7 @@ impl Asked {
     fn filter(&self) -> Filter {
         Filter {
             actor: self.who.trim().to_owned(),
-            action: ACTIONS.into_iter().find(|action| *action == self.action),
+            action: ACTIONS.iter().copied().find(|action| *action == self.action),
             seek: Seek { before: self.before, after: self.after },
         }
     }

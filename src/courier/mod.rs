@@ -17,7 +17,8 @@ mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
-    outbox::{enqueue, outcome, unreached},
+    outbox::{enqueue, enqueue_sealed, outcome, unreached},
+    resend::{Resent, resend},
     robots::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, test_must_wait, tested_robot,
         upsert_robot,

@@ -18,10 +18,13 @@ pub enum Kind {
     Repeated,
     /// It was resolved.
     Resolved,
+    /// Somebody pressed **Verify** and waits for the code in the group.
+    Verification,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved];
+    const ALL: [Self; 6] =
+        [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved, Self::Verification];
 
     /// The name in the database.
     #[must_use]
@@ -32,6 +35,7 @@ impl Kind {
             Self::Firing => "firing",
             Self::Repeated => "repeated",
             Self::Resolved => "resolved",
+            Self::Verification => "verification",
         }
     }
 
@@ -39,6 +43,22 @@ impl Kind {
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether somebody looks at the screen and waits for it: it goes out to a broken robot too, and only so many may.
+    pub(super) fn is_awaited(self) -> bool {
+        matches!(self, Self::Test | Self::Verification)
+    }
+
+    /// Whether a delivery of this kind that failed may be sent again. A test is pressed again instead.
+    #[must_use]
+    pub const fn may_be_resent(self) -> bool {
+        !matches!(self, Self::Test | Self::Verification)
+    }
+
+    /// The kinds whose failed deliveries may be sent again, by their names in the database.
+    pub fn resendable() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(|kind| kind.may_be_resent()).map(Self::as_str)
     }
 }
 
@@ -163,20 +183,20 @@ pub enum Reason {
     ChannelOff,
     /// The tenant was deleted.
     TenantDeleted,
-    /// The recipient has no robot on any of the channels.
-    NoContact,
-    /// The recipient is no member of the tenant.
-    LeftTenant,
-    /// The recipient is a disabled member.
-    MemberDisabled,
-    /// The rule is outside its window of the day.
-    QuietHours,
-    /// The user group is switched off, or has nobody.
-    GroupOff,
-    /// The shift schedule has nobody on duty.
-    NobodyOnDuty,
     /// Every try of the schedule has failed.
     GivenUp,
+    /// The member has no robot on any channel that was asked for.
+    NoContact,
+    /// The account does not take part in the tenant any more.
+    LeftTenant,
+    /// The member is disabled.
+    MemberDisabled,
+    /// Nobody was to be disturbed at that time.
+    QuietHours,
+    /// The user group is switched off.
+    GroupOff,
+    /// The shift schedule had nobody on duty.
+    NobodyOnDuty,
     /// A test that ended because the robot is to be left alone for a while.
     TestTooFast,
     /// A test that met a passing fault twice.
@@ -190,18 +210,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Why a receiver was not even tried.
+    const UNTRIED: [Self; 6] =
+        [Self::NoContact, Self::LeftTenant, Self::MemberDisabled, Self::QuietHours, Self::GroupOff, Self::NobodyOnDuty];
+
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         let tests = [Self::TestTooFast, Self::TestPassing, Self::TestUnknown];
-        let unreached = [
-            Self::NoContact,
-            Self::LeftTenant,
-            Self::MemberDisabled,
-            Self::QuietHours,
-            Self::GroupOff,
-            Self::NobodyOnDuty,
-        ];
-        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(tests).chain(unreached);
+        let own = [Self::ChannelOff, Self::TenantDeleted, Self::GivenUp].into_iter().chain(Self::UNTRIED).chain(tests);
         own.chain(Fault::ALL.map(Self::Call)).chain(Meaning::all().map(Self::Robot))
     }
 
@@ -211,13 +227,13 @@ impl Reason {
         match self {
             Self::ChannelOff => "channel-off",
             Self::TenantDeleted => "tenant-deleted",
+            Self::GivenUp => "given-up",
             Self::NoContact => "no-contact",
             Self::LeftTenant => "left-tenant",
             Self::MemberDisabled => "member-disabled",
             Self::QuietHours => "quiet-hours",
             Self::GroupOff => "group-off",
             Self::NobodyOnDuty => "nobody-on-duty",
-            Self::GivenUp => "given-up",
             Self::TestTooFast => "test-too-fast",
             Self::TestPassing => "test-passing",
             Self::TestUnknown => "test-unknown",
@@ -238,13 +254,13 @@ impl Reason {
         match self {
             Self::ChannelOff => "courier-channel-off",
             Self::TenantDeleted => "courier-tenant-deleted",
+            Self::GivenUp => "courier-given-up",
             Self::NoContact => "courier-no-contact",
             Self::LeftTenant => "courier-left-tenant",
             Self::MemberDisabled => "courier-member-disabled",
             Self::QuietHours => "courier-quiet-hours",
             Self::GroupOff => "courier-group-off",
             Self::NobodyOnDuty => "courier-nobody-on-duty",
-            Self::GivenUp => "courier-given-up",
             Self::TestTooFast => "courier-test-too-fast",
             Self::TestPassing => "courier-test-passing",
             Self::TestUnknown => "courier-test-unknown",
@@ -293,7 +309,7 @@ impl Notice {
     pub(super) fn priority(&self) -> Priority {
         match &self.alert {
             Some(alert) if alert.is_urgent => Priority::Urgent,
-            _ if self.kind == Kind::Test => Priority::Test,
+            _ if self.kind.is_awaited() => Priority::Test,
             _ => Priority::Ordinary,
         }
     }
@@ -314,25 +330,29 @@ pub struct AboutAlert {
     pub chosen_by: String,
 }
 
-/// Somebody who was to hear of an alert and cannot be reached.
+/// A receiver who cannot be reached, for the record.
 #[derive(Clone, Debug)]
 pub struct Unreached {
-    /// The tenant.
+    /// The tenant whose receiver it is.
     pub tenant: TenantId,
-    /// What it was about.
+    /// What he would have heard about.
     pub kind: Kind,
-    /// The headline.
+    /// The headline that he would have read.
     pub title: String,
-    /// The member, when he is one.
+    /// The text that he would have read, as Markdown; it is what a resend sends.
+    pub body: String,
+    /// The member, while there is one.
     pub member: Option<MemberId>,
-    /// His name, as the record shows it.
+    /// Who it was for, as the record shows it.
     pub recipient: String,
     /// Why he cannot be reached.
     pub reason: Reason,
     /// Who caused it.
     pub requested_by: Option<AccountId>,
-    /// The event and what happened to it.
-    pub alert: (AlertId, EntryId),
+    /// The alert event that he would have heard about.
+    pub alert: Option<AlertId>,
+    /// The entry of the event's time line that caused it.
+    pub entry: Option<EntryId>,
     /// The names of the alert rules that chose him.
     pub chosen_by: String,
 }

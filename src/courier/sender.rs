@@ -126,7 +126,7 @@ impl Sender {
         let client = self.client_for(&address).ok_or(Ending::Refused)?;
         let message = Message {
             title: claim.title.clone(),
-            text: claim.body.clone(),
+            text: claim.text(&self.keys).map_err(sealed)?,
             mobiles: claim.mentions.clone(),
             uuid: claim.msg_uuid.clone(),
         };

@@ -6,28 +6,31 @@
 /// Rows on a page.
 const PAGE_SIZE: i64 = 50;
 
-/// Which page was asked for, as it stands in a URL. Ids grow with time; the newest page when neither is given.
+/// Which page was asked for, as it stands in a URL; the newest page when neither is given. A row's place is its id, which grows
+/// with time, unless the list is ordered by something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seek {
+pub struct Seek<P = i64> {
     /// The page of the rows older than this one.
-    pub before: Option<i64>,
+    pub before: Option<P>,
     /// The page of the rows newer than this one.
-    pub after: Option<i64>,
+    pub after: Option<P>,
 }
 
 /// Where the page shown stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keyset {
+pub struct Keyset<P = i64> {
     /// There are newer rows than this one, the first shown.
-    pub newer: Option<i64>,
+    pub newer: Option<P>,
     /// There are older rows than this one, the last shown.
-    pub older: Option<i64>,
+    pub older: Option<P>,
 }
 
 impl Seek {
     /// How many rows the query takes: one more than are shown, to know whether the list goes on.
     pub const LIMIT: i64 = PAGE_SIZE + 1;
+}
 
+impl<P> Seek<P> {
     /// Whether the query takes the rows oldest first, up from [`Seek::after`].
     #[must_use]
     pub fn upwards(&self) -> bool {
@@ -36,14 +39,14 @@ impl Seek {
 
     /// The rows to show, newest first, out of those that the query took.
     #[must_use]
-    pub fn page<T>(&self, mut rows: Vec<T>, id: impl Fn(&T) -> i64) -> (Vec<T>, Keyset) {
+    pub fn page<T>(&self, mut rows: Vec<T>, place: impl Fn(&T) -> P) -> (Vec<T>, Keyset<P>) {
         let shown = usize::try_from(PAGE_SIZE).unwrap_or_default();
         let goes_on = rows.len() > shown;
         rows.truncate(shown);
         if self.upwards() {
             rows.reverse();
         }
-        let (first, last) = (rows.first().map(&id), rows.last().map(&id));
+        let (first, last) = (rows.first().map(&place), rows.last().map(&place));
         // Whoever comes from a page finds that page on the other side.
         let keyset = if self.upwards() {
             Keyset { newer: first.filter(|_| goes_on), older: last }

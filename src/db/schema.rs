@@ -136,6 +136,8 @@ diesel::table! {
         entry -> Nullable<BigInt>,
         mention -> Text,
         chosen_by -> Text,
+        sealed_body -> Nullable<Binary>,
+        resent_as -> Nullable<BigInt>,
     }
 }
 
@@ -257,6 +259,7 @@ diesel::table! {
         severity -> Text,
         rules -> Text,
         at -> Timestamp,
+        form_hash -> Nullable<Binary>,
     }
 }
 
@@ -313,6 +316,7 @@ diesel::table! {
     user_group_accounts (user_group, account) {
         user_group -> BigInt,
         account -> BigInt,
+        is_member -> Bool,
         is_admin -> Bool,
     }
 }

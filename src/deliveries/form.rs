@@ -1,11 +1,17 @@
 //! What the record can be asked for.
 
+use chrono::{Days, NaiveDate};
 use serde::Deserialize;
 
 use super::store::Filter;
-use crate::{courier::DeliveryState, db::Seek, robots::Channel};
+use crate::{
+    courier::{DeliveryState, Reason},
+    db::Seek,
+    robots::Channel,
+    web::{Times, query_string},
+};
 
-/// The query of the record's URL. A state or channel that does not exist is none.
+/// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -13,43 +19,95 @@ pub struct Asked {
     pub status: String,
     /// The channel's word.
     pub channel: String,
-    /// A part of the title or of the recipient's name.
+    /// The reason's word.
+    pub reason: String,
+    /// A part of the object or of the recipient's name.
     pub q: String,
+    /// A part of the recipient's name.
+    pub recipient: String,
+    /// The first day, as `YYYY-MM-DD` in the tenant's time zone.
+    pub from: String,
+    /// The last day.
+    pub to: String,
     /// The page of the rows older than this one.
     pub before: Option<i64>,
     /// The page of the rows newer than this one.
     pub after: Option<i64>,
+    /// The newest row of those that were counted, for the form that sends them again.
+    pub newest: Option<i64>,
 }
 
 impl Asked {
-    /// The rows that were asked for.
-    pub fn filter(&self) -> Filter {
+    /// The rows that were asked for; days begin as in these times.
+    pub fn filter(&self, times: Times) -> Filter {
+        let day = |text: &str| NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
+        let next = |day: NaiveDate| day.checked_add_days(Days::new(1));
         Filter {
             state: DeliveryState::parse(&self.status),
             channel: Channel::parse(&self.channel),
+            reason: Reason::parse(&self.reason),
             text: self.q.trim().to_owned(),
-            seek: Seek { before: self.before, after: self.after },
+            recipient: self.recipient.trim().to_owned(),
+            since: day(&self.from).map(|day| times.day_start(day)),
+            until: day(&self.to).and_then(next).map(|day| times.day_start(day)),
         }
     }
 
-    /// Whether anything narrows the record.
-    pub fn narrows(&self) -> bool {
-        let filter = self.filter();
-        filter.state.is_some() || filter.channel.is_some() || !filter.text.is_empty()
+    /// Which page of them.
+    pub fn seek(&self) -> Seek {
+        Seek { before: self.before, after: self.after }
+    }
+
+    /// The filters by the keys of their labels, as they stand in the URL; the empty ones too.
+    pub fn fields(&self) -> [(&'static str, &'static str, &str); 7] {
+        [
+            ("deliveries-keyword", "q", &self.q),
+            ("deliveries-recipient", "recipient", &self.recipient),
+            ("deliveries-from", "from", &self.from),
+            ("deliveries-to", "to", &self.to),
+            ("deliveries-status", "status", &self.status),
+            ("deliveries-reason", "reason", &self.reason),
+            ("deliveries-channel", "channel", &self.channel),
+        ]
+    }
+
+    /// The filters as the query of a URL.
+    pub fn query(&self) -> String {
+        query_string(&self.fields().map(|(_, name, value)| (name, value)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDateTime;
+
     use super::*;
+
+    fn asked(query: &str) -> Asked {
+        serde_html_form::from_str(query).unwrap()
+    }
 
     #[test]
     fn what_a_browser_sends_is_read_and_what_does_not_exist_narrows_nothing() {
-        let asked: Asked = serde_html_form::from_str("status=failed&channel=lark&q=+ann+&before=7").unwrap();
-        let filter = asked.filter();
+        let read = asked("status=failed&channel=lark&reason=no-contact&q=+ann+&recipient=+bob&before=7");
+        let filter = read.filter(Times::utc());
         assert_eq!((filter.state, filter.channel), (Some(DeliveryState::Failed), Some(Channel::Lark)));
-        assert_eq!((filter.text.as_str(), filter.seek.before), ("ann", Some(7)));
-        let empty: Asked = serde_html_form::from_str("status=&channel=fax&q=&before=").unwrap();
-        assert!(!empty.narrows() && empty.filter().seek == Seek::default());
+        assert_eq!((filter.reason, filter.text.as_str()), (Some(Reason::NoContact), "ann"));
+        assert_eq!((filter.recipient.as_str(), read.seek().before), ("bob", Some(7)));
+        let empty = asked("status=&channel=fax&reason=none&q=&recipient=&from=yesterday&to=2026-13-01&before=");
+        assert_eq!((empty.filter(Times::utc()), empty.seek()), (Filter::default(), Seek::default()));
+    }
+
+    #[test]
+    fn days_begin_and_end_in_the_tenants_time_zone() {
+        let filter = asked("from=2026-11-22&to=2026-11-22").filter(Times::of("Asia/Shanghai"));
+        let at = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok();
+        assert_eq!((filter.since, filter.until), (at("2026-11-21 16:00"), at("2026-11-22 16:00")));
+    }
+
+    #[test]
+    fn the_query_of_the_page_finds_the_same_rows_again() {
+        let query = "q=a+%26+b&from=2026-01-01&status=failed";
+        assert_eq!(asked(query).query(), query);
     }
 }

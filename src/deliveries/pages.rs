@@ -1,25 +1,36 @@
 //! The pages of the Alert Delivery Record.
 
 use actix_web::{
-    HttpResponse,
-    http::StatusCode,
-    web::{Data, Path},
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::{Bytes, Data, Path},
 };
 use askama::Template;
+use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
+    export,
     form::Asked,
-    store::{self, Found, Listed, Scope},
+    store::{self, Filter, Found, Listed, RESENT_AT_ONCE, Scope},
 };
 use crate::{
-    access::{Can, Role, permissions::ViewDeliveries},
+    access::{
+        Actor, Can, Role,
+        permissions::{ResendDeliveries, ViewDeliveries},
+    },
+    audit::{self, Change, Entry},
     channels::{Switches, channel_key, store as channels},
-    courier::DeliveryState,
-    db::{Database, DeliveryId, Keyset},
+    clock::Clock,
+    courier::{self, DeliveryState, Reason, Waker},
+    db::{AccountId, AnyConnection, Database, DeliveryId, Keyset, TenantId},
     error::{Error, Result},
+    language::Language,
     robots::Channel,
-    web::{self, Frame, Query, Times, query_string},
+    web::{self, Form, Frame, Query, Times, actor, redirect_saying},
 };
+
+/// Rows of a download that are read at once.
+const BATCH: usize = 1_000;
 
 /// Administrators see every row of their tenant, members their own.
 fn scope(who: &Can<ViewDeliveries>) -> Result<Scope> {
@@ -30,13 +41,18 @@ fn scope(who: &Can<ViewDeliveries>) -> Result<Scope> {
     }
 }
 
+/// Where the record is.
+fn record<P>(who: &Can<P>) -> String {
+    format!("/t/{}/deliveries", who.tenant.slug)
+}
+
 #[derive(Template)]
 #[template(path = "deliveries/list.html")]
 struct ListPage {
     frame: Frame,
+    /// Where the tenant's pages are.
+    base: String,
     path: String,
-    /// Where the channels are switched.
-    settings: String,
     own_only: bool,
     asked: Asked,
     switches: Switches,
@@ -51,9 +67,10 @@ impl ListPage {
         off.map(|channel| self.frame.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
     }
 
-    /// The list's own query, for the ways to its other pages.
-    fn query(&self) -> String {
-        query_string(&[("status", &self.asked.status), ("channel", &self.asked.channel), ("q", &self.asked.q)])
+    /// The reasons that can be chosen, by word, each with the first sentence of its text.
+    fn reasons(&self) -> Vec<(&'static str, String)> {
+        let name = |reason: Reason| super::first_sentence(&self.frame.t(reason.key())).to_owned();
+        super::reasons().map(|reason| (reason.as_str(), name(reason))).collect()
     }
 }
 
@@ -64,14 +81,15 @@ pub async fn list(
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
-    let (tenant, scope, filter) = (who.tenant.id, scope(&who)?, asked.filter());
+    let frame = frame.seen_by(&who);
+    let (tenant, scope, filter, seek) = (who.tenant.id, scope(&who)?, asked.filter(frame.times()), asked.seek());
     let ((rows, keyset), settings) =
-        db.read(move |c| Ok((store::list(c, tenant, scope, &filter)?, channels::settings(c, tenant)?))).await?;
+        db.read(move |c| Ok((store::list(c, tenant, scope, &filter, seek)?, channels::settings(c, tenant)?))).await?;
     let page = ListPage {
-        path: format!("/t/{}/deliveries", who.tenant.slug),
-        settings: format!("/t/{}/settings/message-channel", who.tenant.slug),
+        path: record(&who),
+        base: format!("/t/{}", who.tenant.slug),
         own_only: !who.role().is_some_and(Role::administers),
-        frame: frame.seen_by(&who),
+        frame,
         asked,
         switches: settings.effective().clone(),
         rows,
@@ -80,12 +98,66 @@ pub async fn list(
     web::page(StatusCode::OK, &page)
 }
 
+/// The record as a CSV file.
+pub async fn download(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<ViewDeliveries>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    let frame = frame.seen_by(&who);
+    let (times, language) = (frame.times(), frame.language);
+    let name = format!("deliveries-{}-{}.csv", who.tenant.slug, times.day(&clock.now()));
+    let (tenant, scope, filter) = (who.tenant.id, scope(&who)?, asked.filter(times));
+    let head = Bytes::from(export::head(language)?);
+    let rows = lines(db, tenant, scope, filter, language, times);
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(stream::iter([Ok(head)]).chain(rows)))
+}
+
+/// How far a download is.
+enum Progress {
+    Rows(Option<(chrono::NaiveDateTime, DeliveryId)>),
+    Done,
+}
+
+/// The lines of a download, batch after batch, so that a record of any length needs the memory of one batch. Rows that
+/// come in meanwhile are newer than what is read and are left out.
+fn lines(
+    db: Data<Database>,
+    tenant: TenantId,
+    scope: Scope,
+    filter: Filter,
+    language: Language,
+    times: Times,
+) -> impl Stream<Item = Result<Bytes>> {
+    stream::try_unfold(Progress::Rows(None), move |progress| {
+        let (db, filter) = (db.clone(), filter.clone());
+        async move {
+            let Progress::Rows(after) = progress else { return Ok(None) };
+            let size = i64::try_from(BATCH).unwrap_or(i64::MAX);
+            let batch = db.read(move |c| store::batch(c, tenant, scope, &filter, after, size)).await?;
+            let next = match batch.last() {
+                Some(last) if batch.len() == BATCH => Progress::Rows(Some((last.created_at, last.id))),
+                _ => Progress::Done,
+            };
+            Ok(Some((Bytes::from(export::rows(&batch, language, times)?), next)))
+        }
+    })
+}
+
 #[derive(Template)]
 #[template(path = "deliveries/show.html")]
 struct ShowPage {
     frame: Frame,
     slug: String,
+    /// Whether the delivery's channel is on, if it has one.
     channel_is_on: bool,
+    /// Whether the viewer may send it again.
+    resends: bool,
     delivery: Found,
 }
 
@@ -99,7 +171,144 @@ pub async fn show(
     let (tenant, scope, (_, id)) = (who.tenant.id, scope(&who)?, path.into_inner());
     let (delivery, settings) =
         db.read(move |c| Ok((store::find(c, tenant, scope, id)?, channels::settings(c, tenant)?))).await?;
-    let channel_is_on = settings.effective().is_on(&delivery.listed.channel);
+    let channel_is_on = delivery.listed.channel.is_none_or(|channel| settings.effective().is_on(&channel));
+    let resends = delivery.listed.may_be_resent && who.role().is_some_and(Role::administers);
     let slug = who.tenant.slug.clone();
-    web::page(StatusCode::OK, &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, delivery })
+    web::page(StatusCode::OK, &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, resends, delivery })
+}
+
+/// Who sends again what failed in a tenant, and when.
+struct Resend {
+    tenant: TenantId,
+    by: AccountId,
+    actor: Actor,
+    now: chrono::NaiveDateTime,
+}
+
+impl Resend {
+    fn new(who: &Can<ResendDeliveries>, request: &HttpRequest, clock: &Clock) -> Self {
+        let account = &who.principal.account;
+        Self { tenant: who.tenant.id, by: account.id, actor: actor(request, account), now: clock.now() }
+    }
+
+    /// Sends again what may be of these, and writes down what was asked for.
+    fn these(
+        &self,
+        c: &mut AnyConnection,
+        these: &[DeliveryId],
+        object: &str,
+        changes: Vec<Change>,
+    ) -> Result<Vec<courier::Resent>> {
+        let resent = courier::resend(c, self.tenant, these, self.by, self.now)?;
+        if !resent.is_empty() {
+            let entry = Entry { tenant: Some(self.tenant), action: "deliveries-resent", object, changes };
+            audit::record(c, &self.actor, &entry, self.now)?;
+        }
+        Ok(resent)
+    }
+}
+
+/// Sends one delivery again.
+pub async fn resend(
+    (db, clock, waker): (Data<Database>, Data<Clock>, Data<Waker>),
+    who: Can<ResendDeliveries>,
+    request: HttpRequest,
+    path: Path<(String, DeliveryId)>,
+) -> Result<HttpResponse> {
+    let (task, (_, id)) = (Resend::new(&who, &request, &clock), path.into_inner());
+    let resent = db
+        .write(move |c| {
+            let found = store::find(c, task.tenant, Scope::Everyone, id)?.listed;
+            let number = Change::between("deliveries-number", "", &id.to_string());
+            task.these(c, &[id], &found.object, number.into_iter().collect())
+        })
+        .await?;
+    let page = |id: DeliveryId| format!("{}/{id}", record(&who));
+    let Some(one) = resent.first() else { return Ok(redirect_saying(&page(id), "flash-deliveries-not-resent")) };
+    waker.wake();
+    let said = if one.waits { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
+    Ok(redirect_saying(&page(one.anew), said))
+}
+
+#[derive(Template)]
+#[template(path = "deliveries/resend.html")]
+struct ResendPage {
+    frame: Frame,
+    path: String,
+    asked: Asked,
+    /// How many are sent again.
+    count: i64,
+    /// The newest of them.
+    newest: i64,
+    /// Whether more fit than are sent at once.
+    more: bool,
+}
+
+impl ResendPage {
+    /// What narrows the choice: the label's key, and the value as people read it.
+    fn chosen(&self) -> Vec<(&'static str, String)> {
+        chosen(&self.asked, |key| self.frame.t(key).into_owned())
+    }
+
+    /// The largest number that is sent again at once.
+    fn limit(&self) -> i64 {
+        i64::try_from(RESENT_AT_ONCE).unwrap_or(i64::MAX)
+    }
+}
+
+/// The filters that are set, by their labels' keys; the words of the program as `text` says them.
+fn chosen(asked: &Asked, text: impl Fn(&str) -> String) -> Vec<(&'static str, String)> {
+    let named = |name: &str, value: &str| match name {
+        "status" => DeliveryState::parse(value).map(|state| text(super::state_key(&state))),
+        "channel" => Channel::parse(value).map(|channel| text(channel_key(&channel))),
+        "reason" => Reason::parse(value).map(|reason| text(reason.key())),
+        _ => Some(value.to_owned()),
+    };
+    let set = asked.fields().into_iter().filter(|(_, _, value)| !value.trim().is_empty());
+    set.filter_map(|(key, name, value)| Some((key, named(name, value)?))).collect()
+}
+
+/// Asks whether all that failed and fits is really to be sent again.
+pub async fn resend_all_form(
+    db: Data<Database>,
+    who: Can<ResendDeliveries>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    let frame = frame.seen_by(&who);
+    let (tenant, filter) = (who.tenant.id, asked.filter(frame.times()));
+    let mut ids = db.read(move |c| store::resendable(c, tenant, &filter, None)).await?;
+    let more = ids.len() > RESENT_AT_ONCE;
+    ids.truncate(RESENT_AT_ONCE);
+    let (count, newest) = (i64::try_from(ids.len()).unwrap_or(i64::MAX), ids.iter().max().map_or(0, |id| id.0));
+    web::page(StatusCode::OK, &ResendPage { frame, path: record(&who), asked, count, newest, more })
+}
+
+/// Sends again all that failed and fits.
+pub async fn resend_all(
+    (db, clock, waker): (Data<Database>, Data<Clock>, Data<Waker>),
+    who: Can<ResendDeliveries>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(asked): Form<Asked>,
+) -> Result<HttpResponse> {
+    let (task, filter) = (Resend::new(&who, &request, &clock), asked.filter(frame.seen_by(&who).times()));
+    // Without a number nobody has seen how many it would be.
+    let newest = asked.newest.unwrap_or_default();
+    let resent = db
+        .write(move |c| {
+            let mut ids = store::resendable(c, task.tenant, &filter, Some(newest))?;
+            ids.truncate(RESENT_AT_ONCE);
+            let count = ids.len().to_string();
+            let filters = chosen(&asked, str::to_owned).into_iter();
+            let filters = filters.filter_map(|(key, value)| Change::between(key, "", &value));
+            let changes = filters.chain(Change::between("deliveries-count", "", &count)).collect();
+            task.these(c, &ids, "", changes)
+        })
+        .await?;
+    if resent.is_empty() {
+        return Ok(redirect_saying(&record(&who), "flash-deliveries-none-resent"));
+    }
+    waker.wake();
+    Ok(redirect_saying(&record(&who), "flash-deliveries-resent-all"))
 }

@@ -4,18 +4,25 @@ use chrono::NaiveDateTime;
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Bool, Text},
+    sql_types::{BigInt, Bool, Text, Timestamp},
 };
 
 use crate::{
-    courier::{DeliveryState, RobotState},
+    courier::{DeliveryState, Kind, Reason, RobotState},
     db::{
-        AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower, position_function,
+        AlertId, AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
+        position_function,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
     error::{Error, Result},
     robots::Channel,
 };
+
+/// The most deliveries that are sent again by one press of a button: as long as that takes, nothing else is stored.
+pub const RESENT_AT_ONCE: usize = 5_000;
+
+/// The two databases behind one connection.
+type Backend = <AnyConnection as Connection>::Backend;
 
 /// Whose rows somebody may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,94 +33,271 @@ pub enum Scope {
     Only(MemberId),
 }
 
-/// Which rows, and which page of them.
-#[derive(Clone, Debug, Default)]
+/// Which rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<DeliveryState>,
     /// Only those over this channel.
     pub channel: Option<Channel>,
-    /// Only those with this in their title or recipient, ASCII letters in any case; empty for all.
+    /// Only those with this reason.
+    pub reason: Option<Reason>,
+    /// Only those with this in their object or recipient, ASCII letters in any case; empty for all.
     pub text: String,
-    /// Which page.
-    pub seek: Seek,
+    /// Only those with this in their recipient, in the same way.
+    pub recipient: String,
+    /// Only those made then or later.
+    pub since: Option<NaiveDateTime>,
+    /// Only those made before.
+    pub until: Option<NaiveDateTime>,
 }
 
 /// A delivery as the record lists it.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Its id: the larger the later.
+    /// Its id.
     pub id: DeliveryId,
-    /// What it is about.
-    pub title: String,
-    /// The channel it goes over.
-    pub channel: Channel,
+    /// What it is about: the title of its alert, or its own.
+    pub object: String,
+    /// The alert event that it tells of.
+    pub alert: Option<AlertId>,
+    /// The channel it goes over; none for a receiver who could not be reached at all.
+    pub channel: Option<Channel>,
     /// Who it is for, by the name as it was.
     pub recipient: String,
     /// When it was put into the outbox.
     pub created_at: NaiveDateTime,
+    /// When it ended.
+    pub finished_at: Option<NaiveDateTime>,
     /// How far it is.
     pub state: DeliveryState,
     /// Why: a word for [`reason_key`](crate::courier::reason_key).
     pub reason: String,
+    /// The names of the alert rules that chose the recipient; empty when there were none.
+    pub chosen_by: String,
+    /// The delivery by which it was sent again.
+    pub resent_as: Option<DeliveryId>,
+    /// Whether it can be sent again: it failed, was not sent again yet, and is no test.
+    pub may_be_resent: bool,
 }
 
-type ListedRow = (DeliveryId, String, String, String, NaiveDateTime, String, String);
+#[derive(Queryable)]
+struct ListedRow {
+    id: DeliveryId,
+    kind: String,
+    object: String,
+    alert: Option<AlertId>,
+    channel: String,
+    recipient: String,
+    created_at: NaiveDateTime,
+    finished_at: Option<NaiveDateTime>,
+    state: String,
+    reason: String,
+    chosen_by: String,
+    resent_as: Option<DeliveryId>,
+}
+
+/// The columns of [`ListedRow`].
+macro_rules! listed {
+    () => {
+        (
+            deliveries::id,
+            deliveries::kind,
+            sql::<Text>(OBJECT),
+            deliveries::alert,
+            deliveries::channel,
+            deliveries::recipient,
+            deliveries::created_at,
+            deliveries::finished_at,
+            deliveries::state,
+            deliveries::reason,
+            deliveries::chosen_by,
+            deliveries::resent_as,
+        )
+    };
+}
+
+/// What a delivery is about.
+const OBJECT: &str = "coalesce((SELECT alerts.title FROM alerts WHERE alerts.id = deliveries.alert), deliveries.title)";
 
 impl TryFrom<ListedRow> for Listed {
     type Error = Error;
 
-    fn try_from((id, title, channel, recipient, created_at, state, reason): ListedRow) -> Result<Self> {
-        let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a delivery has an unknown channel"))?;
-        let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
-        Ok(Self { id, title, channel, recipient, created_at, state, reason })
+    fn try_from(row: ListedRow) -> Result<Self> {
+        let channel = match row.channel.as_str() {
+            "" => None,
+            word => Some(Channel::parse(word).ok_or_else(|| Error::internal("a delivery has an unknown channel"))?),
+        };
+        let state = DeliveryState::parse(&row.state);
+        let state = state.ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
+        let of_kind = Kind::parse(&row.kind).is_some_and(Kind::may_be_resent);
+        Ok(Self {
+            may_be_resent: state == DeliveryState::Failed && of_kind && row.resent_as.is_none(),
+            id: row.id,
+            object: row.object,
+            alert: row.alert,
+            channel,
+            recipient: row.recipient,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            state,
+            reason: row.reason,
+            chosen_by: row.chosen_by,
+            resent_as: row.resent_as,
+        })
     }
 }
 
-/// One page of the record, newest first.
-///
-/// The page is found by id, so a record of any length costs the same and is never counted.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn list(c: &mut AnyConnection, tenant: TenantId, scope: Scope, filter: &Filter) -> Result<(Vec<Listed>, Keyset)> {
-    let mut query = deliveries::table.filter(deliveries::tenant.eq(tenant)).into_boxed();
-    if let Scope::Only(member) = scope {
-        query = query.filter(deliveries::member.eq(Some(member)));
-    }
+/// The rows that may be seen and fit.
+fn narrowed<'q>(
+    c: &AnyConnection,
+    tenant: TenantId,
+    scope: Scope,
+    filter: &Filter,
+) -> deliveries::BoxedQuery<'q, Backend> {
+    let mut query = deliveries::table.into_boxed();
+    query = match scope {
+        Scope::Everyone => query.filter(deliveries::tenant.eq(tenant)),
+        // As a sum, the tenant leads to no index: a member's own rows are few, and always found by him.
+        Scope::Only(member) => query
+            .filter(deliveries::member.eq(Some(member)))
+            .filter(sql::<BigInt>("deliveries.tenant + 0").eq(tenant.0)),
+    };
     if let Some(state) = filter.state {
         query = query.filter(deliveries::state.eq(state.as_str()));
     }
     if let Some(channel) = filter.channel {
         query = query.filter(deliveries::channel.eq(channel.as_str()));
     }
-    if !filter.text.is_empty() {
-        let position = position_function(c);
-        let text = filter.text.to_ascii_lowercase();
-        let holds =
-            |column: String| sql::<Bool>(&format!("{position}({column}, ")).bind::<Text, _>(text.clone()).sql(") > 0");
-        let (title, recipient) = (ascii_lower(c, "deliveries.title"), ascii_lower(c, "deliveries.recipient"));
-        query = query.filter(holds(title).or(holds(recipient)));
+    if let Some(reason) = filter.reason {
+        // Written out, so that the index of the rows that have a reason is seen to fit.
+        query = query.filter(deliveries::reason.eq(reason.as_str())).filter(sql::<Bool>("deliveries.reason <> ''"));
     }
-    query = match (filter.seek.before, filter.seek.after) {
-        (Some(before), _) => query.filter(deliveries::id.lt(before)).order(deliveries::id.desc()),
-        (None, Some(after)) => query.filter(deliveries::id.gt(after)).order(deliveries::id.asc()),
-        (None, None) => query.order(deliveries::id.desc()),
+    if let Some(since) = filter.since {
+        query = query.filter(deliveries::created_at.ge(since));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(deliveries::created_at.lt(until));
+    }
+    let position = position_function(c);
+    let in_recipient = format!("{position}({}, ", ascii_lower(c, "deliveries.recipient"));
+    let recipient_holds =
+        |text: &str| sql::<Bool>(&in_recipient).bind::<Text, _>(text.to_ascii_lowercase()).sql(") > 0");
+    if !filter.text.is_empty() {
+        let text = filter.text.to_ascii_lowercase();
+        let [own, alerts] = ["deliveries.title", "alerts.title"].map(|column| ascii_lower(c, column));
+        // The alerts that fit are looked up once, not for each row.
+        let object_holds = sql::<Bool>(&format!("(deliveries.alert IS NULL AND {position}({own}, "))
+            .bind::<Text, _>(text.clone())
+            .sql(") > 0 OR deliveries.alert IN (SELECT alerts.id FROM alerts WHERE alerts.tenant = ")
+            .bind::<BigInt, _>(tenant.0)
+            .sql(&format!(" AND {position}({alerts}, "))
+            .bind::<Text, _>(text)
+            .sql(") > 0))");
+        query = query.filter(object_holds.or(recipient_holds(&filter.text)));
+    }
+    if !filter.recipient.is_empty() {
+        query = query.filter(recipient_holds(&filter.recipient));
+    }
+    query
+}
+
+/// Where a row stands in the record.
+type Place = (NaiveDateTime, DeliveryId);
+
+/// Where the row of this id stands, if the tenant has it.
+fn place(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<Place>> {
+    let row = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::id.eq(id));
+    Ok(row.select((deliveries::created_at, deliveries::id)).first(c).optional()?)
+}
+
+/// The rows that stand on this side of a place: `<` for the older ones, `>` for the newer.
+fn beside<'q>(
+    query: deliveries::BoxedQuery<'q, Backend>,
+    side: &str,
+    (created_at, id): Place,
+) -> deliveries::BoxedQuery<'q, Backend> {
+    // Compared as one value, in the order of the indexes, a page is found by a step into the index.
+    let there = sql::<Bool>(&format!("(deliveries.created_at, deliveries.id) {side} ("))
+        .bind::<Timestamp, _>(created_at)
+        .sql(", ")
+        .bind::<BigInt, _>(id.0)
+        .sql(")");
+    query.filter(there)
+}
+
+/// One page of the record, newest first.
+///
+/// The page is found by the row next to it, so a record of any length costs the same and is never counted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    scope: Scope,
+    filter: &Filter,
+    seek: Seek,
+) -> Result<(Vec<Listed>, Keyset)> {
+    let mut query = narrowed(c, tenant, scope, filter);
+    if let Some(place) = seek.before.or(seek.after).map(|id| place(c, tenant, id)).transpose()?.flatten() {
+        query = beside(query, if seek.upwards() { ">" } else { "<" }, place);
+    }
+    query = match seek.upwards() {
+        true => query.order((deliveries::created_at.asc(), deliveries::id.asc())),
+        false => query.order((deliveries::created_at.desc(), deliveries::id.desc())),
     };
-    let rows: Vec<ListedRow> = query
-        .limit(Seek::LIMIT)
-        .select((
-            deliveries::id,
-            deliveries::title,
-            deliveries::channel,
-            deliveries::recipient,
-            deliveries::created_at,
-            deliveries::state,
-            deliveries::reason,
-        ))
-        .load(c)?;
-    let (rows, keyset) = filter.seek.page(rows, |row| row.0.0);
+    let rows: Vec<ListedRow> = query.limit(Seek::LIMIT).select(listed!()).load(c)?;
+    let (rows, keyset) = seek.page(rows, |row| row.id.0);
     Ok((rows.into_iter().map(Listed::try_from).collect::<Result<_>>()?, keyset))
+}
+
+/// So many rows that come after this one in the record, or its first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn batch(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    scope: Scope,
+    filter: &Filter,
+    after: Option<Place>,
+    size: i64,
+) -> Result<Vec<Listed>> {
+    let mut query = narrowed(c, tenant, scope, filter);
+    if let Some(place) = after {
+        query = beside(query, "<", place);
+    }
+    let query = query.order((deliveries::created_at.desc(), deliveries::id.desc()));
+    let rows: Vec<ListedRow> = query.limit(size).select(listed!()).load(c)?;
+    rows.into_iter().map(Listed::try_from).collect()
+}
+
+/// Those of the tenant's rows that fit and can be sent again, oldest first, and one more than are sent at once to know
+/// whether there are more. None that is newer than the row `newest`, if that is given.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn resendable(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &Filter,
+    newest: Option<i64>,
+) -> Result<Vec<DeliveryId>> {
+    let failed = DeliveryState::Failed;
+    if filter.state.is_some_and(|state| state != failed) {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { state: Some(failed), ..filter.clone() };
+    let mut query = narrowed(c, tenant, Scope::Everyone, &filter)
+        .filter(deliveries::kind.eq_any(Kind::resendable()))
+        .filter(deliveries::resent_as.is_null());
+    if let Some(newest) = newest {
+        query = query.filter(deliveries::id.le(newest));
+    }
+    let limit = i64::try_from(RESENT_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
+    let query = query.order((deliveries::created_at.asc(), deliveries::id.asc()));
+    Ok(query.limit(limit).select(deliveries::id).load(c)?)
 }
 
 /// A delivery with all that is known of it.
@@ -127,8 +311,6 @@ pub struct Found {
     pub requested_by: Option<String>,
     /// Its robot: host and last four characters of the webhook.
     pub robot: Option<(String, String)>,
-    /// When it ended.
-    pub finished_at: Option<NaiveDateTime>,
     /// Whether it waits until its robot's configuration is mended.
     pub held: bool,
     /// When its message is to be tried again, if that is known.
@@ -161,7 +343,7 @@ pub struct Attempt {
 /// # Errors
 /// [`Error::NotFound`] when there is none, or it is not for this member.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: DeliveryId) -> Result<Found> {
-    type Rest = (Option<MemberId>, String, Option<String>, Option<(String, String, String)>, Option<NaiveDateTime>);
+    type Rest = (Option<MemberId>, String, Option<String>, Option<(String, String, String)>);
     let (listed, rest, message): (ListedRow, Rest, Option<(MessageId, NaiveDateTime)>) = deliveries::table
         .left_join(accounts::table.on(deliveries::requested_by.eq(accounts::id.nullable())))
         .left_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
@@ -169,26 +351,17 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
         .select((
-            (
-                deliveries::id,
-                deliveries::title,
-                deliveries::channel,
-                deliveries::recipient,
-                deliveries::created_at,
-                deliveries::state,
-                deliveries::reason,
-            ),
+            listed!(),
             (
                 deliveries::member,
                 deliveries::body,
                 accounts::username.nullable(),
                 (robots::host, robots::last_four, robots::state).nullable(),
-                deliveries::finished_at,
             ),
             (messages::id, messages::due_at).nullable(),
         ))
         .first(c)?;
-    let (member, body, requested_by, robot, finished_at) = rest;
+    let (member, body, requested_by, robot) = rest;
     if matches!(scope, Scope::Only(own) if member != Some(own)) {
         return Err(Error::NotFound);
     }
@@ -202,7 +375,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
         Some((message, _)) => attempts_of(c, message)?,
         None => Vec::new(),
     };
-    Ok(Found { listed, body, requested_by, robot, finished_at, held, next_try, attempts })
+    Ok(Found { listed, body, requested_by, robot, held, next_try, attempts })
 }
 
 fn attempts_of(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {
@@ -284,7 +457,7 @@ mod tests {
     }
 
     fn titles(c: &mut AnyConnection, scope: Scope, filter: &Filter) -> Vec<String> {
-        list(c, TENANT, scope, filter).unwrap().0.into_iter().map(|row| row.title).collect()
+        list(c, TENANT, scope, filter, Seek::default()).unwrap().0.into_iter().map(|row| row.object).collect()
     }
 
     #[test]

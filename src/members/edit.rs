@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use futures_util::future::try_join_all;
 
 use super::{
@@ -9,14 +10,14 @@ use super::{
     form::{EditAccount, robot_field, secret_field},
     model::{Contact, Member, RobotChange},
     notice::{About, ring},
-    store::{self, Edit},
+    store::{self, Edit, verifications},
 };
 use crate::{
     access::{Actor, Can, Role, Tenant, may_change_role, may_edit, may_end},
     accounts::store as accounts,
     audit::{self, Change},
     channels::{self, Switches},
-    courier::{self, Outcome, reason_key},
+    courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
     error::{Error, Result},
     language::Language,
@@ -34,6 +35,8 @@ pub(super) struct ContactPart {
     pub errors: FieldErrors,
     pub switches: Switches,
     pub answers: Vec<Answer>,
+    /// The channels where a verification code can be typed in, and until when.
+    pub codes: Vec<(Channel, NaiveDateTime)>,
     /// The roles that can be chosen; none when the role cannot be changed.
     pub roles: Vec<Role>,
     pub may_end: bool,
@@ -45,8 +48,9 @@ pub(super) struct ContactPart {
     pub back: String,
 }
 
-/// What became of a test message.
+/// What became of a message that somebody waits for.
 pub(super) struct Answer {
+    pub kind: Kind,
     pub channel: Channel,
     pub delivery: DeliveryId,
     pub outcome: Outcome,
@@ -61,6 +65,16 @@ impl Answer {
 
     pub(super) fn has_ended(&self) -> bool {
         self.outcome.state.has_ended()
+    }
+
+    /// The key of the text that says what the group has.
+    pub(super) fn good(&self) -> &'static str {
+        if self.kind == Kind::Verification { "members-verify-sent" } else { "members-test-good" }
+    }
+
+    /// The key of the text that says that nothing is known yet.
+    pub(super) fn waiting(&self) -> &'static str {
+        if self.kind == Kind::Verification { "members-verify-waiting" } else { "members-test-waiting" }
     }
 
     pub(super) fn reason(&self) -> &'static str {
@@ -83,6 +97,11 @@ impl ContactPart {
             !answered.iter().any(|answer| answer.starts_with(channel))
         };
         self.form.tested.iter().filter(known).cloned().chain(answered.clone()).collect()
+    }
+
+    /// Until when a verification code can be typed in.
+    pub(super) fn code_until(&self, channel: &Channel) -> Option<NaiveDateTime> {
+        self.codes.iter().find(|(known, _)| known == channel).map(|(_, until)| *until)
     }
 
     pub(super) fn record_path(&self) -> String {
@@ -181,19 +200,22 @@ impl Task {
         errors: FieldErrors,
     ) -> Result<ContactPart> {
         let task = self.clone();
-        let (member, switches, may_renew_code) = tools
+        let now = tools.clock.now();
+        let (member, switches, may_renew_code, codes) = tools
             .db
             .read(move |c| {
                 let member = task.find(c)?;
                 let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
                 let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
-                Ok((member, switches, may_renew_code))
+                let codes = verifications::open(c, member.id, now)?;
+                Ok((member, switches, may_renew_code, codes))
             })
             .await?;
         let may_end = !self.own && may_end(self.role, member.role, member.account == self.by);
         let may_change_role = !self.own && may_change_role(self.role, member.role, member.account == self.by);
         let form = form.unwrap_or_else(|| EditAccount {
             role: member.role.as_str().to_owned(),
+            may_fire: if member.may_fire { "yes".to_owned() } else { String::new() },
             phone: member.phone.clone(),
             email: member.email.clone(),
             ..EditAccount::default()
@@ -203,6 +225,7 @@ impl Task {
             errors,
             switches,
             answers: Vec::new(),
+            codes,
             roles: if may_change_role { vec![Role::SystemAdministrator, Role::Member] } else { Vec::new() },
             may_end,
             may_renew_code,
@@ -226,7 +249,7 @@ impl Task {
                 return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect())));
             }
         };
-        let (task, shared) = (self.clone(), tools.clone());
+        let (task, shared, may_fire) = (self.clone(), tools.clone(), form.may_fire());
         tools
             .db
             .write(move |c| {
@@ -243,7 +266,11 @@ impl Task {
                 }
                 let now = shared.clock.now();
                 let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: Some(task.by), now };
-                let updated = store::update(c, edit, &member, role, &change)?;
+                let mut updated = store::update(c, edit, &member, role, &change)?;
+                // Nobody else's dialog has the checkbox: what is not ticked there says nothing.
+                if !task.own && member.role == Role::Member {
+                    updated.changes.extend(store::set_may_fire(c, task.tenant.id, &member, may_fire)?);
+                }
                 ring(c, &task.about(&member), &member, &updated.ringing, now)?;
                 if !updated.changes.is_empty() {
                     task.record(c, &member, "member-edited", updated.changes, &shared)?;
@@ -290,7 +317,7 @@ impl Task {
         for (channel, change) in changes {
             if let Some((robot, unsaved)) = self.robot_to_test(c, tools, &member, *channel, change)? {
                 let delivery = courier::enqueue(c, self.about(&member).test(robot), now)?;
-                sent.push(Sent { channel: *channel, delivery, unsaved });
+                sent.push(Sent { kind: Kind::Test, channel: *channel, delivery, unsaved });
             }
         }
         if sent.is_empty() {
@@ -407,16 +434,17 @@ impl Task {
     }
 
     pub(super) async fn answers(&self, tools: &Tools, sent: Vec<Sent>) -> Result<Vec<Answer>> {
-        try_join_all(sent.into_iter().map(|Sent { channel, delivery, unsaved }| async move {
+        try_join_all(sent.into_iter().map(|Sent { kind, channel, delivery, unsaved }| async move {
             let outcome = tools.waker.wait_for(&tools.db, self.tenant.id, delivery, ANSWER_WITHIN).await?;
-            Ok(Answer { channel, delivery, outcome, unsaved })
+            Ok(Answer { kind, channel, delivery, outcome, unsaved })
         }))
         .await
     }
 }
 
-/// A test message on its way.
+/// A message on its way that somebody waits for.
 pub(super) struct Sent {
+    pub kind: Kind,
     pub channel: Channel,
     pub delivery: DeliveryId,
     pub unsaved: bool,

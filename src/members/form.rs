@@ -9,6 +9,7 @@ use crate::{
     accounts::Username,
     db::DeliveryId,
     robots::{Channel, Origins, RobotAddress, SigningSecret},
+    secrets::PlainToken,
     web::{FieldErrors, one_line, validated},
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub struct EditAccount {
     /// The role; absent on My Contact Information.
     pub role: String,
+    /// `yes` when the checkbox May fire alerts is ticked; only an ordinary member's dialog has it.
+    pub may_fire: String,
     /// The phone number.
     pub phone: String,
     /// The email address.
@@ -64,6 +67,16 @@ pub fn secret_field(channel: &Channel) -> Option<&'static str> {
     }
 }
 
+/// The name of a channel's field for the verification code.
+#[must_use]
+pub fn code_field(channel: &Channel) -> &'static str {
+    match channel {
+        Channel::DingTalk => "dingtalk_code",
+        Channel::Lark => "lark_code",
+        Channel::WeCom => "wecom_code",
+    }
+}
+
 impl EditAccount {
     pub(super) fn webhook(&self, channel: Channel) -> &str {
         match channel {
@@ -85,6 +98,12 @@ impl EditAccount {
     #[must_use]
     pub fn removes(&self, what: &str) -> bool {
         self.remove.iter().any(|word| word == what)
+    }
+
+    /// Whether the checkbox May fire alerts is ticked.
+    #[must_use]
+    pub fn may_fire(&self) -> bool {
+        !self.may_fire.is_empty()
     }
 
     /// The test message whose robot of this channel is not saved yet.
@@ -152,6 +171,50 @@ impl EditAccount {
             (None, Some(secret)) => RobotChange::NewSecret(secret),
             (None, None) if self.removes(&format!("secret_{}", channel.as_str())) => RobotChange::NoSecret,
             (None, None) => RobotChange::Keep,
+        }
+    }
+}
+
+/// The button Verify beside a stored robot, and the field for the code that it sends.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Verify {
+    /// The robot's channel.
+    pub channel: String,
+    /// The code that was read in the group.
+    pub code: String,
+}
+
+impl std::fmt::Debug for Verify {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Verify(***)")
+    }
+}
+
+impl Verify {
+    /// The channel.
+    ///
+    /// # Errors
+    /// A word that is no channel.
+    pub fn channel(&self) -> Result<Channel, FieldErrors> {
+        Channel::parse(&self.channel).ok_or_else(|| FieldErrors::one("dingtalk_robot", "members-verify-nothing"))
+    }
+
+    /// The channel and the code, which may be typed in groups and with the digits of a Chinese keyboard.
+    ///
+    /// # Errors
+    /// A word that is no channel, or a text that is no code.
+    pub fn check(&self) -> Result<(Channel, PlainToken), FieldErrors> {
+        let channel = self.channel()?;
+        let digit = |c: char| match c {
+            '０'..='９' => char::from_digit(u32::from(c) - u32::from('０'), 10),
+            _ => Some(c),
+        };
+        let code: String = self.code.chars().filter(|c| !c.is_whitespace()).filter_map(digit).collect();
+        if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok((channel, PlainToken::presented(&code)))
+        } else {
+            Err(FieldErrors::one(code_field(&channel), "members-verify-rule"))
         }
     }
 }
@@ -229,6 +292,21 @@ mod tests {
             assert!(errors.of(field).is_some(), "{field}");
         }
         assert!(!format!("{errors:?} {form:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_code_is_six_digits_however_they_are_grouped() {
+        let code = |code: &str| {
+            let form = Verify { channel: "lark".into(), code: code.into() };
+            form.check().map(|(_, code)| code.expose().to_owned())
+        };
+        for typed in ["012345", " 012 345 ", "０１２３４５"] {
+            assert_eq!(code(typed).unwrap(), "012345", "{typed}");
+        }
+        for typed in ["", "12345", "1234567", "12345x", "-12345", "١٢٣٤٥٦"] {
+            assert!(code(typed).unwrap_err().of("lark_code").is_some(), "{typed}");
+        }
+        assert!(Verify { channel: "fax".into(), code: "012345".into() }.check().is_err());
     }
 
     #[test]

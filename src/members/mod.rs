@@ -9,8 +9,9 @@ pub mod pages;
 mod posted;
 pub mod store;
 mod tools;
+mod verify;
 
 pub use form::EditAccount;
-pub use model::{ContactChange, Email, Phone, RobotChange, Status};
+pub use model::{ContactChange, ContactState, Email, Phone, RobotChange, Status};
 pub use posted::{PostedMember, Refused, Saved, Sender, save_posted};
 pub use tools::Tools;

@@ -1,5 +1,6 @@
 //! What a member is: a phone, an email, a status, and the robots by which he is reached.
 
+use chrono::NaiveDateTime;
 use email_address::{EmailAddress, Options};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 
@@ -138,6 +139,8 @@ pub struct Member {
     pub status: Status,
     /// The robots, by channel.
     pub robots: Vec<Contact>,
+    /// Whether he was given the permission to fire alerts; administrators need none.
+    pub may_fire: bool,
 }
 
 impl Member {
@@ -145,6 +148,52 @@ impl Member {
     #[must_use]
     pub fn robot(&self, channel: &Channel) -> Option<&Contact> {
         self.robots.iter().find(|contact| contact.channel == *channel)
+    }
+}
+
+/// How far a contact can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactState {
+    /// The member has proved that he reads the group.
+    Verified,
+    /// Nobody knows whether he reads it.
+    Unverified,
+    /// The robot's answers said that nothing reaches the group until somebody mends it.
+    Broken,
+}
+
+impl ContactState {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Verified, Self::Unverified, Self::Broken];
+
+    /// The state of a contact. A broken robot reaches nobody, verified or not.
+    #[must_use]
+    pub fn of(verified: bool, broken: bool) -> Self {
+        match (broken, verified) {
+            (true, _) => Self::Broken,
+            (false, true) => Self::Verified,
+            (false, false) => Self::Unverified,
+        }
+    }
+
+    /// The key of its name on pages.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Verified => "members-contact-verified",
+            Self::Unverified => "members-contact-unverified",
+            Self::Broken => "members-contact-broken",
+        }
+    }
+
+    /// Its class in the stylesheet, which sets a sign before it.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Broken => "broken",
+        }
     }
 }
 
@@ -163,10 +212,20 @@ pub struct Contact {
     pub has_secret: bool,
     /// Whether it is broken, and the word for why.
     pub broken: Option<String>,
+    /// When the member proved that he reads its group.
+    pub verified_at: Option<NaiveDateTime>,
     /// How many other members of the tenant it reaches.
     pub shared_count: i64,
     /// The names of the first of them.
     pub shared_with: Vec<String>,
+}
+
+impl Contact {
+    /// How far it can be relied on.
+    #[must_use]
+    pub fn state(&self) -> ContactState {
+        ContactState::of(self.verified_at.is_some(), self.broken.is_some())
+    }
 }
 
 /// What is to become of a member's robot of one channel.
@@ -221,6 +280,14 @@ mod tests {
         assert!(Email::parse("a b@corp.example").is_none());
         assert!(Email::parse("Li <li@corp.example>").is_none());
         assert!(Email::parse("li@[127.0.0.1]").is_none());
+    }
+
+    #[test]
+    fn a_broken_contact_is_broken_whether_it_was_verified_or_not() {
+        assert_eq!(ContactState::of(true, true), ContactState::Broken);
+        assert_eq!(ContactState::of(false, true), ContactState::Broken);
+        assert_eq!(ContactState::of(true, false), ContactState::Verified);
+        assert_eq!(ContactState::of(false, false), ContactState::Unverified);
     }
 
     proptest! {

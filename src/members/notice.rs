@@ -10,7 +10,11 @@ use crate::{
     error::Result,
     language::Language,
     robots::{Channel, escape_markdown},
+    secrets::PlainToken,
 };
+
+/// What stands for a code where it is not to be read.
+const MASKED: &str = "••••••";
 
 /// Puts a message for each of a member's new or changed robots into the outbox, as far as he takes part and their channels
 /// are on. Answers how many.
@@ -59,23 +63,35 @@ impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
     pub fn saved(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::MemberSaved, robot, "members-saved-title", "members-saved-body")
+        self.notice(Kind::MemberSaved, robot, "members-saved-title", self.body("members-saved-body", ""))
     }
 
     /// A test message.
     #[must_use]
     pub fn test(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::Test, robot, "members-test-title", "members-test-body")
+        self.notice(Kind::Test, robot, "members-test-title", self.body("members-test-body", ""))
     }
 
-    fn notice(&self, kind: Kind, robot: RobotId, title: &str, body: &str) -> Notice {
+    /// A verification code: the notice, in which it is masked, and the text with the code, which the group alone reads.
+    #[must_use]
+    pub fn verification(&self, robot: RobotId, code: &PlainToken) -> (Notice, String) {
+        let text = |code: &str| self.body("members-verify-body", code);
+        let notice = self.notice(Kind::Verification, robot, "members-verify-title", text(MASKED));
+        (notice, text(code.expose()))
+    }
+
+    fn body(&self, key: &str, code: &str) -> String {
         let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
         let [name, tenant, by] = &escaped;
+        self.language.with(key, &[("name", name), ("tenant", tenant), ("by", by), ("code", code)]).into_owned()
+    }
+
+    fn notice(&self, kind: Kind, robot: RobotId, title: &str, body: String) -> Notice {
         Notice {
             tenant: self.tenant,
             kind,
             title: self.language.with(title, &[("product", &self.product), ("name", &self.recipient)]).into_owned(),
-            body: self.language.with(body, &[("name", name), ("tenant", tenant), ("by", by)]).into_owned(),
+            body,
             robot,
             member: Some(self.member),
             recipient: self.recipient.clone(),

@@ -10,9 +10,9 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    Status, Tools,
+    ContactState, Status, Tools,
     edit::{ContactPart, Task},
-    form::{AddMember, EditAccount, robot_field, secret_field},
+    form::{AddMember, EditAccount, Verify, code_field, robot_field, secret_field},
     list::ListQuery,
     model::Member,
     store::{self, ListRow, NewMember},
@@ -51,6 +51,7 @@ struct RowTexts {
     roles: [Cow<'static, str>; 3],
     statuses: [Cow<'static, str>; 2],
     channels: [Cow<'static, str>; 3],
+    states: [Cow<'static, str>; 3],
     no_robot: Cow<'static, str>,
     edit: Cow<'static, str>,
 }
@@ -61,6 +62,7 @@ impl RowTexts {
             roles: Role::ALL.map(|role| frame.t(role.key())),
             statuses: Status::ALL.map(|status| frame.t(status.key())),
             channels: Channel::ALL.map(|channel| frame.t(channel_key(&channel))),
+            states: ContactState::ALL.map(|state| frame.t(state.key())),
             no_robot: frame.t("members-no-robot"),
             edit: frame.t("members-edit"),
         }
@@ -76,6 +78,10 @@ impl RowTexts {
 
     fn channel(&self, channel: &Channel) -> &str {
         text_of(Channel::ALL, &self.channels, channel)
+    }
+
+    fn state(&self, state: &ContactState) -> &str {
+        text_of(ContactState::ALL, &self.states, state)
     }
 }
 
@@ -289,6 +295,44 @@ async fn tested_part(task: &Task, tools: &Tools, form: EditAccount) -> Result<(C
     }
 }
 
+/// Sends a verification code to the group of a stored robot, and shows the dialog again with the robot's answer.
+pub async fn verify(
+    (tools, who, request, frame, path, Query(query)): AboutMember,
+    Form(form): Form<Verify>,
+) -> Result<HttpResponse> {
+    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let (part, status) = coded_part(&task, &tools, &form).await?;
+    edit_page(&tools, &who, frame, query, part, status).await
+}
+
+async fn coded_part(task: &Task, tools: &Tools, form: &Verify) -> Result<(ContactPart, StatusCode)> {
+    match task.send_code(tools, form).await? {
+        Ok(answers) => {
+            let part = task.part(tools, None, FieldErrors::default()).await?;
+            Ok((ContactPart { answers, ..part }, StatusCode::OK))
+        }
+        Err(errors) => Ok((task.part(tools, None, errors).await?, StatusCode::UNPROCESSABLE_ENTITY)),
+    }
+}
+
+/// Takes the verification code that the member read in the group.
+pub async fn confirm(
+    (tools, who, request, frame, path, Query(query)): AboutMember,
+    Form(form): Form<Verify>,
+) -> Result<HttpResponse> {
+    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    match task.confirm_code(&tools, &form).await? {
+        Ok(()) => {
+            let dialog = format!("/t/{}/members/{}/edit{}", who.tenant.slug, path.1, query.marked());
+            Ok(redirect_saying(&dialog, "flash-verified"))
+        }
+        Err(errors) => {
+            let part = task.part(&tools, None, errors).await?;
+            edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
+        }
+    }
+}
+
 fn list_url<P>(who: &Can<P>, query: &ListQuery) -> String {
     format!("/t/{}/members{}", who.tenant.slug, query.marked())
 }
@@ -425,4 +469,35 @@ pub async fn me_test(
     let task = own_task(&who, &request, &frame)?;
     let (part, status) = tested_part(&task, &tools, form).await?;
     web::page(status, &MePage { frame: frame.seen_by(&who), part })
+}
+
+/// Sends a verification code to the group of an own robot.
+pub async fn me_verify(
+    tools: Data<Tools>,
+    who: Can<EditOwnContact>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<Verify>,
+) -> Result<HttpResponse> {
+    let task = own_task(&who, &request, &frame)?;
+    let (part, status) = coded_part(&task, &tools, &form).await?;
+    web::page(status, &MePage { frame: frame.seen_by(&who), part })
+}
+
+/// Takes the verification code that was read in the group of an own robot.
+pub async fn me_confirm(
+    tools: Data<Tools>,
+    who: Can<EditOwnContact>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<Verify>,
+) -> Result<HttpResponse> {
+    let task = own_task(&who, &request, &frame)?;
+    match task.confirm_code(&tools, &form).await? {
+        Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-verified")),
+        Err(errors) => {
+            let part = task.part(&tools, None, errors).await?;
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &MePage { frame: frame.seen_by(&who), part })
+        }
+    }
 }

@@ -9,8 +9,10 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
+pub mod verifications;
+
 use super::{
-    Status,
+    ContactState, Status,
     list::{Filter, Sort},
     model::{Contact, ContactChange, Member, RobotChange, masked_email, masked_phone},
 };
@@ -102,8 +104,8 @@ pub struct ListRow {
     pub phone: String,
     /// The email address, masked.
     pub email: String,
-    /// The robots: channel, last four characters, whether it is broken.
-    pub robots: Vec<(Channel, String, bool)>,
+    /// The robots: channel, last four characters, how far it can be relied on.
+    pub robots: Vec<(Channel, String, ContactState)>,
     /// When the member joined.
     pub joined_at: NaiveDateTime,
 }
@@ -303,18 +305,24 @@ fn list_rows(found: Vec<Row>, mut reached: HashMap<MemberId, Reached>) -> Result
         .collect()
 }
 
-/// The robots of a row: channel, last four characters, whether it is broken.
-type Reached = Vec<(Channel, String, bool)>;
+/// The robots of a row: channel, last four characters, how far it can be relied on.
+type Reached = Vec<(Channel, String, ContactState)>;
 
 /// Whose robot, and what a row shows of it.
-type Reaching = (MemberId, String, String, String);
+type Reaching = (MemberId, String, String, String, bool);
 
 fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId, Reached>> {
     let rows: Vec<Reaching> = contacts::table
         .inner_join(robots::table)
         .filter(contacts::member.eq_any(ids))
         .order(contacts::channel)
-        .select((contacts::member, contacts::channel, robots::last_four, robots::state))
+        .select((
+            contacts::member,
+            contacts::channel,
+            robots::last_four,
+            robots::state,
+            contacts::verified_at.is_not_null(),
+        ))
         .load(c)?;
     Ok(by_member(rows))
 }
@@ -335,16 +343,22 @@ fn robots_between(
         .filter(members::username_key.ge(low))
         .filter(members::username_key.le(high))
         .order(contacts::channel)
-        .select((contacts::member, contacts::channel, robots::last_four, robots::state))
+        .select((
+            contacts::member,
+            contacts::channel,
+            robots::last_four,
+            robots::state,
+            contacts::verified_at.is_not_null(),
+        ))
         .load(c)?;
     Ok(by_member(rows))
 }
 
 fn by_member(rows: Vec<Reaching>) -> HashMap<MemberId, Reached> {
     let mut reached: HashMap<MemberId, Reached> = HashMap::new();
-    for (member, channel, last_four, state) in rows {
+    for (member, channel, last_four, state, verified) in rows {
         if let Some(channel) = Channel::parse(&channel) {
-            reached.entry(member).or_default().push((channel, last_four, state != "ok"));
+            reached.entry(member).or_default().push((channel, last_four, ContactState::of(verified, state != "ok")));
         }
     }
     reached
@@ -355,10 +369,10 @@ fn by_member(rows: Vec<Reaching>) -> HashMap<MemberId, Reached> {
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Member> {
-    let row: Row = members::table
+    let (row, may_fire): (Row, bool) = members::table
         .filter(members::tenant.eq(tenant))
         .filter(members::id.eq(id))
-        .select(Row::as_select())
+        .select((Row::as_select(), members::may_fire))
         .first(c)?;
     Ok(Member {
         id: row.id,
@@ -370,6 +384,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
         display_name: row.display_name,
         phone: row.phone,
         email: row.email,
+        may_fire,
     })
 }
 
@@ -418,7 +433,8 @@ pub fn set_display_name(
 }
 
 fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> {
-    let rows: Vec<(String, RobotId, String, String, bool, String, String)> = contacts::table
+    type Row = (String, RobotId, String, String, bool, String, String, Option<NaiveDateTime>);
+    let rows: Vec<Row> = contacts::table
         .inner_join(robots::table)
         .filter(contacts::member.eq(member))
         .select((
@@ -429,10 +445,11 @@ fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> 
             robots::sealed_secret.is_not_null(),
             robots::state,
             robots::reason,
+            contacts::verified_at,
         ))
         .load(c)?;
     rows.into_iter()
-        .map(|(channel, robot, host, last_four, has_secret, state, reason)| {
+        .map(|(channel, robot, host, last_four, has_secret, state, reason, verified_at)| {
             Ok(Contact {
                 channel: Channel::parse(&channel).ok_or_else(|| Error::internal("a contact of an unknown channel"))?,
                 robot,
@@ -440,6 +457,7 @@ fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> 
                 last_four,
                 has_secret,
                 broken: (state != "ok").then_some(reason),
+                verified_at,
                 shared_count: others_on(robot, member).count().get_result(c)?,
                 shared_with: names_on(c, robot, member)?,
             })
@@ -519,6 +537,22 @@ pub fn update(
     Ok(updated)
 }
 
+/// Gives a member the permission to fire alerts, or takes it away. Answers the change for the audit log.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_may_fire(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    member: &Member,
+    may_fire: bool,
+) -> Result<Option<Change>> {
+    let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(member.id));
+    diesel::update(row).set(members::may_fire.eq(may_fire)).execute(c)?;
+    let word = |may: bool| if may { "yes" } else { "no" };
+    Ok(Change::between("members-may-fire", word(member.may_fire), word(may_fire)))
+}
+
 /// A change of a value that the audit log shows masked.
 fn masked(field: &str, mask: fn(&str) -> String, before: &str, after: &str) -> Option<Change> {
     (before != after).then(|| Change { field: field.to_owned(), before: mask(before), after: mask(after) })
@@ -581,6 +615,8 @@ fn link(c: &mut AnyConnection, member: MemberId, channel: Channel, robot: RobotI
 }
 
 fn unlink(c: &mut AnyConnection, member: MemberId, channel: Channel) -> Result<()> {
+    // What was proved of the old robot's group says nothing about the next one's.
+    verifications::forget(c, member, channel)?;
     let row = contacts::table.filter(contacts::member.eq(member)).filter(contacts::channel.eq(channel.as_str()));
     diesel::delete(row).execute(c)?;
     Ok(())
@@ -621,6 +657,7 @@ pub fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status:
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn remove(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<()> {
     find(c, tenant, id)?;
+    verifications::forget_all(c, id)?;
     diesel::delete(contacts::table.filter(contacts::member.eq(id))).execute(c)?;
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id));
     if diesel::delete(row).execute(c)? == 0 {

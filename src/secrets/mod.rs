@@ -6,4 +6,4 @@ mod tokens;
 
 pub use passwords::{Passwords, Turn, UNUSABLE_HASH, Weakness};
 pub use sealing::{KeyRing, Place};
-pub use tokens::{PlainToken, one_time_code, random, same};
+pub use tokens::{PlainToken, one_time_code, random, same, six_digits};

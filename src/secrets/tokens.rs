@@ -97,6 +97,15 @@ pub fn one_time_code() -> Result<PlainToken> {
     Ok(PlainToken(code))
 }
 
+/// A code of six digits, for what ends after minutes and a handful of tries.
+///
+/// # Errors
+/// [`Error::Internal`] when the operating system gives no random bytes.
+pub fn six_digits() -> Result<PlainToken> {
+    // Of 2^64 numbers none is more likely by more than one in ten million millions.
+    Ok(PlainToken(format!("{:06}", u64::from_le_bytes(random()?) % 1_000_000)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +124,12 @@ mod tests {
         assert_eq!(groups.len(), 4);
         assert!(groups.iter().all(|group| group.len() == 5 && group.bytes().all(|b| b.is_ascii_alphanumeric())));
         assert_ne!(code.expose(), one_time_code().unwrap().expose());
+    }
+
+    #[test]
+    fn six_digits_are_six_also_when_they_begin_with_zeros() {
+        let codes: Vec<PlainToken> = (0..200).map(|_| six_digits().unwrap()).collect();
+        assert!(codes.iter().all(|code| code.expose().len() == 6 && code.expose().bytes().all(|b| b.is_ascii_digit())));
+        assert!(codes.iter().any(|code| code.expose() != codes[0].expose()));
     }
 }

@@ -1,21 +1,202 @@
-//! The home page of a tenant: the health of its channels, what happened last, and what to do next.
+//! The home page of a tenant: how its deliveries and robots fare, what to look after, and what to do next.
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
+use chrono::{NaiveDateTime, TimeDelta};
+use serde::Deserialize;
 
-use super::store::overview::{self, Reach};
+use super::{
+    chart::{self, Bar},
+    store::{
+        health::{self, BrokenRobot, Hour, RobotCounts, Unheard, Unreached},
+        overview::{self, Reach},
+    },
+};
 use crate::{
     access::{Can, Role, permissions::ViewTenant},
     channels::{Switches, store as channels},
-    db::{AnyConnection, Database, MemberId, TenantId},
+    clock::Clock,
+    db::{AnyConnection, Database, MemberId, Seek, TenantId},
     deliveries::store::{self as deliveries, Filter, Listed, Scope},
     error::Result,
     robots::Channel,
-    web::{self, Frame, Times},
+    web::{self, Frame, Query, Times, query_string},
 };
 
 /// How many of the latest deliveries are shown.
 const LATEST: usize = 8;
+/// How many days back receivers who could not be reached are named, today included.
+const DAYS: i64 = 7;
+
+/// Over how long the deliveries are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// The last 24 hours.
+    Day,
+    /// The last seven times 24 hours.
+    Week,
+}
+
+impl Span {
+    const ALL: [Self; 2] = [Self::Day, Self::Week];
+
+    fn hours(self) -> i64 {
+        match self {
+            Self::Day => 24,
+            Self::Week => 7 * 24,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Day => "24h",
+            Self::Week => "7d",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Day => "tenants-home-span-day",
+            Self::Week => "tenants-home-span-week",
+        }
+    }
+
+    /// The beginnings of its hours in UTC, up to the hour that is going on in this zone.
+    fn starts(self, now: NaiveDateTime, times: Times) -> Vec<NaiveDateTime> {
+        let last = times.hour_start(&now);
+        (0..self.hours()).rev().map(|back| last - TimeDelta::hours(back)).collect()
+    }
+}
+
+/// What the page can be asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    span: String,
+}
+
+impl Asked {
+    /// A day, unless another span was asked for.
+    fn span(&self) -> Span {
+        Span::ALL.into_iter().find(|span| span.word() == self.span).unwrap_or(Span::Day)
+    }
+}
+
+/// The classes of bars, by how good what they show is; their order is that of the numbers in every picture.
+const CLASSES: [&str; 3] = ["good", "wait", "bad"];
+
+/// The bars of a picture, each with its class.
+fn classed(bars: Vec<Bar>) -> Vec<(&'static str, Bar)> {
+    bars.into_iter().filter_map(|bar| Some((*CLASSES.get(bar.part)?, bar))).collect()
+}
+
+/// The numbers of a picture, with the keys of their names.
+fn parts(keys: [&'static str; 3], counts: [i64; 3]) -> Vec<Part> {
+    CLASSES.into_iter().zip(keys).zip(counts).map(|((class, key), count)| Part { class, key, count }).collect()
+}
+
+/// A number of a picture: the class of its bars, the key of its name, and how much it is.
+struct Part {
+    class: &'static str,
+    key: &'static str,
+    count: i64,
+}
+
+/// The deliveries hour by hour.
+struct Pulse {
+    span: Span,
+    hours: Vec<(NaiveDateTime, Hour)>,
+}
+
+impl Pulse {
+    fn stack(hour: &Hour) -> [i64; 3] {
+        [hour.success, hour.waiting, hour.failed]
+    }
+
+    fn bars(&self) -> Vec<(&'static str, Bar)> {
+        classed(chart::columns(&self.hours.iter().map(|(_, hour)| Self::stack(hour)).collect::<Vec<_>>()))
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let sums = self.hours.iter().fold([0; 3], |sums: [i64; 3], (_, hour)| {
+            let [success, waiting, failed] = Self::stack(hour);
+            let [all_success, all_waiting, all_failed] = sums;
+            [all_success + success, all_waiting + waiting, all_failed + failed]
+        });
+        parts(["deliveries-success", "deliveries-waiting", "deliveries-failed"], sums)
+    }
+
+    /// The most deliveries of an hour.
+    fn most(&self) -> i64 {
+        self.hours.iter().map(|(_, hour)| hour.total()).max().unwrap_or_default()
+    }
+
+    /// What the picture shows, in words.
+    fn described(&self, frame: &Frame) -> String {
+        let [first, last] = self.ends(frame);
+        let counts: Vec<String> = self.parts().iter().map(|part| part.count.to_string()).collect();
+        let names = ["success", "waiting", "failed"];
+        let counts = names.into_iter().zip(counts.iter().map(String::as_str));
+        let ends = [("first", first.as_str()), ("last", last.as_str())];
+        let variables: Vec<(&str, &str)> = ends.into_iter().chain(counts).collect();
+        frame.language.with("tenants-home-pulse-desc", &variables).into_owned()
+    }
+
+    /// The first and the last hour of the picture.
+    fn ends(&self, frame: &Frame) -> [String; 2] {
+        [self.hours.first(), self.hours.last()]
+            .map(|end| end.map(|(start, _)| frame.times().hour(start)).unwrap_or_default())
+    }
+
+    /// The hours in which there was any.
+    fn busy(&self) -> impl Iterator<Item = &(NaiveDateTime, Hour)> {
+        self.hours.iter().filter(|(_, hour)| hour.total() > 0)
+    }
+}
+
+/// What only administrators see.
+struct Care {
+    reach: Reach,
+    robots: RobotCounts,
+    broken: Vec<BrokenRobot>,
+    /// Since when the next two are counted.
+    since: NaiveDateTime,
+    unreached: Vec<Unreached>,
+    unheard: Unheard,
+}
+
+impl Care {
+    fn robot_numbers(&self) -> [i64; 3] {
+        [self.robots.ok, self.robots.resting, self.robots.broken]
+    }
+
+    fn robot_parts(&self) -> Vec<Part> {
+        let keys = ["tenants-home-robots-ok", "tenants-home-robots-resting", "tenants-home-robots-broken"];
+        parts(keys, self.robot_numbers())
+    }
+
+    fn robot_bars(&self) -> Vec<(&'static str, Bar)> {
+        classed(chart::shares(&self.robot_numbers()))
+    }
+
+    /// What the picture shows, in words.
+    fn described(&self, frame: &Frame) -> String {
+        let counts: Vec<String> = self.robot_parts().iter().map(|part| part.count.to_string()).collect();
+        let names = ["ok", "resting", "broken"];
+        let variables: Vec<(&str, &str)> = names.into_iter().zip(counts.iter().map(String::as_str)).collect();
+        frame.language.with("tenants-home-robots-desc", &variables).into_owned()
+    }
+
+    /// Whether there is anything to look after.
+    fn is_needed(&self) -> bool {
+        !self.unreached.is_empty() || self.unheard.count > 0 || !self.broken.is_empty()
+    }
+
+    /// The record's query for what failed for this reason.
+    fn failed_for(&self, reason: &str, frame: &Frame) -> String {
+        query_string(&[("from", &frame.times().day(&self.since)), ("status", "failed"), ("reason", reason)])
+    }
+}
 
 #[derive(Template)]
 #[template(path = "tenants/home.html")]
@@ -25,10 +206,10 @@ struct HomePage {
     /// Where the tenant's pages are.
     base: String,
     switches: Switches,
-    /// What only administrators see.
-    reach: Option<Reach>,
+    care: Option<Care>,
     /// The channels that have a robot of the viewer.
     own: Vec<Channel>,
+    pulse: Pulse,
     latest: Vec<Listed>,
 }
 
@@ -41,14 +222,9 @@ struct Step {
 }
 
 impl HomePage {
-    /// Where the delivery record is.
-    fn record(&self) -> String {
-        format!("{}/deliveries", self.base)
-    }
-
     /// The steps of a tenant that cannot ring anyone yet; nothing once it can.
     fn steps(&self) -> Vec<Step> {
-        let Some(reach) = &self.reach else { return Vec::new() };
+        let Some(Care { reach, .. }) = &self.care else { return Vec::new() };
         let step = |key, means, to, done| Step { key, means, to, done };
         let steps = vec![
             step(
@@ -64,34 +240,79 @@ impl HomePage {
     }
 }
 
+/// Who looks at the page, when, and over how long.
+#[derive(Clone, Copy)]
+struct View {
+    tenant: TenantId,
+    member: Option<MemberId>,
+    administers: bool,
+    now: NaiveDateTime,
+    times: Times,
+    span: Span,
+}
+
 /// What the page reads in one go.
 struct Seen {
     switches: Switches,
-    reach: Option<Reach>,
+    care: Option<Care>,
     own: Vec<Channel>,
+    pulse: Pulse,
     latest: Vec<Listed>,
 }
 
-fn read(c: &mut AnyConnection, tenant: TenantId, member: Option<MemberId>, administers: bool) -> Result<Seen> {
-    let scope = match member {
-        Some(member) if !administers => Scope::Only(member),
-        _ => Scope::Everyone,
-    };
-    let (mut latest, _) = deliveries::list(c, tenant, scope, &Filter::default())?;
-    latest.truncate(LATEST);
-    Ok(Seen {
-        switches: channels::settings(c, tenant)?.effective().clone(),
-        reach: if administers { Some(overview::reach(c, tenant)?) } else { None },
-        own: member.map(|member| overview::channels_of(c, member)).transpose()?.unwrap_or_default(),
-        latest,
-    })
+impl View {
+    /// Whose deliveries are shown, when not everybody's.
+    fn only(&self) -> Option<MemberId> {
+        self.member.filter(|_| !self.administers)
+    }
+
+    fn read(&self, c: &mut AnyConnection) -> Result<Seen> {
+        let scope = self.only().map_or(Scope::Everyone, Scope::Only);
+        let (mut latest, _) = deliveries::list(c, self.tenant, scope, &Filter::default(), Seek::default())?;
+        latest.truncate(LATEST);
+        let starts = self.span.starts(self.now, self.times);
+        let hours = health::hours(c, self.tenant, self.only(), &starts)?;
+        Ok(Seen {
+            switches: channels::settings(c, self.tenant)?.effective().clone(),
+            care: self.administers.then(|| self.care(c)).transpose()?,
+            own: self.member.map(|member| overview::channels_of(c, member)).transpose()?.unwrap_or_default(),
+            pulse: Pulse { span: self.span, hours: starts.into_iter().zip(hours).collect() },
+            latest,
+        })
+    }
+
+    fn care(&self, c: &mut AnyConnection) -> Result<Care> {
+        // A whole day of the zone, so that the record finds the same rows by its day.
+        let since = self.times.day_start(self.times.date(&(self.now - TimeDelta::days(DAYS - 1))));
+        Ok(Care {
+            reach: overview::reach(c, self.tenant)?,
+            robots: health::robot_counts(c, self.tenant, self.now)?,
+            broken: health::broken_robots(c, self.tenant)?,
+            since,
+            unreached: health::unreached(c, self.tenant, since)?,
+            unheard: health::unheard(c, self.tenant, since)?,
+        })
+    }
 }
 
 /// The tenant's home.
-pub async fn home(db: Data<Database>, who: Can<ViewTenant>, frame: Frame) -> Result<HttpResponse> {
-    let (tenant, member) = (who.tenant.id, who.member());
-    let administers = who.role().is_some_and(Role::administers);
-    let Seen { switches, reach, own, latest } = db.read(move |c| read(c, tenant, member, administers)).await?;
+pub async fn home(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<ViewTenant>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    let frame = frame.seen_by(&who);
+    let view = View {
+        tenant: who.tenant.id,
+        member: who.member(),
+        administers: who.role().is_some_and(Role::administers),
+        now: clock.now(),
+        times: frame.times(),
+        span: asked.span(),
+    };
+    let Seen { switches, care, own, pulse, latest } = db.read(move |c| view.read(c)).await?;
     let (name, base) = (who.tenant.name.clone(), format!("/t/{}", who.tenant.slug));
-    web::page(StatusCode::OK, &HomePage { frame: frame.seen_by(&who), name, base, switches, reach, own, latest })
+    web::page(StatusCode::OK, &HomePage { frame, name, base, switches, care, own, pulse, latest })
 }

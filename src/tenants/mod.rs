@@ -1,5 +1,6 @@
 //! Tenants: adding, editing, deleting and restoring them, and the home page of each.
 
+mod chart;
 mod form;
 pub mod home_pages;
 mod model;

@@ -1,5 +1,6 @@
 //! Tenants in the database.
 
+pub mod health;
 pub mod overview;
 
 use chrono::NaiveDateTime;

@@ -137,6 +137,12 @@ impl FieldErrors {
         self.0.push(FieldError { field: field.into(), key: key.into(), variables: Vec::new() });
     }
 
+    /// Notes a mistake whose text has a variable.
+    pub fn add_with(&mut self, field: &'static str, key: &'static str, variable: &'static str, value: String) {
+        let variables = vec![(variable.into(), value)];
+        self.0.push(FieldError { field: field.into(), key: key.into(), variables });
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -236,12 +236,30 @@ impl Frame {
         if may(Action::ViewTenant) {
             alerts.push(link("nav-home", ""));
         }
+        let (mut events, fire) = (link("nav-alerts", "/alerts"), link("nav-fire-alert", "/alerts/new"));
+        // Fire Alert lies below the events and has a link of its own.
+        events.current &= !fire.current;
+        if may(Action::ViewAlerts) {
+            alerts.push(events);
+        }
+        if may(Action::FireAlerts) {
+            alerts.push(fire);
+        }
         if may(Action::ViewDeliveries) {
             alerts.push(link("nav-deliveries", "/deliveries"));
+        }
+        if may(Action::ViewAlerts) {
+            alerts.push(link("nav-alert-rules", "/alert-rules"));
         }
         let mut management = vec![];
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));
+        }
+        if may(Action::ViewGroups) {
+            management.push(link("groups-title", "/groups"));
+        }
+        if may(Action::ViewSchedules) {
+            management.push(link("schedules-title", "/schedules"));
         }
         if may(Action::EditOwnContact) {
             management.push(link("nav-me", "/me"));

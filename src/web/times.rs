@@ -1,6 +1,6 @@
 //! Times as people read them: in their tenant's time zone.
 
-use chrono::{NaiveDateTime, TimeZone as _};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
 /// Writes times for one time zone.
@@ -29,7 +29,50 @@ impl Times {
     /// `2026-11-22`, in this zone.
     #[must_use]
     pub fn day(&self, time: &NaiveDateTime) -> String {
-        self.0.from_utc_datetime(time).date_naive().to_string()
+        self.date(time).to_string()
+    }
+
+    /// The day that it is in this zone.
+    #[must_use]
+    pub fn date(&self, time: &NaiveDateTime) -> NaiveDate {
+        self.0.from_utc_datetime(time).date_naive()
+    }
+
+    /// `2026-11-22 03:04:05+08:00`, in this zone: for files, which are read elsewhere.
+    #[must_use]
+    pub fn with_offset(&self, time: &NaiveDateTime) -> String {
+        self.0.from_utc_datetime(time).format("%Y-%m-%d %H:%M:%S%:z").to_string()
+    }
+
+    /// `11-22 03:04`, in this zone.
+    #[must_use]
+    pub fn hour(&self, time: &NaiveDateTime) -> String {
+        self.0.from_utc_datetime(time).format("%m-%d %H:%M").to_string()
+    }
+
+    /// When this day of the zone begins, in UTC. Where the clocks skip midnight it begins with its first moment.
+    #[must_use]
+    pub fn day_start(&self, day: NaiveDate) -> NaiveDateTime {
+        let midnight = day.and_time(NaiveTime::MIN);
+        let quarters = (0..=12).map(|quarters| midnight + TimeDelta::minutes(15 * quarters));
+        let mut there = quarters.filter_map(|local| self.0.from_local_datetime(&local).earliest());
+        there.next().map_or(midnight, |start: DateTime<Tz>| start.naive_utc())
+    }
+
+    /// When the day of the zone that this moment is in ends, in UTC.
+    #[must_use]
+    pub fn day_end(&self, time: &NaiveDateTime) -> NaiveDateTime {
+        let today = self.0.from_utc_datetime(time).date_naive();
+        today.succ_opt().map_or(*time, |tomorrow| self.day_start(tomorrow))
+    }
+
+    /// When the hour of the zone that this moment is in began, in UTC.
+    #[must_use]
+    pub fn hour_start(&self, time: &NaiveDateTime) -> NaiveDateTime {
+        let local = self.0.from_utc_datetime(time);
+        let since = TimeDelta::seconds(i64::from(local.minute() * 60 + local.second()))
+            + TimeDelta::nanoseconds(i64::from(time.nanosecond()));
+        *time - since
     }
 
     /// The zone's name, for the head of a column.
@@ -42,5 +85,47 @@ impl Times {
     #[must_use]
     pub fn machine(time: &NaiveDateTime) -> String {
         time.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> NaiveDateTime {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap()
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_the_zone_or_where_there_is_none_at_its_first_moment() {
+        let day = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").unwrap();
+        assert_eq!(Times::of("Asia/Shanghai").day_start(day("2026-11-22")), at("2026-11-21 16:00:00"));
+        // Clocks in Beirut went from 24:00 to 01:00 that night.
+        assert_eq!(Times::of("Asia/Beirut").day_start(day("2024-03-31")), at("2024-03-30 22:00:00"));
+        // Midnight came twice in Havana; the day begins with the first.
+        assert_eq!(Times::of("America/Havana").day_start(day("2024-11-03")), at("2024-11-03 04:00:00"));
+    }
+
+    #[test]
+    fn a_day_ends_where_the_next_one_begins_also_where_clocks_change() {
+        let end = |zone: &str, time: &str| Times::of(zone).day_end(&at(time));
+        assert_eq!(end("Asia/Shanghai", "2026-11-22 15:59:59"), at("2026-11-22 16:00:00"));
+        assert_eq!(end("Asia/Shanghai", "2026-11-22 16:00:00"), at("2026-11-23 16:00:00"));
+        // In Berlin this day has 25 hours.
+        assert_eq!(end("Europe/Berlin", "2026-10-24 22:00:00"), at("2026-10-25 23:00:00"));
+        assert_eq!(end("Asia/Beirut", "2024-03-30 12:00:00"), at("2024-03-30 22:00:00"));
+    }
+
+    #[test]
+    fn an_hour_begins_where_the_zones_clocks_strike() {
+        assert_eq!(Times::of("Asia/Kolkata").hour_start(&at("2026-11-22 08:45:10.5")), at("2026-11-22 08:30:00"));
+        assert_eq!(Times::utc().hour_start(&at("2026-11-22 08:00:00")), at("2026-11-22 08:00:00"));
+    }
+
+    #[test]
+    fn a_time_for_a_file_says_its_offset() {
+        let time = at("2026-11-22 20:00:00");
+        assert_eq!(Times::of("Asia/Shanghai").with_offset(&time), "2026-11-23 04:00:00+08:00");
+        assert_eq!(Times::utc().with_offset(&time), "2026-11-22 20:00:00+00:00");
     }
 }

@@ -1,20 +1,23 @@
 //! What the pages show in the tests that look at them: two tenants, names as long as they may be, robots that work and
 //! robots that do not, and a record of what they answered.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
+    alerts::{self, AlertFields, Context, Source},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AnyConnection, DeliveryId, MemberId, TenantId, schema::deliveries},
+    db::{AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, ScheduleId, TenantId, schema::deliveries},
     error::Result,
+    groups::{self, Details},
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
     },
     robots::{Channel, Origins, RobotAddress},
+    schedules::{self, Unit, store::Draft},
     secrets::{KeyRing, Passwords},
     tenants::store::{self as tenants, NewTenant},
 };
@@ -44,13 +47,20 @@ pub struct Places {
     pub tenant: TenantId,
     /// A delivery of it that failed.
     pub delivery: DeliveryId,
+    /// A user group of it with people in every standing, which an alert rule rings.
+    pub group: GroupId,
+    /// A shift schedule of it with people in every standing.
+    pub schedule: ScheduleId,
+    /// An alert event of it.
+    pub alert: AlertId,
 }
 
 impl Default for Places {
     /// Nowhere: for looking at the list of pages only.
     fn default() -> Self {
-        let (mia, nora, tenant, delivery) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1));
-        Self { sandbox: String::new(), quiet_sandbox: String::new(), mia, nora, tenant, delivery }
+        let (mia, nora, tenant, delivery, alert) = (MemberId(1), MemberId(2), TenantId(1), DeliveryId(1), AlertId(1));
+        let (sandbox, quiet_sandbox, group, schedule) = (String::new(), String::new(), GroupId(1), ScheduleId(1));
+        Self { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule, alert }
     }
 }
 
@@ -65,7 +75,11 @@ pub async fn fill(site: &Site) -> Places {
     ];
     let good = site.webhook(Robot::Good);
     let filling = Filling { keys, origins, hash, now, webhooks, good };
-    let (mia, nora, tenant) = site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    let (mia, nora, tenant, group, schedule) =
+        site.db.write(move |c| filling.fill(c)).await.expect("the database is filled");
+    answered(site).await;
+    let now = site.clock.now();
+    let alert = site.db.write(move |c| fire(c, tenant, now)).await.expect("an alert");
     let delivery = answered(site).await;
     Places {
         sandbox: site.sandbox_origin.clone(),
@@ -74,7 +88,38 @@ pub async fn fill(site: &Site) -> Places {
         nora,
         tenant,
         delivery,
+        group,
+        schedule,
+        alert,
     }
+}
+
+/// An event with everything that its page shows: it fired twice and is not to disturb, and another one that nobody hears.
+fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<AlertId> {
+    let context = Context { tenant, sender: LONG_LATIN.to_owned(), by: None, product: "Dataphin".to_owned(), now };
+    let alert = |fields: AlertFields| {
+        fields
+            .check(Source::Portal, BTreeMap::from([(LONG_LATIN.to_owned(), LONG_LATIN.to_owned())]))
+            .expect("an alert")
+    };
+    alerts::take(c, &context, &alert(AlertFields { title: "无人接收".to_owned(), ..AlertFields::default() }))?;
+    let fields = AlertFields {
+        title: format!("{LONG_LATIN}{}", "磁盘将满".repeat(16)),
+        content: LONG_LATIN.repeat(4),
+        severity: "critical".to_owned(),
+        receivers: vec![sharer()],
+        link: format!("https://grafana.example/{LONG_LATIN}"),
+        key: LONG_LATIN.to_owned(),
+        ..AlertFields::default()
+    };
+    let taken = alerts::take(c, &context, &alert(fields.clone()))?;
+    alerts::take(c, &context, &alert(AlertFields { title: "再次触发".to_owned(), ..fields }))?;
+    Ok(taken.alert)
+}
+
+/// The username of the one who has the good robot.
+fn sharer() -> String {
+    format!("{}2", &LONG_LATIN[..60])
 }
 
 /// Waits until no message is on its way any more: the first that failed.
@@ -106,7 +151,7 @@ struct Filling {
 }
 
 impl Filling {
-    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId)> {
+    fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId, ScheduleId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
         let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
@@ -132,9 +177,34 @@ impl Filling {
         self.reach(c, filled, mia, &self.webhooks)?;
         // Two who share a robot.
         let shared = [(Channel::DingTalk, self.good.clone())];
-        let first = self.member(c, filled, &format!("{}2", &LONG_LATIN[..60]), LONG_LATIN, false)?;
+        let first = self.member(c, filled, &sharer(), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
-        Ok((mia, nora, filled))
+        Ok((mia, nora, filled, self.group(c, filled)?, self.schedule(c, filled)?))
+    }
+
+    /// A group with a long name and description, of people with and without contact information.
+    fn group(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<GroupId> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let members = [LONG_LATIN, "clerk", "nora"].map(str::to_owned);
+        let details = Details { name: "夜".repeat(128), description: LONG_LATIN.repeat(2), admins: members.to_vec() };
+        Ok(groups::store::insert(c, tenant, &details, &members, &who, self.now)?.expect("everybody is known"))
+    }
+
+    /// A schedule with a long name, whose shifts are of one and of several people.
+    fn schedule(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<ScheduleId> {
+        let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
+        let shift = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let draft = Draft {
+            name: "班".repeat(64),
+            unit: Unit::Month,
+            every: 1,
+            starts_on: self.now.date(),
+            handover: 22 * 60,
+            hours: Some((22 * 60, 6 * 60)),
+            outside: Some("nora".to_owned()),
+            shifts: vec![shift(&[LONG_LATIN, "clerk"]), shift(&["nora"])],
+        };
+        Ok(schedules::store::insert(c, tenant, &draft, &who, self.now)?.expect("everybody is known"))
     }
 
     fn member(

@@ -64,7 +64,7 @@ fn first_stops() -> Vec<Stop> {
 
 /// Everything else. `visit` makes names that are not taken yet.
 fn stops(places: &Places, visit: usize) -> Vec<Stop> {
-    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery } = places;
+    let Places { sandbox, quiet_sandbox, mia, nora, tenant, delivery, group, schedule, alert } = places;
     let wrong_contact = [
         ("phone", "12"),
         ("email", "nobody"),
@@ -87,6 +87,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Clerk, "/t/filled/me"),
         stop(Who::Clerk, "/t/filled/me").posting("/t/filled/me", &wrong_contact).answers(422),
         stop(Who::Clerk, "/t/filled/settings/message-channel"),
+        stop(Who::Clerk, "/t/filled/alert-rules"),
         stop(Who::Clerk, "/instance/tenants").answers(403),
         stop(Who::Root, "/"),
         stop(Who::Root, "/account"),
@@ -105,7 +106,22 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/instance/tenants/{tenant}/delete")),
     ];
     for slug in ["filled", "empty"] {
-        let pages = ["", "/members", "/me", "/settings/message-channel", "/settings/portals", "/audit", "/deliveries"];
+        let pages = [
+            "",
+            "/members",
+            "/groups",
+            "/schedules",
+            "/me",
+            "/settings/message-channel",
+            "/settings/portals",
+            "/audit",
+            "/deliveries",
+            "/alerts",
+            "/alerts/new",
+            "/alert-rules",
+            "/alert-rules/new",
+            "/alert-rules/preview",
+        ];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
     let (added, portal) = (format!("added-{visit}"), format!("门户 {visit} {LONG_LATIN}"));
@@ -129,8 +145,44 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1", &[("name", "")]).answers(422),
         stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1/rotate", &[]),
         stop(Who::Root, "/t/filled/settings/portals"),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/verify", &[("channel", "lark")]),
+        stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/confirm", &[("code", "12")]).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),
         stop(Who::Root, "/t/filled/deliveries?status=failed&q=nothing"),
+        stop(Who::Clerk, "/t/filled/alerts"),
+        stop(Who::Clerk, "/t/filled/alerts/new").answers(403),
+        stop(Who::Root, "/t/filled/alerts?status=finished&q=nothing"),
+        stop(Who::Root, "/t/filled/alerts").posting("/alerts", &[("lasts", "0")]).answers(422),
+        stop(Who::Root, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Clerk, format!("/t/filled/alerts/{alert}")),
+        stop(Who::Root, "/t/filled/alerts/new")
+            .posting(
+                "/alerts/new",
+                &[("title", ""), ("link", LONG_LATIN), ("receivers", "two words"), ("key", LONG_LATIN)],
+            )
+            .answers(422),
+        stop(Who::Root, "/t/filled/deliveries/resend"),
+        stop(Who::Root, "/t/filled/deliveries/resend?q=nothing"),
+        stop(Who::Clerk, "/t/filled/groups?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, format!("/t/filled/groups/{group}/edit"))
+            .posting("/edit", &[("members", "张三")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/groups/new"),
+        stop(Who::Root, "/t/filled/groups/new")
+            .posting("/groups/new", &[("name", ""), ("members", LONG_LATIN), ("admins", "a b c d e f")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/groups/{group}")),
+        stop(Who::Root, format!("/t/filled/groups/{group}/edit")),
+        stop(Who::Clerk, "/t/filled/schedules?q=nothing-is-called-so"),
+        stop(Who::Clerk, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, "/t/filled/schedules/new"),
+        stop(Who::Root, "/t/filled/schedules/new")
+            .posting("/schedules/new", &[("name", ""), ("every", "0"), ("starts_on", ""), ("outside", "张三")])
+            .answers(422),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}")),
+        stop(Who::Root, format!("/t/filled/schedules/{schedule}/edit")),
         stop(Who::Stranger, format!("{sandbox}/")),
         stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.
@@ -282,7 +334,7 @@ fn every_page_of_the_url_map_is_looked_at() {
     let is_looked_at = |page: &str| stops.iter().any(|stop| fits(page, stop.url.split('?').next().unwrap_or_default()));
     let missed: Vec<&str> =
         pages.into_iter().filter(|page| !page.starts_with("/static") && !is_looked_at(page)).collect();
-    assert_eq!(missed, ["/healthz", "/readyz"]);
+    assert_eq!(missed, ["/healthz", "/readyz", "/t/{tenant}/deliveries.csv"], "these are no pages");
 }
 
 /// Whether a path is one of a pattern such as `/t/{tenant}/members`.

@@ -14,18 +14,25 @@
 mod harness;
 
 mod accounts;
+mod alerts;
 mod architecture;
 mod canary;
 mod csrf;
 mod dependencies;
+mod groups;
 mod hearing;
+mod home;
 mod kill;
 mod limits;
 mod members;
 mod pages;
 mod permissions;
 mod portals;
+mod record;
+mod rules;
+mod schedules;
 mod schema;
 mod sessions;
 mod start;
 mod tenants;
+mod verification;

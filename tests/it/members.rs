@@ -10,7 +10,7 @@ use belfry::{
 };
 use diesel::prelude::*;
 
-use crate::harness::{Answer, PASSWORD, TestApp, dump};
+use crate::harness::{Answer, PASSWORD, TestApp, User, dump};
 
 /// A token of the form that DingTalk's have.
 fn token(letter: char) -> String {
@@ -182,6 +182,30 @@ on_both! {
         app.log_in("mia").await.get("/t/ours/members").await.is(404);
         sam.post(&format!("/t/ours/members/{}/reinstate", town.mia), &[]).await.leads_to("/t/ours/members");
         app.log_in("mia").await.get("/t/ours/members").await.is(200);
+    }
+
+    async fn an_ordinary_member_is_given_the_permission_to_fire_alerts_by_an_administrator(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let ticked = async |user: &mut User| {
+            let page = user.get(&edit(town.mia)).await.is(200);
+            (page.attribute("input[name=may_fire]", "value"), page.attribute("input[name=may_fire]", "checked").is_some())
+        };
+        assert_eq!(ticked(&mut sam).await, (Some("yes".to_owned()), false));
+        app.log_in("mia").await.post("/t/ours/me", &[("may_fire", "yes")]).await.leads_to("/t/ours/me");
+        assert!(!ticked(&mut sam).await.1, "nobody gives it to himself");
+        let page = sam.post(&edit(town.mia), &[("may_fire", "yes"), ("phone", "x")]).await.is(422);
+        assert!(page.attribute("input[name=may_fire]", "checked").is_some(), "what was ticked stays ticked");
+        sam.post(&edit(town.mia), &[("may_fire", "yes")]).await.leads_to("/t/ours/members");
+        assert!(ticked(&mut sam).await.1);
+        app.log_in("mia").await.post("/t/ours/me", &[]).await.leads_to("/t/ours/me");
+        assert!(ticked(&mut sam).await.1, "her own page says nothing about it");
+        sam.post(&edit(town.mia), &[]).await.leads_to("/t/ours/members");
+        assert!(!ticked(&mut sam).await.1);
+        let audit = dump(&app.db).await["audit"].clone();
+        assert_eq!(audit.iter().filter(|row| row.contains("members-may-fire")).count(), 2, "{audit:?}");
+        let page = sam.get(&edit(id_of(app, "eve").await)).await.is(200);
+        assert!(page.texts("input[name=may_fire]").is_empty(), "administrators always may");
     }
 
     async fn a_removed_member_is_gone_from_the_tenant_and_the_account_stays(app: &TestApp) {

@@ -71,14 +71,17 @@ CREATE TABLE alert_entries (
     kind TEXT NOT NULL,
     -- The portal's name or the username.
     actor TEXT NOT NULL,
-    -- What it said, where that differs from the event's first words.
+    -- What it said, where that differs from the event's first words. The content of quiet is until when (RFC 3339, UTC).
     title TEXT NOT NULL,
     content TEXT NOT NULL,
     severity TEXT NOT NULL,
     -- JSON list of {rule, outcome}: each rule that was asked, and why it rang or did not.
     rules TEXT NOT NULL,
-    at TIMESTAMP NOT NULL
+    at TIMESTAMP NOT NULL,
+    -- The hash of the page's form that fired it: a second click on the same form finds it. Null for every other entry.
+    form_hash BLOB
 );
+CREATE UNIQUE INDEX alert_entries_by_form ON alert_entries (form_hash) WHERE form_hash IS NOT NULL;
 CREATE INDEX alert_entries_by_alert ON alert_entries (alert, id);
 
 -- A delivery of an alert: its event, the entry that caused it, whom the message mentions, which rules chose him.
@@ -88,8 +91,27 @@ ALTER TABLE deliveries ADD COLUMN entry BIGINT REFERENCES alert_entries (id);
 ALTER TABLE deliveries ADD COLUMN mention TEXT NOT NULL DEFAULT '';
 -- The names of the alert rules that chose him, as they were; empty when the sender named him.
 ALTER TABLE deliveries ADD COLUMN chosen_by TEXT NOT NULL DEFAULT '';
+-- The text of what its group alone may read, sealed until it has ended; the body holds the same with the secret masked.
+ALTER TABLE deliveries ADD COLUMN sealed_body BLOB;
 CREATE INDEX deliveries_by_alert ON deliveries (alert, id) WHERE alert IS NOT NULL;
 CREATE INDEX deliveries_by_entry ON deliveries (entry, robot) WHERE entry IS NOT NULL;
+
+-- The delivery by which a failed one was sent again; null until then.
+ALTER TABLE deliveries ADD COLUMN resent_as BIGINT REFERENCES deliveries (id);
+-- The record is read newest first, by the time, so that a day long ago is found as fast as the last one. A channel that
+-- is hardly used is looked for in the index alone.
+DROP INDEX deliveries_by_tenant;
+CREATE INDEX deliveries_by_tenant ON deliveries (tenant, created_at, id, channel);
+DROP INDEX deliveries_by_member;
+CREATE INDEX deliveries_by_member ON deliveries (member, created_at, id);
+-- By state: what failed or waits among a million that did not, and the numbers of each hour.
+CREATE INDEX deliveries_by_state ON deliveries (tenant, state, created_at, id);
+-- Only what did not simply go through.
+CREATE INDEX deliveries_by_reason ON deliveries (tenant, reason, created_at, id, state, kind) WHERE reason <> '';
+-- What the tenant's home page names: robots that somebody has to mend, and alerts that reached nobody.
+CREATE INDEX robots_broken ON robots (tenant, state, id) WHERE state = 'broken';
+CREATE INDEX alerts_unreached ON alerts (tenant, reached, last_at, id) WHERE reached = 0;
+CREATE INDEX paces_by_rest ON paces (rest_until);
 
 CREATE TABLE alert_rules (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -154,6 +176,8 @@ CREATE TABLE user_groups (
 CREATE TABLE user_group_accounts (
     user_group BIGINT NOT NULL REFERENCES user_groups (id),
     account BIGINT NOT NULL REFERENCES accounts (id),
+    -- Whether he hears what the group hears; an administrator of the group need not.
+    is_member BOOLEAN NOT NULL,
     is_admin BOOLEAN NOT NULL,
     PRIMARY KEY (user_group, account)
 );

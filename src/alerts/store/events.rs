@@ -7,7 +7,7 @@ use crate::{
     alerts::model::Incoming,
     db::{
         AlertId, AnyConnection, EntryId, TenantId,
-        schema::{alert_entries, alerts},
+        schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
 };
@@ -64,11 +64,21 @@ pub struct Event {
     pub first_at: NaiveDateTime,
     /// Until when nobody is to be disturbed.
     pub quiet_until: Option<NaiveDateTime>,
+    /// When it was resolved or finished by hand.
+    pub finished_at: Option<NaiveDateTime>,
+}
+
+impl Event {
+    /// Whether the next firing of its key belongs to it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.finished_at.is_none()
+    }
 }
 
 /// What an [`Event`] is read from.
-const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until) =
-    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until);
+const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::finished_at) =
+    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::finished_at);
 
 /// The event of a firing: the open one of its key, or a new one. The row is locked until the transaction ends.
 ///
@@ -145,7 +155,11 @@ fn begin(
     }?)
 }
 
-fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
+/// The latest event of a key, open or not.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
     let last = alerts::table
         .filter(alerts::tenant.eq(tenant))
         .filter(alerts::key.eq(key))
@@ -231,4 +245,34 @@ pub fn note_reached(
         None => diesel::update(row).set(reached).execute(c)?,
     };
     Ok(())
+}
+
+/// Notes which form of the page Fire Alert made an entry, so that a second click on it fires nothing.
+///
+/// # Errors
+/// [`Error::Taken`] when that form has made one already.
+pub fn note_form(c: &mut AnyConnection, entry: EntryId, form: &[u8]) -> Result<()> {
+    diesel::update(alert_entries::table.find(entry)).set(alert_entries::form_hash.eq(Some(form))).execute(c)?;
+    Ok(())
+}
+
+/// The event that a form of the page Fire Alert was about, if it has fired already.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Result<Option<AlertId>> {
+    let entry = alert_entries::table
+        .inner_join(alerts::table)
+        .filter(alert_entries::form_hash.eq(Some(form)))
+        .filter(alerts::tenant.eq(tenant))
+        .select(alerts::id);
+    Ok(entry.first(c).optional()?)
+}
+
+/// The time zone of a tenant's clocks and the language of its messages, as they are stored.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn zone_and_language(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+    Ok(tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?)
 }

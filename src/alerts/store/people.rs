@@ -15,11 +15,13 @@ use crate::{
     },
     courier::Reason,
     db::{
-        AccountId, AlertId, AnyConnection, MemberId, RobotId, TenantId,
+        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, ScheduleId, TenantId,
         schema::{accounts, contacts, deliveries, members},
     },
     error::Result,
+    groups::store as groups,
     robots::Channel,
+    schedules::{OnDuty, store as schedules},
 };
 
 /// How many names one statement asks for.
@@ -87,22 +89,62 @@ pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Ve
     Ok(by(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
 }
 
-/// Everybody behind a receiver of a rule at this moment, or the name of what has nobody, and why.
+/// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
+type Who = std::result::Result<Person, (String, Reason)>;
+
+/// Everybody behind the receivers of a rule at this moment.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn behind(
     c: &mut AnyConnection,
     tenant: TenantId,
-    receiver: Receiver,
-    _now: NaiveDateTime,
-    _zone: Tz,
-) -> Result<std::result::Result<Vec<Person>, (String, Reason)>> {
-    Ok(match receiver {
-        Receiver::Account(account) => Ok(of_accounts(c, tenant, &[account])?),
-        Receiver::Role(role) => Ok(of_role(c, tenant, role)?),
-        Receiver::Group(_) => Err((String::new(), Reason::GroupOff)),
-        Receiver::Schedule(_) => Err((String::new(), Reason::NobodyOnDuty)),
+    receivers: &[Receiver],
+    now: NaiveDateTime,
+    zone: Tz,
+) -> Result<Vec<Who>> {
+    let (mut accounts, mut found) = (Vec::new(), Vec::new());
+    for receiver in receivers {
+        match *receiver {
+            Receiver::Account(account) => accounts.push(account),
+            Receiver::Role(role) => found.extend(of_role(c, tenant, role)?.into_iter().map(Ok)),
+            Receiver::Group(group) => match in_group(c, tenant, group)? {
+                Ok(in_group) => accounts.extend(in_group),
+                Err(name) => found.push(Err((name, Reason::GroupOff))),
+            },
+            Receiver::Schedule(schedule) => match on_duty(c, tenant, schedule, now, zone)? {
+                Ok(on_duty) => accounts.extend(on_duty),
+                Err(name) => found.push(Err((name, Reason::NobodyOnDuty))),
+            },
+        }
+    }
+    found.extend(of_accounts(c, tenant, &accounts)?.into_iter().map(Ok));
+    Ok(found)
+}
+
+/// The accounts of a user group, or its name when it is off or has none.
+fn in_group(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    group: GroupId,
+) -> Result<std::result::Result<Vec<AccountId>, String>> {
+    let (name, is_on, accounts) = groups::accounts_of(c, tenant, group)?.unwrap_or_default();
+    Ok(if is_on && !accounts.is_empty() { Ok(accounts) } else { Err(name) })
+}
+
+/// Whoever a shift schedule has on duty, or its name when that is nobody.
+fn on_duty(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    schedule: ScheduleId,
+    now: NaiveDateTime,
+    zone: Tz,
+) -> Result<std::result::Result<Vec<AccountId>, String>> {
+    let Some((name, schedule)) = schedules::load(c, tenant, schedule)? else { return Ok(Err(String::new())) };
+    Ok(match schedule.on_duty(now, zone) {
+        OnDuty::Shift(accounts) => Ok(accounts.to_vec()),
+        OnDuty::Outside(account) => Ok(vec![account]),
+        OnDuty::Nobody => Err(name),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reading alert rules, as those that decide about an alert need them.
+//! Alert rules: reading them, as those that decide about an alert need them, and writing them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,17 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::Role,
+    accounts::Username,
     alerts::{
         choose::Sent,
-        model::{Matcher, Operator, Receiver, Rule, Severity, Source, Window},
+        matcher::{Matcher, Operator},
+        model::{Receiver, Rule, Severity, Source, Window},
     },
     db::{
         AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId,
-        schema::{alert_rules, rule_receivers, rule_sends},
+        schema::{accounts, alert_rules, members, rule_receivers, rule_sends, shift_schedules, tenants, user_groups},
     },
     error::{Error, Result},
     robots::Channel,
 };
+
+/// The most rules of a tenant.
+pub const MOST_RULES: usize = 100;
+/// How many names one statement asks for.
+const CHUNK: usize = 500;
 
 /// A matcher in the column `matchers`.
 #[derive(Serialize, Deserialize)]
@@ -47,12 +54,8 @@ pub fn write_matchers(matchers: &[Matcher]) -> Result<String> {
 /// When it was not written by [`write_matchers`].
 pub fn read_matchers(column: &str) -> Result<Vec<Matcher>> {
     let stored: Vec<StoredMatcher> = serde_json::from_str(column).map_err(Error::internal)?;
-    stored
-        .into_iter()
-        .map(|StoredMatcher { label, operator, value }| {
-            Matcher::new(label, operator, value).ok_or_else(|| Error::internal("a rule has an unreadable expression"))
-        })
-        .collect()
+    let matcher = |StoredMatcher { label, operator, value }| Matcher::stored(label, operator, value);
+    Ok(stored.into_iter().map(matcher).collect())
 }
 
 /// A row of `alert_rules`.
@@ -61,6 +64,7 @@ pub fn read_matchers(column: &str) -> Result<Vec<Matcher>> {
 struct Row {
     id: RuleId,
     name: String,
+    is_on: bool,
     severity: String,
     source: String,
     matchers: String,
@@ -80,6 +84,7 @@ impl Row {
         };
         Ok(Rule {
             id: self.id,
+            is_on: self.is_on,
             severity: Severity::parse(&self.severity)
                 .ok_or_else(|| Error::internal("a rule has an unknown severity"))?,
             source: Source::parse(&self.source),
@@ -99,12 +104,31 @@ impl Row {
 /// # Errors
 /// When the database cannot be read.
 pub fn active(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
-    let rows: Vec<Row> = alert_rules::table
-        .filter(alert_rules::tenant.eq(tenant))
-        .filter(alert_rules::is_on.eq(true))
-        .order(alert_rules::name_key)
-        .select(Row::as_select())
-        .load(c)?;
+    load(c, tenant, true)
+}
+
+/// All rules of the tenant, by name; there are at most [`MOST_RULES`].
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn all(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
+    load(c, tenant, false)
+}
+
+/// One rule of the tenant.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn find(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<Rule> {
+    all(c, tenant)?.into_iter().find(|rule| rule.id == id).ok_or(Error::NotFound)
+}
+
+fn load(c: &mut AnyConnection, tenant: TenantId, only_on: bool) -> Result<Vec<Rule>> {
+    let mut rules = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).into_boxed();
+    if only_on {
+        rules = rules.filter(alert_rules::is_on.eq(true));
+    }
+    let rows = rules.order(alert_rules::name_key).select(Row::as_select()).load::<Row>(c)?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -175,4 +199,184 @@ pub fn note_send(c: &mut AnyConnection, alert: AlertId, rule: RuleId, rang: bool
         AnyConnection::Postgres(c) => insert.on_conflict(key).do_update().set(again).execute(c),
     }?;
     Ok(())
+}
+
+/// What is written of a rule.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = alert_rules, treat_none_as_null = true)]
+struct Written<'r> {
+    name: &'r str,
+    name_key: String,
+    is_on: bool,
+    severity: &'static str,
+    source: &'static str,
+    matchers: String,
+    channels: String,
+    frequency: i64,
+    max_sends: Option<i64>,
+    window_from: Option<i64>,
+    window_to: Option<i64>,
+}
+
+impl<'r> Written<'r> {
+    fn of(rule: &'r Rule) -> Result<Self> {
+        let channels: Vec<&str> = rule.channels.iter().map(|channel| channel.as_str()).collect();
+        Ok(Self {
+            name: &rule.name,
+            name_key: rule.name.to_lowercase(),
+            is_on: rule.is_on,
+            severity: rule.severity.as_str(),
+            source: rule.source.map(Source::as_str).unwrap_or_default(),
+            matchers: write_matchers(&rule.matchers)?,
+            channels: channels.join(","),
+            frequency: rule.frequency.num_minutes(),
+            max_sends: rule.max_sends,
+            window_from: rule.window.map(|window| i64::from(window.from)),
+            window_to: rule.window.map(|window| i64::from(window.to)),
+        })
+    }
+}
+
+/// Lets one transaction at a time change the tenant's rules, so that none is judged by what another is changing.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock(c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
+    // SQLite has one writer anyway.
+    if let AnyConnection::Postgres(c) = c {
+        tenants::table.find(tenant).select(tenants::id).for_no_key_update().first::<TenantId>(c)?;
+    }
+    Ok(())
+}
+
+/// Adds a rule; what stands in its id counts for nothing.
+///
+/// # Errors
+/// [`Error::Taken`] when the tenant has a rule of this name.
+pub fn insert(c: &mut AnyConnection, tenant: TenantId, rule: &Rule, now: NaiveDateTime) -> Result<RuleId> {
+    let row = (alert_rules::tenant.eq(tenant), alert_rules::created_at.eq(now), Written::of(rule)?);
+    let id = diesel::insert_into(alert_rules::table).values(row).returning(alert_rules::id).get_result(c)?;
+    write_receivers(c, id, &rule.receivers)?;
+    Ok(id)
+}
+
+/// Writes a rule in the place of the one of its id.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id, [`Error::Taken`] when another has this name.
+pub fn update(c: &mut AnyConnection, tenant: TenantId, rule: &Rule) -> Result<()> {
+    let row = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).filter(alert_rules::id.eq(rule.id));
+    if diesel::update(row).set(Written::of(rule)?).execute(c)? == 0 {
+        return Err(Error::NotFound);
+    }
+    diesel::delete(rule_receivers::table.filter(rule_receivers::rule.eq(rule.id))).execute(c)?;
+    write_receivers(c, rule.id, &rule.receivers)
+}
+
+fn write_receivers(c: &mut AnyConnection, rule: RuleId, receivers: &[Receiver]) -> Result<()> {
+    for receiver in receivers {
+        let (kind, target, role) = match receiver {
+            Receiver::Account(account) => ("account", account.0, ""),
+            Receiver::Role(role) => ("role", 0, role.as_str()),
+            Receiver::Group(group) => ("group", group.0, ""),
+            Receiver::Schedule(schedule) => ("schedule", schedule.0, ""),
+        };
+        let row = (
+            rule_receivers::rule.eq(rule),
+            rule_receivers::kind.eq(kind),
+            rule_receivers::target.eq(target),
+            rule_receivers::role.eq(role),
+        );
+        diesel::insert_into(rule_receivers::table).values(row).execute(c)?;
+    }
+    Ok(())
+}
+
+/// Switches a rule on or off.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_on(c: &mut AnyConnection, tenant: TenantId, id: RuleId, is_on: bool) -> Result<()> {
+    let row = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).filter(alert_rules::id.eq(id));
+    diesel::update(row).set(alert_rules::is_on.eq(is_on)).execute(c)?;
+    Ok(())
+}
+
+/// Deletes a rule. What the records say of it stays.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn delete(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<()> {
+    find(c, tenant, id)?;
+    diesel::delete(rule_receivers::table.filter(rule_receivers::rule.eq(id))).execute(c)?;
+    diesel::delete(alert_rules::table.filter(alert_rules::id.eq(id))).execute(c)?;
+    Ok(())
+}
+
+/// The names of what the tenant's rules ring.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The usernames of the people whom rules name, whether or not they still take part.
+    pub accounts: BTreeMap<AccountId, String>,
+    /// All user groups, by name, with whether each is on.
+    pub groups: Vec<(GroupId, String, bool)>,
+    /// All shift schedules, by name.
+    pub schedules: Vec<(ScheduleId, String)>,
+}
+
+impl Names {
+    /// The name of a user group.
+    #[must_use]
+    pub fn group(&self, id: GroupId) -> Option<&str> {
+        self.groups.iter().find(|(known, ..)| *known == id).map(|(_, name, _)| name.as_str())
+    }
+
+    /// The name of a shift schedule.
+    #[must_use]
+    pub fn schedule(&self, id: ScheduleId) -> Option<&str> {
+        self.schedules.iter().find(|(known, _)| *known == id).map(|(_, name)| name.as_str())
+    }
+}
+
+/// The names of what these rules of the tenant ring, and could ring.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn names(c: &mut AnyConnection, tenant: TenantId, rules: &[&Rule]) -> Result<Names> {
+    let ids: Vec<AccountId> = rules.iter().flat_map(|rule| rule.accounts()).collect();
+    let mut usernames = BTreeMap::new();
+    for ids in ids.chunks(CHUNK) {
+        let found = accounts::table.filter(accounts::id.eq_any(ids)).select((accounts::id, accounts::username));
+        usernames.extend(found.load::<(AccountId, String)>(c)?);
+    }
+    let groups = user_groups::table
+        .filter(user_groups::tenant.eq(tenant))
+        .order(user_groups::name_key)
+        .select((user_groups::id, user_groups::name, user_groups::is_on))
+        .load(c)?;
+    let schedules = shift_schedules::table
+        .filter(shift_schedules::tenant.eq(tenant))
+        .order(shift_schedules::name_key)
+        .select((shift_schedules::id, shift_schedules::name))
+        .load(c)?;
+    Ok(Names { accounts: usernames, groups, schedules })
+}
+
+/// The accounts of the tenant's members by their usernames as they are compared.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn member_accounts(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    usernames: &[Username],
+) -> Result<HashMap<String, AccountId>> {
+    let keys: Vec<String> = usernames.iter().map(Username::key).collect();
+    let mut found = HashMap::new();
+    for keys in keys.chunks(CHUNK) {
+        let of_tenant = members::table.filter(members::tenant.eq(tenant));
+        let named = of_tenant.filter(members::username_key.eq_any(keys));
+        found.extend(named.select((members::username_key, members::account)).load::<(String, AccountId)>(c)?);
+    }
+    Ok(found)
 }

@@ -31,7 +31,7 @@ use crate::{
     },
     error::{Error, Result},
     robots::{Channel, limits},
-    secrets::{Place, random},
+    secrets::{KeyRing, Place, random},
 };
 
 /// How long a claim holds: the whole call and time to record it.
@@ -53,6 +53,8 @@ pub(in crate::courier) struct Claim {
     pub body: String,
     /// Whom the message mentions, by phone number.
     pub mentions: Vec<String>,
+    /// What is said instead of the body, sealed, and the delivery it is sealed for.
+    pub sealed_body: Option<(DeliveryId, Vec<u8>)>,
     pub msg_uuid: String,
     /// After this moment the message may be somebody else's.
     pub lease_until: NaiveDateTime,
@@ -67,6 +69,14 @@ impl Claim {
     /// Where the robot's secret is sealed for.
     pub(in crate::courier) fn secret_place(&self) -> Place<'_> {
         secret_place(self.tenant, &self.wire.fingerprint)
+    }
+
+    /// The text for the wire.
+    pub(in crate::courier) fn text(&self, keys: &KeyRing) -> Result<String> {
+        match &self.sealed_body {
+            Some((delivery, sealed)) => keys.unseal(outbox::body_place(self.tenant, &delivery.0.to_be_bytes()), sealed),
+            None => Ok(self.body.clone()),
+        }
     }
 }
 
@@ -350,9 +360,13 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         .get_result::<(i64, i64, i64, String, String, String)>(c)?;
     let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
     let sending = deliveries::state.eq(DeliveryState::Sending.as_str());
-    let carried: Vec<(DeliveryId, String)> =
-        update(carried).set(sending).returning((deliveries::id, deliveries::mention)).get_results(c)?;
-    let (carried, mentions): (Vec<_>, Vec<_>) = carried.into_iter().unzip();
+    let carried: Vec<(DeliveryId, String, Option<Vec<u8>>)> = update(carried)
+        .set(sending)
+        .returning((deliveries::id, deliveries::mention, deliveries::sealed_body))
+        .get_results(c)?;
+    let sealed_body = carried.iter().find_map(|(delivery, _, sealed)| Some((*delivery, sealed.clone()?)));
+    let (carried, mentions): (Vec<_>, Vec<_>) =
+        carried.into_iter().map(|(delivery, mention, _)| (delivery, mention)).unzip();
     insert_into(attempts::table)
         .values((
             attempts::message.eq(message),
@@ -375,6 +389,7 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         title,
         body,
         mentions: once_each(mentions),
+        sealed_body,
         msg_uuid,
         lease_until,
     })

@@ -7,4 +7,5 @@ pub(super) mod bells;
 pub(super) mod claim;
 pub(super) mod complete;
 pub(super) mod outbox;
+pub(super) mod resend;
 pub(super) mod robots;

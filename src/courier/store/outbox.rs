@@ -8,12 +8,13 @@ use diesel::{
 
 use super::{bells, claim::Work, robots};
 use crate::{
-    courier::model::{DeliveryState, Kind, Notice, Outcome, Reason, Unreached},
+    courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
     db::{
         AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
     },
     error::{Error, Result},
+    secrets::{KeyRing, Place},
 };
 
 /// Puts a notice into the outbox; call it in the [`crate::db::Database::write`] that stores what the notice is about, and
@@ -26,7 +27,7 @@ use crate::{
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
     let robot = robots::find(c, notice.tenant, notice.robot)?;
-    let reason = robot.broken.filter(|_| notice.kind != Kind::Test).unwrap_or_default();
+    let reason = robot.broken.filter(|_| !notice.kind.is_awaited()).unwrap_or_default();
     let priority = notice.priority().number();
     let alert = notice.alert.as_ref();
     let delivery = insert_into(deliveries::table)
@@ -55,30 +56,55 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
     Ok(delivery)
 }
 
-/// Keeps in the record that somebody who was to hear of an alert cannot be reached, and why.
+/// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
+/// masked, and the text sealed, until it has ended.
+///
+/// # Errors
+/// As [`enqueue`]; [`Error::Internal`] when sealing fails.
+pub fn enqueue_sealed(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    notice: Notice,
+    text: &str,
+    now: NaiveDateTime,
+) -> Result<DeliveryId> {
+    let tenant = notice.tenant;
+    let delivery = enqueue(c, notice, now)?;
+    let sealed = keys.seal(body_place(tenant, &delivery.0.to_be_bytes()), text)?;
+    update(deliveries::table.find(delivery)).set(deliveries::sealed_body.eq(Some(sealed))).execute(c)?;
+    Ok(delivery)
+}
+
+/// Where a delivery's text is sealed for. The row is the delivery's id.
+pub(super) fn body_place(tenant: TenantId, row: &[u8]) -> Place<'_> {
+    Place { tenant, column: "deliveries.sealed_body", row }
+}
+
+/// Writes a receiver who cannot be reached into the record: a delivery that ended at once, over no channel.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn unreached(c: &mut AnyConnection, unreached: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
-    let (alert, entry) = unreached.alert;
-    let row = (
-        deliveries::tenant.eq(unreached.tenant),
-        deliveries::kind.eq(unreached.kind.as_str()),
-        deliveries::title.eq(unreached.title),
-        deliveries::body.eq(""),
-        deliveries::channel.eq(""),
-        deliveries::member.eq(unreached.member),
-        deliveries::recipient.eq(unreached.recipient),
-        deliveries::requested_by.eq(unreached.requested_by),
-        deliveries::state.eq(DeliveryState::Failed.as_str()),
-        deliveries::reason.eq(unreached.reason.as_str()),
-        deliveries::created_at.eq(now),
-        deliveries::finished_at.eq(Some(now)),
-        deliveries::alert.eq(Some(alert)),
-        deliveries::entry.eq(Some(entry)),
-        deliveries::chosen_by.eq(unreached.chosen_by),
-    );
-    Ok(insert_into(deliveries::table).values(row).returning(deliveries::id).get_result(c)?)
+pub fn unreached(c: &mut AnyConnection, about: Unreached, now: NaiveDateTime) -> Result<DeliveryId> {
+    Ok(insert_into(deliveries::table)
+        .values((
+            deliveries::tenant.eq(about.tenant),
+            deliveries::kind.eq(about.kind.as_str()),
+            deliveries::title.eq(about.title),
+            deliveries::body.eq(about.body),
+            deliveries::channel.eq(""),
+            deliveries::member.eq(about.member),
+            deliveries::recipient.eq(about.recipient),
+            deliveries::requested_by.eq(about.requested_by),
+            deliveries::state.eq(DeliveryState::Failed.as_str()),
+            deliveries::reason.eq(about.reason.as_str()),
+            deliveries::created_at.eq(now),
+            deliveries::finished_at.eq(Some(now)),
+            deliveries::alert.eq(about.alert),
+            deliveries::entry.eq(about.entry),
+            deliveries::chosen_by.eq(about.chosen_by),
+        ))
+        .returning(deliveries::id)
+        .get_result(c)?)
 }
 
 /// How a delivery of this tenant stands.
@@ -114,8 +140,12 @@ pub(super) fn finish(
     let ended = (messages::state.eq(state.as_str()), messages::finished_at.eq(Some(now)));
     update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
     let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
-    let ended =
-        (deliveries::state.eq(state.as_str()), deliveries::reason.eq(reason), deliveries::finished_at.eq(Some(now)));
+    let ended = (
+        deliveries::state.eq(state.as_str()),
+        deliveries::reason.eq(reason),
+        deliveries::finished_at.eq(Some(now)),
+        deliveries::sealed_body.eq(None::<Vec<u8>>),
+    );
     update(carried).set(ended).execute(c)?;
     Ok(())
 }
@@ -163,8 +193,16 @@ struct Ended {
     /// Out of the queue.
     priority: Option<i64>,
     finished_at: Option<NaiveDateTime>,
+    /// What its group did not read, nobody does.
+    sealed_body: Option<Vec<u8>>,
 }
 
 fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
-    Ended { state: DeliveryState::Failed.as_str(), reason: reason.as_str(), priority: None, finished_at: Some(now) }
+    Ended {
+        state: DeliveryState::Failed.as_str(),
+        reason: reason.as_str(),
+        priority: None,
+        finished_at: Some(now),
+        sealed_body: None,
+    }
 }

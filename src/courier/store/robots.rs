@@ -8,6 +8,7 @@ use diesel::{
 
 use super::bells;
 use crate::{
+    courier::model::Kind,
     db::{
         AccountId, AnyConnection, DeliveryId, MemberId, RobotId, TenantId,
         schema::{deliveries, robots},
@@ -190,7 +191,7 @@ pub fn tested_robot(
     let robot: RobotId = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(test))
-        .filter(deliveries::kind.eq(crate::courier::Kind::Test.as_str()))
+        .filter(deliveries::kind.eq(Kind::Test.as_str()))
         .filter(deliveries::member.eq(Some(member)))
         .filter(deliveries::requested_by.eq(Some(by)))
         .filter(deliveries::channel.eq(channel.as_str()))
@@ -203,10 +204,10 @@ pub fn tested_robot(
     Ok(robot)
 }
 
-/// How many test messages a robot may get within a minute: half of what DingTalk and WeCom allow, so that tests, which go
+/// How many test messages and codes a robot may get within a minute: half of what DingTalk and WeCom allow, so that tests, which go
 /// before everything else, never keep other messages waiting for good.
 const TESTS_OF_A_ROBOT: i64 = 10;
-/// How many test messages one account may send within a minute, to whatever robots.
+/// How many of them one account may send within a minute, to whatever robots.
 const TESTS_OF_AN_ACCOUNT: i64 = 60;
 /// How many of a tenant's newest deliveries are looked at for tests.
 const DELIVERIES_LOOKED_AT: i64 = 1_000;
@@ -214,7 +215,7 @@ const DELIVERIES_LOOKED_AT: i64 = 1_000;
 /// A delivery: its kind, when it was made, its robot, who asked for it, when it ended.
 type Newest = (String, NaiveDateTime, Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>);
 
-/// Whether a test message to this robot must wait: one is on its way, or there were many within the minute.
+/// Whether a test message or a code for this robot must wait: one is on its way, or there were many within the minute.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -228,7 +229,7 @@ pub fn test_must_wait(
     // The newest rows alone are read: a record of years must not make a test slow.
     let newest: Vec<Newest> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
-        .order(deliveries::id.desc())
+        .order((deliveries::created_at.desc(), deliveries::id.desc()))
         .limit(DELIVERIES_LOOKED_AT)
         .select((
             deliveries::kind,
@@ -241,7 +242,7 @@ pub fn test_must_wait(
     let tests: Vec<_> = newest
         .into_iter()
         .filter(|(kind, created_at, ..)| {
-            kind == crate::courier::Kind::Test.as_str() && *created_at > now - TimeDelta::minutes(1)
+            Kind::parse(kind).is_some_and(Kind::is_awaited) && *created_at > now - TimeDelta::minutes(1)
         })
         .map(|(_, _, robot, by, finished_at)| (robot, by, finished_at))
         .collect();

@@ -22,6 +22,8 @@ channel-wecom = Wecom Robot
 
 nav-home = Home
 nav-alert-center = Alert Center
+nav-alerts = Alert Events
+nav-fire-alert = Fire Alert
 nav-deliveries = Alert Delivery Record
 nav-management-center = Management Center
 nav-members = Member Management

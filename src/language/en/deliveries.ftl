@@ -33,3 +33,35 @@ deliveries-code = Code
 deliveries-answer = Answer, and what it means
 deliveries-held = Held
 deliveries-held-means = It keeps its place and goes out by itself once the robot is mended: save its webhook or secret again, or send a successful test message.
+deliveries-from = From
+deliveries-to = To
+deliveries-any-reason = Any reason
+deliveries-actions = Actions
+deliveries-details = Details
+deliveries-details-of = Details of { $object }
+deliveries-number = Number
+deliveries-alert = Alert event
+deliveries-chosen-by = Chosen by the rules
+deliveries-count = Deliveries
+deliveries-download = Download as CSV
+deliveries-resend = Resend
+deliveries-resend-all = Resend all that failed
+deliveries-resent = Sent again
+deliveries-resent-anew = The new delivery
+deliveries-resend-title = Send again what failed?
+deliveries-resend-count = { $count ->
+    [0] Nothing that fits has failed and is still to be sent again.
+    [one] One delivery that failed is sent again.
+   *[other] { $count } deliveries that failed are sent again.
+}
+deliveries-resend-more = More of them fit. The oldest { $count } are sent now; send the rest afterwards in the same way.
+deliveries-resend-means = Each goes to the robot that the member has now. Test messages, and what was sent again before, are left out. The record keeps both rows.
+deliveries-resend-button = { $count ->
+    [one] Resend one
+   *[other] Resend { $count }
+}
+flash-deliveries-resent-one = It is sent again: this is the new delivery.
+flash-deliveries-resent-all = They are sent again: the new deliveries stand on top of the record.
+flash-deliveries-resent-in-vain = It still cannot be sent: the reason says what to do.
+flash-deliveries-not-resent = Nothing was sent: only what failed, is no test message and was not sent again yet can be sent again.
+flash-deliveries-none-resent = Nothing was sent: what fits was sent again already.

@@ -70,4 +70,26 @@ list-and-so-on = , …
 members-account-unused = This account has not been used yet: somebody else still holds its one-time code. Ask the person to log in once, then add the account here.
 members-secret-shared = This robot also reaches other members. Ask an administrator of this tenant to change its signing secret.
 members-test-too-soon = A test message to this robot is still on its way, or you have sent several within a minute. Wait a moment, then try again.
+members-contact-verified = Verified
+members-contact-unverified = Unverified
+members-contact-broken = Broken
+members-verify = Verify
+members-verify-lead = Verify sends a six-digit code into the robot's group. Typing it in here proves that you read that group.
+members-verify-code = Verification code
+members-verify-confirm = Confirm
+members-verify-sent = The group has the verification code. Type it in below.
+members-verify-waiting = The verification code is still on its way. Its record shows how it ends.
+members-verify-until = The six digits that the group got last. They are valid until { $time }.
+members-verify-rule = A verification code has six digits.
+members-verify-wrong = This is not the newest code in the group. After five wrong ones a new code is needed.
+members-verify-over = No code is valid any more: ten minutes have passed, five wrong ones were typed, or the robot was changed. Press Verify for a new one.
+members-verify-nothing = There is no saved robot to verify. Save one first.
+members-verify-too-soon = A message of this kind to this robot is still on its way, or several were sent within a minute. Wait a moment, then try again.
+members-verify-title = { $product }: verification code for { $name }
+members-verify-body = Verification code: { $code }
+    Tenant: { $tenant }
+    Sent by: { $by }
+    It is valid for 10 minutes. { $name } types it in on My Contact Information, or tells it to the administrator who asked for it.
+members-may-fire = May fire alerts
+flash-verified = Verified: the member reads this group.
 members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.

@@ -62,3 +62,40 @@ tenants-home-step-contact-means = Paste the webhook of a group's robot into the 
 tenants-home-deliveries = Latest deliveries
 tenants-home-all-deliveries = All deliveries
 tenants-super-admin-new = The super administrator has not logged in yet. If the one-time code is lost or too old, make a new one.
+
+tenants-home-care = To look after
+tenants-home-unreached-title = Receivers who could not be reached
+tenants-home-unreached-lead = In the last seven days, by reason. Messages can be sent again from the record.
+tenants-home-unreached-reason = Reason, and what to do
+tenants-home-unreached-count = Messages
+tenants-home-unreached-who = Receivers, latest first
+tenants-home-unreached-show = Show in the record
+tenants-home-unreached-show-of = Show in the record: { $reason }
+tenants-home-unheard = { $count ->
+    [one] One alert of the last seven days found no receiver
+   *[other] { $count } alerts of the last seven days found no receiver
+}
+tenants-home-unheard-means = No alert rule chose anybody, or nobody who was chosen could be reached.
+tenants-home-broken = Broken robots
+tenants-home-broken-means = What waits for them is kept and goes out once they are mended.
+tenants-home-broken-robot = Robot
+tenants-home-broken-members = Mend it at
+tenants-home-pulse = Deliveries by hour
+tenants-home-span = Period
+tenants-home-span-day = 24 hours
+tenants-home-span-week = 7 days
+tenants-home-pulse-desc = Columns, one an hour, from { $first } to { $last }. Success: { $success }. Waiting: { $waiting }. Failed: { $failed }.
+tenants-home-pulse-most = The highest column: { $count } in an hour.
+tenants-home-pulse-none = Nothing was sent in this period.
+tenants-home-pulse-table = The same numbers as a table
+tenants-home-pulse-hour = Hour from
+tenants-home-pulse-rest = Hours that are not listed had no delivery.
+tenants-home-robots = Robots by health
+tenants-home-robots-ok = Ok
+tenants-home-robots-resting = Resting
+tenants-home-robots-broken = Broken
+tenants-home-robots-state = Health
+tenants-home-robots-count = Robots
+tenants-home-robots-desc = One strip. Ok: { $ok }. Resting: { $resting }. Broken: { $broken }.
+tenants-home-robots-none = No member has a robot yet.
+tenants-home-robots-means = A resting robot was told to slow down; it takes messages again by itself.

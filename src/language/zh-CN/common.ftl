@@ -22,6 +22,8 @@ channel-wecom = 企业微信机器人
 
 nav-home = 首页
 nav-alert-center = 告警中心
+nav-alerts = 告警事件
+nav-fire-alert = 触发告警
 nav-deliveries = 推送记录
 nav-management-center = 管理中心
 nav-members = 成员管理

@@ -33,3 +33,31 @@ deliveries-code = 返回码
 deliveries-answer = 机器人的应答及含义
 deliveries-held = 暂缓
 deliveries-held-means = 机器人修复后将按原有顺序自动发送：请重新保存其 Webhook 或密钥，或成功发送一条测试消息。
+deliveries-from = 开始日期
+deliveries-to = 结束日期
+deliveries-any-reason = 全部原因
+deliveries-actions = 操作
+deliveries-details = 详情
+deliveries-details-of = { $object } 的详情
+deliveries-number = 编号
+deliveries-alert = 告警事件
+deliveries-chosen-by = 命中的告警规则
+deliveries-count = 推送条数
+deliveries-download = 下载 CSV
+deliveries-resend = 重新发送
+deliveries-resend-all = 重新发送全部失败的推送
+deliveries-resent = 已重新发送
+deliveries-resent-anew = 查看新的推送
+deliveries-resend-title = 确定重新发送失败的推送？
+deliveries-resend-count = { $count ->
+    [0] 没有符合条件且尚待重新发送的失败推送。
+   *[other] 将重新发送 { $count } 条失败的推送。
+}
+deliveries-resend-more = 符合条件的不止这些。本次先发送最早的 { $count } 条，其余的请随后以同样方式发送。
+deliveries-resend-means = 每条推送都会发送到成员当前的机器人。测试消息以及已重新发送过的推送不在其中。新旧两条记录都会保留。
+deliveries-resend-button = 重新发送 { $count } 条
+flash-deliveries-resent-one = 已重新发送，以下是新的推送。
+flash-deliveries-resent-all = 已重新发送，新的推送显示在记录最上方。
+flash-deliveries-resent-in-vain = 仍然无法发送，处理方法请看“原因”。
+flash-deliveries-not-resent = 未发送：只有失败、不是测试消息且尚未重新发送过的推送才能重新发送。
+flash-deliveries-none-resent = 未发送：符合条件的推送均已重新发送过。

@@ -67,4 +67,26 @@ list-and-so-on = 等
 members-account-unused = 此账号尚未使用过，其一次性代码仍在他人手中。请让本人先登录一次，然后再添加。
 members-secret-shared = 此机器人还会通知其他成员。请联系本租户的管理员修改其加签密钥。
 members-test-too-soon = 发给此机器人的测试消息仍在发送中，或您在一分钟内已发送多次。请稍候再试。
+members-contact-verified = 已验证
+members-contact-unverified = 未验证
+members-contact-broken = 异常
+members-verify = 验证
+members-verify-lead = 点击“验证”会向机器人所在的群发送六位验证码，在此输入即可证明您能看到该群的消息。
+members-verify-code = 验证码
+members-verify-confirm = 确认
+members-verify-sent = 群里已收到验证码，请在下方输入。
+members-verify-waiting = 验证码仍在发送中，结果见推送记录。
+members-verify-until = 请输入群里最新收到的六位数字，{ $time } 前有效。
+members-verify-rule = 验证码为六位数字。
+members-verify-wrong = 与群里最新的验证码不符。输错五次后需重新获取。
+members-verify-over = 当前没有有效的验证码：已超过十分钟、已输错五次，或机器人已更换。请点击“验证”重新获取。
+members-verify-nothing = 没有可验证的机器人，请先保存机器人。
+members-verify-too-soon = 发给此机器人的同类消息仍在发送中，或一分钟内已发送多次。请稍候再试。
+members-verify-title = { $product }：{ $name } 的验证码
+members-verify-body = 验证码：{ $code }
+    租户：{ $tenant }
+    发送人：{ $by }
+    10 分钟内有效。请 { $name } 在“我的联系方式”中输入，或告知发起验证的管理员。
+members-may-fire = 可触发告警
+flash-verified = 验证成功：该成员能看到此群的消息。
 members-secret-without-robot = 没有与此密钥对应的机器人：请同时提交其 Webhook。

@@ -1,17 +1,22 @@
 //! The people that tests are about: two tenants beside the metadata warehouse, with somebody of every kind in them.
 
+use std::collections::BTreeMap;
+
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    courier::{self, Kind, Notice},
+    alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
+    courier::{self, Kind, Notice, Reason, Unreached},
     db::{
-        AccountId, DeliveryId, MemberId, PortalId, TenantId,
+        AccountId, AlertId, DeliveryId, GroupId, MemberId, PortalId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
+    groups::Details,
     members::store::NewMember,
-    portals::{Details, ReturnOrigins, store::Secrets},
+    portals::{self, ReturnOrigins, store::Secrets},
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
+    schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
     tenants::store::NewTenant,
 };
@@ -133,7 +138,7 @@ impl TestApp {
     /// Adds a portal that may do everything.
     pub async fn portal(&self, tenant: TenantId, name: &str) -> PortalId {
         let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
-        let details = Details {
+        let details = portals::Details {
             name: name.to_owned(),
             saves_members: true,
             fires_alerts: true,
@@ -142,9 +147,95 @@ impl TestApp {
         };
         let (secrets, now) = (Secrets::generate().expect("secrets"), self.clock.now());
         self.db
-            .write(move |c| belfry::portals::store::insert(c, tenant, &details, &secrets, &keys, now))
+            .write(move |c| portals::store::insert(c, tenant, &details, &secrets, &keys, now))
             .await
             .expect("a portal")
+    }
+
+    /// Makes a user group of this name, with nobody in it.
+    pub async fn group(&self, tenant: TenantId, name: &str) -> GroupId {
+        let (name, now) = (name.to_owned(), self.clock.now());
+        self.db
+            .write(move |c| {
+                let details = Details { name, description: String::new(), admins: Vec::new() };
+                Ok(belfry::groups::store::insert(c, tenant, &details, &[], &console(), now)?
+                    .expect("nobody is unknown"))
+            })
+            .await
+            .expect("a group")
+    }
+
+    /// Makes a shift schedule of this name, with one member who is always on duty.
+    pub async fn schedule(&self, tenant: TenantId, name: &str, username: &str) -> ScheduleId {
+        let now = self.clock.now();
+        let draft = Draft {
+            name: name.to_owned(),
+            unit: Unit::Week,
+            every: 1,
+            starts_on: now.date() - TimeDelta::days(2),
+            handover: 0,
+            hours: None,
+            outside: None,
+            shifts: vec![vec![username.to_owned()]],
+        };
+        self.db
+            .write(
+                move |c| Ok(schedules::store::insert(c, tenant, &draft, &console(), now)?.expect("a known username")),
+            )
+            .await
+            .expect("a schedule")
+    }
+
+    /// Makes an alert rule that rings the tenant's super administrator.
+    pub async fn rule(&self, tenant: TenantId, name: &str) -> RuleId {
+        self.rule_ringing(tenant, name, Receiver::Role(Role::SuperAdministrator)).await
+    }
+
+    /// Makes an alert rule for every alert, with one receiver.
+    pub async fn rule_ringing(&self, tenant: TenantId, name: &str, receiver: Receiver) -> RuleId {
+        let now = self.clock.now();
+        let rule = Rule {
+            id: RuleId(0),
+            name: name.to_owned(),
+            is_on: true,
+            severity: Severity::Info,
+            source: None,
+            matchers: Vec::new(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: None,
+            window: None,
+            receivers: vec![receiver],
+        };
+        self.db.write(move |c| rules::insert(c, tenant, &rule, now)).await.expect("a new rule")
+    }
+
+    /// Writes into the record that a member was not reached: a delivery that has ended.
+    pub async fn unreached(&self, tenant: TenantId, member: MemberId, reason: Reason) -> DeliveryId {
+        let now = self.clock.now();
+        let about = Unreached {
+            tenant,
+            kind: Kind::MemberSaved,
+            title: "Dataphin: nobody heard it".to_owned(),
+            body: "A text.".to_owned(),
+            member: Some(member),
+            recipient: "somebody".to_owned(),
+            reason,
+            requested_by: None,
+            alert: None,
+            entry: None,
+            chosen_by: String::new(),
+        };
+        self.db.write(move |c| courier::unreached(c, about, now)).await.expect("a row of the record")
+    }
+
+    /// Takes in an alert that a monitoring system sent.
+    pub async fn alert(&self, tenant: TenantId, title: &str) -> AlertId {
+        let fields = AlertFields { title: title.to_owned(), ..AlertFields::default() };
+        let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
+        let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
+        let context = Context { tenant, sender, by: None, product, now: self.clock.now() };
+        self.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
     }
 
     /// Makes the sessions of an account older than any session may get.

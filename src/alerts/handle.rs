@@ -1,0 +1,192 @@
+//! What administrators do to alert events: do not disturb, disturb again, finish.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use serde::Deserialize;
+
+use crate::{
+    db::AlertId,
+    web::{FieldError, FieldErrors, Times},
+};
+
+/// The longest time without being disturbed, in minutes: a week.
+const LONGEST: i64 = 7 * 24 * 60;
+
+/// What is done to events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// Nobody is disturbed until then.
+    Quiet(NaiveDateTime),
+    /// They disturb again.
+    Loud,
+    /// They are finished by hand; no group is told.
+    Finish,
+}
+
+impl Handling {
+    /// The word in the audit log.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Quiet(_) => "alert-quieted",
+            Self::Loud => "alert-disturbed",
+            Self::Finish => "alert-finished",
+        }
+    }
+
+    /// The key of what the next page says was done.
+    #[must_use]
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::Quiet(_) => "flash-alerts-quiet",
+            Self::Loud => "flash-alerts-loud",
+            Self::Finish => "flash-alerts-finished",
+        }
+    }
+}
+
+/// For how long nobody is to be disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// So many minutes.
+    Minutes,
+    /// So many hours.
+    Hours,
+    /// Until midnight, by the tenant's clocks.
+    Day,
+}
+
+impl Unit {
+    /// All, as the form lists them.
+    pub const ALL: [Self; 3] = [Self::Minutes, Self::Hours, Self::Day];
+
+    /// The word in the form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minutes => "minutes",
+            Self::Hours => "hours",
+            Self::Day => "day",
+        }
+    }
+
+    /// The key of its name on pages.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Minutes => "alerts-unit-minutes",
+            Self::Hours => "alerts-unit-hours",
+            Self::Day => "alerts-unit-day",
+        }
+    }
+}
+
+/// The form, as it is typed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct HandleForm {
+    /// The events that were chosen in the list.
+    pub id: Vec<AlertId>,
+    /// Every event that the page showed.
+    pub shown: Vec<AlertId>,
+    /// Not empty: every event that the page showed is meant.
+    pub all: String,
+    /// What is to be done.
+    pub what: String,
+    /// For how long.
+    pub lasts: String,
+    /// In which unit.
+    pub unit: String,
+}
+
+impl Default for HandleForm {
+    fn default() -> Self {
+        Self {
+            id: Vec::new(),
+            shown: Vec::new(),
+            all: String::new(),
+            what: String::new(),
+            lasts: "30".to_owned(),
+            unit: Unit::Minutes.as_str().to_owned(),
+        }
+    }
+}
+
+impl HandleForm {
+    /// The events that are meant, each once, in the order in which they are locked.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn chosen(&self) -> Result<Vec<AlertId>, FieldErrors> {
+        let mut chosen = if self.all.is_empty() { self.id.clone() } else { self.shown.clone() };
+        chosen.sort_unstable();
+        chosen.dedup();
+        if chosen.is_empty() { Err(FieldErrors::one("id", "alerts-choose-some")) } else { Ok(chosen) }
+    }
+
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// What is wrong with it, beside its field.
+    pub fn check(&self, now: NaiveDateTime, times: Times) -> Result<Handling, FieldErrors> {
+        match self.what.as_str() {
+            "quiet" => self.until(now, times).map(Handling::Quiet),
+            "loud" => Ok(Handling::Loud),
+            "finish" => Ok(Handling::Finish),
+            _ => Err(FieldErrors::one("what", "form-choose")),
+        }
+    }
+
+    fn until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
+        let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
+        let minutes = match unit {
+            None => return Err(FieldErrors::one("unit", "form-choose")),
+            Some(Unit::Day) => return Ok(times.day_end(&now)),
+            Some(Unit::Minutes) => 1,
+            Some(Unit::Hours) => 60,
+        };
+        let most = LONGEST / minutes;
+        let number = self.lasts.trim().parse().ok().filter(|number| (1..=most).contains(number));
+        match number {
+            Some(number) => Ok(now + TimeDelta::minutes(number * minutes)),
+            None => {
+                let variables = vec![("min".into(), "1".to_owned()), ("max".into(), most.to_string())];
+                Err(FieldErrors(vec![FieldError { field: "lasts".into(), key: "form-number".into(), variables }]))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet(lasts: &str, unit: &str) -> Result<NaiveDateTime, String> {
+        let form = HandleForm { what: "quiet".into(), lasts: lasts.into(), unit: unit.into(), ..HandleForm::default() };
+        match form.check("2026-11-22T03:04:05".parse().unwrap(), Times::of("Asia/Shanghai")) {
+            Ok(Handling::Quiet(until)) => Ok(until),
+            other => Err(other.unwrap_err().0[0].field.clone().into_owned()),
+        }
+    }
+
+    #[test]
+    fn a_time_is_counted_from_now_and_bounded_to_a_week_and_all_day_is_until_midnight() {
+        let at = |text: &str| Ok(text.parse().unwrap());
+        assert_eq!(quiet("90", "minutes"), at("2026-11-22T04:34:05"));
+        assert_eq!(quiet("168", "hours"), at("2026-11-29T03:04:05"));
+        assert_eq!(quiet("", "day"), at("2026-11-22T16:00:00"));
+        for (lasts, unit) in [("0", "minutes"), ("169", "hours"), ("10081", "minutes"), ("", "hours"), ("1.5", "hours")]
+        {
+            assert_eq!(quiet(lasts, unit), Err("lasts".to_owned()), "{lasts} {unit}");
+        }
+        assert_eq!(quiet("1", "years"), Err("unit".to_owned()));
+    }
+
+    #[test]
+    fn the_box_for_all_means_what_the_page_showed_and_nothing_else() {
+        let form = HandleForm { id: vec![AlertId(9)], shown: vec![AlertId(3), AlertId(2)], ..HandleForm::default() };
+        assert_eq!(form.chosen(), Ok(vec![AlertId(9)]));
+        let all = HandleForm { all: "on".into(), ..form };
+        assert_eq!(all.chosen(), Ok(vec![AlertId(2), AlertId(3)]));
+        assert!(HandleForm::default().chosen().is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! Conditions on an alert's labels, as Prometheus writes them: `team="db"`, `host=~"db-.*"`.
+
+use std::{collections::BTreeMap, fmt, sync::OnceLock};
+
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+/// The longest label name, in characters.
+const LONGEST_LABEL: usize = 128;
+/// The longest value or expression, in characters.
+const LONGEST_VALUE: usize = 512;
+/// The most memory a compiled expression may take, in bytes.
+const EXPRESSION_SIZE: usize = 256 * 1024;
+
+/// How a matcher compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operator {
+    /// The label has exactly this value.
+    #[serde(rename = "=")]
+    Equal,
+    /// The label's whole value fits this regular expression.
+    #[serde(rename = "=~")]
+    Fits,
+}
+
+/// A condition on one label: `name="value"` or `name=~"expression"`. A label that is not there has the empty value.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label's name.
+    pub label: String,
+    /// How it is compared.
+    pub operator: Operator,
+    /// With what.
+    pub value: String,
+    /// The compiled expression, made when it is first needed: most alerts are told apart by cheaper conditions.
+    expression: OnceLock<Option<Regex>>,
+}
+
+/// What is wrong with a matcher as somebody typed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatcherFault {
+    /// It is no name, operator and value.
+    Shape,
+    /// Its operator is one that Prometheus has and Belfry has not.
+    Operator,
+    /// A quotation mark is missing, or something stands behind the closing one.
+    Quotes,
+    /// The name or the value is too long.
+    TooLong,
+    /// The expression cannot be read, or becomes too large.
+    Expression,
+}
+
+impl MatcherFault {
+    /// The key of the text that says so; it has the variable `line`.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Shape => "rules-matcher-shape",
+            Self::Operator => "rules-matcher-operator",
+            Self::Quotes => "rules-matcher-quotes",
+            Self::TooLong => "rules-matcher-too-long",
+            Self::Expression => "rules-matcher-expression",
+        }
+    }
+}
+
+impl Matcher {
+    /// A matcher that was checked before. An expression that cannot be read any more is taken to fit: an alert too many
+    /// does less harm than one too few.
+    #[must_use]
+    pub fn stored(label: String, operator: Operator, value: String) -> Self {
+        Self { label, operator, value, expression: OnceLock::new() }
+    }
+
+    /// Reads a matcher as somebody typed it; quotation marks around the value may be left out.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, MatcherFault> {
+        let text = text.trim();
+        let end = text.find(|c: char| !is_of_a_name(c)).ok_or(MatcherFault::Shape)?;
+        let (label, rest) = text.split_at(end);
+        let rest = rest.trim_start();
+        if rest.starts_with("!=") || rest.starts_with("!~") {
+            return Err(MatcherFault::Operator);
+        }
+        let rest = rest.strip_prefix('=').ok_or(MatcherFault::Shape)?;
+        let (operator, rest) = match rest.strip_prefix('~') {
+            Some(rest) => (Operator::Fits, rest),
+            None => (Operator::Equal, rest),
+        };
+        let value = unquoted(rest.trim()).ok_or(MatcherFault::Quotes)?;
+        if !is_label(label) {
+            return Err(MatcherFault::Shape);
+        }
+        if label.chars().count() > LONGEST_LABEL || value.chars().count() > LONGEST_VALUE {
+            return Err(MatcherFault::TooLong);
+        }
+        let matcher = Self::stored(label.to_owned(), operator, value);
+        if operator == Operator::Fits && matcher.expression().is_none() {
+            return Err(MatcherFault::Expression);
+        }
+        Ok(matcher)
+    }
+
+    /// Whether an alert with these labels is meant.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.label).map(String::as_str).unwrap_or_default();
+        match self.operator {
+            Operator::Equal => value == self.value,
+            Operator::Fits => self.expression().is_none_or(|expression| expression.is_match(value)),
+        }
+    }
+
+    fn expression(&self) -> Option<&Regex> {
+        self.expression.get_or_init(|| compiled(&self.value)).as_ref()
+    }
+}
+
+/// The expression, alone and whole: what is not an expression by itself, such as `a)|(b`, must not become one by what is put
+/// around it.
+fn compiled(expression: &str) -> Option<Regex> {
+    let build = |text: &str| RegexBuilder::new(text).size_limit(EXPRESSION_SIZE).build().ok();
+    build(expression)?;
+    build(&format!("^(?:{expression})$"))
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_alphanumeric() || "_.-:/".contains(c)
+}
+
+/// Whether this can be a label's name.
+#[must_use]
+pub fn is_label(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(is_of_a_name)
+}
+
+/// A value, with or without quotation marks around it; nothing when they do not fit together.
+#[must_use]
+pub fn unquoted(text: &str) -> Option<String> {
+    let Some(quoted) = text.strip_prefix('"') else { return Some(text.to_owned()) };
+    let mut value = String::new();
+    let mut rest = quoted.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => return rest.as_str().is_empty().then_some(value),
+            '\\' => match rest.next()? {
+                'n' => value.push('\n'),
+                escaped @ ('"' | '\\') => value.push(escaped),
+                // In an expression a backslash means something itself: `"db-\d+"`.
+                other => value.extend(['\\', other]),
+            },
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+/// As it is typed: what this writes, [`Matcher::parse`] reads.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operator = match self.operator {
+            Operator::Equal => "=",
+            Operator::Fits => "=~",
+        };
+        let value = self.value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+        write!(f, "{}{operator}\"{value}\"", self.label)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn holds(matcher: &str, pairs: &[(&str, &str)]) -> bool {
+        Matcher::parse(matcher).unwrap().matches(&labels(pairs))
+    }
+
+    #[test]
+    fn quotation_marks_and_spaces_around_the_operator_make_no_difference() {
+        for text in [r#"team="db""#, "team=db", r#" team = "db" "#, "team =db"] {
+            assert!(holds(text, &[("team", "db")]) && !holds(text, &[("team", "dbx")]), "{text}");
+        }
+        assert!(holds(r#"say="a \"b\" \\ c""#, &[("say", r#"a "b" \ c"#)]));
+        assert!(holds("机房=上海", &[("机房", "上海")]));
+    }
+
+    #[test]
+    fn an_expression_fits_the_whole_value_or_not_at_all() {
+        for text in [r#"host=~"db-\d+|web""#, r"host=~db-\d+|web"] {
+            assert!(holds(text, &[("host", "db-12")]) && holds(text, &[("host", "web")]), "{text}");
+            assert!(!holds(text, &[("host", "db-12x")]) && !holds(text, &[("host", "my-web")]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_is_not_there_has_the_empty_value() {
+        assert!(holds(r#"team="""#, &[]) && holds("team=", &[]) && holds("team=~.*", &[]));
+        assert!(!holds("team=db", &[]) && !holds("team=~.+", &[]));
+    }
+
+    #[test]
+    fn every_kind_of_mistake_is_told_apart() {
+        for (text, fault) in [
+            ("", MatcherFault::Shape),
+            ("team", MatcherFault::Shape),
+            ("=db", MatcherFault::Shape),
+            ("te am=db", MatcherFault::Shape),
+            ("team~db", MatcherFault::Shape),
+            ("team!=db", MatcherFault::Operator),
+            ("team !~ db", MatcherFault::Operator),
+            (r#"team="db"#, MatcherFault::Quotes),
+            (r#"team="db" and"#, MatcherFault::Quotes),
+            ("team=~(db", MatcherFault::Expression),
+            ("team=~a)|(?:b", MatcherFault::Expression),
+            (r"team=~(\w{1000}){1000}", MatcherFault::Expression),
+        ] {
+            assert_eq!(Matcher::parse(text).map(|_| ()), Err(fault), "{text}");
+        }
+        let long = format!("team={}", "x".repeat(513));
+        assert_eq!(Matcher::parse(&long).map(|_| ()), Err(MatcherFault::TooLong));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_typed_breaks_the_reader(text in ".{0,80}") {
+            drop(Matcher::parse(&text));
+        }
+
+        #[test]
+        fn what_is_written_is_read_as_the_same(label in "[a-z_]{1,8}", value in "[^\r]{0,20}") {
+            let matcher = Matcher::stored(label.clone(), Operator::Equal, value.clone());
+            let read = Matcher::parse(&matcher.to_string()).unwrap();
+            prop_assert_eq!((read.label, read.operator, read.value), (label, Operator::Equal, value));
+        }
+
+        #[test]
+        fn a_matcher_does_what_its_written_out_model_does(
+            is_expression in any::<bool>(),
+            known in proptest::option::of("[ab]{0,3}"),
+            letters in "[ab]{0,3}",
+            wanted in "[ab]{0,3}",
+        ) {
+            // The expression `x|y` means one of two whole values; `x` means that one.
+            let text = if is_expression { format!("team=~\"{letters}|{wanted}\"") } else { format!("team=\"{wanted}\"") };
+            let labels = known.iter().map(|value| ("team".to_owned(), value.clone())).collect();
+            let value = known.unwrap_or_default();
+            let expected = value == wanted || is_expression && value == letters;
+            prop_assert_eq!(Matcher::parse(&text).unwrap().matches(&labels), expected);
+        }
+    }
+}

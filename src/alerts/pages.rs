@@ -1,0 +1,442 @@
+//! The pages Fire Alert and Alert Events, and one event with its time line.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+use chrono::NaiveDateTime;
+use serde::Deserialize;
+
+use super::{
+    AlertFields, Call, Context, EventStatus, Incoming, Place, Preview, Severity, Signal, Source, Tools, Verdict,
+    fire::{FormMarks, strangers},
+    handle::{HandleForm, Handling, Unit},
+    list::ListQuery,
+    outcome_key, preview,
+    store::{
+        events::{self, EntryKind},
+        handle as handling,
+        list::{self as events_list, Listed},
+        people,
+        show::{self as shown, Found, NamedRobot, TimeLine},
+    },
+    take,
+};
+use crate::{
+    access::{
+        Action, Can, Role, Tenant,
+        permissions::{FireAlerts, HandleAlerts, ViewAlerts},
+    },
+    audit::{self, Change},
+    db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
+    deliveries::store::Scope,
+    error::{Error, Result},
+    members::ContactState,
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+};
+
+/// Where the tenant's events are.
+fn path_of(tenant: &Tenant) -> String {
+    format!("/t/{}/alerts", tenant.slug)
+}
+
+#[derive(Template)]
+#[template(path = "alerts/fire.html")]
+struct FirePage {
+    frame: Frame,
+    path: String,
+    fields: AlertFields,
+    marks: FormMarks,
+    errors: FieldErrors,
+    preview: Option<PreviewPart>,
+}
+
+/// Who would hear the alert, as the page shows it.
+struct PreviewPart {
+    found: Preview,
+    /// The robots, for those who may see them.
+    robots: HashMap<(MemberId, RobotId), NamedRobot>,
+}
+
+impl PreviewPart {
+    fn robot(&self, call: &Call) -> Option<&NamedRobot> {
+        self.robots.get(&(call.person.member?, call.robot))
+    }
+}
+
+impl FirePage {
+    /// The names of the rules that chose somebody, or that the sender did.
+    fn chosen_by(&self, rules: &[String]) -> String {
+        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.join(", ") }
+    }
+
+    fn receivers(&self) -> String {
+        self.fields.receivers.join("\n")
+    }
+
+    /// Whether something is set that the page hides at first.
+    fn shows_more(&self) -> bool {
+        let fields = &self.fields;
+        !fields.key.is_empty() || fields.status == Signal::Resolved.as_str() || self.errors.of("key").is_some()
+    }
+}
+
+/// The form Fire Alert.
+pub async fn fire_form(who: Can<FireAlerts>, frame: Frame) -> Result<HttpResponse> {
+    let fields = AlertFields { severity: Severity::Warning.as_str().to_owned(), ..AlertFields::default() };
+    let path = path_of(&who.tenant);
+    let (errors, marks) = (FieldErrors::default(), FormMarks::fresh()?);
+    web::page(StatusCode::OK, &FirePage { frame: frame.seen_by(&who), path, fields, marks, errors, preview: None })
+}
+
+/// Fires the alert, or shows who would hear it.
+pub async fn fire(
+    tools: Data<Tools>,
+    who: Can<FireAlerts>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(fields): Form<AlertFields>,
+    Form(marks): Form<FormMarks>,
+) -> Result<HttpResponse> {
+    let path = path_of(&who.tenant);
+    let firing = Firing {
+        context: Context {
+            tenant: who.tenant.id,
+            sender: who.principal.account.username.clone(),
+            by: Some(who.principal.account.id),
+            product: frame.product.clone(),
+            now: tools.clock.now(),
+        },
+        may_see_robots: who.role().is_some_and(Role::administers),
+        form: marks.hash(&fields),
+    };
+    let outcome = match fields.check(Source::Form, BTreeMap::new()) {
+        Err(errors) => Err(errors),
+        Ok(alert) if marks.preview.is_empty() => {
+            firing.store(&tools, who.tenant.clone(), &request, &who, alert).await?
+        }
+        Ok(alert) => tools.db.read(move |c| firing.preview(c, &alert)).await?,
+    };
+    let (status, errors, preview) = match outcome {
+        Ok(Outcome::Fired(event, said)) => return Ok(redirect_saying(&format!("{path}/{event}"), said)),
+        Ok(Outcome::Preview(part)) => (StatusCode::OK, FieldErrors::default(), Some(part)),
+        Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, errors, None),
+    };
+    web::page(status, &FirePage { frame: frame.seen_by(&who), path, fields, marks, errors, preview })
+}
+
+/// What became of the form.
+enum Outcome {
+    /// The event, and the key of what the next page says.
+    Fired(AlertId, &'static str),
+    Preview(PreviewPart),
+}
+
+/// Somebody who fires an alert by the form.
+#[derive(Clone)]
+struct Firing {
+    context: Context,
+    may_see_robots: bool,
+    /// What the database keeps of the form.
+    form: Option<Vec<u8>>,
+}
+
+impl Firing {
+    /// What is wrong with the receivers: a person who names people means people of the tenant.
+    fn refused(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<Option<FieldErrors>> {
+        let named = people::named(c, self.context.tenant, &alert.receivers)?;
+        let unknown = named.into_iter().filter(|person| person.member.is_none());
+        let unknown: Vec<String> = unknown.map(|person| person.name).collect();
+        Ok((!unknown.is_empty()).then(|| strangers(&unknown)))
+    }
+
+    fn preview(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<std::result::Result<Outcome, FieldErrors>> {
+        if let Some(errors) = self.refused(c, alert)? {
+            return Ok(Err(errors));
+        }
+        let found = preview(c, &self.context, alert)?;
+        let mut robots = HashMap::new();
+        if self.may_see_robots {
+            let ids: Vec<MemberId> = found.choice.calls.iter().filter_map(|call| call.person.member).collect();
+            robots = shown::robots(c, self.context.tenant, &ids)?;
+        }
+        Ok(Ok(Outcome::Preview(PreviewPart { found, robots })))
+    }
+
+    async fn store(
+        &self,
+        tools: &Tools,
+        tenant: Tenant,
+        request: &HttpRequest,
+        who: &Can<FireAlerts>,
+        alert: Incoming,
+    ) -> Result<std::result::Result<Outcome, FieldErrors>> {
+        let (firing, actor) = (self.clone(), actor(request, &who.principal.account));
+        let stored = tools
+            .db
+            .write(move |c| {
+                if let Some(event) = firing.fired_before(c)? {
+                    return Ok(Ok(event));
+                }
+                if let Some(errors) = firing.refused(c, &alert)? {
+                    return Ok(Err(errors));
+                }
+                let taken = take(c, &firing.context, &alert)?;
+                if let Some(form) = &firing.form {
+                    events::note_form(c, taken.entry, form)?;
+                }
+                let entry = audit::Entry {
+                    tenant: Some(tenant.id),
+                    action: "alert-fired",
+                    object: &alert.title,
+                    changes: Vec::new(),
+                };
+                audit::record(c, &actor, &entry, firing.context.now)?;
+                Ok(Ok(Outcome::Fired(taken.alert, "flash-alert-fired")))
+            })
+            .await;
+        match stored {
+            // Two clicks at the same moment: the other one was stored.
+            Err(Error::Taken) => {
+                let firing = self.clone();
+                let before = tools.db.read(move |c| firing.fired_before(c)).await?;
+                before.map(Ok).ok_or(Error::Taken)
+            }
+            stored => stored.inspect(|_| tools.waker.wake()),
+        }
+    }
+
+    /// What this very form has fired already.
+    fn fired_before(&self, c: &mut AnyConnection) -> Result<Option<Outcome>> {
+        let Some(form) = &self.form else { return Ok(None) };
+        let event = events::fired_by_form(c, self.context.tenant, form)?;
+        Ok(event.map(|event| Outcome::Fired(event, "flash-alert-fired-once")))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "alerts/list.html")]
+struct ListPage {
+    frame: Frame,
+    path: String,
+    query: ListQuery,
+    rows: Vec<Listed>,
+    keyset: Keyset<Place>,
+    now: NaiveDateTime,
+    may_fire: bool,
+    may_handle: bool,
+    form: HandleForm,
+    errors: FieldErrors,
+}
+
+impl ListPage {
+    fn is_chosen(&self, id: &AlertId) -> bool {
+        self.form.id.contains(id)
+    }
+}
+
+async fn list_page<P>(
+    tools: &Tools,
+    who: &Can<P>,
+    frame: Frame,
+    query: ListQuery,
+    form: HandleForm,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    let (tenant, now) = (who.tenant.id, tools.clock.now());
+    let filter = query.filter(now, Times::of(&who.tenant.time_zone), who.member());
+    let (rows, keyset) = tools.db.read(move |c| events_list::list(c, tenant, &filter)).await?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = ListPage {
+        frame: frame.seen_by(who),
+        path: path_of(&who.tenant),
+        query,
+        rows,
+        keyset,
+        now,
+        may_fire: who.may(Action::FireAlerts),
+        may_handle: who.may(Action::HandleAlerts),
+        form,
+        errors,
+    };
+    web::page(status, &page)
+}
+
+/// The events.
+pub async fn list(
+    tools: Data<Tools>,
+    who: Can<ViewAlerts>,
+    frame: Frame,
+    Query(query): Query<ListQuery>,
+) -> Result<HttpResponse> {
+    list_page(&tools, &who, frame, query, HandleForm::default(), FieldErrors::default()).await
+}
+
+/// Does something to the events that were chosen in the list.
+pub async fn handle_many(
+    tools: Data<Tools>,
+    who: Can<HandleAlerts>,
+    request: HttpRequest,
+    frame: Frame,
+    Query(query): Query<ListQuery>,
+    Form(form): Form<HandleForm>,
+) -> Result<HttpResponse> {
+    let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
+    match form.chosen().and_then(|ids| Ok((ids, what?))) {
+        Ok((ids, what)) => {
+            store_handling(&tools, &who, &request, ids, what).await?;
+            Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), what.said()))
+        }
+        Err(errors) => list_page(&tools, &who, frame, query, form, errors).await,
+    }
+}
+
+async fn store_handling(
+    tools: &Tools,
+    who: &Can<HandleAlerts>,
+    request: &HttpRequest,
+    ids: Vec<AlertId>,
+    what: Handling,
+) -> Result<()> {
+    let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
+    let times = Times::of(&who.tenant.time_zone);
+    tools
+        .db
+        .write(move |c| {
+            for title in handling::handle(c, tenant, &ids, what, &actor.name, now)? {
+                let changes = match what {
+                    Handling::Quiet(until) => {
+                        let until = format!("{} ({})", times.show(&until), times.zone());
+                        Change::between("alerts-quiet-until", "", &until).into_iter().collect()
+                    }
+                    Handling::Loud | Handling::Finish => Vec::new(),
+                };
+                let entry =
+                    audit::Entry { tenant: Some(tenant), action: what.action(), object: title.as_str(), changes };
+                audit::record(c, &actor, &entry, now)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// Which page of a time line is asked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct AskedEntries {
+    /// The page of the entries older than this one.
+    before: Option<EntryId>,
+}
+
+#[derive(Template)]
+#[template(path = "alerts/show.html")]
+struct ShowPage {
+    frame: Frame,
+    base: String,
+    event: Found,
+    line: TimeLine,
+    /// Whether this is not the newest page of the time line.
+    is_older: bool,
+    now: NaiveDateTime,
+    may_handle: bool,
+    form: HandleForm,
+    errors: FieldErrors,
+}
+
+impl ShowPage {
+    fn path(&self) -> String {
+        format!("{}/alerts", self.base)
+    }
+
+    fn chosen_by(&self, rules: &str) -> String {
+        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.to_owned() }
+    }
+
+    /// The key of an entry's heading.
+    fn entry_key(&self, kind: &EntryKind) -> &'static str {
+        match kind {
+            EntryKind::Firing => "alerts-entry-firing",
+            EntryKind::Repeated => "alerts-entry-repeated",
+            EntryKind::Resolved => "alerts-entry-resolved",
+            EntryKind::Quiet => "alerts-entry-quiet",
+            EntryKind::Loud => "alerts-entry-loud",
+            EntryKind::Finished => "alerts-entry-finished",
+        }
+    }
+
+    /// Whether an alert came in by this entry, so that somebody may have been told.
+    fn came_in(&self, kind: &EntryKind) -> bool {
+        matches!(kind, EntryKind::Firing | EntryKind::Repeated | EntryKind::Resolved)
+    }
+}
+
+async fn show_page<P>(
+    tools: &Tools,
+    who: &Can<P>,
+    frame: Frame,
+    (id, before): (AlertId, Option<EntryId>),
+    form: HandleForm,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    let tenant = who.tenant.id;
+    let scope = match &who.membership {
+        Some(membership) if membership.role.administers() => Scope::Everyone,
+        Some(membership) => Scope::Only(membership.member),
+        None => return Err(Error::NotFound),
+    };
+    let (event, line) = tools
+        .db
+        .read(move |c| {
+            let event = shown::find(c, tenant, id)?;
+            let line = shown::time_line(c, tenant, &event, before, scope)?;
+            Ok((event, line))
+        })
+        .await?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = ShowPage {
+        frame: frame.seen_by(who),
+        base: format!("/t/{}", who.tenant.slug),
+        event,
+        line,
+        is_older: before.is_some(),
+        now: tools.clock.now(),
+        may_handle: who.may(Action::HandleAlerts),
+        form,
+        errors,
+    };
+    web::page(status, &page)
+}
+
+/// One event with its time line.
+pub async fn show(
+    tools: Data<Tools>,
+    who: Can<ViewAlerts>,
+    frame: Frame,
+    path: Path<(String, AlertId)>,
+    Query(asked): Query<AskedEntries>,
+) -> Result<HttpResponse> {
+    show_page(&tools, &who, frame, (path.1, asked.before), HandleForm::default(), FieldErrors::default()).await
+}
+
+/// Does something to this event.
+pub async fn handle(
+    tools: Data<Tools>,
+    who: Can<HandleAlerts>,
+    request: HttpRequest,
+    frame: Frame,
+    path: Path<(String, AlertId)>,
+    Form(form): Form<HandleForm>,
+) -> Result<HttpResponse> {
+    let id = path.1;
+    match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
+        Ok(what) => {
+            store_handling(&tools, &who, &request, vec![id], what).await?;
+            Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), what.said()))
+        }
+        Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
+    }
+}

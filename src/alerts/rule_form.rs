@@ -1,0 +1,513 @@
+//! The form of an alert rule, the example alert of a preview, and the query of the list of rules.
+
+use std::{collections::BTreeMap, ops::RangeInclusive};
+
+use chrono::{NaiveTime, TimeDelta, Timelike as _};
+use serde::Deserialize;
+use validator::{Validate, ValidationError};
+
+use super::{
+    form::{usernames, word},
+    matcher::{Matcher, is_label, unquoted},
+    model::{Incoming, Receiver, Rule, Severity, Signal, Source, Window},
+};
+use crate::{
+    access::Role,
+    accounts::Username,
+    channels::Switches,
+    db::{GroupId, RuleId, ScheduleId},
+    robots::Channel,
+    web::{FieldError, FieldErrors, filled, one_line, validated},
+};
+
+/// The most conditions of a rule.
+const MOST_MATCHERS: usize = 20;
+/// The most labels of an example.
+const MOST_LABELS: usize = 64;
+/// The minutes between two sends that can be chosen.
+const FREQUENCY: RangeInclusive<i64> = 1..=59;
+/// The minutes between two sends unless others are chosen.
+const USUAL_FREQUENCY: i64 = 5;
+/// The numbers of sends that can be chosen.
+const MAX_SENDS: RangeInclusive<i64> = 1..=1000;
+
+/// An alert rule as it is typed.
+#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[serde(default)]
+pub struct RuleForm {
+    /// Its name.
+    #[validate(
+        length(max = 36, code = "form-too-long"),
+        custom(function = "filled"),
+        custom(function = "one_line"),
+        custom(function = "name_letters")
+    )]
+    pub name: String,
+    /// `yes` when it is to be asked.
+    pub on: String,
+    /// The least severity; any when empty.
+    pub severity: String,
+    /// The only door; any when empty.
+    pub source: String,
+    /// The conditions on labels, one a line.
+    pub matchers: String,
+    /// Usernames, with commas or line ends between them.
+    pub members: String,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// User groups.
+    pub groups: Vec<GroupId>,
+    /// Shift schedules.
+    pub schedules: Vec<ScheduleId>,
+    /// Channels.
+    pub channels: Vec<String>,
+    /// Minutes between two sends.
+    pub frequency: String,
+    /// The most sends for one event; no limit when empty.
+    pub max_sends: String,
+    /// `hours` for a window of the day.
+    pub window: String,
+    /// Its first minute, as HH:MM.
+    pub from: String,
+    /// The first minute after it, as HH:MM.
+    pub to: String,
+}
+
+/// A rule as it was typed, as far as it can be told without the database.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// The rule, without the members whom it names.
+    pub rule: Rule,
+    /// The members whom it names.
+    pub members: Vec<Username>,
+}
+
+/// A `validator` rule: letters of any script, digits, spaces, `_` and `-`.
+fn name_letters(name: &str) -> Result<(), ValidationError> {
+    let fits = name.trim().chars().all(|c| c.is_alphanumeric() || "_- ".contains(c));
+    if fits { Ok(()) } else { Err(ValidationError::new("rules-name-rule")) }
+}
+
+impl RuleForm {
+    /// The form of a rule that is to be added: it rings over the channels that are on.
+    #[must_use]
+    pub fn fresh(on: &Switches) -> Self {
+        let channels = Channel::ALL.iter().filter(|channel| on.is_on(channel));
+        Self {
+            on: "yes".to_owned(),
+            channels: channels.map(|channel| channel.as_str().to_owned()).collect(),
+            frequency: USUAL_FREQUENCY.to_string(),
+            ..Self::default()
+        }
+    }
+
+    /// The form of a stored rule, with the usernames of those whom it names.
+    #[must_use]
+    pub fn of(rule: &Rule, usernames: &[&str]) -> Self {
+        let mut form = Self {
+            name: rule.name.clone(),
+            on: if rule.is_on { "yes" } else { "" }.to_owned(),
+            severity: rule.severity.as_str().to_owned(),
+            source: rule.source.map(Source::as_str).unwrap_or_default().to_owned(),
+            matchers: rule.matchers.iter().map(Matcher::to_string).collect::<Vec<_>>().join("\n"),
+            members: usernames.join("\n"),
+            channels: rule.channels.iter().map(|channel| channel.as_str().to_owned()).collect(),
+            frequency: rule.frequency.num_minutes().to_string(),
+            max_sends: rule.max_sends.map(|most| most.to_string()).unwrap_or_default(),
+            ..Self::default()
+        };
+        if let Some(window) = rule.window {
+            form.window = "hours".to_owned();
+            (form.from, form.to) = (clock(window.from), clock(window.to));
+        }
+        for receiver in &rule.receivers {
+            match receiver {
+                Receiver::Account(_) => {}
+                Receiver::Role(role) => form.roles.push(role.as_str().to_owned()),
+                Receiver::Group(group) => form.groups.push(*group),
+                Receiver::Schedule(schedule) => form.schedules.push(*schedule),
+            }
+        }
+        form
+    }
+
+    /// Whether a checkbox of roles or channels is ticked.
+    #[must_use]
+    pub fn has(&self, word: &str) -> bool {
+        self.roles.iter().chain(&self.channels).any(|chosen| chosen == word)
+    }
+
+    /// The rule that is to stand in the place of the one of this id.
+    ///
+    /// # Errors
+    /// Every mistake, beside its field.
+    pub fn check(&self, id: RuleId) -> Result<Typed, FieldErrors> {
+        let mut errors = validated(self).err().unwrap_or_default();
+        let severity = required(word(&self.severity, Severity::Info, Severity::parse), "severity", &mut errors);
+        let source = match self.source.as_str() {
+            "" => None,
+            source => required(Source::parse(source), "source", &mut errors),
+        };
+        let matchers = self.matchers(&mut errors);
+        let members = usernames([&self.members]);
+        if members.is_none() {
+            errors.add("members", "alerts-receivers-rule");
+        }
+        let receivers = self.receivers(&mut errors);
+        if members.as_ref().is_some_and(Vec::is_empty) && receivers.is_empty() {
+            errors.add("members", "rules-receivers-none");
+        }
+        let channels = self.channels(&mut errors);
+        let frequency = number("frequency", &self.frequency, FREQUENCY, &mut errors);
+        let max_sends = number("max_sends", &self.max_sends, MAX_SENDS, &mut errors);
+        let window = self.window(&mut errors);
+        match (severity, members) {
+            (Some(severity), Some(members)) if errors.is_empty() => {
+                let rule = Rule {
+                    id,
+                    name: self.name.trim().to_owned(),
+                    is_on: self.on == "yes",
+                    severity,
+                    source,
+                    matchers,
+                    channels,
+                    frequency: TimeDelta::minutes(frequency.unwrap_or(USUAL_FREQUENCY)),
+                    max_sends,
+                    window,
+                    receivers,
+                };
+                Ok(Typed { rule, members })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    fn matchers(&self, errors: &mut FieldErrors) -> Vec<Matcher> {
+        let mut matchers = Vec::new();
+        for (number, line) in lines(&self.matchers) {
+            match Matcher::parse(line) {
+                Ok(matcher) => matchers.push(matcher),
+                Err(fault) => errors.0.push(in_line("matchers", fault.key(), number)),
+            }
+        }
+        if matchers.len() > MOST_MATCHERS {
+            errors.add("matchers", "rules-matchers-many");
+        }
+        matchers
+    }
+
+    /// Roles, groups and schedules, each once.
+    fn receivers(&self, errors: &mut FieldErrors) -> Vec<Receiver> {
+        let mut receivers = Vec::new();
+        for role in &self.roles {
+            receivers.extend(required(Role::parse(role), "roles", errors).map(Receiver::Role));
+        }
+        receivers.extend(self.groups.iter().copied().map(Receiver::Group));
+        receivers.extend(self.schedules.iter().copied().map(Receiver::Schedule));
+        receivers.sort_unstable();
+        receivers.dedup();
+        receivers
+    }
+
+    fn channels(&self, errors: &mut FieldErrors) -> Vec<Channel> {
+        if self.channels.is_empty() {
+            errors.add("channels", "rules-channels-none");
+        }
+        let mut chosen = Vec::new();
+        for word in &self.channels {
+            chosen.extend(required(Channel::parse(word), "channels", errors));
+        }
+        Channel::ALL.into_iter().filter(|channel| chosen.contains(channel)).collect()
+    }
+
+    fn window(&self, errors: &mut FieldErrors) -> Option<Window> {
+        if self.window != "hours" {
+            return None;
+        }
+        let mut minute = |field, text: &str| {
+            let minute = minute(text);
+            if minute.is_none() {
+                errors.add(field, "rules-time-rule");
+            }
+            minute
+        };
+        let (from, to) = (minute("from", &self.from), minute("to", &self.to));
+        Some(Window { from: from?, to: to? })
+    }
+}
+
+/// A value that cannot be missing but by a mistake in its field.
+fn required<T>(value: Option<T>, field: &'static str, errors: &mut FieldErrors) -> Option<T> {
+    if value.is_none() {
+        errors.add(field, "form-choose");
+    }
+    value
+}
+
+/// A whole number, when one is typed.
+fn number(field: &'static str, text: &str, range: RangeInclusive<i64>, errors: &mut FieldErrors) -> Option<i64> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    if number.is_none() {
+        let bounds = [("min", range.start()), ("max", range.end())];
+        let variables = bounds.map(|(name, bound)| (name.into(), bound.to_string())).to_vec();
+        errors.0.push(FieldError { field: field.into(), key: "form-number".into(), variables });
+    }
+    number
+}
+
+/// The lines that are not empty, with their numbers from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(place, line)| (place + 1, line)).filter(|(_, line)| !line.trim().is_empty())
+}
+
+/// A mistake in a line.
+fn in_line(field: &'static str, key: &'static str, line: usize) -> FieldError {
+    FieldError { field: field.into(), key: key.into(), variables: vec![("line".into(), line.to_string())] }
+}
+
+/// Minutes from midnight of a time as HH:MM.
+fn minute(text: &str) -> Option<u16> {
+    let time = NaiveTime::parse_from_str(text.trim(), "%H:%M").ok()?;
+    u16::try_from(time.num_seconds_from_midnight() / 60).ok()
+}
+
+/// HH:MM of minutes from midnight.
+#[must_use]
+pub fn clock(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// The example alert that a preview is asked for.
+#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[serde(default)]
+pub struct Example {
+    /// The headline.
+    #[validate(length(max = 128, code = "form-too-long"), custom(function = "one_line"))]
+    pub example_title: String,
+    /// The severity; critical when empty.
+    pub example_severity: String,
+    /// The door; the page Fire Alert when empty.
+    pub example_source: String,
+    /// What the sender knows, as `name=value`, one a line.
+    pub example_labels: String,
+    /// Not empty when the button Preview was pressed.
+    pub preview: String,
+}
+
+impl Example {
+    /// Whether the button Preview was pressed.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.preview.is_empty()
+    }
+
+    /// The alert.
+    ///
+    /// # Errors
+    /// Every mistake, beside its field.
+    pub fn check(&self) -> Result<Incoming, FieldErrors> {
+        let mut errors = validated(self).err().unwrap_or_default();
+        let severity = required(
+            word(&self.example_severity, Severity::Critical, Severity::parse),
+            "example_severity",
+            &mut errors,
+        );
+        let source = required(word(&self.example_source, Source::Form, Source::parse), "example_source", &mut errors);
+        let mut labels = BTreeMap::new();
+        for (number, line) in lines(&self.example_labels) {
+            match label(line) {
+                Some((name, value)) => drop(labels.insert(name, value)),
+                None => errors.0.push(in_line("example_labels", "rules-example-label", number)),
+            }
+        }
+        if labels.len() > MOST_LABELS {
+            errors.add("example_labels", "rules-example-labels-many");
+        }
+        match (severity, source) {
+            (Some(severity), Some(source)) if errors.is_empty() => {
+                let title = self.example_title.trim().to_owned();
+                let (key, content, link) = (title.clone(), String::new(), String::new());
+                let (signal, receivers) = (Signal::Firing, Vec::new());
+                Ok(Incoming { source, signal, key, title, content, severity, link, labels, receivers })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+/// A label with its value, with or without quotation marks.
+fn label(line: &str) -> Option<(String, String)> {
+    let (name, value) = line.split_once('=')?;
+    let name = name.trim();
+    is_label(name).then_some(())?;
+    Some((name.to_owned(), unquoted(value.trim())?))
+}
+
+/// The query of the list, as the URL has it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ListQuery {
+    /// Part of a name.
+    pub q: String,
+    /// `on`, `off`, or nothing for all.
+    pub state: String,
+}
+
+impl ListQuery {
+    /// Whether a rule is shown.
+    #[must_use]
+    pub fn shows(&self, rule: &Rule) -> bool {
+        let stands = match self.state.as_str() {
+            "on" => rule.is_on,
+            "off" => !rule.is_on,
+            _ => true,
+        };
+        stands && rule.name.to_lowercase().contains(&self.q.trim().to_lowercase())
+    }
+}
+
+/// The rules that are ticked on the list, and whether their deletion was confirmed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ticked {
+    /// The rules.
+    pub id: Vec<RuleId>,
+    /// `yes` once it was confirmed.
+    pub sure: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    const ID: RuleId = RuleId(7);
+
+    fn form() -> RuleForm {
+        RuleForm {
+            name: " 数据库 night-shift_1 ".into(),
+            members: "mia, sam\nMIA".into(),
+            channels: vec!["dingtalk".into()],
+            ..RuleForm::default()
+        }
+    }
+
+    fn keys(form: &RuleForm) -> Vec<(String, String)> {
+        let errors = form.check(ID).err().unwrap_or_default();
+        errors.0.into_iter().map(|error| (error.field.into_owned(), error.key.into_owned())).collect()
+    }
+
+    fn one(form: RuleForm) -> (String, String) {
+        let keys = keys(&form);
+        assert_eq!(keys.len(), 1, "{keys:?}");
+        keys.into_iter().next().unwrap()
+    }
+
+    fn mistake(field: &str, key: &str) -> (String, String) {
+        (field.to_owned(), key.to_owned())
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_usual_value() {
+        let Typed { rule, members } = form().check(ID).unwrap();
+        assert_eq!((rule.name.as_str(), rule.id, rule.is_on), ("数据库 night-shift_1", ID, false));
+        assert_eq!((rule.severity, rule.source, rule.max_sends, rule.window), (Severity::Info, None, None, None));
+        assert_eq!(rule.frequency, TimeDelta::minutes(5));
+        assert_eq!(members.iter().map(Username::as_str).collect::<Vec<_>>(), ["mia", "sam"], "each once");
+    }
+
+    #[test]
+    fn a_name_has_at_most_36_characters_of_letters_digits_and_a_few_signs() {
+        let named = |name: &str| RuleForm { name: name.to_owned(), ..form() };
+        assert!(named(&"名".repeat(36)).check(ID).is_ok());
+        assert_eq!(one(named(&"名".repeat(37))), mistake("name", "form-too-long"));
+        assert_eq!(one(named("a/b")), mistake("name", "rules-name-rule"));
+        assert_eq!(one(named("  ")), mistake("name", "form-required"));
+    }
+
+    #[test]
+    fn every_mistake_in_a_matcher_names_its_line() {
+        let wrong = RuleForm { matchers: "team=db\n\nhost=~(\nrack != 7".into(), ..form() };
+        let errors = wrong.check(ID).unwrap_err();
+        let texts: Vec<String> = errors.0.iter().map(|error| error.text(Language::English).into_owned()).collect();
+        assert_eq!(texts.len(), 2);
+        assert!(texts[0].contains("Line 3") && texts[1].contains("Line 4"), "{texts:?}");
+        let many = RuleForm { matchers: "a=b\n".repeat(21), ..form() };
+        assert_eq!(one(many), mistake("matchers", "rules-matchers-many"));
+    }
+
+    #[test]
+    fn a_rule_has_a_receiver_and_a_channel() {
+        assert_eq!(one(RuleForm { members: String::new(), ..form() }), mistake("members", "rules-receivers-none"));
+        assert_eq!(one(RuleForm { channels: Vec::new(), ..form() }), mistake("channels", "rules-channels-none"));
+        assert_eq!(one(RuleForm { channels: vec!["pager".into()], ..form() }), mistake("channels", "form-choose"));
+        let role = RuleForm { members: String::new(), roles: vec!["member".into(), "member".into()], ..form() };
+        assert_eq!(role.check(ID).unwrap().rule.receivers, [Receiver::Role(Role::Member)]);
+        assert_eq!(one(RuleForm { members: "a b".into(), ..form() }), mistake("members", "alerts-receivers-rule"));
+    }
+
+    #[test]
+    fn numbers_stay_within_their_bounds() {
+        for text in ["0", "60", "-1", "five", "1.5"] {
+            let wrong = RuleForm { frequency: text.into(), ..form() };
+            assert!(
+                wrong.check(ID).unwrap_err().of("frequency").unwrap().text(Language::English).contains("59"),
+                "{text}"
+            );
+        }
+        assert_eq!(one(RuleForm { max_sends: "1001".into(), ..form() }), mistake("max_sends", "form-number"));
+        let both = RuleForm { frequency: "59".into(), max_sends: "1000".into(), ..form() }.check(ID).unwrap().rule;
+        assert_eq!((both.frequency, both.max_sends), (TimeDelta::minutes(59), Some(1000)));
+    }
+
+    #[test]
+    fn a_window_has_two_times_and_may_go_over_midnight() {
+        let hours =
+            |from: &str, to: &str| RuleForm { window: "hours".into(), from: from.into(), to: to.into(), ..form() };
+        let window = hours("22:30", "06:00").check(ID).unwrap().rule.window;
+        assert_eq!(window, Some(Window { from: 22 * 60 + 30, to: 6 * 60 }));
+        assert_eq!(one(hours("22:30", "")), mistake("to", "rules-time-rule"));
+        assert_eq!(keys(&hours("24:00", "six")).len(), 2);
+        let all_day = RuleForm { window: "all-day".into(), ..hours("22:30", "") };
+        assert_eq!(all_day.check(ID).unwrap().rule.window, None);
+    }
+
+    #[test]
+    fn the_form_of_a_stored_rule_is_checked_into_the_same_rule() {
+        let typed = RuleForm {
+            on: "yes".into(),
+            severity: "critical".into(),
+            source: "grafana".into(),
+            matchers: "team=\"d\\\"b\"\nhost=~\"db-\\\\d+\"".into(),
+            roles: vec!["system_administrator".into()],
+            groups: vec![GroupId(3)],
+            schedules: vec![ScheduleId(4)],
+            channels: vec!["wecom".into(), "dingtalk".into()],
+            max_sends: "3".into(),
+            window: "hours".into(),
+            from: "08:00".into(),
+            to: "00:00".into(),
+            ..form()
+        };
+        let Typed { rule, members } = typed.check(ID).unwrap();
+        let names: Vec<&str> = members.iter().map(Username::as_str).collect();
+        let again = RuleForm::of(&rule, &names).check(ID).unwrap();
+        assert_eq!(format!("{:?}", again.rule), format!("{rule:?}"));
+        assert_eq!(again.members, members);
+    }
+
+    #[test]
+    fn an_example_has_labels_one_a_line() {
+        let example = Example { example_labels: "team=db\r\n\r\nsay = \"a b\"".into(), ..Example::default() };
+        let alert = example.check().unwrap();
+        let pairs: Vec<(&str, &str)> =
+            alert.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("say", "a b"), ("team", "db")]);
+        let wrong = Example { example_labels: "team=db\nnothing".into(), ..Example::default() }.check().unwrap_err();
+        assert!(wrong.0[0].text(Language::English).contains("Line 2"));
+    }
+}

@@ -1,0 +1,490 @@
+//! The pages of alert rules: the list, the form, and the preview of who would hear an alert.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+use chrono::NaiveDateTime;
+
+use super::{
+    choose::{Call, Verdict},
+    model::{Incoming, Receiver, Rule, Severity, Source},
+    rule_form::{Example, ListQuery, RuleForm, Ticked, Typed},
+    rule_words::{changes, condition, receivers, window},
+    store::rules::{self as store, MOST_RULES, Names},
+    take::{Context, Preview, preview as preview_of, preview_with},
+};
+use crate::{
+    access::{
+        Action, Actor, Can, Role,
+        permissions::{EditAlertRules, ViewAlerts},
+    },
+    audit::{self, Change},
+    channels::{Switches, channel_key, store as channels},
+    clock::Clock,
+    courier::reason_key,
+    db::{AnyConnection, Database, RuleId, TenantId},
+    error::{Error, Result},
+    language::Language,
+    robots::Channel,
+    web::{self, FieldError, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+};
+
+/// The id of a rule that is not stored yet; stored ones start at 1.
+const UNSAVED: RuleId = RuleId(0);
+
+fn list_path<P>(who: &Can<P>) -> String {
+    format!("/t/{}/alert-rules", who.tenant.slug)
+}
+
+/// A rule as the list shows it.
+struct ListRow {
+    rule: Rule,
+    conditions: Vec<String>,
+    receivers: Vec<String>,
+    window: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "alert-rules/list.html")]
+struct ListPage {
+    frame: Frame,
+    query: ListQuery,
+    rows: Vec<ListRow>,
+    /// How many rules the tenant has.
+    total: usize,
+    errors: FieldErrors,
+    example: Example,
+    may_edit: bool,
+    path: String,
+}
+
+impl ListPage {
+    fn is_ticked(&self) -> bool {
+        self.errors.of("rules").is_some()
+    }
+}
+
+/// The list of rules.
+pub async fn list(
+    db: Data<Database>,
+    who: Can<ViewAlerts>,
+    frame: Frame,
+    Query(query): Query<ListQuery>,
+) -> Result<HttpResponse> {
+    list_page(&db, &who, frame, query, FieldErrors::default()).await
+}
+
+async fn list_page<P>(
+    db: &Database,
+    who: &Can<P>,
+    frame: Frame,
+    query: ListQuery,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    let (tenant, language) = (who.tenant.id, frame.language);
+    let (rules, names) = db
+        .read(move |c| {
+            let rules = store::all(c, tenant)?;
+            let names = store::names(c, tenant, &rules.iter().collect::<Vec<_>>())?;
+            Ok((rules, names))
+        })
+        .await?;
+    let total = rules.len();
+    let rows = rules.into_iter().filter(|rule| query.shows(rule)).map(|rule| row(rule, &names, language)).collect();
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (may_edit, path) = (who.may(Action::EditAlertRules), list_path(who));
+    let (frame, example) = (frame.seen_by(who), Example::default());
+    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path })
+}
+
+fn row(rule: Rule, names: &Names, language: Language) -> ListRow {
+    ListRow {
+        conditions: rule.matchers.iter().map(|matcher| condition(matcher, language)).collect(),
+        receivers: receivers(&rule, names, language),
+        window: window(&rule),
+        rule,
+    }
+}
+
+/// What every request that changes rules brings.
+type Asked = (Data<Database>, Data<Clock>, Can<EditAlertRules>, HttpRequest, Frame);
+
+/// Who changes rules, where and when.
+struct Task {
+    tenant: TenantId,
+    actor: Actor,
+    now: NaiveDateTime,
+}
+
+impl Task {
+    fn of((_, clock, who, request, _): &Asked) -> Self {
+        Self { tenant: who.tenant.id, actor: actor(request, &who.principal.account), now: clock.now() }
+    }
+
+    fn record(&self, c: &mut AnyConnection, action: &'static str, object: &str, changes: Vec<Change>) -> Result<()> {
+        audit::record(c, &self.actor, &audit::Entry { tenant: Some(self.tenant), action, object, changes }, self.now)
+    }
+}
+
+/// What is done to the rules that are ticked.
+#[derive(Clone, Copy)]
+enum Deed {
+    Enable,
+    Disable,
+    Delete,
+}
+
+impl Deed {
+    fn do_it(self, c: &mut AnyConnection, task: &Task, rule: &Rule) -> Result<()> {
+        let (action, after) = match self {
+            Self::Enable => ("rule-enabled", Some(Rule { is_on: true, ..rule.clone() })),
+            Self::Disable => ("rule-disabled", Some(Rule { is_on: false, ..rule.clone() })),
+            Self::Delete => ("rule-deleted", None),
+        };
+        let names = store::names(c, task.tenant, &[rule])?;
+        let changes = changes(Some(rule), after.as_ref(), &names);
+        // What is so already is no change.
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match after {
+            Some(after) => store::set_on(c, task.tenant, rule.id, after.is_on)?,
+            None => store::delete(c, task.tenant, rule.id)?,
+        }
+        task.record(c, action, &rule.name, changes)
+    }
+
+    fn said(self) -> &'static str {
+        match self {
+            Self::Enable => "flash-rules-enabled",
+            Self::Disable => "flash-rules-disabled",
+            Self::Delete => "flash-rules-deleted",
+        }
+    }
+}
+
+/// The tenant's rules that are ticked. What somebody else deleted meanwhile is left out.
+fn ticked(c: &mut AnyConnection, tenant: TenantId, ids: &[RuleId]) -> Result<Vec<Rule>> {
+    let rules: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|rule| ids.contains(&rule.id)).collect();
+    if rules.is_empty() { Err(Error::NotFound) } else { Ok(rules) }
+}
+
+async fn deed(asked: Asked, deed: Deed, Ticked { id: ids, .. }: Ticked) -> Result<HttpResponse> {
+    let task = Task::of(&asked);
+    let (db, _, who, _, frame) = asked;
+    if ids.is_empty() {
+        let errors = FieldErrors::one("rules", "rules-none-ticked");
+        return list_page(&db, &who, frame, ListQuery::default(), errors).await;
+    }
+    db.write(move |c| {
+        store::lock(c, task.tenant)?;
+        ticked(c, task.tenant, &ids)?.iter().try_for_each(|rule| deed.do_it(c, &task, rule))
+    })
+    .await?;
+    Ok(redirect_saying(&list_path(&who), deed.said()))
+}
+
+/// Switches rules on.
+pub async fn enable(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
+    deed(asked, Deed::Enable, form).await
+}
+
+/// Switches rules off.
+pub async fn disable(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
+    deed(asked, Deed::Disable, form).await
+}
+
+#[derive(Template)]
+#[template(path = "alert-rules/delete.html")]
+struct DeletePage {
+    frame: Frame,
+    rules: Vec<Rule>,
+    path: String,
+}
+
+/// Asks whether rules are really to be deleted, and deletes them once that is confirmed.
+pub async fn delete(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
+    if form.sure == "yes" || form.id.is_empty() {
+        return deed(asked, Deed::Delete, form).await;
+    }
+    let (db, _, who, _, frame) = asked;
+    let tenant = who.tenant.id;
+    let rules = db.read(move |c| ticked(c, tenant, &form.id)).await?;
+    let path = list_path(&who);
+    web::page(StatusCode::OK, &DeletePage { frame: frame.seen_by(&who), rules, path })
+}
+
+/// Who would hear an example alert, in words.
+struct Outcome {
+    /// What the rule that is being typed says: the key of the text.
+    typed: Option<&'static str>,
+    /// The rules that are meant for the alert, with the key of what each says.
+    rules: Vec<(String, &'static str)>,
+    calls: Vec<Call>,
+    /// The name, the key of the reason, and the rules.
+    misses: Vec<(String, &'static str, Vec<String>)>,
+}
+
+impl Outcome {
+    /// Whether the rule that is being typed rings.
+    fn rings(&self) -> bool {
+        self.typed == Some(Verdict::Rings.key())
+    }
+
+    fn of(preview: Preview, typed: Option<&Rule>) -> Self {
+        let said = |rule: &Rule| {
+            let verdict = preview.rules.iter().find(|(name, _)| *name == rule.name).map(|(_, verdict)| verdict.key());
+            if rule.is_on { verdict.unwrap_or("rules-verdict-other") } else { "rules-verdict-off" }
+        };
+        let typed = typed.map(said);
+        let misses = preview.choice.misses.into_iter();
+        Self {
+            typed,
+            rules: preview.rules.into_iter().map(|(name, verdict)| (name, verdict.key())).collect(),
+            calls: preview.choice.calls,
+            misses: misses.map(|miss| (miss.name, reason_key(miss.reason.as_str()), miss.chosen_by)).collect(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "alert-rules/preview.html")]
+struct PreviewPage {
+    frame: Frame,
+    errors: FieldErrors,
+    example: Example,
+    outcome: Option<Outcome>,
+    path: String,
+}
+
+/// Who would hear an example alert by all rules as they are stored.
+pub async fn preview(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<EditAlertRules>,
+    frame: Frame,
+    Query(example): Query<Example>,
+) -> Result<HttpResponse> {
+    let checked = if example.is_asked() { example.check().map(Some) } else { Ok(None) };
+    let (outcome, errors) = match checked {
+        Ok(None) => (None, FieldErrors::default()),
+        Ok(Some(alert)) => {
+            let context = context(&who, &frame, clock.now());
+            let preview = db.read(move |c| preview_of(c, &context, &alert)).await?;
+            (Some(Outcome::of(preview, None)), FieldErrors::default())
+        }
+        Err(errors) => (None, errors),
+    };
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (frame, path) = (frame.seen_by(&who), list_path(&who));
+    web::page(status, &PreviewPage { frame, errors, example, outcome, path })
+}
+
+fn context<P>(who: &Can<P>, frame: &Frame, now: NaiveDateTime) -> Context {
+    let account = &who.principal.account;
+    let (sender, product) = (account.username.clone(), frame.product.clone());
+    Context { tenant: who.tenant.id, sender, by: Some(account.id), product, now }
+}
+
+#[derive(Template)]
+#[template(path = "alert-rules/edit.html")]
+struct EditPage {
+    frame: Frame,
+    /// The rule that is edited; nothing for a new one.
+    rule: Option<Rule>,
+    form: RuleForm,
+    errors: FieldErrors,
+    names: Names,
+    switches: Switches,
+    example: Example,
+    outcome: Option<Outcome>,
+    path: String,
+}
+
+impl EditPage {
+    fn action(&self) -> String {
+        match &self.rule {
+            Some(rule) => format!("{}/{}/edit", self.path, rule.id),
+            None => format!("{}/new", self.path),
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        if self.rule.is_some() { "rules-edit-title" } else { "rules-add" }
+    }
+
+    fn matcher_errors(&self) -> Vec<&FieldError> {
+        self.errors.0.iter().filter(|error| error.field == "matchers").collect()
+    }
+
+    fn channels_path(&self) -> String {
+        self.path.replace("/alert-rules", "/settings/message-channel")
+    }
+}
+
+/// What became of a form: the page is shown again with it, unless it was saved.
+struct Shown {
+    rule: Option<Rule>,
+    form: Option<RuleForm>,
+    errors: FieldErrors,
+    example: Example,
+    outcome: Option<Outcome>,
+}
+
+async fn edit_page(db: &Database, who: &Can<EditAlertRules>, frame: Frame, shown: Shown) -> Result<HttpResponse> {
+    let Shown { rule, form, errors, example, outcome } = shown;
+    let (tenant, stored) = (who.tenant.id, rule.clone());
+    let (names, switches) = db
+        .read(move |c| {
+            let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
+            Ok((names, channels::settings(c, tenant)?.effective().clone()))
+        })
+        .await?;
+    let form = form.unwrap_or_else(|| match &rule {
+        Some(rule) => RuleForm::of(rule, &usernames(rule, &names)),
+        None => RuleForm::fresh(&switches),
+    });
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (frame, path) = (frame.seen_by(who), list_path(who));
+    web::page(status, &EditPage { frame, rule, form, errors, names, switches, example, outcome, path })
+}
+
+fn usernames<'n>(rule: &Rule, names: &'n Names) -> Vec<&'n str> {
+    let mut usernames: Vec<&str> =
+        rule.accounts().filter_map(|account| names.accounts.get(&account).map(String::as_str)).collect();
+    usernames.sort_unstable();
+    usernames
+}
+
+/// Where a rule is added.
+pub async fn add_form((db, _, who, _, frame): Asked) -> Result<HttpResponse> {
+    let shown =
+        Shown { rule: None, form: None, errors: FieldErrors::default(), example: Example::default(), outcome: None };
+    edit_page(&db, &who, frame, shown).await
+}
+
+/// Where a rule is edited.
+pub async fn edit_form((db, _, who, _, frame): Asked, path: Path<(String, RuleId)>) -> Result<HttpResponse> {
+    let (tenant, id) = (who.tenant.id, path.1);
+    let rule = db.read(move |c| store::find(c, tenant, id)).await?;
+    let (errors, example) = (FieldErrors::default(), Example::default());
+    edit_page(&db, &who, frame, Shown { rule: Some(rule), form: None, errors, example, outcome: None }).await
+}
+
+/// Adds a rule, or shows who would hear an alert if it were there.
+pub async fn add(asked: Asked, Form(form): Form<RuleForm>, Form(example): Form<Example>) -> Result<HttpResponse> {
+    answer(asked, None, form, example).await
+}
+
+/// Saves an edited rule, or shows who would hear an alert if it were saved.
+pub async fn edit(
+    asked: Asked,
+    path: Path<(String, RuleId)>,
+    Form(form): Form<RuleForm>,
+    Form(example): Form<Example>,
+) -> Result<HttpResponse> {
+    let (tenant, id) = (asked.2.tenant.id, path.1);
+    let rule = asked.0.read(move |c| store::find(c, tenant, id)).await?;
+    answer(asked, Some(rule), form, example).await
+}
+
+async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Example) -> Result<HttpResponse> {
+    let task = Task::of(&asked);
+    let (db, _, who, _, frame) = asked;
+    let done = match form.check(rule.as_ref().map_or(UNSAVED, |rule| rule.id)) {
+        Err(errors) => Err(errors),
+        Ok(typed) if example.is_asked() => match example.check() {
+            Ok(alert) => {
+                let context = context(&who, &frame, task.now);
+                db.read(move |c| previewed(c, &context, &alert, typed)).await?.map(Some)
+            }
+            Err(errors) => Err(errors),
+        },
+        Ok(typed) => save(&db, task, typed).await?.map(|()| None),
+    };
+    let (outcome, errors) = match done {
+        Ok(None) => return Ok(redirect_saying(&list_path(&who), "flash-saved")),
+        Ok(outcome) => (outcome, FieldErrors::default()),
+        Err(errors) => (None, errors),
+    };
+    edit_page(&db, &who, frame, Shown { rule, form: Some(form), errors, example, outcome }).await
+}
+
+/// What an accepted form leads to, or what was wrong with it after all.
+type Checked<T> = std::result::Result<T, FieldErrors>;
+
+fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Typed) -> Result<Checked<Outcome>> {
+    let rule = match completed(c, context.tenant, typed)? {
+        Ok(rule) => rule,
+        Err(errors) => return Ok(Err(errors)),
+    };
+    Ok(Ok(Outcome::of(preview_with(c, context, alert, &rule)?, Some(&rule))))
+}
+
+async fn save(db: &Database, task: Task, typed: Typed) -> Result<Checked<()>> {
+    match db.write(move |c| saved(c, &task, typed)).await {
+        Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
+        saved => saved,
+    }
+}
+
+fn saved(c: &mut AnyConnection, task: &Task, typed: Typed) -> Result<Checked<()>> {
+    store::lock(c, task.tenant)?;
+    let rule = match completed(c, task.tenant, typed)? {
+        Ok(rule) => rule,
+        Err(errors) => return Ok(Err(errors)),
+    };
+    let rules = store::all(c, task.tenant)?;
+    let before = rules.iter().find(|known| known.id == rule.id);
+    let named: Vec<&Rule> = before.into_iter().chain([&rule]).collect();
+    let names = store::names(c, task.tenant, &named)?;
+    let changes = changes(before, Some(&rule), &names);
+    match before {
+        Some(_) if changes.is_empty() => {}
+        Some(_) => {
+            store::update(c, task.tenant, &rule)?;
+            task.record(c, "rule-edited", &rule.name, changes)?;
+        }
+        None if rule.id != UNSAVED => return Err(Error::NotFound),
+        None if rules.len() >= MOST_RULES => return Ok(Err(FieldErrors::one("name", "rules-too-many"))),
+        None => {
+            store::insert(c, task.tenant, &rule, task.now)?;
+            task.record(c, "rule-added", &rule.name, changes)?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// The rule with the members whom it names. Who left the tenant may stay in a rule that named him before.
+fn completed(c: &mut AnyConnection, tenant: TenantId, typed: Typed) -> Result<Checked<Rule>> {
+    let Typed { mut rule, members } = typed;
+    let stored: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|known| known.id == rule.id).collect();
+    let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
+    let known = store::member_accounts(c, tenant, &members)?;
+    let kept = |key: &str| names.accounts.iter().find(|(_, name)| name.eq_ignore_ascii_case(key)).map(|(id, _)| *id);
+    let (mut errors, mut unknown) = (FieldErrors::default(), Vec::new());
+    for member in &members {
+        match known.get(&member.key()).copied().or_else(|| kept(&member.key())) {
+            Some(account) => rule.receivers.push(Receiver::Account(account)),
+            None => unknown.push(member.as_str()),
+        }
+    }
+    if !unknown.is_empty() {
+        let variables = vec![("names".into(), unknown.join(", "))];
+        errors.0.push(FieldError { field: "members".into(), key: "rules-members-unknown".into(), variables });
+    }
+    for receiver in &rule.receivers {
+        match receiver {
+            Receiver::Group(group) if names.group(*group).is_none() => errors.add("groups", "form-choose"),
+            Receiver::Schedule(schedule) if names.schedule(*schedule).is_none() => {
+                errors.add("schedules", "form-choose");
+            }
+            _ => {}
+        }
+    }
+    rule.receivers.sort_unstable();
+    Ok(if errors.is_empty() { Ok(rule) } else { Err(errors) })
+}

@@ -1,0 +1,81 @@
+//! What people do to events, and its entries on the time lines.
+
+use chrono::{NaiveDateTime, SecondsFormat};
+use diesel::prelude::*;
+
+use super::events::EntryKind;
+use crate::{
+    alerts::handle::Handling,
+    db::{
+        AlertId, AnyConnection, TenantId,
+        schema::{alert_entries, alerts},
+    },
+    error::{Error, Result},
+};
+
+/// Does this to events of a tenant, and answers the titles of those that it changed. Do not disturb may also be asked for an
+/// event that has finished: it then holds for the next event of its key.
+///
+/// # Errors
+/// [`Error::NotFound`] when one of them is no event of the tenant; then nothing is done.
+pub fn handle(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[AlertId],
+    what: Handling,
+    actor: &str,
+    now: NaiveDateTime,
+) -> Result<Vec<String>> {
+    let mut titles = Vec::new();
+    for id in ids {
+        let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
+        let known: Option<AlertId> = event.select(alerts::id).first(c).optional()?;
+        let id = known.ok_or(Error::NotFound)?;
+        if let Some(title) = change(c, id, what, now)? {
+            note(c, id, what, actor, now)?;
+            titles.push(title);
+        }
+    }
+    Ok(titles)
+}
+
+/// The event's title, when there was something to change.
+fn change(c: &mut AnyConnection, id: AlertId, what: Handling, now: NaiveDateTime) -> Result<Option<String>> {
+    let event = alerts::table.filter(alerts::id.eq(id));
+    let title = match what {
+        Handling::Quiet(until) => {
+            let other = event.filter(alerts::quiet_until.is_null().or(alerts::quiet_until.ne(until)));
+            diesel::update(other).set(alerts::quiet_until.eq(Some(until))).returning(alerts::title).get_result(c)
+        }
+        Handling::Loud => {
+            let quiet = event.filter(alerts::quiet_until.gt(now));
+            let loud = alerts::quiet_until.eq(None::<NaiveDateTime>);
+            diesel::update(quiet).set(loud).returning(alerts::title).get_result(c)
+        }
+        Handling::Finish => {
+            let open = event.filter(alerts::finished_at.is_null());
+            diesel::update(open).set(alerts::finished_at.eq(Some(now))).returning(alerts::title).get_result(c)
+        }
+    };
+    Ok(title.optional()?)
+}
+
+fn note(c: &mut AnyConnection, id: AlertId, what: Handling, actor: &str, now: NaiveDateTime) -> Result<()> {
+    let (kind, content) = match what {
+        Handling::Quiet(until) => (EntryKind::Quiet, until.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)),
+        Handling::Loud => (EntryKind::Loud, String::new()),
+        Handling::Finish => (EntryKind::Finished, String::new()),
+    };
+    let row = (
+        alert_entries::alert.eq(id),
+        alert_entries::kind.eq(kind.as_str()),
+        alert_entries::actor.eq(actor),
+        alert_entries::title.eq(""),
+        alert_entries::content.eq(content),
+        alert_entries::severity.eq(""),
+        alert_entries::rules.eq("[]"),
+        alert_entries::at.eq(now),
+    );
+    diesel::insert_into(alert_entries::table).values(row).execute(c)?;
+    Ok(())
+}

@@ -1,0 +1,438 @@
+//! One event with its time line: what came in, who was chosen by which rule, every message and what its robot answered.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, NaiveDateTime};
+use diesel::prelude::*;
+use serde::Deserialize;
+
+use super::{
+    events::EntryKind,
+    list::{severity, source},
+};
+use crate::{
+    alerts::model::{EventStatus, Severity, Source},
+    courier::{DeliveryState, RobotState},
+    db::{
+        AlertId, AnyConnection, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
+        schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
+    },
+    deliveries::store::{Attempt, Scope},
+    error::{Error, Result},
+    members::ContactState,
+    robots::Channel,
+};
+
+/// Entries on a page of a time line.
+const ENTRIES: i64 = 100;
+/// Deliveries on a page of a time line.
+const DELIVERIES: i64 = 1000;
+/// How many ids one statement asks for.
+const CHUNK: usize = 500;
+
+/// An event with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its id.
+    pub id: AlertId,
+    /// Its headline.
+    pub title: String,
+    /// What it said first.
+    pub content: String,
+    /// How grave it is.
+    pub severity: Severity,
+    /// By which door it came in.
+    pub source: Source,
+    /// Who sent it first.
+    pub sender: String,
+    /// What makes two firings the same event.
+    pub key: String,
+    /// A page about it; empty when there is none.
+    pub link: String,
+    /// What the sender knows about it, by name.
+    pub labels: BTreeMap<String, String>,
+    /// The usernames that the sender named; none when the alert rules choose.
+    pub receivers: Vec<String>,
+    /// How many firings came in.
+    pub count: i64,
+    /// How many of its receivers could be reached, over all firings.
+    pub reached: i64,
+    /// When it began.
+    pub first_at: NaiveDateTime,
+    /// When the last alert of it came in.
+    pub last_at: NaiveDateTime,
+    /// Until when its rules do not ring again.
+    pub silent_until: Option<NaiveDateTime>,
+    /// Until when nobody is to be disturbed.
+    pub quiet_until: Option<NaiveDateTime>,
+    /// When it was resolved or finished by hand.
+    pub finished_at: Option<NaiveDateTime>,
+}
+
+impl Found {
+    /// How it stands at this moment.
+    #[must_use]
+    pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
+        EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
+    }
+
+    /// Until when nobody is to be disturbed, if that holds at this moment.
+    #[must_use]
+    pub fn is_quiet_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
+        self.quiet_until.filter(|until| until > now)
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = alerts)]
+struct Row {
+    id: AlertId,
+    title: String,
+    content: String,
+    severity: String,
+    source: String,
+    sender: String,
+    key: String,
+    link: String,
+    labels: String,
+    receivers: String,
+    count: i64,
+    reached: i64,
+    first_at: NaiveDateTime,
+    last_at: NaiveDateTime,
+    silent_until: Option<NaiveDateTime>,
+    quiet_until: Option<NaiveDateTime>,
+    finished_at: Option<NaiveDateTime>,
+}
+
+/// An event of this tenant.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such event.
+pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Found> {
+    let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
+    let row: Row = event.select(Row::as_select()).first(c)?;
+    Ok(Found {
+        id: row.id,
+        severity: severity(&row.severity)?,
+        source: source(&row.source)?,
+        labels: serde_json::from_str(&row.labels).map_err(Error::internal)?,
+        receivers: serde_json::from_str(&row.receivers).map_err(Error::internal)?,
+        title: row.title,
+        content: row.content,
+        sender: row.sender,
+        key: row.key,
+        link: row.link,
+        count: row.count,
+        reached: row.reached,
+        first_at: row.first_at,
+        last_at: row.last_at,
+        silent_until: row.silent_until,
+        quiet_until: row.quiet_until,
+        finished_at: row.finished_at,
+    })
+}
+
+/// A page of an event's time line, newest first.
+#[derive(Clone, Debug)]
+pub struct TimeLine {
+    /// What happened.
+    pub entries: Vec<Entry>,
+    /// There are older entries than this one, the last shown.
+    pub older: Option<EntryId>,
+    /// Whether there are more deliveries than the page shows.
+    pub is_cut: bool,
+}
+
+/// What happened to an event, and what went out because of it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What it was.
+    pub kind: EntryKind,
+    /// The portal's name or the username.
+    pub actor: String,
+    /// What it said, where that differs from the event's first words.
+    pub title: String,
+    /// See `title`.
+    pub content: String,
+    /// How grave it was, when something came in.
+    pub severity: Option<Severity>,
+    /// The rules that were asked, with a word for [`outcome_key`](crate::alerts::outcome_key).
+    pub rules: Vec<Asked>,
+    /// When it was.
+    pub at: NaiveDateTime,
+    /// Which firing of the event it was, when it was not the first.
+    pub number: Option<i64>,
+    /// Until when nobody was to be disturbed from there on.
+    pub quiet_until: Option<NaiveDateTime>,
+    /// Who was to hear it, reached or not.
+    pub deliveries: Vec<Told>,
+    /// The calls of the robots that the viewer may see.
+    pub calls: Vec<Call>,
+}
+
+/// A rule that was asked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Asked {
+    /// Its name; empty for none.
+    pub rule: String,
+    /// What it said.
+    pub outcome: String,
+}
+
+/// Somebody who was to hear of an entry.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// His name, as it was.
+    pub recipient: String,
+    /// Over which channel; nothing when he could not be reached.
+    pub channel: Option<Channel>,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Why: a word for [`reason_key`](crate::courier::reason_key).
+    pub reason: String,
+    /// The names of the rules that chose him; empty when the sender named him.
+    pub chosen_by: String,
+    /// Whether the viewer may open it.
+    pub is_visible: bool,
+    message: Option<MessageId>,
+    entry: EntryId,
+}
+
+/// A call of a robot.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The channel.
+    pub channel: Channel,
+    /// Host and last four characters of the webhook.
+    pub robot: (String, String),
+    /// The call and its answer.
+    pub attempt: Attempt,
+}
+
+/// The newest entries of an event of the tenant, or those older than the one named. Answers of robots are there for those in
+/// scope alone.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn time_line(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    event: &Found,
+    before: Option<EntryId>,
+    scope: Scope,
+) -> Result<TimeLine> {
+    let (mut entries, older) = entries(c, event, before)?;
+    let Some(((newest, _), (oldest, _))) = entries.first().zip(entries.last()) else {
+        return Ok(TimeLine { entries: Vec::new(), older: None, is_cut: false });
+    };
+    let (told, is_cut) = told(c, tenant, event.id, (*oldest, *newest), scope)?;
+    let mut calls = calls(c, &told)?;
+    let mut by_entry: HashMap<EntryId, Vec<Told>> = HashMap::new();
+    for told in told {
+        by_entry.entry(told.entry).or_default().push(told);
+    }
+    for (id, entry) in &mut entries {
+        entry.deliveries = by_entry.remove(id).unwrap_or_default();
+        let messages = entry.deliveries.iter().filter_map(|told| told.message);
+        entry.calls = messages.flat_map(|message| calls.remove(&message).unwrap_or_default()).collect();
+    }
+    Ok(TimeLine { entries: entries.into_iter().map(|(_, entry)| entry).collect(), older, is_cut })
+}
+
+type EntryRow = (EntryId, String, String, String, String, String, String, NaiveDateTime);
+type Entries = (Vec<(EntryId, Entry)>, Option<EntryId>);
+
+fn entries(c: &mut AnyConnection, event: &Found, before: Option<EntryId>) -> Result<Entries> {
+    let mut query = alert_entries::table.filter(alert_entries::alert.eq(event.id)).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(alert_entries::id.lt(before));
+    }
+    let mut rows: Vec<EntryRow> = query
+        .order(alert_entries::id.desc())
+        .limit(ENTRIES + 1)
+        .select((
+            alert_entries::id,
+            alert_entries::kind,
+            alert_entries::actor,
+            alert_entries::title,
+            alert_entries::content,
+            alert_entries::severity,
+            alert_entries::rules,
+            alert_entries::at,
+        ))
+        .load(c)?;
+    let shown = usize::try_from(ENTRIES).map_err(Error::internal)?;
+    let goes_on = rows.len() > shown;
+    rows.truncate(shown);
+    let older = rows.last().map(|row| row.0).filter(|_| goes_on);
+    let mut number = event.count - firings_since(c, event.id, before)?;
+    let mut entries = Vec::new();
+    for row in rows {
+        let (id, mut entry) = entry(row)?;
+        if is_firing(entry.kind) {
+            entry.number = (entry.kind == EntryKind::Repeated).then_some(number);
+            number -= 1;
+        }
+        entries.push((id, entry));
+    }
+    Ok((entries, older))
+}
+
+fn is_firing(kind: EntryKind) -> bool {
+    matches!(kind, EntryKind::Firing | EntryKind::Repeated)
+}
+
+/// How many firings of an event are on the newer pages of its time line.
+fn firings_since(c: &mut AnyConnection, event: AlertId, before: Option<EntryId>) -> Result<i64> {
+    let Some(before) = before else { return Ok(0) };
+    let kinds = EntryKind::ALL.into_iter().filter(|kind| is_firing(*kind)).map(EntryKind::as_str);
+    Ok(alert_entries::table
+        .filter(alert_entries::alert.eq(event))
+        .filter(alert_entries::id.ge(before))
+        .filter(alert_entries::kind.eq_any(kinds.collect::<Vec<_>>()))
+        .count()
+        .get_result(c)?)
+}
+
+fn entry((id, kind, actor, title, content, word, rules, at): EntryRow) -> Result<(EntryId, Entry)> {
+    let kind = EntryKind::parse(&kind).ok_or_else(|| Error::internal("a time line has an unknown entry"))?;
+    let until = (kind == EntryKind::Quiet).then(|| DateTime::parse_from_rfc3339(&content).ok()).flatten();
+    let entry = Entry {
+        kind,
+        actor,
+        title,
+        content: if kind == EntryKind::Quiet { String::new() } else { content },
+        severity: Severity::parse(&word),
+        rules: serde_json::from_str(&rules).map_err(Error::internal)?,
+        at,
+        number: None,
+        quiet_until: until.map(|until| until.naive_utc()),
+        deliveries: Vec::new(),
+        calls: Vec::new(),
+    };
+    Ok((id, entry))
+}
+
+type ToldRow =
+    (DeliveryId, Option<EntryId>, Option<MemberId>, Option<MessageId>, String, String, (String, String, String));
+
+/// Who was to hear of these entries, in the order in which they were put into the outbox, and whether there are more.
+fn told(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    event: AlertId,
+    (oldest, newest): (EntryId, EntryId),
+    scope: Scope,
+) -> Result<(Vec<Told>, bool)> {
+    let mut rows: Vec<ToldRow> = deliveries::table
+        .filter(deliveries::tenant.eq(tenant))
+        .filter(deliveries::alert.eq(Some(event)))
+        .filter(deliveries::entry.between(oldest, newest))
+        .order(deliveries::id.desc())
+        .limit(DELIVERIES + 1)
+        .select((
+            deliveries::id,
+            deliveries::entry,
+            deliveries::member,
+            deliveries::message,
+            deliveries::recipient,
+            deliveries::channel,
+            (deliveries::state, deliveries::reason, deliveries::chosen_by),
+        ))
+        .load(c)?;
+    let shown = usize::try_from(DELIVERIES).map_err(Error::internal)?;
+    let is_cut = rows.len() > shown;
+    rows.truncate(shown);
+    rows.reverse();
+    let told = |(id, entry, member, message, recipient, channel, rest): ToldRow| {
+        let (state, reason, chosen_by) = rest;
+        let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
+        let entry = entry.ok_or_else(|| Error::internal("a delivery of an alert has no entry"))?;
+        let is_visible = match scope {
+            Scope::Everyone => true,
+            Scope::Only(own) => member == Some(own),
+        };
+        let channel = Channel::parse(&channel);
+        Ok(Told { id, recipient, channel, state, reason, chosen_by, is_visible, message, entry })
+    };
+    Ok((rows.into_iter().map(told).collect::<Result<_>>()?, is_cut))
+}
+
+/// The calls for the deliveries that may be seen, by message.
+fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<Call>>> {
+    let mut ids: Vec<MessageId> = told.iter().filter(|told| told.is_visible).filter_map(|told| told.message).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut calls: HashMap<MessageId, Vec<Call>> = HashMap::new();
+    for ids in ids.chunks(CHUNK) {
+        let rows: Vec<(MessageId, (String, String, String), Attempt)> = attempts::table
+            .inner_join(messages::table.inner_join(robots::table.on(robots::id.eq(messages::robot))))
+            .filter(attempts::message.eq_any(ids))
+            .order((attempts::message, attempts::number))
+            .select((
+                attempts::message,
+                (robots::channel, robots::host, robots::last_four),
+                (
+                    attempts::number,
+                    attempts::started_at,
+                    attempts::finished_at,
+                    attempts::http_status,
+                    attempts::code,
+                    attempts::meaning,
+                    attempts::answer,
+                ),
+            ))
+            .load(c)?;
+        for (message, (channel, host, last_four), attempt) in rows {
+            let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
+            calls.entry(message).or_default().push(Call { channel, robot: (host, last_four), attempt });
+        }
+    }
+    Ok(calls)
+}
+
+/// A member's robot as a page names it.
+#[derive(Clone, Debug)]
+pub struct NamedRobot {
+    /// The host of the webhook.
+    pub host: String,
+    /// Its last four characters.
+    pub last_four: String,
+    /// Whether the member has proven to read its group, and whether it works.
+    pub state: ContactState,
+}
+
+/// The robots of these members of the tenant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn robots(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[MemberId],
+) -> Result<HashMap<(MemberId, RobotId), NamedRobot>> {
+    let mut named = HashMap::new();
+    for ids in ids.chunks(CHUNK) {
+        let rows: Vec<(MemberId, RobotId, String, String, String, bool)> = contacts::table
+            .inner_join(robots::table)
+            .filter(robots::tenant.eq(tenant))
+            .filter(contacts::member.eq_any(ids))
+            .select((
+                contacts::member,
+                contacts::robot,
+                robots::host,
+                robots::last_four,
+                robots::state,
+                contacts::verified_at.is_not_null(),
+            ))
+            .load(c)?;
+        named.extend(rows.into_iter().map(|(member, robot, host, last_four, state, is_verified)| {
+            let state = ContactState::of(is_verified, state == RobotState::Broken.as_str());
+            ((member, robot), NamedRobot { host, last_four, state })
+        }));
+    }
+    Ok(named)
+}

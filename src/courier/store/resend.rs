@@ -1,0 +1,267 @@
+//! Sending again what failed: each row stays as it ended, and a new one takes its place in the queue.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::NaiveDateTime;
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, insert_into, update,
+};
+
+use super::{
+    bells,
+    robots::{self, Known},
+};
+use crate::{
+    courier::model::{DeliveryState, Kind, Priority, Reason},
+    db::{
+        AccountId, AlertId, AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId, TenantId,
+        schema::{channel_switches, contacts, deliveries, members, tenants},
+    },
+    error::{Error, Result},
+    robots::Channel,
+};
+
+/// How many ids one statement names.
+const AT_A_TIME: usize = 1_000;
+
+/// What became of one delivery that was sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resent {
+    /// The one that failed.
+    pub failed: DeliveryId,
+    /// The new one.
+    pub anew: DeliveryId,
+    /// Whether the new one waits for a robot. Otherwise there is still none to call, and it failed too.
+    pub waits: bool,
+}
+
+/// Sends those of these deliveries again that failed, are no tests and were not sent again before; the others are left out
+/// of the answer. Each goes to the member's present robot of its channel, or to the one it was for. Call
+/// [`crate::courier::Waker::wake`] after the transaction.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn resend(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    these: &[DeliveryId],
+    by: AccountId,
+    now: NaiveDateTime,
+) -> Result<Vec<Resent>> {
+    let mut rows = Vec::new();
+    for ids in these.chunks(AT_A_TIME) {
+        rows.extend(lock(c, tenant, ids)?);
+    }
+    rows.sort_by_key(|row| row.id);
+    let people = People::of(c, tenant, &rows)?;
+    let targets: Vec<Target> = rows.iter().map(|row| people.target(row)).collect();
+    let robots = ring_for(c, tenant, &targets, now)?;
+    rows.into_iter().zip(targets).map(|(row, target)| again(c, tenant, row, target, &robots, by, now)).collect()
+}
+
+/// A delivery that failed, and all that its successor takes over.
+#[derive(diesel::Queryable)]
+struct Failed {
+    id: DeliveryId,
+    kind: String,
+    title: String,
+    body: String,
+    channel: String,
+    robot: Option<RobotId>,
+    member: Option<MemberId>,
+    recipient: String,
+    reason: String,
+    alert: Option<AlertId>,
+    entry: Option<EntryId>,
+    mention: String,
+    chosen_by: String,
+}
+
+/// Locks those that may be sent again until the transaction ends: of two who press the button at once, one does it.
+fn lock(c: &mut AnyConnection, tenant: TenantId, ids: &[DeliveryId]) -> Result<Vec<Failed>> {
+    let query = deliveries::table
+        .filter(deliveries::tenant.eq(tenant).and(deliveries::id.eq_any(ids)))
+        .filter(deliveries::state.eq(DeliveryState::Failed.as_str()))
+        .filter(deliveries::kind.eq_any(Kind::resendable()))
+        .filter(deliveries::resent_as.is_null())
+        .order(deliveries::id)
+        .select((
+            deliveries::id,
+            deliveries::kind,
+            deliveries::title,
+            deliveries::body,
+            deliveries::channel,
+            deliveries::robot,
+            deliveries::member,
+            deliveries::recipient,
+            deliveries::reason,
+            deliveries::alert,
+            deliveries::entry,
+            deliveries::mention,
+            deliveries::chosen_by,
+        ));
+    Ok(match c {
+        AnyConnection::Sqlite(c) => query.load(c),
+        AnyConnection::Postgres(c) => query.for_update().load(c),
+    }?)
+}
+
+/// Where a delivery goes when it is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Robot(RobotId),
+    Nobody(Reason),
+}
+
+/// What is known today of the members who were not reached.
+struct People {
+    /// The members that still are, and whether each is active.
+    active: HashMap<MemberId, bool>,
+    /// Their robots.
+    robots: HashMap<(MemberId, &'static str), RobotId>,
+    /// The channels that are on.
+    on: BTreeSet<&'static str>,
+}
+
+impl People {
+    fn of(c: &mut AnyConnection, tenant: TenantId, rows: &[Failed]) -> Result<Self> {
+        let ids: BTreeSet<MemberId> = rows.iter().filter_map(|row| row.member).collect();
+        let ids: Vec<MemberId> = ids.into_iter().collect();
+        let mut people = Self { active: HashMap::new(), robots: HashMap::new(), on: on(c, tenant)? };
+        for ids in ids.chunks(AT_A_TIME) {
+            let present: Vec<(MemberId, String)> = members::table
+                .filter(members::tenant.eq(tenant).and(members::id.eq_any(ids)))
+                .select((members::id, members::status))
+                .load(c)?;
+            people.active.extend(present.into_iter().map(|(member, status)| (member, status == "active")));
+            let robots: Vec<(MemberId, String, RobotId)> = contacts::table
+                .filter(contacts::member.eq_any(ids))
+                .select((contacts::member, contacts::channel, contacts::robot))
+                .load(c)?;
+            for (member, channel, robot) in robots {
+                people.robots.insert((member, robots::channel_of(&channel)?.as_str()), robot);
+            }
+        }
+        Ok(people)
+    }
+
+    fn target(&self, row: &Failed) -> Target {
+        // What was for nobody in particular, such as a group that is off, has no other way than it had.
+        let Some(member) = row.member else {
+            return row.robot.map_or(Target::Nobody(reason_of(row)), Target::Robot);
+        };
+        match self.active.get(&member) {
+            None => Target::Nobody(Reason::LeftTenant),
+            Some(false) => Target::Nobody(Reason::MemberDisabled),
+            Some(true) => match Channel::parse(&row.channel) {
+                Some(channel) => self
+                    .robots
+                    .get(&(member, channel.as_str()))
+                    .copied()
+                    .or(row.robot)
+                    .map_or(Target::Nobody(Reason::NoContact), Target::Robot),
+                None => self.any_robot(member),
+            },
+        }
+    }
+
+    /// The robot of the first channel that is on, for whom no channel could be found before.
+    fn any_robot(&self, member: MemberId) -> Target {
+        let own =
+            || Channel::ALL.into_iter().map(Channel::as_str).filter(|word| self.robots.contains_key(&(member, *word)));
+        match own().find(|word| self.on.contains(word)).and_then(|word| self.robots.get(&(member, word))) {
+            Some(robot) => Target::Robot(*robot),
+            None if own().next().is_some() => Target::Nobody(Reason::ChannelOff),
+            None => Target::Nobody(Reason::NoContact),
+        }
+    }
+}
+
+fn reason_of(row: &Failed) -> Reason {
+    Reason::parse(&row.reason).unwrap_or(Reason::NoContact)
+}
+
+/// The channels that the tenant's own switches, or the instance's, have on.
+fn on(c: &mut AnyConnection, tenant: TenantId) -> Result<BTreeSet<&'static str>> {
+    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first(c)?;
+    let scope = if mode == "custom" { tenant.0 } else { INSTANCE_SCOPE };
+    let on: Vec<String> = channel_switches::table
+        .filter(channel_switches::scope.eq(scope))
+        .filter(channel_switches::is_on.eq(true))
+        .select(channel_switches::channel)
+        .load(c)?;
+    on.iter().map(|word| robots::channel_of(word).map(|channel| channel.as_str())).collect()
+}
+
+/// The robots that are to ring, each with its bell told so, in the order that every transaction keeps.
+fn ring_for(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    targets: &[Target],
+    now: NaiveDateTime,
+) -> Result<HashMap<RobotId, Known>> {
+    let wanted: BTreeSet<RobotId> = targets
+        .iter()
+        .filter_map(|target| match target {
+            Target::Robot(robot) => Some(*robot),
+            Target::Nobody(_) => None,
+        })
+        .collect();
+    let mut in_order = BTreeMap::new();
+    for robot in wanted {
+        let known = robots::find(c, tenant, robot)?;
+        in_order.insert((known.channel.as_str(), robot), known);
+    }
+    for known in in_order.values() {
+        bells::touch(c, &known.fingerprint, known.channel, now)?;
+    }
+    Ok(in_order.into_iter().map(|((_, robot), known)| (robot, known)).collect())
+}
+
+/// Makes the successor of a row, and says so in the row.
+fn again(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    row: Failed,
+    target: Target,
+    robots: &HashMap<RobotId, Known>,
+    by: AccountId,
+    now: NaiveDateTime,
+) -> Result<Resent> {
+    let robot = match target {
+        Target::Robot(robot) => Some((robot, robots.get(&robot).ok_or_else(|| Error::internal("a robot was lost"))?)),
+        Target::Nobody(_) => None,
+    };
+    let (state, reason, priority, finished_at) = match target {
+        Target::Robot(_) => {
+            let broken = robot.and_then(|(_, known)| known.broken.clone()).unwrap_or_default();
+            (DeliveryState::Waiting, broken, Some(Priority::Ordinary.number()), None)
+        }
+        Target::Nobody(reason) => (DeliveryState::Failed, reason.as_str().to_owned(), None, Some(now)),
+    };
+    let anew: DeliveryId = insert_into(deliveries::table)
+        .values((
+            deliveries::tenant.eq(tenant),
+            deliveries::kind.eq(row.kind),
+            deliveries::title.eq(row.title),
+            deliveries::body.eq(row.body),
+            deliveries::channel.eq(robot.map_or(row.channel, |(_, known)| known.channel.as_str().to_owned())),
+            deliveries::robot.eq(robot.map(|(robot, _)| robot)),
+            deliveries::member.eq(row.member),
+            deliveries::recipient.eq(row.recipient),
+            deliveries::requested_by.eq(Some(by)),
+            deliveries::state.eq(state.as_str()),
+            deliveries::reason.eq(reason),
+            deliveries::priority.eq(priority),
+            deliveries::created_at.eq(now),
+            deliveries::finished_at.eq(finished_at),
+            deliveries::alert.eq(row.alert),
+            deliveries::entry.eq(row.entry),
+            deliveries::mention.eq(row.mention),
+            deliveries::chosen_by.eq(row.chosen_by),
+        ))
+        .returning(deliveries::id)
+        .get_result(c)?;
+    update(deliveries::table.filter(deliveries::id.eq(row.id))).set(deliveries::resent_as.eq(Some(anew))).execute(c)?;
+    Ok(Resent { failed: row.id, anew, waits: robot.is_some() })
+}

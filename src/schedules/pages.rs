@@ -1,0 +1,337 @@
+//! The pages of shift schedules.
+
+use std::borrow::Cow;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+use chrono::{NaiveDateTime, TimeZone as _};
+use chrono_tz::Tz;
+
+use super::{
+    OnDuty, Schedule, Unit,
+    form::{Asked, EditSchedule},
+    model::clock_time,
+    store::{self, Found, Unknown},
+};
+use crate::{
+    access::{
+        Can, Role, Tenant,
+        permissions::{ManageSchedules, ViewSchedules},
+    },
+    clock::Clock,
+    db::{AccountId, AnyConnection, Database, Pager, ScheduleId},
+    error::{Error, Result},
+    people::{Person, Standing, joined},
+    web::{self, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+};
+
+/// How many coming turns a roster shows.
+const TURNS_SHOWN: usize = 14;
+/// How many alert rules are named when they stand in the way of deleting a schedule.
+const RULES_NAMED: usize = 20;
+
+/// How long a shift lasts, in words.
+fn rotation(frame: &Frame, schedule: &Schedule) -> Cow<'static, str> {
+    let key = match schedule.unit {
+        Unit::Day => "schedules-every-days",
+        Unit::Week => "schedules-every-weeks",
+        Unit::Month => "schedules-every-months",
+    };
+    frame.count(key, &i64::from(schedule.every))
+}
+
+/// At which times of the day it holds, in words.
+fn times_of_day(frame: &Frame, schedule: &Schedule) -> Cow<'static, str> {
+    match schedule.hours {
+        Some((from, to)) => {
+            let (from, to) = (clock_time(from), clock_time(to));
+            frame.language.with("schedules-from-to", &[("from", from.as_str()), ("to", to.as_str())])
+        }
+        None => frame.with("schedules-all-day-from", "time", &clock_time(schedule.handover)),
+    }
+}
+
+/// The people of these accounts, in their order.
+fn people_of(accounts: &[AccountId], people: &[Person]) -> Vec<Person> {
+    accounts.iter().filter_map(|account| people.iter().find(|person| person.account == *account)).cloned().collect()
+}
+
+/// The moment that pages show, in the tenant's time zone.
+#[derive(Clone, Copy, Debug)]
+struct Now {
+    at: NaiveDateTime,
+    zone: Tz,
+}
+
+impl Now {
+    fn of(clock: &Clock, tenant: &Tenant) -> Self {
+        Self { at: clock.now(), zone: tenant.time_zone.parse().unwrap_or(Tz::UTC) }
+    }
+
+    fn show(&self, time: &NaiveDateTime) -> String {
+        self.zone.from_utc_datetime(time).format("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// Who is rung now; nobody when the list is empty.
+    fn on_duty(&self, schedule: &Schedule, people: &[Person]) -> Vec<Person> {
+        match schedule.on_duty(self.at, self.zone) {
+            OnDuty::Shift(shift) => people_of(shift, people),
+            OnDuty::Outside(account) => people_of(&[account], people),
+            OnDuty::Nobody => Vec::new(),
+        }
+    }
+
+    fn roster(&self, schedule: &Schedule, people: &[Person]) -> Vec<ShownTurn> {
+        let turns = schedule.turns(self.at, self.zone).take(TURNS_SHOWN);
+        turns
+            .map(|turn| ShownTurn {
+                starts: self.show(&turn.starts_at),
+                ends: self.show(&turn.ends_at),
+                people: people_of(turn.shift, people),
+            })
+            .collect()
+    }
+}
+
+/// A turn of a roster, in the tenant's time zone.
+struct ShownTurn {
+    starts: String,
+    ends: String,
+    people: Vec<Person>,
+}
+
+fn list_path<P>(who: &Can<P>) -> String {
+    format!("/t/{}/schedules", who.tenant.slug)
+}
+
+#[derive(Template)]
+#[template(path = "schedules/list.html")]
+struct ListPage {
+    frame: Frame,
+    path: String,
+    asked: Asked,
+    administers: bool,
+    now: Now,
+    rows: Vec<Found>,
+    pager: Pager,
+}
+
+/// The schedules of the tenant, and who is on duty now.
+pub async fn list(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<ViewSchedules>,
+    frame: Frame,
+    Query(asked): Query<Asked>,
+) -> Result<HttpResponse> {
+    let (tenant, filter, page) = (who.tenant.id, asked.filter(), asked.page());
+    let (rows, pager) = db.read(move |c| store::list(c, tenant, &filter, page)).await?;
+    let administers = who.role().is_some_and(Role::administers);
+    let (path, now) = (list_path(&who), Now::of(&clock, &who.tenant));
+    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), path, asked, administers, now, rows, pager })
+}
+
+/// What every request about one schedule brings: who asks, and the schedule in the path.
+type AboutSchedule<P = ManageSchedules> =
+    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, ScheduleId)>);
+
+#[derive(Template)]
+#[template(path = "schedules/show.html")]
+struct ShowPage {
+    frame: Frame,
+    list: String,
+    path: String,
+    found: Found,
+    now: Now,
+    roster: Vec<ShownTurn>,
+    administers: bool,
+    /// The alert rules in the way of deleting it; nothing when that was not asked for.
+    rules: Option<String>,
+}
+
+/// A schedule and its coming turns.
+pub async fn show(about: AboutSchedule<ViewSchedules>) -> Result<HttpResponse> {
+    show_page(about, None).await
+}
+
+async fn show_page<P>(
+    (db, clock, who, _, frame, path): AboutSchedule<P>,
+    rules: Option<String>,
+) -> Result<HttpResponse> {
+    let (tenant, id) = (who.tenant.id, path.1);
+    let found = db.read(move |c| store::find(c, tenant, id)).await?;
+    let now = Now::of(&clock, &who.tenant);
+    let roster = now.roster(&found.schedule, &found.people);
+    let list = list_path(&who);
+    let (path, administers) = (format!("{list}/{id}"), who.role().is_some_and(Role::administers));
+    let status = if rules.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    web::page(status, &ShowPage { frame: frame.seen_by(&who), list, path, found, now, roster, administers, rules })
+}
+
+#[derive(Template)]
+#[template(path = "schedules/edit.html")]
+struct EditPage {
+    frame: Frame,
+    /// Where the form goes.
+    action: String,
+    /// Where Cancel leads.
+    back: String,
+    /// Whether the schedule is there already, so that its name stays.
+    exists: bool,
+    form: EditSchedule,
+    errors: FieldErrors,
+    zone: &'static str,
+    /// The people that an alert would not reach.
+    unreached: Vec<Person>,
+    /// The coming turns, when they were asked for.
+    roster: Option<Vec<ShownTurn>>,
+}
+
+impl EditPage {
+    fn of(who: &Can<ManageSchedules>, frame: Frame, now: Now, found: Option<&Found>, form: EditSchedule) -> Self {
+        let list = list_path(who);
+        let (action, back) = match found {
+            Some(found) => (format!("{list}/{}/edit", found.id), format!("{list}/{}", found.id)),
+            None => (format!("{list}/new"), list),
+        };
+        Self {
+            frame: frame.seen_by(who),
+            action,
+            back,
+            exists: found.is_some(),
+            form,
+            errors: FieldErrors::default(),
+            zone: now.zone.name(),
+            unreached: found.map(|found| unreached(&found.people)).unwrap_or_default(),
+            roster: None,
+        }
+    }
+
+    fn answer(self) -> Result<HttpResponse> {
+        let status = if self.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        web::page(status, &self)
+    }
+
+    fn with_errors(self, errors: FieldErrors) -> Self {
+        Self { errors, ..self }
+    }
+}
+
+fn unreached(people: &[Person]) -> Vec<Person> {
+    people.iter().filter(|person| person.standing != Standing::Reachable).cloned().collect()
+}
+
+/// Where a schedule is added.
+pub async fn add_form(clock: Data<Clock>, who: Can<ManageSchedules>, frame: Frame) -> Result<HttpResponse> {
+    let now = Now::of(&clock, &who.tenant);
+    let today = now.zone.from_utc_datetime(&now.at).date_naive();
+    EditPage::of(&who, frame, now, None, EditSchedule::starting(today)).answer()
+}
+
+/// Adds a schedule, or shows the roster that it would have.
+pub async fn add(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<ManageSchedules>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<EditSchedule>,
+) -> Result<HttpResponse> {
+    let (checked, wants_preview) = (form.check(), form.wants_preview());
+    let now = Now::of(&clock, &who.tenant);
+    let page = EditPage::of(&who, frame, now, None, form);
+    let draft = match checked {
+        Ok(draft) => draft,
+        Err(errors) => return page.with_errors(errors).answer(),
+    };
+    if wants_preview {
+        return preview(&db, &who, page, draft, None, now).await;
+    }
+    let (tenant, actor) = (who.tenant.id, actor(&request, &who.principal.account));
+    let stored = db.write(move |c| store::insert(c, tenant, &draft, &actor, now.at)).await;
+    match refused(stored)? {
+        Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Err(errors) => page.with_errors(errors).answer(),
+    }
+}
+
+/// What a person can mend is shown beside its field; everything else is an error.
+fn refused<T>(stored: Result<std::result::Result<T, Unknown>>) -> Result<std::result::Result<T, FieldErrors>> {
+    match stored {
+        Ok(written) => Ok(written.map_err(FieldErrors::from)),
+        Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "schedules-name-taken"))),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The form as it was typed, with the roster that would come of it. Nothing is saved.
+async fn preview(
+    db: &Database,
+    who: &Can<ManageSchedules>,
+    page: EditPage,
+    draft: store::Draft,
+    before: Option<Found>,
+    now: Now,
+) -> Result<HttpResponse> {
+    let tenant = who.tenant.id;
+    match db.read(move |c| store::resolve(c, tenant, &draft, before.as_ref())).await? {
+        Ok((schedule, people)) => {
+            let roster = Some(now.roster(&schedule, &people));
+            EditPage { roster, unreached: unreached(&people), ..page }.answer()
+        }
+        Err(unknown) => page.with_errors(unknown.into()).answer(),
+    }
+}
+
+/// Where a schedule is edited.
+pub async fn edit_form((db, clock, who, _, frame, path): AboutSchedule) -> Result<HttpResponse> {
+    let (tenant, id) = (who.tenant.id, path.1);
+    let found = db.read(move |c| store::find(c, tenant, id)).await?;
+    let (now, form) = (Now::of(&clock, &who.tenant), EditSchedule::from(&found));
+    EditPage::of(&who, frame, now, Some(&found), form).answer()
+}
+
+/// Saves an edited schedule, or shows the roster that it would have.
+pub async fn edit(
+    (db, clock, who, request, frame, path): AboutSchedule,
+    Form(form): Form<EditSchedule>,
+) -> Result<HttpResponse> {
+    let (tenant, id) = (who.tenant.id, path.1);
+    let found = db.read(move |c| store::find(c, tenant, id)).await?;
+    // The name is not the form's to change.
+    let form = EditSchedule { name: found.name.clone(), ..form };
+    let (checked, wants_preview) = (form.check(), form.wants_preview());
+    let now = Now::of(&clock, &who.tenant);
+    let page = EditPage::of(&who, frame, now, Some(&found), form);
+    let draft = match checked {
+        Ok(draft) => draft,
+        Err(errors) => return page.with_errors(errors).answer(),
+    };
+    if wants_preview {
+        return preview(&db, &who, page, draft, Some(found), now).await;
+    }
+    let actor = actor(&request, &who.principal.account);
+    let save = move |c: &mut AnyConnection| {
+        let before = store::lock(c, tenant, id)?;
+        store::update(c, tenant, &before, &draft, &actor, now.at)
+    };
+    match refused(db.write(save).await)? {
+        Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Err(errors) => page.with_errors(errors).answer(),
+    }
+}
+
+/// Deletes a schedule, unless an alert rule rings it: then its page says which.
+pub async fn delete(about: AboutSchedule) -> Result<HttpResponse> {
+    let (db, clock, who, request, _, path) = &about;
+    let (tenant, id) = (who.tenant.id, path.1);
+    let (actor, now) = (actor(request, &who.principal.account), clock.now());
+    match db.write(move |c| store::delete(c, tenant, id, &actor, now)).await? {
+        Ok(()) => Ok(redirect_saying(&list_path(who), "flash-schedule-deleted")),
+        Err(rules) => show_page(about, Some(joined(rules.iter().map(String::as_str), RULES_NAMED))).await,
+    }
+}

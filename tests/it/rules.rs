@@ -1,0 +1,351 @@
+//! Alert rules: they choose exactly those whom they name, no oftener and at no other time than they say, and the preview
+//! tells so beforehand.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use belfry::{
+    access::Role,
+    alerts::{self, Context, Incoming, Severity, Signal, Source},
+    db::{
+        AccountId, GroupId, MemberId, TenantId,
+        schema::{alert_entries, deliveries, members as members_table, user_group_accounts, user_groups},
+    },
+    sandbox::{Call, RobotKind},
+};
+use chrono::{TimeDelta, TimeZone as _};
+use diesel::prelude::*;
+
+use crate::harness::{TestApp, Town, User, dump};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const RULES: &str = "/t/ours/alert-rules";
+const NEW: &str = "/t/ours/alert-rules/new";
+
+/// An alert of this key.
+fn alert(key: &str) -> Incoming {
+    Incoming {
+        source: Source::Portal,
+        signal: Signal::Firing,
+        key: key.to_owned(),
+        title: format!("Dataphin: {key}"),
+        content: String::new(),
+        severity: Severity::Warning,
+        link: String::new(),
+        labels: BTreeMap::new(),
+        receivers: Vec::new(),
+    }
+}
+
+/// Takes an alert in, as any door does: who was told or missed by this firing, each as `name by rules: reason`.
+async fn fire(app: &TestApp, tenant: TenantId, alert: Incoming) -> Vec<String> {
+    let context =
+        Context { tenant, sender: "a test".to_owned(), by: None, product: "Dataphin".to_owned(), now: app.clock.now() };
+    app.db
+        .write(move |c| {
+            let taken = alerts::take(c, &context, &alert)?;
+            let entry: i64 = alert_entries::table
+                .filter(alert_entries::alert.eq(taken.alert))
+                .order(alert_entries::id.desc())
+                .select(alert_entries::id)
+                .first::<belfry::db::EntryId>(c)?
+                .0;
+            let rows: Vec<(String, String, String, String)> = deliveries::table
+                .filter(deliveries::entry.eq(Some(belfry::db::EntryId(entry))))
+                .order((deliveries::recipient, deliveries::channel))
+                .select((deliveries::recipient, deliveries::chosen_by, deliveries::state, deliveries::reason))
+                .load(c)?;
+            let word = |(who, by, state, reason): (String, String, String, String)| match state.as_str() {
+                "failed" => format!("{who} by {by}: {reason}"),
+                _ => format!("{who} by {by}"),
+            };
+            Ok(rows.into_iter().map(word).collect())
+        })
+        .await
+        .expect("the alert is taken")
+}
+
+/// What the rules said to the latest firing.
+async fn said(app: &TestApp) -> String {
+    app.db
+        .read(|c| Ok(alert_entries::table.order(alert_entries::id.desc()).select(alert_entries::rules).first(c)?))
+        .await
+        .expect("an entry")
+}
+
+/// Gives a member a DingTalk robot.
+async fn reach(app: &TestApp, sam: &mut User, member: MemberId, token: &str) {
+    let webhook = app.robot(RobotKind::DingTalk, token);
+    sam.post(&format!("/t/ours/members/{member}/edit"), &[("dingtalk_robot", &webhook)]).await.is(303);
+}
+
+fn token(number: u32) -> String {
+    format!("{number:060x}fake")
+}
+
+/// Adds a rule over DingTalk through the page.
+async fn add(user: &mut User, name: &str, fields: &[(&str, &str)]) {
+    let all: Vec<(&str, &str)> =
+        [("name", name), ("on", "yes"), ("channels", "dingtalk")].into_iter().chain(fields.iter().copied()).collect();
+    user.post(NEW, &all).await.leads_to(RULES);
+}
+
+/// A user group with these members.
+async fn group(app: &TestApp, tenant: TenantId, name: &str, people: Vec<MemberId>) -> GroupId {
+    let (name, now) = (name.to_owned(), app.clock.now());
+    app.db
+        .write(move |c| {
+            let row = (
+                user_groups::tenant.eq(tenant),
+                user_groups::name.eq(&name),
+                user_groups::name_key.eq(&name),
+                user_groups::description.eq(""),
+                user_groups::is_on.eq(true),
+                user_groups::created_at.eq(now),
+            );
+            let id: GroupId =
+                diesel::insert_into(user_groups::table).values(row).returning(user_groups::id).get_result(c)?;
+            for member in people {
+                let account: AccountId = members_table::table.find(member).select(members_table::account).first(c)?;
+                let row = (
+                    user_group_accounts::user_group.eq(id),
+                    user_group_accounts::account.eq(account),
+                    user_group_accounts::is_admin.eq(false),
+                );
+                diesel::insert_into(user_group_accounts::table).values(row).execute(c)?;
+            }
+            Ok(id)
+        })
+        .await
+        .expect("a group")
+}
+
+/// The town with its channels on, and `mia` reached by a robot.
+async fn settled(app: &TestApp) -> (Town, User) {
+    let town = app.settle().await;
+    app.switch_on().await;
+    let mut sam = app.log_in("sam").await;
+    reach(app, &mut sam, town.mia, &token(1)).await;
+    (town, sam)
+}
+
+async fn rule_id(user: &mut User, name: &str) -> String {
+    let page = user.get(&format!("{RULES}?q={name}")).await.is(200);
+    page.attribute("input[name=id]", "value").expect("a rule on the list")
+}
+
+on_both! {
+    async fn each_alert_reaches_exactly_those_whom_the_rules_choose_for_it(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        let zoe = app.member(town.ours, "zoe", Role::Member).await;
+        reach(app, &mut sam, zoe, &token(2)).await;
+        let databases = group(app, town.ours, "databases", vec![zoe]).await.to_string();
+        add(&mut sam, "grave", &[("severity", "critical"), ("members", "mia")]).await;
+        add(&mut sam, "grafana", &[("source", "grafana"), ("roles", "super_administrator")]).await;
+        add(&mut sam, "databases", &[("matchers", "team=\"db\"\nhost=~\"db-.*\""), ("groups", &databases)]).await;
+
+        assert!(fire(app, town.ours, alert("nobody")).await.is_empty());
+        let grave = Incoming { severity: Severity::Critical, ..alert("grave") };
+        assert_eq!(fire(app, town.ours, grave).await, ["mia by grave"]);
+        let grafana = Incoming { source: Source::Grafana, ..alert("grafana") };
+        assert_eq!(fire(app, town.ours, grafana.clone()).await, ["sue by grafana: no-contact"]);
+        let labels = |team: &str, host: &str| {
+            BTreeMap::from([("team".to_owned(), team.to_owned()), ("host".to_owned(), host.to_owned())])
+        };
+        let host = Incoming { labels: labels("db", "db-7"), ..alert("host") };
+        assert_eq!(fire(app, town.ours, host.clone()).await, ["zoe by databases"]);
+        let other = Incoming { labels: labels("db", "my-db-7"), ..alert("other host") };
+        assert!(fire(app, town.ours, other).await.is_empty());
+        assert!(fire(app, town.theirs, host).await.is_empty(), "another tenant's rules");
+
+        let all = Incoming { severity: Severity::Critical, labels: labels("db", "db-"), key: "all".into(), ..grafana };
+        let heard = fire(app, town.ours, all).await;
+        assert_eq!(heard, ["mia by grave", "sue by grafana: no-contact", "zoe by databases"]);
+        // The notice of the new robot, and two alerts.
+        let (group, is_heard) = (token(2), |calls: &[Call]| calls.iter().filter(|c| c.heard().is_some()).count() >= 3);
+        assert!(app.sandbox.wait_until(&group, is_heard, PATIENCE).await, "{:?}", app.sandbox.heard(&group));
+    }
+
+    async fn a_rule_cools_down_between_two_sends_and_sends_no_more_than_it_may(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        add(&mut sam, "short", &[("members", "mia"), ("frequency", "5"), ("max_sends", "2")]).await;
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by short"]);
+        app.clock.advance(TimeDelta::minutes(4));
+        assert!(fire(app, town.ours, alert("disk")).await.is_empty());
+        assert!(said(app).await.contains("cools-down"));
+        assert_eq!(fire(app, town.ours, alert("another disk")).await, ["mia by short"], "each event for itself");
+        app.clock.advance(TimeDelta::minutes(1));
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by short"]);
+        app.clock.advance(TimeDelta::minutes(50));
+        assert!(fire(app, town.ours, alert("disk")).await.is_empty());
+        assert!(said(app).await.contains("enough"));
+    }
+
+    async fn in_quiet_hours_nobody_is_rung_and_the_record_says_so(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        let local = chrono_tz::Asia::Shanghai.from_utc_datetime(&app.clock.now()).naive_local();
+        let clock = |hours: i64| (local + TimeDelta::hours(hours)).format("%H:%M").to_string();
+        let window = [("members", "mia"), ("window", "hours"), ("from", &clock(2)), ("to", &clock(6))];
+        add(&mut sam, "later", &window).await;
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by later: quiet-hours"]);
+        assert!(fire(app, town.ours, alert("disk")).await.is_empty(), "noted once");
+        app.clock.advance(TimeDelta::hours(3));
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by later"]);
+    }
+
+    async fn two_rules_that_choose_one_person_ring_him_once_and_the_record_names_both(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        add(&mut sam, "by name", &[("members", "mia")]).await;
+        add(&mut sam, "by role", &[("roles", "member")]).await;
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by by name, by role"]);
+    }
+
+    async fn a_group_that_is_off_and_somebody_who_left_are_missed_with_the_reason(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        let watch = group(app, town.ours, "watch", Vec::new()).await.to_string();
+        add(&mut sam, "watch", &[("groups", &watch), ("members", "mia")]).await;
+        sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
+        let missed = fire(app, town.ours, alert("disk")).await;
+        assert_eq!(missed, ["mia by watch: left-tenant", "watch by watch: group-off"]);
+        // Whoever left may stay in the rule; others who are no members may not be added.
+        let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "watch").await);
+        let fields = [("name", "watch"), ("channels", "lark"), ("members", "mia")];
+        sam.post(&path, &fields).await.leads_to(RULES);
+        let page = sam.post(&path, &[("name", "watch"), ("channels", "lark"), ("members", "mia, tom")]).await.is(422);
+        assert!(page.text("#e-members").ends_with(": tom"), "{}", page.text("#e-members"));
+    }
+
+    async fn rules_are_switched_and_deleted_many_at_once_after_a_question(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        for name in ["one", "two", "three"] {
+            add(&mut sam, name, &[("members", "mia")]).await;
+        }
+        let (one, two) = (rule_id(&mut sam, "one").await, rule_id(&mut sam, "two").await);
+        let both = [("id", one.as_str()), ("id", two.as_str())];
+        sam.post(&format!("{RULES}/disable"), &both).await.leads_to(RULES);
+        assert_eq!(fire(app, town.ours, alert("disk")).await, ["mia by three"]);
+        let off = sam.get(&format!("{RULES}?state=off")).await.is(200);
+        assert_eq!(off.texts("tbody td:nth-child(2)"), ["one", "two"]);
+        sam.post(&format!("{RULES}/enable"), &both).await.leads_to(RULES);
+        sam.post(&format!("{RULES}/enable"), &both).await.leads_to(RULES);
+        assert_eq!(fire(app, town.ours, alert("cpu")).await, ["mia by one, three, two"]);
+
+        let question = sam.post(&format!("{RULES}/delete"), &both).await.is(200);
+        assert_eq!(question.texts("main li"), ["one", "two"]);
+        assert_eq!(dump(&app.db).await["alert_rules"].len(), 3);
+        sam.post(&format!("{RULES}/delete"), &[both[0], both[1], ("sure", "yes")]).await.leads_to(RULES);
+        assert_eq!(fire(app, town.ours, alert("fan")).await, ["mia by three"]);
+        sam.post(&format!("{RULES}/delete"), &[both[0], ("sure", "yes")]).await.is(404);
+        sam.post(&format!("{RULES}/delete"), &[]).await.is(422);
+
+        let log = sam.get("/t/ours/audit").await.is(200).text("tbody");
+        let expected =
+            [("Added the alert rule", 3), ("Disabled the", 2), ("Enabled the", 2), ("Deleted the alert rule", 2)];
+        for (what, times) in expected {
+            assert_eq!(log.matches(what).count(), times, "{what}: {log}");
+        }
+    }
+
+    async fn what_changed_in_a_rule_stands_in_the_audit_log(app: &TestApp) {
+        let (_, mut sam) = settled(app).await;
+        add(&mut sam, "disk", &[("members", "mia"), ("matchers", "team=db")]).await;
+        let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "disk").await);
+        let fields =
+            [("name", "disk"), ("on", "yes"), ("channels", "dingtalk"), ("members", "MIA"), ("matchers", "team=web")];
+        sam.post(&path, &fields).await.leads_to(RULES);
+        sam.post(&path, &fields).await.leads_to(RULES);
+        let rows = sam.get("/t/ours/audit").await.is(200).texts("tbody tr");
+        let edits: Vec<&String> = rows.iter().filter(|row| row.contains("Edited the alert rule")).collect();
+        assert_eq!(edits.len(), 1, "saving the same again changes nothing: {rows:?}");
+        assert!(edits[0].contains(r#"team="db""#) && edits[0].contains(r#"team="web""#), "{edits:?}");
+        assert!(!edits[0].contains("mia"), "only what changed: {edits:?}");
+    }
+
+    async fn mistakes_are_told_beside_their_fields_and_what_was_typed_stays(app: &TestApp) {
+        let (_, mut sam) = settled(app).await;
+        add(&mut sam, "Disk", &[("members", "mia")]).await;
+        let long = "名".repeat(37);
+        let typed =
+            [("name", long.as_str()), ("members", "mia, ghost"), ("matchers", "team!=db"), ("frequency", "60")];
+        let page = sam.post(NEW, &typed).await.is(422);
+        assert!(page.text("#e-name").contains("36") && page.text("#e-frequency").contains("59"));
+        assert!(page.text("#e-matchers").contains("Line 1") && !page.text("#e-channels").is_empty());
+        assert_eq!(page.attribute("#f-name", "value").as_deref(), Some(long.as_str()));
+        assert_eq!(page.text("#f-members"), "mia, ghost");
+        let named =
+            |name: &'static str, members: &'static str| [("name", name), ("channels", "lark"), ("members", members)];
+        let page = sam.post(NEW, &named("other", "mia, ghost")).await.is(422);
+        assert!(page.text("#e-members").ends_with(": ghost"), "{}", page.text("#e-members"));
+        let page = sam.post(NEW, &named("dISK", "mia")).await.is(422);
+        assert!(page.text("#e-name").contains("Another rule"));
+        assert_eq!(dump(&app.db).await["alert_rules"].len(), 1);
+    }
+
+    async fn a_tenant_has_at_most_a_hundred_rules_and_every_tenant_its_own(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        for number in 0..100 {
+            app.rule(town.ours, &format!("rule {number}")).await;
+        }
+        let fields = [("name", "one more"), ("channels", "lark"), ("members", "mia")];
+        let page = sam.post(NEW, &fields).await.is(422);
+        assert!(page.text("#e-name").contains("100"));
+        let foreign = app.rule(town.theirs, "one more").await.to_string();
+        sam.post(&format!("{RULES}/{foreign}/edit"), &fields).await.is(404);
+        for deed in ["enable", "disable", "delete"] {
+            sam.post(&format!("{RULES}/{deed}"), &[("id", &foreign), ("sure", "yes")]).await.is(404);
+        }
+        let mut mia = app.log_in("mia").await;
+        let page = mia.get(RULES).await.is(200);
+        assert!(page.texts("main form[method=post]").is_empty() || page.texts("main button.bad").is_empty());
+        assert!(page.texts("input[type=checkbox]").is_empty() && page.texts("td a").is_empty());
+        mia.post(NEW, &fields).await.is(403);
+    }
+
+    async fn a_preview_tells_who_would_hear_it_and_stores_nothing(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        let watch = group(app, town.ours, "watch", Vec::new()).await.to_string();
+        add(&mut sam, "stored", &[("members", "mia, sam"), ("matchers", "team=db")]).await;
+        let tables = ["alerts", "alert_entries", "alert_rules", "rule_sends", "deliveries"];
+        let before = dump(&app.db).await;
+
+        let query = "?preview=yes&example_title=Disk&example_severity=critical&example_labels=team%3Ddb";
+        let page = sam.get(&format!("{RULES}/preview{query}")).await.is(200);
+        let outcome = page.text("#outcome");
+        assert_eq!(page.texts("#outcome table")[0], "Who Over Chosen by mia Dingtalk Robot stored");
+        assert!(outcome.contains("sam") && outcome.contains("no robot"), "{outcome}");
+        let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team%3Dweb")).await.is(200);
+        assert!(page.text("#outcome").contains("No rule that is on"), "{}", page.text("#outcome"));
+        sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team")).await.is(422);
+
+        // A rule that is typed stands in the place of the stored one, and beside the others.
+        let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "stored").await);
+        let typed = [
+            ("name", "typed"),
+            ("on", "yes"),
+            ("channels", "dingtalk"),
+            ("groups", watch.as_str()),
+            ("preview", "yes"),
+            ("example_labels", "team=web"),
+        ];
+        let page = sam.post(&path, &typed).await.is(200);
+        let outcome = page.text("#outcome");
+        assert!(outcome.contains("This rule as typed: it rings.") && outcome.contains("watch"), "{outcome}");
+        assert!(!outcome.contains("stored") && !outcome.contains("mia"), "{outcome}");
+        assert_eq!(page.attribute("#f-name", "value").as_deref(), Some("typed"));
+        assert_eq!(page.text("#f-example_labels"), "team=web");
+        let page = sam.post(NEW, &[&typed[..], &[("matchers", "team=db")]].concat()).await.is(200);
+        assert!(page.text("#outcome").contains("meant for other alerts"), "{}", page.text("#outcome"));
+
+        let after = dump(&app.db).await;
+        for table in tables {
+            assert_eq!(before[table], after[table], "{table}");
+        }
+    }
+
+    async fn without_any_rule_the_list_says_who_hears_alerts_then(app: &TestApp) {
+        let (_, mut sam) = settled(app).await;
+        let page = sam.get(RULES).await.is(200);
+        assert!(page.text(".empty").contains("only by the receivers whom its sender names"));
+        sam.language = "zh-CN";
+        assert_eq!(sam.get(RULES).await.is(200).text("h1"), "告警规则");
+    }
+}
