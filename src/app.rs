@@ -26,7 +26,7 @@ use crate::{
     courier::{Courier, Waker},
     db::Database,
     error::Error,
-    members, routes,
+    members, portals, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
     web::{self, Shared},
@@ -133,12 +133,13 @@ fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, St
     Ok(Some((listener, address)))
 }
 
-/// Removes sessions and failed log-ins that have ended by age, now and then.
+/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then.
 async fn sweep(db: Database, clock: Clock) {
     loop {
         let now = clock.now();
         let swept = db.write(move |c| {
             access::Sessions::sweep(c, now)?;
+            portals::store::posts::sweep(c, now)?;
             accounts::store::sweep(c, now)
         });
         if let Err(fault) = swept.await {
@@ -232,6 +233,7 @@ fn server(
             .configure(routes::open)
             .configure(|config| {
                 if let Some(pages) = pages {
+                    routes::intake(config);
                     config.service(pages);
                 }
             })

@@ -213,7 +213,7 @@ impl Filling {
             email: Email::parse(&format!("{login}@corp.example")).unwrap_or_default(),
             robots,
         };
-        let edit = Edit { keys: &self.keys, tenant, by: account, now: self.now };
+        let edit = Edit { keys: &self.keys, tenant, by: Some(account), now: self.now };
         let updated = members::update(c, edit, &member, None, &change)?;
         // The first ones of each group say hello, so that the record and the chats are not empty.
         if number < self.addresses.len() {

@@ -12,9 +12,10 @@ use belfry::{
     app::App,
     clock::Clock,
     courier,
-    db::{Address, Database, RobotId},
+    db::{Address, Database, PortalId, RobotId},
     demo,
     language::Language,
+    portals,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
     settings::{Settings, Typed},
@@ -172,7 +173,7 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     }
 }
 
-/// How many robots one transaction of a rotation seals: few, so that a running server is not kept waiting.
+/// How many robots or portals one transaction of a rotation seals: few, so that a running server is not kept waiting.
 const RESEAL_AT_ONCE: i64 = 100;
 
 async fn rotate_key(settings: Settings) -> Result<(), String> {
@@ -184,6 +185,15 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
     loop {
         let ring = keys.clone();
         let last = db.write(move |c| courier::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
+        match last.map_err(|fault| fault.to_string())? {
+            Some(last) => after = last,
+            None => break,
+        }
+    }
+    let mut after = PortalId(0);
+    loop {
+        let ring = keys.clone();
+        let last = db.write(move |c| portals::store::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
         match last.map_err(|fault| fault.to_string())? {
             Some(last) => after = last,
             None => break,

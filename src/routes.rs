@@ -2,7 +2,10 @@
 
 use actix_web::{
     HttpResponse, Resource,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::ContentType,
+    middleware::from_fn,
     web::{self as actix, Data, ServiceConfig},
 };
 
@@ -16,9 +19,11 @@ use crate::{
     error::{Error, Result},
     groups::pages as groups,
     members::pages as members,
+    portals::{answer_bare_errors, intake, pages as portals},
     schedules::pages as schedules,
     templates::pages as templates,
     tenants::{home_pages as home, pages as tenants},
+    web::host_guard,
 };
 
 /// What answers without a session: health and static files.
@@ -27,6 +32,15 @@ pub fn open(config: &mut ServiceConfig) {
         .service(resource("/healthz").get(alive))
         .service(resource("/readyz").get(ready))
         .service(resource("/static/{file}").get(crate::web::file));
+}
+
+/// Where other systems post. Neither sessions nor form tokens count here.
+pub fn intake(config: &mut ServiceConfig) {
+    config
+        .service(door("/intake/members").post(intake::members))
+        .service(door("/intake/alerts").post(intake::alerts))
+        .service(door("/intake/alertmanager").post(intake::alertmanager))
+        .service(door("/intake/grafana").post(intake::grafana));
 }
 
 /// Every page.
@@ -43,6 +57,12 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/account/sessions/end-others").post(accounts::end_other_sessions))
         .service(resource("/instance/message-channel").get(channels::show_instance).post(channels::save_instance))
         .service(resource("/t/{tenant}/settings/message-channel").get(channels::show).post(channels::save))
+        .service(resource("/t/{tenant}/settings/portals").get(portals::list))
+        .service(resource("/t/{tenant}/settings/portals/new").get(portals::add_form).post(portals::add))
+        .service(resource("/t/{tenant}/settings/portals/{id}").get(portals::show).post(portals::edit))
+        .service(resource("/t/{tenant}/settings/portals/{id}/rotate").post(portals::rotate))
+        .service(resource("/t/{tenant}/settings/portals/{id}/end-overlap").post(portals::end_overlap))
+        .service(resource("/t/{tenant}/settings/portals/{id}/revoke").post(portals::revoke))
         .service(resource("/t/{tenant}/members").get(members::list))
         .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
         .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))
@@ -101,6 +121,21 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/schedules/{id}/edit").get(schedules::edit_form).post(schedules::edit))
         .service(resource("/t/{tenant}/schedules/{id}/delete").post(schedules::delete))
         .default_service(actix::to(nothing_here));
+}
+
+/// A path for other systems, whose every answer can be read by them.
+fn door(
+    path: &str,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    resource(path).wrap(from_fn(host_guard)).wrap(from_fn(answer_bare_errors))
 }
 
 /// A path that says so when it is there but cannot be used that way.

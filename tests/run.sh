@@ -23,6 +23,7 @@ missing() {
     has chromium || echo chromium
     has chromedriver || echo chromium-driver
     has npm || echo npm
+    has python3 || echo python3
     compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || echo fonts-noto-cjk
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     error::{Error, Result},
     language::Language,
-    secrets::{KeyRing, PlainToken},
+    secrets::{KeyRing, PlainToken, UNUSABLE_HASH},
 };
 
 /// What a log-in is checked against.
@@ -123,6 +123,21 @@ pub fn insert_for(
 ) -> Result<AccountId> {
     let account = insert(c, username, code_hash, true, now)?;
     diesel::update(accounts::table.find(account)).set(accounts::made_in.eq(Some(tenant))).execute(c)?;
+    Ok(account)
+}
+
+/// Makes an account that nobody can log in to until the tenant's administrators make a one-time code for it.
+///
+/// # Errors
+/// [`Error::Taken`] when there is one of this name.
+pub fn insert_without_code(
+    c: &mut AnyConnection,
+    username: &Username,
+    tenant: TenantId,
+    now: NaiveDateTime,
+) -> Result<AccountId> {
+    let account = insert_for(c, username, UNUSABLE_HASH, tenant, now)?;
+    diesel::update(accounts::table.find(account)).set(accounts::code_expires_at.eq(Some(now))).execute(c)?;
     Ok(account)
 }
 

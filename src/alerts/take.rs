@@ -12,15 +12,15 @@ use super::{
         events::{self, EntryKind, NewEntry},
         people, rules,
     },
-    words::{self, Telling},
+    words::{Telling, Told},
 };
 use crate::{
     channels::store as channels,
     courier::{self, AboutAlert, Kind, Notice, Unreached},
     db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId},
     error::{Error, Result},
-    language::Language,
     robots::Channel,
+    templates::{Words, store as templates},
 };
 
 /// Where an alert comes in, and when.
@@ -51,14 +51,13 @@ pub struct Taken {
 
 /// What every alert of a tenant needs to know of it.
 pub(super) struct Town {
+    pub name: String,
     pub zone: Tz,
-    pub language: Language,
 }
 
 fn town(c: &mut AnyConnection, tenant: TenantId) -> Result<Town> {
-    let (zone, language) = events::zone_and_language(c, tenant)?;
-    let language = Language::from_tag(&language).unwrap_or_default();
-    Ok(Town { zone: zone.parse().unwrap_or(Tz::UTC), language })
+    let (name, zone) = events::name_and_zone(c, tenant)?;
+    Ok(Town { name, zone: zone.parse().unwrap_or(Tz::UTC) })
 }
 
 /// Stores an alert, with everything that follows from it. Call it in the [`crate::db::Database::write`] of whatever else
@@ -208,10 +207,14 @@ fn tell(
     choice: Choice,
 ) -> Result<i64> {
     let Choice { calls, misses } = choice;
-    let mut words = words::Cache::new(context, town, telling, &calls);
+    if calls.is_empty() && misses.is_empty() {
+        return Ok(0);
+    }
+    let templates = templates::load(c, context.tenant)?;
+    let mut told = Told::new(templates, context, town, telling, &calls);
     let mut deliveries = 0;
     for call in calls {
-        let (title, body) = words.of(call.channel);
+        let Words { title, body } = told.over(call.channel);
         let notice = Notice {
             tenant: context.tenant,
             kind: telling.kind,
@@ -234,7 +237,7 @@ fn tell(
     }
     for miss in misses {
         // What a resend would say, once he can be reached.
-        let (title, body) = words.of(Channel::DingTalk);
+        let Words { title, body } = told.over(Channel::DingTalk);
         let unreached = Unreached {
             tenant: context.tenant,
             kind: telling.kind,

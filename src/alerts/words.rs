@@ -1,4 +1,7 @@
-//! The words of what groups hear of an alert.
+//! The words of what groups hear of an alert: its tenant's templates, filled in.
+
+use chrono::{NaiveDateTime, TimeZone as _};
+use chrono_tz::Tz;
 
 use super::{
     choose::Call,
@@ -8,7 +11,8 @@ use super::{
 };
 use crate::{
     courier::Kind,
-    robots::{Channel, escape_markdown},
+    robots::Channel,
+    templates::{Reason, Templates, Variables, Words, duration},
 };
 
 /// What is to be told.
@@ -23,24 +27,64 @@ impl Telling<'_> {
     pub fn is_urgent(&self) -> bool {
         self.alert.severity == Severity::Critical && self.kind != Kind::Resolved
     }
+
+    fn reason(&self) -> Reason {
+        match self.kind {
+            Kind::Repeated => Reason::Repeated,
+            Kind::Resolved => Reason::Resolved,
+            _ => Reason::Firing,
+        }
+    }
 }
 
-/// The words of one telling, made once for each channel.
-pub(super) struct Cache {
-    title: String,
-    body: String,
+/// The words of one telling, made once for each channel that needs them.
+pub(super) struct Told {
+    templates: Templates,
+    reason: Reason,
+    variables: Variables,
+    made: Vec<(Channel, Words)>,
 }
 
-impl Cache {
-    pub fn new(context: &Context, town: &Town, telling: &Telling<'_>, _: &[Call]) -> Self {
-        let (product, alert) = (&context.product, telling.alert);
-        let severity = town.language.text(alert.severity.key());
-        let title = format!("{} · {product} {severity}", alert.title);
-        let body = alert.content.lines().map(escape_markdown).collect::<Vec<_>>().join("\n");
-        Self { title, body }
+impl Told {
+    pub fn new(templates: Templates, context: &Context, town: &Town, telling: &Telling<'_>, calls: &[Call]) -> Self {
+        let (alert, event, language) = (telling.alert, telling.event, templates.language());
+        let mut recipients: Vec<String> = calls.iter().map(|call| call.person.name.clone()).collect();
+        recipients.sort();
+        recipients.dedup();
+        let variables = Variables {
+            product: context.product.clone(),
+            tenant: town.name.clone(),
+            title: alert.title.clone(),
+            content: alert.content.clone(),
+            severity: language.text(alert.severity.key()).into_owned(),
+            severity_code: alert.severity.as_str().to_owned(),
+            source: context.sender.clone(),
+            link: alert.link.clone(),
+            key: alert.key.clone(),
+            count: event.count,
+            labels: alert.labels.clone(),
+            first_at: shown(event.first_at, town.zone),
+            last_at: shown(context.now, town.zone),
+            duration: duration(language, (context.now - event.first_at).num_seconds().max(0)),
+            recipients,
+            by: context.sender.clone(),
+            ..Variables::default()
+        };
+        Self { reason: telling.reason(), templates, variables, made: Vec::new() }
     }
 
-    pub fn of(&mut self, _: Channel) -> (String, String) {
-        (self.title.clone(), self.body.clone())
+    /// The words for groups of this channel.
+    pub fn over(&mut self, channel: Channel) -> Words {
+        if let Some((_, words)) = self.made.iter().find(|(known, _)| *known == channel) {
+            return words.clone();
+        }
+        let words = self.templates.render(channel, self.reason, &self.variables);
+        self.made.push((channel, words.clone()));
+        words
     }
+}
+
+/// A time as the tenant's people read it.
+fn shown(time: NaiveDateTime, zone: Tz) -> String {
+    zone.from_utc_datetime(&time).format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -27,6 +27,11 @@ pub const ACTIONS: &[&str] = &[
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "portal-added",
+    "portal-edited",
+    "portal-rotated",
+    "portal-overlap-ended",
+    "portal-revoked",
     "alert-fired",
     "alert-quieted",
     "alert-disturbed",
@@ -95,6 +100,8 @@ impl Change {
     #[must_use]
     pub fn word_key(&self, value: &str) -> Option<&'static str> {
         match (self.field.as_str(), value) {
+            ("portals-save-members" | "portals-fire-alerts", "on") => Some("yes"),
+            ("portals-save-members" | "portals-fire-alerts", "off") => Some("no"),
             (field, "on") if SWITCHES.contains(&field) => Some("channels-on"),
             (field, "off") if SWITCHES.contains(&field) => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),

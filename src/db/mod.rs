@@ -102,6 +102,32 @@ impl Database {
         }
     }
 
+    /// Runs one transaction that may turn out to be refused: then nothing of it is kept, and this is why.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_unless<T, R, F>(&self, job: F) -> Result<std::result::Result<T, R>>
+    where
+        T: Send + 'static,
+        R: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<std::result::Result<T, R>> + Send + 'static,
+    {
+        let (sender, refusal) = std::sync::mpsc::channel();
+        let written = self
+            .write(move |connection| {
+                job(connection)?.map_err(|why| {
+                    // Whoever waits for the answer may have gone; the error undoes the transaction all the same.
+                    drop(sender.send(why));
+                    Error::Taken
+                })
+            })
+            .await;
+        match (written, refusal.try_recv()) {
+            (Err(_), Ok(why)) => Ok(Err(why)),
+            (written, _) => written.map(Ok),
+        }
+    }
+
     async fn pooled<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,

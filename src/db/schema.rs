@@ -411,6 +411,7 @@ diesel::joinable!(deliveries -> messages (message));
 diesel::joinable!(attempts -> messages (message));
 diesel::joinable!(alert_entries -> alerts (alert));
 diesel::joinable!(deliveries -> alerts (alert));
+diesel::joinable!(portals -> tenants (tenant));
 diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     tenants,

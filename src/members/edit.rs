@@ -6,10 +6,10 @@ use chrono::NaiveDateTime;
 use futures_util::future::try_join_all;
 
 use super::{
-    Status, Tools,
+    Tools,
     form::{EditAccount, robot_field, secret_field},
     model::{Contact, Member, RobotChange},
-    notice::About,
+    notice::{About, ring},
     store::{self, Edit, verifications},
 };
 use crate::{
@@ -172,7 +172,7 @@ impl Task {
             tenant_name: self.tenant.name.clone(),
             member: member.id,
             recipient: member.display_name.clone(),
-            by: self.by,
+            by: Some(self.by),
             by_name: self.actor.name.clone(),
         }
     }
@@ -262,19 +262,13 @@ impl Task {
                     return Err(Error::Forbidden);
                 }
                 let now = shared.clock.now();
-                let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: task.by, now };
+                let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: Some(task.by), now };
                 let mut updated = store::update(c, edit, &member, role, &change)?;
                 // Nobody else's dialog has the checkbox: what is not ticked there says nothing.
                 if !task.own && member.role == Role::Member {
                     updated.changes.extend(store::set_may_fire(c, task.tenant.id, &member, may_fire)?);
                 }
-                let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
-                if member.status == Status::Active && !updated.ringing.is_empty() {
-                    let templates = templates::store::load(c, task.tenant.id)?;
-                    for (channel, robot) in updated.ringing.iter().filter(|(channel, _)| switches.is_on(channel)) {
-                        courier::enqueue(c, task.about(&member).saved(&templates, *channel, *robot), now)?;
-                    }
-                }
+                ring(c, &task.about(&member), &member, &updated.ringing, now)?;
                 if !updated.changes.is_empty() {
                     task.record(c, &member, "member-edited", updated.changes, &shared)?;
                 }

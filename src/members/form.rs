@@ -78,7 +78,7 @@ pub fn code_field(channel: &Channel) -> &'static str {
 }
 
 impl EditAccount {
-    fn webhook(&self, channel: Channel) -> &str {
+    pub(super) fn webhook(&self, channel: Channel) -> &str {
         match channel {
             Channel::DingTalk => &self.dingtalk_robot,
             Channel::Lark => &self.lark_robot,
@@ -86,7 +86,7 @@ impl EditAccount {
         }
     }
 
-    fn secret(&self, channel: Channel) -> &str {
+    pub(super) fn secret(&self, channel: Channel) -> &str {
         match channel {
             Channel::DingTalk => &self.dingtalk_secret,
             Channel::Lark => &self.lark_secret,

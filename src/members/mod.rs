@@ -6,10 +6,12 @@ mod list;
 mod model;
 mod notice;
 pub mod pages;
+mod posted;
 pub mod store;
 mod tools;
 mod verify;
 
 pub use form::EditAccount;
 pub use model::{ContactChange, ContactState, Email, Phone, RobotChange, Status};
+pub use posted::{PostedMember, Refused, Saved, Sender, save_posted};
 pub use tools::Tools;

@@ -1,16 +1,46 @@
 //! What a group hears about a member.
 
+use chrono::NaiveDateTime;
+
+use super::{Status, model::Member};
 use crate::{
-    courier::{Kind, Notice},
-    db::{AccountId, MemberId, RobotId, TenantId},
+    channels::store as channels,
+    courier::{self, Kind, Notice},
+    db::{AccountId, AnyConnection, MemberId, RobotId, TenantId},
+    error::Result,
     language::Language,
     robots::{Channel, escape_markdown},
     secrets::PlainToken,
-    templates::{Reason, Templates, Variables, Words},
+    templates::{Reason, Templates, Variables, Words, store as templates},
 };
 
 /// What stands for a code where it is not to be read.
 const MASKED: &str = "••••••";
+
+/// Puts a message for each of a member's new or changed robots into the outbox, as far as he takes part and their channels
+/// are on. Answers how many.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn ring(
+    c: &mut AnyConnection,
+    about: &About,
+    member: &Member,
+    robots: &[(Channel, RobotId)],
+    now: NaiveDateTime,
+) -> Result<i64> {
+    if member.status != Status::Active || robots.is_empty() {
+        return Ok(0);
+    }
+    let settings = channels::settings(c, about.tenant)?;
+    let templates = templates::load(c, about.tenant)?;
+    let mut rung = 0;
+    for (channel, robot) in robots.iter().filter(|(channel, _)| settings.effective().is_on(channel)) {
+        courier::enqueue(c, about.saved(&templates, *channel, *robot), now)?;
+        rung += 1;
+    }
+    Ok(rung)
+}
 
 /// What the words are made of.
 #[derive(Clone, Debug)]
@@ -25,9 +55,9 @@ pub struct About {
     pub member: MemberId,
     /// The member's name, as the record shows it.
     pub recipient: String,
-    /// Who causes it.
-    pub by: AccountId,
-    /// His name.
+    /// Who causes it; nothing for another system.
+    pub by: Option<AccountId>,
+    /// His name, or that of the system.
     pub by_name: String,
 }
 
@@ -79,7 +109,7 @@ impl About {
             robot,
             member: Some(self.member),
             recipient: self.recipient.clone(),
-            requested_by: Some(self.by),
+            requested_by: self.by,
             alert: None,
         }
     }

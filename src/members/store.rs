@@ -434,6 +434,36 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
     find(c, tenant, id)
 }
 
+/// The member of this tenant that an account is, if it is one.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn of_account(c: &mut AnyConnection, tenant: TenantId, account: AccountId) -> Result<Option<MemberId>> {
+    let row = members::table.filter(members::tenant.eq(tenant)).filter(members::account.eq(account));
+    Ok(row.select(members::id).first(c).optional()?)
+}
+
+/// Changes what the tenant calls a member, and answers the change for the audit log.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_display_name(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    member: &Member,
+    name: &str,
+) -> Result<Option<Change>> {
+    let username_key = member.username.to_ascii_lowercase();
+    diesel::update(members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(member.id)))
+        .set((
+            members::display_name.eq(name),
+            members::display_name_key.eq(name.to_lowercase()),
+            members::search_text.eq(search_text(&username_key, name)),
+        ))
+        .execute(c)?;
+    Ok(Change::between("members-display-name", &member.display_name, name))
+}
+
 fn contacts_of(c: &mut AnyConnection, member: MemberId) -> Result<Vec<Contact>> {
     type Row = (String, RobotId, String, String, bool, String, String, Option<NaiveDateTime>);
     let rows: Vec<Row> = contacts::table
@@ -490,8 +520,8 @@ pub struct Edit<'e> {
     pub keys: &'e KeyRing,
     /// The tenant.
     pub tenant: TenantId,
-    /// Who does it.
-    pub by: AccountId,
+    /// Who does it; nothing for another system, which has sent no test messages.
+    pub by: Option<AccountId>,
     /// When.
     pub now: NaiveDateTime,
 }
@@ -573,6 +603,7 @@ fn change_robot(
             courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
         }
         (RobotChange::Tested(delivery, secret), _) => {
+            let by = by.ok_or(Error::NotFound)?;
             let robot = courier::tested_robot(c, tenant, *delivery, (member.id, by), channel, now)?;
             let secret = secret.as_ref().map(|secret| courier::set_secret(c, keys, tenant, robot, secret, now));
             (robot, secret.transpose()?.unwrap_or_default())

@@ -144,7 +144,7 @@ impl Turn {
         let password = password.to_owned();
         self.run(move || {
             let exists = hash.is_some();
-            let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+            let hash = hash.unwrap_or_else(|| UNUSABLE_HASH.to_owned());
             let hash = PasswordHash::new(&hash).map_err(Error::internal)?;
             Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok() && exists)
         })
@@ -162,7 +162,7 @@ impl Turn {
 }
 
 /// The hash of a random password that nobody knows, with the same parameters as any other.
-const NOBODY: &str =
+pub const UNUSABLE_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$GpZ3sK/oH9p7VIiV56G/64Zo/8GaUw434IimaPqxwCo";
 
 #[cfg(test)]
@@ -177,8 +177,8 @@ mod tests {
     fn the_hash_of_nobody_costs_what_a_real_one_costs() {
         let real = Argon2::default().hash_password(b"correct horse battery staple").unwrap().to_string();
         let parameters = |hash: &str| hash.split('$').take(4).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(parameters(NOBODY), parameters(&real));
-        assert!(PasswordHash::new(NOBODY).is_ok());
+        assert_eq!(parameters(UNUSABLE_HASH), parameters(&real));
+        assert!(PasswordHash::new(UNUSABLE_HASH).is_ok());
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub fn same(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
-/// A secret of 192 bits in its plain form. It is shown or sent once and cannot be printed by accident.
+/// A random secret in its plain form, of 192 bits or more. It is shown or sent once and cannot be printed by accident.
 #[derive(Clone)]
 pub struct PlainToken(String);
 
@@ -38,6 +38,14 @@ impl PlainToken {
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
         Ok(Self(URL_SAFE_NO_PAD.encode(random::<24>()?)))
+    }
+
+    /// A fresh one of 256 bits, behind a prefix by which people and scanners of source code know what it is.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the operating system gives no random bytes.
+    pub fn prefixed(prefix: &str) -> Result<Self> {
+        Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
     }
 
     /// One that somebody presents.
@@ -52,7 +60,7 @@ impl PlainToken {
         &self.0
     }
 
-    /// What the database keeps. The token has 192 random bits, so a fast hash is enough.
+    /// What the database keeps. The token has 192 random bits or more, so a fast hash is enough.
     #[must_use]
     pub fn hash(&self) -> Vec<u8> {
         Sha256::digest(self.0.as_bytes()).to_vec()

@@ -10,14 +10,14 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     body::{BoxBody, MessageBody},
     cookie::{Cookie, SameSite},
-    dev::{Payload, ServiceRequest, ServiceResponse},
+    dev::{ServiceRequest, ServiceResponse},
     http::{Method, header},
     middleware::Next,
     web::Data,
 };
-use futures_util::StreamExt as _;
 
 use super::{
+    body::read_body,
     flash,
     form::{Fields, path_is_readable},
     frame::Shared,
@@ -135,26 +135,13 @@ async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields
     if !form {
         return Err(Error::Malformed);
     }
-    let body = tokio::time::timeout(patience, body(request.take_payload())).await.map_err(|_| Error::TooSlow)??;
-    Fields::decode(&body)
-}
-
-async fn body(mut payload: Payload) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::Malformed)?;
-        if body.len() + chunk.len() > LARGEST {
-            return Err(Error::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    Fields::decode(&read_body(request.take_payload(), LARGEST, patience).await?)
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{error::PayloadError, test::TestRequest, web::Bytes};
-    use futures_util::stream;
+    use actix_web::{dev::Payload, error::PayloadError, test::TestRequest, web::Bytes};
+    use futures_util::{StreamExt as _, stream};
 
     use super::*;
 

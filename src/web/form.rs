@@ -24,15 +24,19 @@ pub struct Query<T>(pub T);
 
 /// The decoded fields of a form, in the order in which they came.
 #[derive(Clone)]
-pub(super) struct Fields(pub Vec<(String, String)>);
+pub struct Fields(pub Vec<(String, String)>);
 
 impl Fields {
     /// The first value of a field.
+    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// Decodes `a=1&b=2`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when it is not UTF-8 or holds a NUL.
     pub fn decode(encoded: &[u8]) -> Result<Self> {
         encoded
             .split(|byte| *byte == b'&')

@@ -270,11 +270,14 @@ impl Frame {
         if may(Action::ViewAudit) {
             management.push(link("nav-audit", "/audit"));
         }
-        let channels = link("nav-channels", "/settings/message-channel");
+        let mut settings = vec![link("nav-channels", "/settings/message-channel")];
+        if may(Action::ManagePortals) {
+            settings.push(link("nav-portals", "/settings/portals"));
+        }
         [
             NavGroup { key: "nav-alert-center", sub: None, links: alerts },
             NavGroup { key: "nav-management-center", sub: None, links: management },
-            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: vec![channels] },
+            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: settings },
         ]
         .into_iter()
         .filter(|group| !group.links.is_empty())
@@ -312,11 +315,15 @@ fn here(request: &HttpRequest, shared: Option<&Shared>) -> String {
 fn language(request: &HttpRequest) -> Language {
     let chosen = || request.get_session().get::<String>("language").ok().flatten();
     let kept = || request.cookie(LANGUAGE_COOKIE).map(|cookie| cookie.value().to_owned());
-    let wished = || {
-        let ranked = AcceptLanguage::parse(request).ok()?.ranked();
-        ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
-    };
-    chosen().or_else(kept).as_deref().and_then(Language::from_tag).or_else(wished).unwrap_or_default()
+    let chosen = chosen().or_else(kept).as_deref().and_then(Language::from_tag);
+    chosen.or_else(|| wished_language(request)).unwrap_or_default()
+}
+
+/// The language that a request asks for in `Accept-Language`, when it is one of ours.
+#[must_use]
+pub fn wished_language(request: &HttpRequest) -> Option<Language> {
+    let ranked = AcceptLanguage::parse(request).ok()?.ranked();
+    ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
 }
 
 impl FromRequest for Frame {

@@ -1,6 +1,7 @@
 //! What every page shares: strict reading of forms, the token against foreign forms, headers, the frame around a page,
 //! error pages, and the embedded files.
 
+mod body;
 mod csrf;
 mod errors;
 mod flash;
@@ -11,13 +12,14 @@ mod request;
 mod static_files;
 mod times;
 
+pub use body::read_body;
 pub use csrf::{guard, visitor_cookie_name};
 pub use errors::{error_pages, last_resort};
 pub use flash::{redirect, redirect_saying};
-pub use form::{FieldError, FieldErrors, Form, Query, filled, one_line, query_string, validated};
-pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie};
+pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, validated};
+pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
 pub use headers::{head_as_get, host_guard, security_headers};
-pub use request::{actor, address, agent};
+pub use request::{actor, address, agent, own_origin};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
 

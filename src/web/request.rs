@@ -32,7 +32,8 @@ fn origin_of(peer: IpAddr, trusted: &[IpAddr], hops: &[&str]) -> IpAddr {
 }
 
 /// The origin of our pages, as the browser names it.
-pub(super) fn own_origin(request: &HttpRequest, shared: &Shared) -> String {
+#[must_use]
+pub fn own_origin(request: &HttpRequest, shared: &Shared) -> String {
     let host = request.headers().get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     format!("{}://{host}", if shared.https { "https" } else { "http" })
 }

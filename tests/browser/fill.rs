@@ -271,7 +271,7 @@ impl Filling {
             email: Email::parse(&format!("{}@corp.example", &LONG_LATIN[..40])).unwrap(),
             robots: robots.collect(),
         };
-        let edit = Edit { keys: &self.keys, tenant, by: AccountId(1), now: self.now };
+        let edit = Edit { keys: &self.keys, tenant, by: Some(AccountId(1)), now: self.now };
         for (_, robot) in members::update(c, edit, &member, None, &change)?.ringing {
             let notice = courier::Notice {
                 tenant,

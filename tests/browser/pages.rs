@@ -114,6 +114,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
             "/schedules",
             "/me",
             "/settings/message-channel",
+            "/settings/portals",
             "/audit",
             "/deliveries",
             "/alerts",
@@ -133,7 +134,8 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, template).posting("/firing", &[("title", "{{ tilte }}"), ("body", LONG_LATIN)]).answers(422),
         stop(Who::Root, "/t/filled/templates/lark/member_saved"),
     ]);
-    let added = format!("added-{visit}");
+    let (added, portal) = (format!("added-{visit}"), format!("门户 {visit} {LONG_LATIN}"));
+    let portal = portal.chars().take(64).collect::<String>();
     all.extend([
         stop(Who::Root, "/t/filled/members?q=nobody-is-called-so"),
         stop(Who::Root, "/t/filled/members?page=2&sort=-display_name"),
@@ -143,6 +145,16 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")),
         stop(Who::Root, format!("/t/filled/members/{nora}/edit")),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/edit", &wrong_contact).answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/new"),
+        stop(Who::Root, "/t/filled/settings/portals/new")
+            .posting("/portals/new", &[("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "0")])
+            .answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/new").posting("/portals/new", &[("name", &portal)]).answers(201),
+        // The first that these stops add.
+        stop(Who::Root, "/t/filled/settings/portals/1"),
+        stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1", &[("name", "")]).answers(422),
+        stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1/rotate", &[]),
+        stop(Who::Root, "/t/filled/settings/portals"),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/verify", &[("channel", "lark")]),
         stop(Who::Root, format!("/t/filled/members/{mia}/edit")).posting("/confirm", &[("code", "12")]).answers(422),
         stop(Who::Root, format!("/t/filled/deliveries/{delivery}")),

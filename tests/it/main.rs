@@ -27,6 +27,7 @@ mod limits;
 mod members;
 mod pages;
 mod permissions;
+mod portals;
 mod record;
 mod rules;
 mod schedules;

@@ -168,6 +168,14 @@ pub fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result
     Ok(last.first(c).optional()?)
 }
 
+/// Whether an event of this key is going on.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_open(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<bool> {
+    Ok(last_of_key(c, tenant, key)?.is_some_and(|event| event.is_open()))
+}
+
 /// The event that an alert resolves, and whether it was open. One that nobody knew is kept as an event that has ended.
 ///
 /// # Errors
@@ -269,10 +277,10 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
     Ok(entry.first(c).optional()?)
 }
 
-/// The time zone of a tenant's clocks and the language of its messages, as they are stored.
+/// The name of a tenant and the time zone of its clocks, as they are stored.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn zone_and_language(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
-    Ok(tenants::table.find(tenant).select((tenants::time_zone, tenants::message_language)).first(c)?)
+pub fn name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+    Ok(tenants::table.find(tenant).select((tenants::name, tenants::time_zone)).first(c)?)
 }

@@ -33,6 +33,7 @@ nav-audit = Audit log
 nav-system-settings = System Settings
 nav-tenant-settings = Tenant Settings
 nav-channels = Message Channel
+nav-portals = Internal Portals
 nav-instance = Instance
 nav-own-tenants = Your tenants
 nav-tenants = Tenants

@@ -85,3 +85,4 @@ members-verify-body = Verification code: { $code }
     It is valid for 10 minutes. { $name } types it in on My Contact Information, or tells it to the administrator who asked for it.
 members-may-fire = May fire alerts
 flash-verified = Verified: the member reads this group.
+members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.

@@ -33,6 +33,7 @@ nav-audit = 审计日志
 nav-system-settings = 系统设置
 nav-tenant-settings = 租户设置
 nav-channels = 消息渠道
+nav-portals = 内部门户
 nav-instance = 实例
 nav-own-tenants = 您的租户
 nav-tenants = 租户管理

@@ -8,12 +8,13 @@ use belfry::{
     alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
     courier::{self, Kind, Notice, Reason, Unreached},
     db::{
-        AccountId, AlertId, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
+        AccountId, AlertId, DeliveryId, GroupId, MemberId, PortalId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
     groups::Details,
     language::Language,
     members::store::NewMember,
+    portals::{self, ReturnOrigins, store::Secrets},
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
     schedules::{self, Unit, store::Draft},
@@ -134,6 +135,23 @@ impl TestApp {
             })
             .await
             .expect("a delivery")
+    }
+
+    /// Adds a portal that may do everything.
+    pub async fn portal(&self, tenant: TenantId, name: &str) -> PortalId {
+        let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
+        let details = portals::Details {
+            name: name.to_owned(),
+            saves_members: true,
+            fires_alerts: true,
+            return_origins: ReturnOrigins::default(),
+            per_minute: None,
+        };
+        let (secrets, now) = (Secrets::generate().expect("secrets"), self.clock.now());
+        self.db
+            .write(move |c| portals::store::insert(c, tenant, &details, &secrets, &keys, now))
+            .await
+            .expect("a portal")
     }
 
     /// Makes a user group of this name, with nobody in it.

@@ -1,0 +1,217 @@
+//! A member as another system posts him: made when there is none of this username, else changed just where it says so.
+
+use chrono::NaiveDateTime;
+
+use super::{
+    Tools,
+    form::{AddMember, EditAccount, robot_field, secret_field},
+    model::Member,
+    notice::{About, ring},
+    store::{self, Edit, NewMember},
+};
+use crate::{
+    access::{Actor, Role, may_edit},
+    accounts::{Username, store as accounts},
+    audit::{self, Change},
+    db::{AnyConnection, MemberId, TenantId, one_at_a_time},
+    error::Result,
+    robots::Channel,
+    web::FieldErrors,
+};
+
+/// What a post says about a member. Nothing is different from an empty text: it stays as it is. A robot's field that is
+/// empty keeps the robot all the same, as everywhere.
+#[derive(Clone, Debug, Default)]
+pub struct PostedMember {
+    /// The name of the account; an unknown one is made.
+    pub username: String,
+    /// What the tenant calls the person; the username when empty.
+    pub display_name: Option<String>,
+    /// The phone number.
+    pub phone: Option<String>,
+    /// The email address.
+    pub email: Option<String>,
+    /// The robots and their secrets; nothing else of it is looked at.
+    pub robots: EditAccount,
+}
+
+/// Who posts it, and into which tenant.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The word that every message holds.
+    pub product: String,
+    /// The sender's name, for the audit log and the groups.
+    pub name: String,
+    /// The address it posts from.
+    pub address: String,
+}
+
+/// What became of a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The member.
+    pub member: MemberId,
+    /// Whether he was made.
+    pub is_new: bool,
+    /// How many groups hear of it.
+    pub deliveries: i64,
+}
+
+/// Why a post was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Fields that are wrong.
+    Fields(FieldErrors),
+    /// A super administrator, whom other systems leave alone.
+    Protected,
+}
+
+impl From<FieldErrors> for Refused {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Fields(errors)
+    }
+}
+
+impl PostedMember {
+    /// Who is to be a member, under which name; the rules are those of Add Member.
+    fn person(&self) -> std::result::Result<(Username, String), FieldErrors> {
+        let add = AddMember {
+            username: self.username.clone(),
+            display_name: self.display_name.clone().unwrap_or_default(),
+            role: Role::Member.as_str().to_owned(),
+        };
+        add.check().map(|(username, name, _)| (username, name))
+    }
+
+    /// The dialog Edit Account as somebody would fill it in for this member.
+    fn dialog(&self, member: Option<&Member>) -> EditAccount {
+        let stored = |value: fn(&Member) -> &String| member.map(value).cloned().unwrap_or_default();
+        EditAccount {
+            phone: self.phone.clone().unwrap_or_else(|| stored(|member| &member.phone)),
+            email: self.email.clone().unwrap_or_else(|| stored(|member| &member.email)),
+            role: String::new(),
+            remove: Vec::new(),
+            tested: Vec::new(),
+            ..self.robots.clone()
+        }
+    }
+
+    /// A secret whose robot neither comes with it nor is there would be lost in silence.
+    fn lost_secrets(&self, member: &Member) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        for channel in Channel::ALL {
+            let has_secret = !self.robots.secret(channel).trim().is_empty();
+            let has_robot = !self.robots.webhook(channel).trim().is_empty() || member.robot(&channel).is_some();
+            if has_secret && !has_robot {
+                errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
+            }
+        }
+        errors
+    }
+}
+
+/// Makes or changes a member, and puts a message for every new or changed robot into the outbox. Call it in the
+/// [`crate::db::Database::write_unless`] of whatever else belongs together with it, and wake the courier afterwards.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn save_posted(
+    c: &mut AnyConnection,
+    tools: &Tools,
+    sender: &Sender,
+    posted: &PostedMember,
+    now: NaiveDateTime,
+) -> Result<std::result::Result<Saved, Refused>> {
+    let (username, name) = match (posted.person(), posted.dialog(None).check(&tools.origins)) {
+        (Ok(person), Ok(_)) => person,
+        (person, contact) => {
+            let faults = person.err().into_iter().chain(contact.err());
+            return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()).into()));
+        }
+    };
+    // Two posts that make the same member wait for each other, so that the second finds him.
+    let [a, b, c1, d, e, f, g, h, ..] = tools.keys.digest("posted member", username.key().as_bytes());
+    one_at_a_time(c, i64::from_be_bytes([a, b, c1, d, e, f, g, h]))?;
+    let (id, is_new) = match found_or_made(c, sender, &username, &name, now)? {
+        Ok(found) => found,
+        Err(errors) => return Ok(Err(errors.into())),
+    };
+    let mut member = store::lock(c, sender.tenant, id)?;
+    if !may_edit(Role::SystemAdministrator, member.role) {
+        return Ok(Err(Refused::Protected));
+    }
+    let lost = posted.lost_secrets(&member);
+    let change = match posted.dialog(Some(&member)).check(&tools.origins) {
+        Ok(change) if lost.is_empty() => change,
+        Ok(_) => return Ok(Err(lost.into())),
+        Err(errors) => return Ok(Err(errors.into())),
+    };
+    let mut changes: Vec<Change> = is_new.then(|| role_given(&member)).into_iter().flatten().collect();
+    if let Some(typed) = posted.display_name.as_deref().filter(|_| !is_new) {
+        let name = if typed.trim().is_empty() { member.username.clone() } else { name };
+        changes.extend(store::set_display_name(c, sender.tenant, &member, &name)?);
+        member.display_name = name;
+    }
+    let edit = Edit { keys: &tools.keys, tenant: sender.tenant, by: None, now };
+    let updated = store::update(c, edit, &member, None, &change)?;
+    let deliveries = ring(c, &sender.about(&member), &member, &updated.ringing, now)?;
+    changes.extend(updated.changes);
+    let action = if is_new { "member-added" } else { "member-edited" };
+    if !changes.is_empty() {
+        let entry = audit::Entry { tenant: Some(sender.tenant), action, object: &member.username, changes };
+        audit::record(c, &sender.actor(), &entry, now)?;
+    }
+    Ok(Ok(Saved { member: id, is_new, deliveries }))
+}
+
+fn role_given(member: &Member) -> Option<Change> {
+    Change::between("members-role", "", member.role.as_str())
+}
+
+/// The member of this username, who is made when there is none; so is his account, with a code that nobody knows: an
+/// administrator gives him one in the dialog.
+fn found_or_made(
+    c: &mut AnyConnection,
+    sender: &Sender,
+    username: &Username,
+    name: &str,
+    now: NaiveDateTime,
+) -> Result<std::result::Result<(MemberId, bool), FieldErrors>> {
+    let (account, username) = match accounts::by_username(c, username)? {
+        Some(known) => {
+            if let Some(member) = store::of_account(c, sender.tenant, known.id)? {
+                return Ok(Ok((member, false)));
+            }
+            if known.holds_foreign_code(sender.tenant) {
+                return Ok(Err(FieldErrors::one("username", "members-account-unused")));
+            }
+            // As the account writes it, not as it was posted.
+            (known.id, known.username()?)
+        }
+        None => (accounts::insert_without_code(c, username, sender.tenant, now)?, username.clone()),
+    };
+    let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
+    Ok(Ok((store::insert(c, sender.tenant, &member, now)?, true)))
+}
+
+impl Sender {
+    fn actor(&self) -> Actor {
+        Actor { account: None, name: self.name.clone(), address: self.address.clone() }
+    }
+
+    fn about(&self, member: &Member) -> About {
+        About {
+            product: self.product.clone(),
+            tenant: self.tenant,
+            tenant_name: self.tenant_name.clone(),
+            member: member.id,
+            recipient: member.display_name.clone(),
+            by: None,
+            by_name: self.name.clone(),
+        }
+    }
+}

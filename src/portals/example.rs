@@ -1,0 +1,124 @@
+//! What a portal's page shows to whoever connects it: a ready form, a ready `curl` line, and the recipe that signs forms.
+
+use askama::Template;
+use chrono::NaiveDateTime;
+
+use super::{
+    model::{Details, FORM_LASTS},
+    signing::{SIGNATURE, sign},
+};
+use crate::{
+    db::PortalId,
+    error::{Error, Result},
+    secrets::PlainToken,
+};
+
+/// A door, and what is posted to it by way of example.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    path: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+}
+
+const ALERT: Sample = Sample {
+    path: "/intake/alerts",
+    fields: &[("title", "Disk full on db-7"), ("content", "93 % of /var are used."), ("severity", "info")],
+};
+const MEMBER: Sample = Sample {
+    path: "/intake/members",
+    fields: &[("username", "li.wang"), ("display_name", "Li Wang"), ("phone", "+86 138 0013 8000")],
+};
+
+/// The examples of one portal.
+#[derive(Clone, Debug)]
+pub struct Examples {
+    /// A line for the shell, for each door that the portal may use.
+    pub curl: Vec<String>,
+    /// A form as HTML that is signed, and can be sent once.
+    pub form: String,
+    /// The recipe in Python, with nothing but its standard library.
+    pub python: String,
+    /// The recipe in Java, with nothing but the JDK.
+    pub java: String,
+}
+
+#[derive(Template)]
+#[template(path = "portals/form.html")]
+struct FormExample<'e> {
+    action: String,
+    fields: &'e [(String, String)],
+}
+
+#[derive(Template)]
+#[template(path = "portals/recipe_python.txt")]
+struct Python<'e> {
+    portal: PortalId,
+    action: &'e str,
+    fields: &'e [(&'static str, &'static str)],
+}
+
+#[derive(Template)]
+#[template(path = "portals/recipe_java.txt")]
+struct Java<'e> {
+    portal: PortalId,
+    action: &'e str,
+    fields: &'e [(&'static str, &'static str)],
+}
+
+impl Examples {
+    /// The examples of a portal at this origin of ours, with its present signing key, and its token while that is shown.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn new(
+        origin: &str,
+        portal: PortalId,
+        details: &Details,
+        signing_key: &str,
+        token: Option<&PlainToken>,
+        now: NaiveDateTime,
+    ) -> Result<Self> {
+        let doors = [(ALERT, details.fires_alerts), (MEMBER, details.saves_members)];
+        let doors: Vec<Sample> = doors.into_iter().filter(|(_, may)| *may).map(|(sample, _)| sample).collect();
+        let sample = doors.first().copied().unwrap_or(ALERT);
+        let action = format!("{origin}{}", sample.path);
+        let python = Python { portal, action: &action, fields: sample.fields }.render().map_err(Error::internal)?;
+        let java = Java { portal, action: &action, fields: sample.fields }.render().map_err(Error::internal)?;
+        let fields = signed(portal, details, sample, signing_key, now)?;
+        let form = FormExample { action, fields: &fields }.render().map_err(Error::internal)?;
+        Ok(Self { curl: doors.iter().map(|door| curl(origin, *door, token)).collect(), form, python, java })
+    }
+}
+
+/// The fields of a form that can be sent once from now on.
+fn signed(
+    portal: PortalId,
+    details: &Details,
+    sample: Sample,
+    signing_key: &str,
+    now: NaiveDateTime,
+) -> Result<Vec<(String, String)>> {
+    let mut fields: Vec<(String, String)> =
+        sample.fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut add = |name: &str, value: String| fields.push((name.to_owned(), value));
+    if let Some(origin) = details.return_origins.first() {
+        add("return_to", format!("{origin}/"));
+    }
+    add("portal", portal.to_string());
+    add("expires", (now + FORM_LASTS).and_utc().timestamp().to_string());
+    add("nonce", PlainToken::generate()?.expose().to_owned());
+    let signature = sign(&fields, signing_key);
+    fields.push((SIGNATURE.to_owned(), signature));
+    Ok(fields)
+}
+
+/// In single quotes nothing means anything to a shell; no value of ours holds one.
+fn curl(origin: &str, sample: Sample, token: Option<&PlainToken>) -> String {
+    let proof = match token {
+        Some(token) => format!("'Authorization: Bearer {}'", token.expose()),
+        None => "\"Authorization: Bearer $BELFRY_TOKEN\"".to_owned(),
+    };
+    let fields: Vec<String> =
+        sample.fields.iter().map(|(name, value)| format!(" --data-urlencode '{name}={value}'")).collect();
+    format!("curl --fail-with-body '{origin}{}' -H {proof}{}", sample.path, fields.concat())
+}

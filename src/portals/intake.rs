@@ -1,0 +1,522 @@
+//! The doors that portals post to: who posts is proven, what is posted is read, and all that follows is stored in one
+//! transaction before anything is answered.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use actix_web::{
+    HttpMessage as _, HttpRequest, HttpResponse,
+    http::header,
+    web::{Data, Payload},
+};
+use chrono::{DateTime, NaiveDateTime};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    fields::{Encoding, Posted},
+    model::{Caller, FORM_LASTS, LONGEST_KEY, Scope},
+    monitoring::Group,
+    problem::{self, Answer, Problem},
+    signing,
+    store::posts::{self, KeyUse},
+};
+use crate::{
+    alerts::{self, AlertFields, Incoming, Signal, Source},
+    db::{AnyConnection, PortalId},
+    error::Result,
+    members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
+    secrets::PlainToken,
+    web::{FieldErrors, Shared, address, own_origin, read_body},
+};
+
+/// The largest form, in bytes: the longest content and a thousand receivers, percent-encoded.
+const LARGEST_FORM: usize = 128 * 1024;
+/// The largest group of a monitoring system, in bytes: some thousand alerts.
+const LARGEST_GROUP: usize = 4 * 1024 * 1024;
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The fields that prove who sends a signed form.
+const PROOF: [&str; 4] = ["portal", "expires", "nonce", "signature"];
+/// The field that says where the person is sent afterwards.
+const RETURN_TO: &str = "return_to";
+/// The longest nonce, in characters.
+const LONGEST_NONCE: usize = 255;
+/// The fields of a member.
+const MEMBER: [&str; 9] = [
+    "username",
+    "display_name",
+    "phone",
+    "email",
+    "dingtalk_robot",
+    "dingtalk_secret",
+    "lark_robot",
+    "lark_secret",
+    "wecom_robot",
+];
+/// The fields of an alert.
+const ALERT: [&str; 7] = ["title", "content", "severity", "status", "key", "receivers", "link"];
+
+/// The result of everything that can be refused.
+type Proven<T> = std::result::Result<T, Problem>;
+
+/// A post whose sender is proven and may do what this door is for.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Who sends it.
+    pub caller: Caller,
+    /// The address that it came from.
+    pub address: String,
+    /// When it came in.
+    pub now: NaiveDateTime,
+    /// The origin of our pages, for the address of what is stored.
+    origin: String,
+    /// The word that every message holds.
+    product: String,
+    /// What makes a repetition be answered as the first was.
+    key: Option<Key>,
+    /// The nonce that is spent, of a signed form.
+    form: Option<SignedForm>,
+    /// Where the person is sent when the post is accepted.
+    return_to: Option<String>,
+}
+
+/// An idempotency key, and the hash of what was posted with it.
+#[derive(Clone, Debug)]
+struct Key {
+    text: String,
+    body_hash: Vec<u8>,
+}
+
+/// What a signed form says of itself.
+#[derive(Clone, Debug)]
+struct SignedForm {
+    nonce: String,
+    /// Unix seconds.
+    expires: i64,
+}
+
+impl SignedForm {
+    fn read(fields: &Posted) -> Proven<Self> {
+        let mut errors = FieldErrors::default();
+        let (nonce, expires) = (fields.text("nonce"), fields.text("expires").parse());
+        if nonce.is_empty() || nonce.chars().count() > LONGEST_NONCE {
+            errors.add("nonce", "portals-nonce-rule");
+        }
+        if expires.is_err() {
+            errors.add("expires", "portals-expires-rule");
+        }
+        match expires {
+            Ok(expires) if errors.is_empty() => Ok(Self { nonce, expires }),
+            _ => Err(Problem::Fields(errors)),
+        }
+    }
+
+    /// The moment it expires, if it may be accepted now.
+    fn expires_at(&self, now: NaiveDateTime) -> Proven<NaiveDateTime> {
+        let ahead = self.expires.saturating_sub(now.and_utc().timestamp());
+        let expires_at = DateTime::from_timestamp(self.expires, 0).ok_or(Problem::TooFarAhead);
+        match ahead {
+            ..=0 => Err(Problem::Expired),
+            ahead if ahead > FORM_LASTS.num_seconds() => Err(Problem::TooFarAhead),
+            _ => expires_at.map(|at| at.naive_utc()),
+        }
+    }
+}
+
+impl Post {
+    /// Takes a post of raw bytes, which a token proves.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub async fn with_body(
+        tools: &Tools,
+        request: &HttpRequest,
+        payload: Payload,
+        scope: Scope,
+        largest: usize,
+    ) -> Proven<(Self, Vec<u8>)> {
+        let token = token(request)?.ok_or(Problem::NotProven)?;
+        let caller = by_token(tools, token).await?;
+        let body = read_body(payload.into_inner(), largest, PATIENCE).await?;
+        let post = Self::new(tools, request, caller, &body)?;
+        if post.caller.may(scope) { Ok((post, body)) } else { Err(Problem::OutOfScope) }
+    }
+
+    /// Takes a post of fields, of which these are known, and which a token proves or a signature.
+    async fn with_fields(
+        tools: &Tools,
+        request: &HttpRequest,
+        payload: Payload,
+        scope: Scope,
+        known: &[&str],
+    ) -> Proven<(Self, Posted)> {
+        let caller = match token(request)? {
+            Some(token) => Some(by_token(tools, token).await?),
+            None => None,
+        };
+        let encoding = encoding(request)?;
+        let body = read_body(payload.into_inner(), LARGEST_FORM, PATIENCE).await?;
+        let fields = Posted::parse(encoding, &body)?;
+        let (mut post, known) = match caller {
+            Some(caller) => (Self::new(tools, request, caller, &body)?, [known, &[RETURN_TO]].concat()),
+            None => {
+                let caller = by_signature(tools, &fields).await?;
+                let post = Self::new(tools, request, caller, &body)?;
+                (post.signed(&fields)?, [known, &PROOF, &[RETURN_TO]].concat())
+            }
+        };
+        if !post.caller.may(scope) {
+            return Err(Problem::OutOfScope);
+        }
+        fields.only(&known)?;
+        if let Some(return_to) = fields.get(RETURN_TO) {
+            let accepted = post.caller.return_origins.accept(return_to);
+            post.return_to = Some(accepted.ok_or(Problem::ForeignReturn)?);
+        }
+        Ok((post, fields))
+    }
+
+    fn new(tools: &Tools, request: &HttpRequest, caller: Caller, body: &[u8]) -> Proven<Self> {
+        let shared = request.app_data::<Data<Shared>>().ok_or(Problem::Internal)?;
+        let hash = || [request.path().as_bytes(), &[0], body].concat();
+        let key = key(request)?.map(|text| Key { text, body_hash: Sha256::digest(hash()).to_vec() });
+        Ok(Self {
+            caller,
+            address: address(request),
+            now: tools.clock.now(),
+            origin: own_origin(request, shared),
+            product: shared.product.clone(),
+            key,
+            form: None,
+            return_to: None,
+        })
+    }
+
+    /// The same post, proven by the signature of its fields.
+    fn signed(mut self, fields: &Posted) -> Proven<Self> {
+        let form = SignedForm::read(fields)?;
+        // A repetition is answered as the first was, however late it comes.
+        if self.key.is_none() {
+            form.expires_at(self.now)?;
+        }
+        self.form = Some(form);
+        Ok(self)
+    }
+
+    /// What alerts of this post are taken in with.
+    #[must_use]
+    pub fn context(&self) -> alerts::Context {
+        alerts::Context {
+            tenant: self.caller.tenant,
+            sender: self.caller.name.clone(),
+            by: None,
+            product: self.product.clone(),
+            now: self.now,
+        }
+    }
+
+    /// The answer to a post that stored something, which stands at this path below its tenant.
+    #[must_use]
+    pub fn answer(&self, status: u16, id: i64, path: &str, deliveries: i64) -> Answer {
+        let url = format!("{}/t/{}/{path}", self.origin, self.caller.slug);
+        Answer { status, body: json!({ "id": id, "url": url, "deliveries": deliveries }).to_string() }
+    }
+
+    /// Who a member is saved by.
+    fn sender(&self) -> Sender {
+        Sender {
+            tenant: self.caller.tenant,
+            tenant_name: self.caller.tenant_name.clone(),
+            product: self.product.clone(),
+            name: self.caller.name.clone(),
+            address: self.address.clone(),
+        }
+    }
+
+    fn saved(&self, saved: Saved) -> Answer {
+        let Saved { member, is_new, deliveries } = saved;
+        let status = if is_new { 201 } else { 200 };
+        self.answer(status, member.0, &format!("members/{member}/edit"), deliveries)
+    }
+
+    /// Takes alerts in, all or none of them, and answers with the event of the first.
+    ///
+    /// # Errors
+    /// Why nothing was stored.
+    pub async fn fire(&self, tools: &Tools, alerts: Vec<Incoming>) -> Proven<Answer> {
+        self.store(tools, move |c, post| Ok(Ok(post.take(c, &alerts)?))).await
+    }
+
+    fn take(&self, c: &mut AnyConnection, alerts: &[Incoming]) -> Result<Answer> {
+        let (context, mut first, mut deliveries) = (self.context(), None, 0);
+        for alert in alerts {
+            let taken = alerts::take(c, &context, alert)?;
+            first = first.or(Some(taken.alert));
+            deliveries += taken.deliveries;
+        }
+        let id = first.map_or(0, |alert| alert.0);
+        Ok(self.answer(201, id, &format!("alerts/{id}"), deliveries))
+    }
+
+    /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out.
+    async fn fire_group(&self, tools: &Tools, group: Group) -> Proven<Answer> {
+        let Group { mut alerts, left_out } = group;
+        self.store(tools, move |c, post| {
+            let fires = left_out.signal == Signal::Firing;
+            if fires || alerts::store::events::is_open(c, post.caller.tenant, &left_out.key)? {
+                alerts.push(left_out);
+            }
+            Ok(Ok(post.take(c, &alerts)?))
+        })
+        .await
+    }
+
+    /// Stores what a post says, with the nonce that it spends and the answer that its key stands for, all or nothing; a
+    /// post that repeats another one is answered as that was, and stores nothing.
+    ///
+    /// # Errors
+    /// Why nothing was stored.
+    pub async fn store<F>(&self, tools: &Tools, job: F) -> Proven<Answer>
+    where
+        F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>> + Send + 'static,
+    {
+        let post = self.clone();
+        let stored = tools.db.write_unless(move |c| post.write(c, job)).await?;
+        tools.waker.wake();
+        stored
+    }
+
+    /// Rows are locked in one order by all posts: the portal's, the key's, the nonce's, and then those of the job.
+    fn write<F>(&self, c: &mut AnyConnection, job: F) -> Result<Proven<Answer>>
+    where
+        F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>>,
+    {
+        let (portal, now) = (self.caller.id, self.now);
+        if let Some(at_most) = self.caller.per_minute
+            && !posts::count(c, portal, at_most, now)?
+        {
+            return Ok(Err(Problem::Limited { retry_after: posts::until_next_minute(now) }));
+        }
+        if self.caller.use_is_due(now) {
+            posts::note_use(c, portal, now)?;
+        }
+        if let Some(Key { text, body_hash }) = &self.key {
+            match posts::take_key(c, portal, text, body_hash, now)? {
+                KeyUse::New => {}
+                KeyUse::Answered(status, body) => return Ok(Ok(Answer { status, body })),
+                KeyUse::OfAnother => return Ok(Err(Problem::KeyReused)),
+            }
+        }
+        if let Some(form) = &self.form {
+            match form.expires_at(now) {
+                Ok(expires_at) if posts::spend(c, portal, &form.nonce, expires_at)? => {}
+                Ok(_) => return Ok(Err(Problem::NonceUsed)),
+                Err(problem) => return Ok(Err(problem)),
+            }
+        }
+        let answer = match job(c, self)? {
+            Ok(answer) => answer,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        if let Some(key) = &self.key {
+            posts::keep(c, portal, &key.text, answer.status, &answer.body)?;
+        }
+        Ok(Ok(answer))
+    }
+}
+
+/// The token of a request. Whoever sends a header `Authorization` is judged by it and by nothing else.
+fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    match (headers.next(), headers.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            let (scheme, token) =
+                value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Problem::NotProven)?;
+            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+            is_bearer.then(|| Some(PlainToken::presented(token.trim()))).ok_or(Problem::NotProven)
+        }
+        _ => Err(Problem::NotProven),
+    }
+}
+
+async fn by_token(tools: &Tools, token: PlainToken) -> Proven<Caller> {
+    let now = tools.clock.now();
+    tools.db.read(move |c| posts::by_token(c, &token, now)).await?.ok_or(Problem::NotProven)
+}
+
+/// The portal that signed the fields.
+async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<Caller> {
+    if PROOF.iter().any(|name| fields.get(name).is_none()) {
+        return Err(Problem::NotProven);
+    }
+    // An id that is none is that of no portal, and no other answer than that of an unknown one.
+    let portal = PortalId(fields.text("portal").parse().map_err(|_| Problem::WrongSignature)?);
+    let (ring, now) = (tools.keys.clone(), tools.clock.now());
+    let found = tools.db.read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
+    let (caller, keys) = found.ok_or(Problem::WrongSignature)?;
+    let signature = fields.text("signature");
+    let is_signed = keys.iter().any(|key| signing::is_signed(fields.pairs(), &signature, key));
+    if is_signed { Ok(caller) } else { Err(Problem::WrongSignature) }
+}
+
+fn encoding(request: &HttpRequest) -> Proven<Encoding> {
+    match request.content_type().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => Ok(Encoding::Form),
+        "application/json" => Ok(Encoding::Json),
+        _ => Err(Problem::UnknownEncoding),
+    }
+}
+
+/// The idempotency key of a request.
+fn key(request: &HttpRequest) -> Proven<Option<String>> {
+    let mut headers = request.headers().get_all("idempotency-key");
+    let Some(value) = headers.next() else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Problem::WrongKey)?;
+    let is_key = (1..=LONGEST_KEY).contains(&text.len()) && headers.next().is_none();
+    if is_key { Ok(Some(text.to_owned())) } else { Err(Problem::WrongKey) }
+}
+
+/// Makes a member of a portal's tenant, or changes him.
+pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let (post, fields) = match Post::with_fields(&tools, &request, payload, Scope::SaveMembers, &MEMBER).await {
+        Ok(proven) => proven,
+        Err(problem) => return problem::answer(&request, Err(problem), None),
+    };
+    let (member, shared) = (member(&fields), tools.clone());
+    let outcome = post
+        .store(&tools, move |c, post| {
+            let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
+            Ok(saved.map(|saved| post.saved(saved)).map_err(Problem::from))
+        })
+        .await;
+    problem::answer(&request, outcome, post.return_to.as_deref())
+}
+
+fn member(fields: &Posted) -> PostedMember {
+    let given = |name| fields.get(name).map(str::to_owned);
+    PostedMember {
+        username: fields.text("username"),
+        display_name: given("display_name"),
+        phone: given("phone"),
+        email: given("email"),
+        robots: EditAccount {
+            dingtalk_robot: fields.text("dingtalk_robot"),
+            dingtalk_secret: fields.text("dingtalk_secret"),
+            lark_robot: fields.text("lark_robot"),
+            lark_secret: fields.text("lark_secret"),
+            wecom_robot: fields.text("wecom_robot"),
+            ..EditAccount::default()
+        },
+    }
+}
+
+/// Takes an alert of a portal in.
+pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let (post, fields) = match Post::with_fields(&tools, &request, payload, Scope::FireAlerts, &ALERT).await {
+        Ok(proven) => proven,
+        Err(problem) => return problem::answer(&request, Err(problem), None),
+    };
+    let outcome = match alert(&post.caller.name, &fields) {
+        Ok(alert) => post.fire(&tools, vec![alert]).await,
+        Err(errors) => Err(Problem::Fields(errors)),
+    };
+    problem::answer(&request, outcome, post.return_to.as_deref())
+}
+
+fn alert(portal: &str, fields: &Posted) -> std::result::Result<Incoming, FieldErrors> {
+    let alert = AlertFields {
+        title: fields.text("title"),
+        content: fields.text("content"),
+        severity: fields.text("severity"),
+        status: fields.text("status"),
+        key: fields.text("key"),
+        receivers: fields.all("receivers"),
+        link: fields.text("link"),
+    };
+    // Alert rules can be meant for one portal.
+    alert.check(Source::Portal, BTreeMap::from([("portal".to_owned(), portal.to_owned())]))
+}
+
+/// Takes in what Prometheus Alertmanager posts.
+pub async fn alertmanager(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    monitoring(&tools, &request, payload, Source::Alertmanager).await
+}
+
+/// Takes in what Grafana Alerting posts.
+pub async fn grafana(tools: Data<Tools>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    monitoring(&tools, &request, payload, Source::Grafana).await
+}
+
+async fn monitoring(tools: &Tools, request: &HttpRequest, payload: Payload, source: Source) -> HttpResponse {
+    let (post, body) = match Post::with_body(tools, request, payload, Scope::FireAlerts, LARGEST_GROUP).await {
+        Ok(proven) => proven,
+        Err(problem) => return problem::answer(request, Err(problem), None),
+    };
+    let outcome = match Group::read(&body, source, &post.caller) {
+        Ok(group) => post.fire_group(tools, group).await,
+        Err(problem) => Err(problem),
+    };
+    problem::answer(request, outcome, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{language::Language, robots::Origins};
+
+    fn form(expires: i64) -> SignedForm {
+        SignedForm { nonce: "n".to_owned(), expires }
+    }
+
+    #[test]
+    fn a_form_lasts_until_its_moment_and_at_most_fifteen_minutes() {
+        let now = DateTime::from_timestamp(1_800_000_000, 500_000_000).unwrap().naive_utc();
+        let at = |ahead: i64| form(1_800_000_000 + ahead).expires_at(now);
+        assert!(at(1).is_ok() && at(900).is_ok());
+        assert!(matches!(at(0), Err(Problem::Expired)) && matches!(at(-9), Err(Problem::Expired)));
+        assert!(matches!(at(901), Err(Problem::TooFarAhead)));
+        assert!(matches!(form(i64::MAX).expires_at(now), Err(Problem::TooFarAhead)));
+        assert!(matches!(form(i64::MIN).expires_at(now), Err(Problem::Expired)));
+    }
+
+    /// Everything that is done with a body before the database is asked.
+    fn read(encoding: Encoding, body: &[u8]) {
+        let Ok(fields) = Posted::parse(encoding, body) else { return };
+        if let Err(errors) = alert("a portal", &fields) {
+            for language in Language::ALL {
+                assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
+            }
+        }
+        drop(member(&fields).robots.check(&Origins::default()));
+        drop(SignedForm::read(&fields));
+        drop(fields.only(&ALERT));
+        assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));
+    }
+
+    /// A body of known names and any values.
+    fn fields() -> impl Strategy<Value = Vec<(String, String)>> {
+        let names = [&ALERT[..], &MEMBER, &PROOF, &[RETURN_TO]].concat();
+        let name = proptest::sample::select(names).prop_map(str::to_owned);
+        let value = prop_oneof![".{0,40}", "https?://[a-z.:@/?=0-9]{0,40}", "[0-9+-]{0,24}"];
+        proptest::collection::vec((name, value), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..600)) {
+            read(Encoding::Form, &body);
+            read(Encoding::Json, &body);
+        }
+
+        #[test]
+        fn no_fields_make_it_panic(fields in fields()) {
+            let form = serde_html_form::to_string(&fields).unwrap();
+            read(Encoding::Form, form.as_bytes());
+            let object: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name, value.into())).collect();
+            read(Encoding::Json, serde_json::Value::from(object).to_string().as_bytes());
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Internal portals: the systems that may post forms into a tenant, what they prove themselves with, and the doors they
+//! post to.
+//!
+//! A portal's post is proven ([`intake::Post`]), read, and stored with everything that belongs to it in one transaction: the
+//! nonce that it spends, the answer that its idempotency key stands for, and what it is about.
+
+mod example;
+mod fields;
+mod form;
+pub mod intake;
+mod model;
+mod monitoring;
+pub mod pages;
+mod problem;
+mod signing;
+pub mod store;
+
+pub use model::{Caller, Details, ReturnOrigins, Scope};
+pub use problem::{Problem, answer_bare_errors};

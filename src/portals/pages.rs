@@ -1,0 +1,280 @@
+//! The page Internal Portals: adding, editing, rotating and revoking, and what is shown once.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+
+use super::{
+    example::Examples,
+    form::EditPortal,
+    model::Details,
+    store::{self, Portal, Secrets},
+};
+use crate::{
+    access::{Actor, Can, permissions::ManagePortals},
+    audit::{self, Change},
+    db::{AnyConnection, PortalId, TenantId},
+    error::{Error, Result},
+    members::Tools,
+    web::{self, FieldErrors, Form, Frame, Shared, Times, actor, own_origin, redirect_saying},
+};
+
+#[derive(Template)]
+#[template(path = "portals/list.html")]
+struct ListPage {
+    frame: Frame,
+    portals: Vec<Portal>,
+    path: String,
+}
+
+/// The portals of a tenant.
+pub async fn list(tools: Data<Tools>, who: Can<ManagePortals>, frame: Frame) -> Result<HttpResponse> {
+    let tenant = who.tenant.id;
+    let portals = tools.db.read(move |c| store::list(c, tenant)).await?;
+    web::page(StatusCode::OK, &ListPage { path: list_path(&who), frame: frame.seen_by(&who), portals })
+}
+
+fn list_path(who: &Can<ManagePortals>) -> String {
+    format!("/t/{}/settings/portals", who.tenant.slug)
+}
+
+#[derive(Template)]
+#[template(path = "portals/new.html")]
+struct AddPage {
+    frame: Frame,
+    form: EditPortal,
+    errors: FieldErrors,
+    path: String,
+}
+
+/// Where a portal is added.
+pub async fn add_form(who: Can<ManagePortals>, frame: Frame) -> Result<HttpResponse> {
+    add_page(StatusCode::OK, &who, frame, EditPortal::default(), FieldErrors::default())
+}
+
+fn add_page(
+    status: StatusCode,
+    who: &Can<ManagePortals>,
+    frame: Frame,
+    form: EditPortal,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    web::page(status, &AddPage { path: list_path(who), frame: frame.seen_by(who), form, errors })
+}
+
+/// Adds a portal, and shows its token and signing key, once.
+pub async fn add(
+    tools: Data<Tools>,
+    who: Can<ManagePortals>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<EditPortal>,
+) -> Result<HttpResponse> {
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    let details = match form.check() {
+        Ok(details) => details,
+        Err(errors) => return add_page(refused, &who, frame, form, errors),
+    };
+    let (asked, secrets) = (Asked::new(&tools, &who, &request), Secrets::generate()?);
+    let (shared, given) = (asked.clone(), secrets.clone());
+    let added = tools
+        .db
+        .write(move |c| {
+            let id = store::insert(c, shared.tenant, &details, &given, &shared.tools.keys, shared.tools.clock.now())?;
+            shared.record(c, "portal-added", &details.name, changes(None, &details))?;
+            Ok(id)
+        })
+        .await;
+    match added {
+        Ok(id) => asked.page(id, StatusCode::CREATED, &who, frame, None, Some(secrets)).await,
+        Err(Error::Taken) => add_page(refused, &who, frame, form, FieldErrors::one("name", "portals-name-taken")),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What every request about a tenant's portals has in common.
+#[derive(Clone)]
+struct Asked {
+    tools: Tools,
+    tenant: TenantId,
+    actor: Actor,
+    origin: String,
+}
+
+impl Asked {
+    fn new(tools: &Tools, who: &Can<ManagePortals>, request: &HttpRequest) -> Self {
+        let shared = request.app_data::<Data<Shared>>();
+        Self {
+            tools: tools.clone(),
+            tenant: who.tenant.id,
+            actor: actor(request, &who.principal.account),
+            origin: shared.map(|shared| own_origin(request, shared)).unwrap_or_default(),
+        }
+    }
+
+    fn record(&self, c: &mut AnyConnection, action: &'static str, name: &str, changes: Vec<Change>) -> Result<()> {
+        let entry = audit::Entry { tenant: Some(self.tenant), action, object: name, changes };
+        audit::record(c, &self.actor, &entry, self.tools.clock.now())
+    }
+
+    /// The page of a portal, with what was typed if it is wrong, and with its secrets just after they were made.
+    async fn page(
+        self,
+        id: PortalId,
+        status: StatusCode,
+        who: &Can<ManagePortals>,
+        frame: Frame,
+        typed: Option<(EditPortal, FieldErrors)>,
+        secrets: Option<Secrets>,
+    ) -> Result<HttpResponse> {
+        let now = self.tools.clock.now();
+        let token = secrets.as_ref().map(|secrets| secrets.token.clone());
+        let (portal, examples) = self
+            .tools
+            .db
+            .clone()
+            .read(move |c| {
+                let portal = store::find(c, self.tenant, id)?;
+                let key = store::signing_key(c, self.tenant, id, &self.tools.keys)?;
+                let examples = Examples::new(&self.origin, id, &portal.details, &key, token.as_ref(), now)?;
+                Ok((portal, examples))
+            })
+            .await?;
+        let (form, errors) = typed.unwrap_or_else(|| (EditPortal::from(&portal.details), FieldErrors::default()));
+        let path = list_path(who);
+        let is_rotating = portal.old_until.is_some_and(|until| until > now);
+        let frame = frame.seen_by(who);
+        web::page(status, &PortalPage { frame, portal, form, errors, secrets, examples, path, is_rotating })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "portals/portal.html")]
+struct PortalPage {
+    frame: Frame,
+    portal: Portal,
+    form: EditPortal,
+    errors: FieldErrors,
+    /// Only just after they were made.
+    secrets: Option<Secrets>,
+    examples: Examples,
+    path: String,
+    /// Whether something older is accepted yet.
+    is_rotating: bool,
+}
+
+impl PortalPage {
+    fn time(&self, at: &chrono::NaiveDateTime) -> String {
+        format!("{} {}", self.frame.times().show(at), self.frame.times().zone())
+    }
+}
+
+/// What every request about one portal brings: who asks, and the portal in the path.
+type AboutPortal = (Data<Tools>, Can<ManagePortals>, HttpRequest, Frame, Path<(String, PortalId)>);
+
+/// A portal, with everything that is needed to connect it.
+pub async fn show((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
+    Asked::new(&tools, &who, &request).page(path.1, StatusCode::OK, &who, frame, None, None).await
+}
+
+/// Saves an edited portal.
+pub async fn edit(
+    (tools, who, request, frame, path): AboutPortal,
+    Form(form): Form<EditPortal>,
+) -> Result<HttpResponse> {
+    let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
+    let stored = match form.check() {
+        Ok(details) => {
+            let shared = asked.clone();
+            tools.db.write(move |c| shared.update(c, id, &details)).await.map(|()| None)
+        }
+        Err(errors) => Ok(Some(errors)),
+    };
+    let errors = match stored {
+        Ok(None) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(Some(errors)) => errors,
+        Err(Error::Taken) => FieldErrors::one("name", "portals-name-taken"),
+        Err(fault) => return Err(fault),
+    };
+    asked.page(id, StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some((form, errors)), None).await
+}
+
+impl Asked {
+    fn update(&self, c: &mut AnyConnection, id: PortalId, details: &Details) -> Result<()> {
+        let before = store::find(c, self.tenant, id)?.details;
+        store::update(c, self.tenant, id, details)?;
+        let changes = changes(Some(&before), details);
+        if changes.is_empty() { Ok(()) } else { self.record(c, "portal-edited", &details.name, changes) }
+    }
+}
+
+/// What an administrator decided otherwise than it was.
+fn changes(before: Option<&Details>, after: &Details) -> Vec<Change> {
+    let change =
+        |key: &str, of: fn(&Details) -> String| Change::between(key, &before.map(of).unwrap_or_default(), &of(after));
+    [
+        change("portals-name", |details| details.name.clone()),
+        change("portals-save-members", |details| switch(details.saves_members)),
+        change("portals-fire-alerts", |details| switch(details.fires_alerts)),
+        change("portals-return-origins", |details| details.return_origins.lines().replace('\n', ", ")),
+        change("portals-per-minute", |details| details.per_minute.map(|most| most.to_string()).unwrap_or_default()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The word of the audit log for a checkbox.
+fn switch(is_on: bool) -> String {
+    if is_on { "on" } else { "off" }.to_owned()
+}
+
+/// Gives a portal another token and signing key, and shows them, once. Those before are accepted for a day yet.
+pub async fn rotate((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
+    let (asked, secrets, id) = (Asked::new(&tools, &who, &request), Secrets::generate()?, path.1);
+    let (shared, given) = (asked.clone(), secrets.clone());
+    tools
+        .db
+        .write(move |c| {
+            let portal = store::find(c, shared.tenant, id)?;
+            store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
+            shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
+        })
+        .await?;
+    asked.page(id, StatusCode::OK, &who, frame, None, Some(secrets)).await
+}
+
+/// Ends what was rotated away, at once.
+pub async fn end_overlap((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
+    let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
+    tools
+        .db
+        .write(move |c| {
+            let portal = store::find(c, asked.tenant, id)?;
+            store::end_overlap(c, asked.tenant, id)?;
+            asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
+        })
+        .await?;
+    Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"))
+}
+
+/// Revokes a portal, at once and for ever.
+pub async fn revoke((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
+    let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
+    tools
+        .db
+        .write(move |c| {
+            let portal = store::find(c, asked.tenant, id)?;
+            // A second click finds what it wants done already.
+            if portal.revoked_at.is_some() {
+                return Ok(());
+            }
+            store::revoke(c, asked.tenant, id, asked.tools.clock.now())?;
+            asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
+        })
+        .await?;
+    Ok(redirect_saying(&list_path(&who), "flash-portal-revoked"))
+}

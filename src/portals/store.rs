@@ -1,0 +1,314 @@
+//! Portals in the database: what administrators see and change. Every query takes the tenant first.
+
+pub mod posts;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::model::{Details, OVERLAP, ReturnOrigins};
+use crate::{
+    db::{AnyConnection, PortalId, TenantId, schema::portals},
+    error::{Error, Result},
+    secrets::{KeyRing, Place, PlainToken},
+};
+
+/// A portal as its tenant's administrators see it.
+#[derive(Clone, Debug)]
+pub struct Portal {
+    /// Its id, which signed forms name.
+    pub id: PortalId,
+    /// What it is called and may do.
+    pub details: Details,
+    /// The last four characters of its token.
+    pub last_four: String,
+    /// Until when the token and key before are accepted, when they are.
+    pub old_until: Option<NaiveDateTime>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<NaiveDateTime>,
+    /// When it was added.
+    pub created_at: NaiveDateTime,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<NaiveDateTime>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = portals)]
+struct Row {
+    id: PortalId,
+    name: String,
+    saves_members: bool,
+    fires_alerts: bool,
+    return_origins: String,
+    per_minute: Option<i64>,
+    token_last_four: String,
+    old_until: Option<NaiveDateTime>,
+    last_used_at: Option<NaiveDateTime>,
+    created_at: NaiveDateTime,
+    revoked_at: Option<NaiveDateTime>,
+}
+
+impl From<Row> for Portal {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            details: Details {
+                name: row.name,
+                saves_members: row.saves_members,
+                fires_alerts: row.fires_alerts,
+                return_origins: ReturnOrigins::stored(&row.return_origins),
+                per_minute: row.per_minute,
+            },
+            last_four: row.token_last_four,
+            old_until: row.old_until,
+            last_used_at: row.last_used_at,
+            created_at: row.created_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+/// The portals of a tenant, those in use first, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Portal>> {
+    let rows: Vec<Row> = portals::table
+        .filter(portals::tenant.eq(tenant))
+        .order((portals::revoked_at.is_not_null(), portals::name_key, portals::id))
+        .select(Row::as_select())
+        .load(c)?;
+    Ok(rows.into_iter().map(Portal::from).collect())
+}
+
+/// A portal of this tenant, revoked or not.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn find(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<Portal> {
+    let row: Row = portals::table
+        .filter(portals::tenant.eq(tenant))
+        .filter(portals::id.eq(id))
+        .select(Row::as_select())
+        .first(c)?;
+    Ok(row.into())
+}
+
+/// What a portal proves itself with. It is shown once.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// For the header `Authorization`.
+    pub token: PlainToken,
+    /// For signing forms.
+    pub signing_key: PlainToken,
+}
+
+/// What every token begins with.
+const TOKEN_PREFIX: &str = "belfry_";
+/// What every signing key begins with.
+const KEY_PREFIX: &str = "belfry_key_";
+
+impl Secrets {
+    /// Fresh ones.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the operating system gives no random bytes.
+    pub fn generate() -> Result<Self> {
+        Ok(Self { token: PlainToken::prefixed(TOKEN_PREFIX)?, signing_key: PlainToken::prefixed(KEY_PREFIX)? })
+    }
+
+    fn last_four(&self) -> String {
+        let text = self.token.expose();
+        text.chars().skip(text.chars().count().saturating_sub(4)).collect()
+    }
+
+    fn sealed_key(&self, keys: &KeyRing, tenant: TenantId) -> Result<Vec<u8>> {
+        keys.seal(key_place(tenant, &self.token.hash()), self.signing_key.expose())
+    }
+}
+
+/// Where a signing key is sealed for: the token that it was made with stays beside it, also when both are rotated away.
+fn key_place(tenant: TenantId, token_hash: &[u8]) -> Place<'_> {
+    Place { tenant, column: "portals.sealed_signing_key", row: token_hash }
+}
+
+/// The present signing key of a portal, to sign an example with.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id; [`Error::Internal`] when the key does not open.
+pub fn signing_key(c: &mut AnyConnection, tenant: TenantId, id: PortalId, keys: &KeyRing) -> Result<String> {
+    let row = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::id.eq(id));
+    let (hash, sealed): (Vec<u8>, Vec<u8>) = row.select((portals::token_hash, portals::sealed_signing_key)).first(c)?;
+    keys.unseal(key_place(tenant, &hash), &sealed)
+}
+
+/// Adds a portal.
+///
+/// # Errors
+/// [`Error::Taken`] when the tenant has one of this name.
+pub fn insert(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    details: &Details,
+    secrets: &Secrets,
+    keys: &KeyRing,
+    now: NaiveDateTime,
+) -> Result<PortalId> {
+    Ok(diesel::insert_into(portals::table)
+        .values((
+            portals::tenant.eq(tenant),
+            changed(details),
+            portals::minute_count.eq(0),
+            portals::token_hash.eq(secrets.token.hash()),
+            portals::token_last_four.eq(secrets.last_four()),
+            portals::sealed_signing_key.eq(secrets.sealed_key(keys, tenant)?),
+            portals::created_at.eq(now),
+        ))
+        .returning(portals::id)
+        .get_result(c)?)
+}
+
+/// What can be changed about a portal.
+#[derive(AsChangeset, Insertable)]
+#[diesel(table_name = portals, treat_none_as_null = true)]
+struct Changed<'d> {
+    name: &'d str,
+    name_key: String,
+    saves_members: bool,
+    fires_alerts: bool,
+    return_origins: String,
+    per_minute: Option<i64>,
+}
+
+fn changed(details: &Details) -> Changed<'_> {
+    Changed {
+        name: &details.name,
+        name_key: details.name.to_lowercase(),
+        saves_members: details.saves_members,
+        fires_alerts: details.fires_alerts,
+        return_origins: details.return_origins.lines(),
+        per_minute: details.per_minute,
+    }
+}
+
+/// A portal that is not revoked.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn in_use(tenant: TenantId, id: PortalId) -> _ {
+    portals::table.filter(portals::tenant.eq(tenant)).filter(portals::id.eq(id)).filter(portals::revoked_at.is_null())
+}
+
+fn one(changed: usize) -> Result<()> {
+    if changed == 1 { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Changes what a portal is called and may do.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none that is in use, [`Error::Taken`] when another has this name.
+pub fn update(c: &mut AnyConnection, tenant: TenantId, id: PortalId, details: &Details) -> Result<()> {
+    one(diesel::update(in_use(tenant, id)).set(changed(details)).execute(c)?)
+}
+
+/// Gives a portal another token and key. What it has is accepted for a while yet; while something older still is, that is
+/// what stays, and what was made last ends at once: a second click takes nothing away from those who work with the first.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none that is in use.
+pub fn rotate(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    id: PortalId,
+    secrets: &Secrets,
+    keys: &KeyRing,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let without_old = in_use(tenant, id).filter(portals::old_until.is_null().or(portals::old_until.le(now)));
+    diesel::update(without_old)
+        .set((
+            portals::old_token_hash.eq(portals::token_hash.nullable()),
+            portals::old_sealed_signing_key.eq(portals::sealed_signing_key.nullable()),
+            portals::old_until.eq(Some(now + OVERLAP)),
+        ))
+        .execute(c)?;
+    let renewed = (
+        portals::token_hash.eq(secrets.token.hash()),
+        portals::token_last_four.eq(secrets.last_four()),
+        portals::sealed_signing_key.eq(secrets.sealed_key(keys, tenant)?),
+    );
+    one(diesel::update(in_use(tenant, id)).set(renewed).execute(c)?)
+}
+
+/// Ends at once what was rotated away.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no portal that is in use.
+pub fn end_overlap(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<()> {
+    let ended = (
+        portals::old_token_hash.eq(None::<Vec<u8>>),
+        portals::old_sealed_signing_key.eq(None::<Vec<u8>>),
+        portals::old_until.eq(None::<NaiveDateTime>),
+    );
+    one(diesel::update(in_use(tenant, id)).set(ended).execute(c)?)
+}
+
+/// Revokes a portal, from this moment on and for ever. Its name is free again.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none that is in use.
+pub fn revoke(c: &mut AnyConnection, tenant: TenantId, id: PortalId, now: NaiveDateTime) -> Result<()> {
+    let name_key: String = in_use(tenant, id).select(portals::name_key).first(c)?;
+    // No name that is typed holds a line feed.
+    let ended = (portals::revoked_at.eq(Some(now)), portals::name_key.eq(format!("{name_key}\n{id}")));
+    one(diesel::update(in_use(tenant, id)).set(ended).execute(c)?)?;
+    diesel::update(portals::table.find(id))
+        .set((portals::old_token_hash.eq(None::<Vec<u8>>), portals::old_sealed_signing_key.eq(None::<Vec<u8>>)))
+        .execute(c)?;
+    Ok(())
+}
+
+/// A portal with what is sealed of it.
+type Sealed = (PortalId, TenantId, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Seals the next portals' keys after this one with the newest key of the ring, and answers the last it looked at; nothing
+/// when there are no more.
+///
+/// # Errors
+/// [`Error::Internal`] when a value does not open with any key of the ring.
+pub fn reseal(c: &mut AnyConnection, keys: &KeyRing, after: PortalId, at_most: i64) -> Result<Option<PortalId>> {
+    let rows: Vec<Sealed> = portals::table
+        .filter(portals::id.gt(after))
+        .order(portals::id)
+        .limit(at_most)
+        .select((
+            portals::id,
+            portals::tenant,
+            portals::token_hash,
+            portals::sealed_signing_key,
+            portals::old_token_hash,
+            portals::old_sealed_signing_key,
+        ))
+        .load(c)?;
+    for (id, tenant, hash, sealed, old_hash, old_sealed) in &rows {
+        let row = portals::table.filter(portals::id.eq(id));
+        if let Some(renewed) = resealed(keys, *tenant, hash, sealed)? {
+            // Only what is still as it was read: a portal that is rotated meanwhile keeps what it was given.
+            let unchanged = row.filter(portals::sealed_signing_key.eq(sealed));
+            diesel::update(unchanged).set(portals::sealed_signing_key.eq(renewed)).execute(c)?;
+        }
+        if let (Some(hash), Some(sealed)) = (old_hash, old_sealed)
+            && let Some(renewed) = resealed(keys, *tenant, hash, sealed)?
+        {
+            let unchanged = row.filter(portals::old_sealed_signing_key.eq(sealed));
+            diesel::update(unchanged).set(portals::old_sealed_signing_key.eq(Some(renewed))).execute(c)?;
+        }
+    }
+    Ok(rows.last().map(|(id, ..)| *id))
+}
+
+/// A key sealed anew, unless it is sealed with the newest key already.
+fn resealed(keys: &KeyRing, tenant: TenantId, hash: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>> {
+    if keys.is_newest(sealed) {
+        return Ok(None);
+    }
+    let place = key_place(tenant, hash);
+    Ok(Some(keys.seal(place, &keys.unseal(place, sealed)?)?))
+}

@@ -1,0 +1,241 @@
+//! What a post needs of the database: which portal sends it, and what is stored beside what it says.
+
+use chrono::{NaiveDateTime, TimeDelta, Timelike as _};
+use diesel::prelude::*;
+
+use super::key_place;
+use crate::{
+    db::{
+        AnyConnection, PortalId, TenantId,
+        schema::{idempotency, portal_nonces, portals, tenants},
+    },
+    error::{Error, Result},
+    language::Language,
+    portals::model::{Caller, KEY_LASTS, ReturnOrigins},
+    secrets::{KeyRing, PlainToken},
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = portals)]
+struct Row {
+    id: PortalId,
+    name: String,
+    tenant: TenantId,
+    saves_members: bool,
+    fires_alerts: bool,
+    return_origins: String,
+    per_minute: Option<i64>,
+    last_used_at: Option<NaiveDateTime>,
+}
+
+/// The slug, the name and the language of messages of a tenant.
+type Town = (String, String, String);
+
+/// The columns of [`Town`].
+const TOWN: (tenants::slug, tenants::name, tenants::message_language) =
+    (tenants::slug, tenants::name, tenants::message_language);
+
+fn caller((row, (slug, tenant_name, language)): (Row, Town)) -> Caller {
+    Caller {
+        id: row.id,
+        name: row.name,
+        tenant: row.tenant,
+        slug,
+        tenant_name,
+        language: Language::from_tag(&language).unwrap_or_default(),
+        saves_members: row.saves_members,
+        fires_alerts: row.fires_alerts,
+        return_origins: ReturnOrigins::stored(&row.return_origins),
+        per_minute: row.per_minute,
+        last_used_at: row.last_used_at,
+    }
+}
+
+/// The portals that are not revoked, of tenants that are not deleted.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn open() -> _ {
+    portals::table
+        .inner_join(tenants::table)
+        .filter(portals::revoked_at.is_null())
+        .filter(tenants::deleted_at.is_null())
+}
+
+/// The portal of a token, its present one or one that was rotated away not long ago. It is found by the token's hash, so
+/// that no time tells how much of a wrong token is right.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -> Result<Option<Caller>> {
+    let hash = token.hash();
+    let was = portals::old_token_hash.eq(Some(hash.clone())).and(portals::old_until.gt(Some(now)));
+    let found = open()
+        .filter(portals::token_hash.eq(hash).or(was.assume_not_null()))
+        .select((Row::as_select(), TOWN))
+        .first::<(Row, Town)>(c)
+        .optional()?;
+    Ok(found.map(caller))
+}
+
+/// The hash of a token, the key that is sealed beside it, and what was rotated away, with its end.
+type Sealed = (Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<NaiveDateTime>);
+
+/// A portal with the keys that its forms may be signed with.
+///
+/// # Errors
+/// When the database cannot be read or a key does not open.
+pub fn with_keys(
+    c: &mut AnyConnection,
+    id: PortalId,
+    ring: &KeyRing,
+    now: NaiveDateTime,
+) -> Result<Option<(Caller, Vec<String>)>> {
+    let sealed = (
+        portals::token_hash,
+        portals::sealed_signing_key,
+        portals::old_token_hash,
+        portals::old_sealed_signing_key,
+        portals::old_until,
+    );
+    let found = open()
+        .filter(portals::id.eq(id))
+        .select((Row::as_select(), TOWN, sealed))
+        .first::<(Row, Town, Sealed)>(c)
+        .optional()?;
+    let Some((row, town, (hash, key, old_hash, old_key, old_until))) = found else { return Ok(None) };
+    let mut keys = vec![ring.unseal(key_place(row.tenant, &hash), &key)?];
+    if let (Some(hash), Some(key), true) = (old_hash, old_key, old_until.is_some_and(|until| until > now)) {
+        keys.push(ring.unseal(key_place(row.tenant, &hash), &key)?);
+    }
+    Ok(Some((caller((row, town)), keys)))
+}
+
+/// Counts a post against the portal's own limit.
+///
+/// Returns whether there was room for it in this minute.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn count(c: &mut AnyConnection, portal: PortalId, at_most: i64, now: NaiveDateTime) -> Result<bool> {
+    let minute = minute(now);
+    let this = portals::table.filter(portals::id.eq(portal)).filter(portals::minute_at.eq(Some(minute)));
+    let this = this.filter(portals::minute_count.lt(at_most));
+    let other = portals::table.filter(portals::id.eq(portal));
+    let other = other.filter(portals::minute_at.is_null().or(portals::minute_at.ne(Some(minute))));
+    let one_more = portals::minute_count.eq(portals::minute_count + 1);
+    let first = (portals::minute_at.eq(Some(minute)), portals::minute_count.eq(1));
+    // The last look is for who came second when the minute began.
+    Ok(diesel::update(this).set(one_more).execute(c)? == 1
+        || diesel::update(other).set(first).execute(c)? == 1
+        || diesel::update(this).set(one_more).execute(c)? == 1)
+}
+
+fn minute(now: NaiveDateTime) -> NaiveDateTime {
+    now - TimeDelta::seconds(i64::from(now.second())) - TimeDelta::nanoseconds(i64::from(now.nanosecond()))
+}
+
+/// The seconds until the next minute is counted.
+#[must_use]
+pub fn until_next_minute(now: NaiveDateTime) -> i64 {
+    60 - i64::from(now.second())
+}
+
+/// Notes that a portal is used.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_use(c: &mut AnyConnection, portal: PortalId, now: NaiveDateTime) -> Result<()> {
+    diesel::update(portals::table.find(portal)).set(portals::last_used_at.eq(Some(now))).execute(c)?;
+    Ok(())
+}
+
+/// Spends the nonce of a signed form.
+///
+/// Returns whether it had not been spent before.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn spend(c: &mut AnyConnection, portal: PortalId, nonce: &str, expires_at: NaiveDateTime) -> Result<bool> {
+    let insert = diesel::insert_into(portal_nonces::table).values((
+        portal_nonces::portal.eq(portal),
+        portal_nonces::nonce.eq(nonce),
+        portal_nonces::expires_at.eq(expires_at),
+    ));
+    let spent = match c {
+        AnyConnection::Sqlite(c) => insert.on_conflict_do_nothing().execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict_do_nothing().execute(c),
+    }?;
+    Ok(spent == 1)
+}
+
+/// What an idempotency key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Nothing yet: it is this post's now, and its answer is to be [`keep`]t.
+    New,
+    /// The answer that the same body was given: its status, and what it said.
+    Answered(u16, String),
+    /// Another body.
+    OfAnother,
+}
+
+/// Takes an idempotency key for a post. Whoever comes with the same key meanwhile waits until this transaction ends.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn take_key(
+    c: &mut AnyConnection,
+    portal: PortalId,
+    key: &str,
+    body_hash: &[u8],
+    now: NaiveDateTime,
+) -> Result<KeyUse> {
+    let insert = diesel::insert_into(idempotency::table).values((
+        idempotency::portal.eq(portal),
+        idempotency::key.eq(key),
+        idempotency::body_hash.eq(body_hash),
+        idempotency::status.eq(0),
+        idempotency::answer.eq(""),
+        idempotency::created_at.eq(now),
+    ));
+    let taken = match c {
+        AnyConnection::Sqlite(c) => insert.on_conflict_do_nothing().execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict_do_nothing().execute(c),
+    }?;
+    if taken == 1 {
+        return Ok(KeyUse::New);
+    }
+    // One that has ended and was not swept yet is taken over.
+    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
+    let ended = row.filter(idempotency::created_at.le(now - KEY_LASTS));
+    let renewed = (idempotency::body_hash.eq(body_hash), idempotency::created_at.eq(now));
+    if diesel::update(ended).set(renewed).execute(c)? == 1 {
+        return Ok(KeyUse::New);
+    }
+    let known = row.select((idempotency::body_hash, idempotency::status, idempotency::answer));
+    let (hash, status, answer): (Vec<u8>, i64, String) = known.first(c)?;
+    match u16::try_from(status) {
+        Ok(status) if hash == body_hash => Ok(KeyUse::Answered(status, answer)),
+        Ok(_) => Ok(KeyUse::OfAnother),
+        Err(fault) => Err(Error::internal(fault)),
+    }
+}
+
+/// Keeps the answer that an idempotency key stands for from now on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn keep(c: &mut AnyConnection, portal: PortalId, key: &str, status: u16, answer: &str) -> Result<()> {
+    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
+    diesel::update(row).set((idempotency::status.eq(i64::from(status)), idempotency::answer.eq(answer))).execute(c)?;
+    Ok(())
+}
+
+/// Removes nonces and answers that have ended by age.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+    diesel::delete(portal_nonces::table.filter(portal_nonces::expires_at.lt(now))).execute(c)?;
+    diesel::delete(idempotency::table.filter(idempotency::created_at.le(now - KEY_LASTS))).execute(c)?;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Reading the body of a request: as much as it may be, and no longer than it may take.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use futures_util::StreamExt as _;
+
+use crate::error::{Error, Result};
+
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// [`Error::TooLarge`], [`Error::TooSlow`], or [`Error::Malformed`] when the connection breaks off.
+pub async fn read_body(payload: Payload, largest: usize, patience: Duration) -> Result<Vec<u8>> {
+    tokio::time::timeout(patience, collect(payload, largest)).await.map_err(|_| Error::TooSlow)?
+}
+
+async fn collect(mut payload: Payload, largest: usize) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Malformed)?;
+        if body.len() + chunk.len() > largest {
+            return Err(Error::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
