@@ -5,6 +5,7 @@ use belfry::{
     accounts::{self, Username},
     db::{Address, AnyConnection, Database, TenantId},
     error::Result,
+    language::Language,
     secrets::Passwords,
     tenants::store::{self as tenants, NewTenant},
 };
@@ -40,7 +41,7 @@ pub fn seed(address: &Address) {
             let now = belfry::clock::Clock::default().now();
             let who = Actor { account: None, name: "bench".to_owned(), address: String::new() };
             let root = Username::parse("root").expect("a username");
-            let id = accounts::store::insert_first(c, &root, &hash, &who, now)?;
+            let id = accounts::store::insert_first(c, &root, &hash, Language::English, &who, now)?;
             for size in [SMALL, LARGE] {
                 let tenant = NewTenant {
                     name: size.slug,
@@ -48,6 +49,7 @@ pub fn seed(address: &Address) {
                     description: "",
                     metadata_warehouse: false,
                     time_zone: "Asia/Shanghai",
+                    message_language: Language::English,
                 };
                 let tenant = tenants::insert(c, &tenant, id, &root, &who, now)?;
                 fill(c, tenant, size);
@@ -63,7 +65,11 @@ pub fn seed(address: &Address) {
 /// What a database that has been in use has had: on Postgres the autovacuum's visit. On SQLite nothing runs ANALYZE.
 fn settle(c: &mut AnyConnection) -> Result<()> {
     match c {
-        AnyConnection::Postgres(_) => Ok(c.batch_execute("VACUUM ANALYZE")?),
+        AnyConnection::Postgres(_) => {
+            // VACUUM calls a page visible to all only when its rows' commit is on disk; the cluster commits asynchronously.
+            c.batch_execute("CHECKPOINT")?;
+            Ok(c.batch_execute("VACUUM ANALYZE")?)
+        }
         AnyConnection::Sqlite(_) => Ok(()),
     }
 }

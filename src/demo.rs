@@ -15,6 +15,7 @@ use crate::{
     courier,
     db::{AnyConnection, Database, TenantId},
     error::{Error, Result},
+    language::Language,
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
@@ -158,14 +159,20 @@ impl Filling {
     fn fill(&self, c: &mut AnyConnection) -> Result<()> {
         let who = Actor { account: None, name: "demo".to_owned(), address: String::new() };
         let admin = username("admin")?;
-        accounts::store::insert_first(c, &admin, &self.hash, &who, self.now)?;
+        accounts::store::insert_first(c, &admin, &self.hash, Language::English, &who, self.now)?;
         let chief = username("chen.jing")?;
         let chief_id = accounts::store::insert(c, &chief, &self.hash, false, self.now)?;
         for (name, slug, people) in
             [("北风数据 Northwind Data", "northwind", 300), ("Harbour Logistics 海港物流", "harbour", 120)]
         {
-            let tenant =
-                NewTenant { name, slug, description: "", metadata_warehouse: false, time_zone: "Asia/Shanghai" };
+            let tenant = NewTenant {
+                name,
+                slug,
+                description: "",
+                metadata_warehouse: false,
+                time_zone: "Asia/Shanghai",
+                message_language: Language::English,
+            };
             let tenant = tenants::insert(c, &tenant, chief_id, &chief, &who, self.now)?;
             channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL), self.now)?;
             if slug == "northwind" {

@@ -25,5 +25,6 @@ pub mod sandbox; // robots that answer like the real ones
 pub mod schedules; // shift schedules
 pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
+pub mod templates; // the words of messages
 pub mod tenants; // tenants of the instance
 pub mod web; // what every page shares

@@ -21,6 +21,7 @@ use crate::{
     members::pages as members,
     portals::{answer_bare_errors, intake, pages as portals},
     schedules::pages as schedules,
+    templates::pages as templates,
     tenants::{home_pages as home, pages as tenants},
     web::host_guard,
 };
@@ -92,6 +93,10 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/alert-rules/disable").post(alert_rules::disable))
         .service(resource("/t/{tenant}/alert-rules/delete").post(alert_rules::delete))
         .service(resource("/t/{tenant}/alert-rules/{id}/edit").get(alert_rules::edit_form).post(alert_rules::edit))
+        .service(resource("/t/{tenant}/templates").get(templates::list).post(templates::save_language))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}").get(templates::show).post(templates::save))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}/preview").post(templates::preview))
+        .service(resource("/t/{tenant}/templates/{channel}/{reason}/reset").post(templates::reset))
         .service(resource("/t/{tenant}/deliveries").get(deliveries::list))
         .service(resource("/t/{tenant}/deliveries.csv").get(deliveries::download))
         .service(

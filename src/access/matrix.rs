@@ -92,7 +92,7 @@ pub enum Action {
     FireAlerts,
     /// What is done to an alert event: do not disturb, finish.
     HandleAlerts,
-    /// What decides who hears an alert: rules, user groups, shift schedules, message templates.
+    /// What decides who hears an alert: rules, user groups, shift schedules.
     EditAlertRules,
     /// The tenant's internal portals.
     ManagePortals,
@@ -106,6 +106,10 @@ pub enum Action {
     ViewSchedules,
     /// Adding, editing and deleting shift schedules.
     ManageSchedules,
+    /// Message templates, read-only.
+    ViewTemplates,
+    /// Message templates and the language of messages.
+    EditTemplates,
 }
 
 /// What can be done to the instance.
@@ -127,14 +131,19 @@ pub enum InstanceAction {
 pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> bool {
     let administers = standing.is_some_and(Standing::administers);
     match action {
-        Action::ViewTenant | Action::EditOwnContact | Action::ViewDeliveries | Action::ViewAlerts => standing.is_some(),
+        Action::ViewTenant
+        | Action::EditOwnContact
+        | Action::ViewDeliveries
+        | Action::ViewAlerts
+        | Action::ViewTemplates => standing.is_some(),
         Action::ViewChannels => standing.is_some() || instance,
         Action::EditChannels => instance || administers,
         Action::EditMembers
         | Action::ViewAudit
         | Action::ResendDeliveries
         | Action::EditAlertRules
-        | Action::ManagePortals => administers,
+        | Action::ManagePortals
+        | Action::EditTemplates => administers,
         // Whoever only fires alerts must not be able to silence them.
         Action::HandleAlerts => administers,
         Action::FireAlerts => standing.is_some_and(Standing::fires),
@@ -211,6 +220,7 @@ pub mod permissions {
     permission!(Permission, Action: ViewTenant, EditOwnContact, ViewChannels, EditChannels, EditMembers, ViewDeliveries, ViewAudit, ViewAlerts, FireAlerts, HandleAlerts, EditAlertRules, ManagePortals);
     permission!(Permission, Action: ResendDeliveries);
     permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
+    permission!(Permission, Action: ViewTemplates, EditTemplates);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
 }
 

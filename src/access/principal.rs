@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{Role, Standing};
 use crate::{
     db::{
-        AccountId, AnyConnection, MemberId, TenantId,
+        AccountId, AnyConnection, MemberId, TenantId, directly,
         schema::{members, tenants},
     },
     error::{Error, Result},
@@ -106,14 +106,17 @@ impl Principal {
     /// # Errors
     /// When the database cannot be read.
     pub fn load(c: &mut AnyConnection, account: Account) -> Result<Self> {
-        let rows: Vec<(TenantRow, MemberId, String, bool)> = members::table
+        let taking_part = members::table
             .inner_join(tenants::table)
             .filter(members::account.eq(account.id))
             .filter(members::status.eq("active"))
             .filter(tenants::deleted_at.is_null())
-            .order((tenants::name, tenants::id))
-            .select((TenantRow::as_select(), members::id, members::role, members::may_fire))
-            .load(c)?;
+            .order((tenants::name, tenants::id));
+        let rows: Vec<(TenantRow, MemberId, String, bool)> = directly!(c, c => {
+            taking_part
+                .select((TenantRow::as_select(), members::id, members::role, members::may_fire))
+                .load(c)?
+        });
         let memberships = rows
             .into_iter()
             .map(|(tenant, member, role, may_fire)| {

@@ -16,7 +16,7 @@ use super::Account;
 use crate::{
     clock::Clock,
     db::{
-        AccountId, AnyConnection, Database,
+        AccountId, AnyConnection, Database, directly,
         schema::{accounts, log_in_settings, sessions},
     },
     error::{Error, Result},
@@ -200,7 +200,7 @@ impl Store {
 }
 
 fn row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
-    sessions::table
+    let session = sessions::table
         .inner_join(accounts::table)
         .inner_join(log_in_settings::table.on(log_in_settings::id.eq(1)))
         .filter(sessions::id.eq(id))
@@ -213,8 +213,9 @@ fn row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
             accounts::language,
             accounts::code_expires_at,
             log_in_settings::idle_minutes,
-        ))
-        .first(c)
+        ));
+    // There is at most one, and without a limit: SQLite plans a statement anew whenever its limit is bound.
+    directly!(c, c => session.get_result(c))
 }
 
 fn parts(key: &SessionKey) -> Option<(String, String)> {

@@ -48,14 +48,14 @@ pub async fn set_up(
     };
     let hash = tools.passwords.hash(form.password.expose()).await?;
     let who = Actor { account: None, name: username.as_str().to_owned(), address: web::address(&request) };
-    let now = tools.clock.now();
+    let (now, language) = (tools.clock.now(), frame.language);
     let made = tools
         .db
         .write(move |c| {
             if !store::use_set_up_code(c, &code)? {
                 return Ok(None);
             }
-            store::insert_first(c, &username, &hash, &who, now).map(Some)
+            store::insert_first(c, &username, &hash, language, &who, now).map(Some)
         })
         .await?;
     let Some(account) = made else {

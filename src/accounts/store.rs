@@ -376,10 +376,11 @@ pub fn insert_first(
     c: &mut AnyConnection,
     username: &Username,
     password_hash: &str,
+    language: Language,
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<AccountId> {
-    if any(c)? { Err(Error::Taken) } else { insert_admin(c, username, password_hash, who, now) }
+    if any(c)? { Err(Error::Taken) } else { insert_admin(c, username, password_hash, language, who, now) }
 }
 
 /// An account that is super administrator of the metadata warehouse tenant, which is made when there is none. The command
@@ -391,11 +392,12 @@ pub fn insert_admin(
     c: &mut AnyConnection,
     username: &Username,
     password_hash: &str,
+    language: Language,
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<AccountId> {
     let account = insert(c, username, password_hash, false, now)?;
-    crate::tenants::store::join_metadata_warehouse(c, account, username, who, now)?;
+    crate::tenants::store::join_metadata_warehouse(c, account, username, language, who, now)?;
     Ok(account)
 }
 

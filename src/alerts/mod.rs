@@ -16,6 +16,8 @@ pub mod rule_pages;
 mod rule_words;
 pub mod store;
 mod take;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod words;
 

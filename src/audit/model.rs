@@ -37,6 +37,9 @@ pub const ACTIONS: &[&str] = &[
     "alert-disturbed",
     "alert-finished",
     "deliveries-resent",
+    "template-changed",
+    "template-reset",
+    "message-language-changed",
     "group-added",
     "group-edited",
     "group-enabled",
@@ -81,7 +84,13 @@ impl Change {
         (before != after).then(|| Self { field: field.to_owned(), before: before.to_owned(), after: after.to_owned() })
     }
 
-    /// Whether the values are secret: the row says only that they changed.
+    /// The change of a field whose values are not written down: they are secret, or too long.
+    #[must_use]
+    pub fn unsaid(field: &str) -> Self {
+        Self { field: field.to_owned(), before: String::new(), after: String::new() }
+    }
+
+    /// Whether the values are not written down: the row says only that they changed.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.before.is_empty() && self.after.is_empty()

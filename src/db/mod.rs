@@ -25,12 +25,13 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use connection::AnyConnection;
+pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use types::{
-    AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, PortalId, RobotId, RuleId,
-    ScheduleId, TenantId,
+    AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, Moment, PortalId, RobotId,
+    RuleId, ScheduleId, TenantId,
 };
 
 use crate::error::{Error, Result};

@@ -1,11 +1,14 @@
 //! Typed ids: a number that cannot be taken for the id of another table.
 
+use chrono::{NaiveDate, NaiveDateTime};
 use diesel::{
     backend::Backend,
     deserialize::{self, FromSql, FromSqlRow},
     expression::AsExpression,
+    pg::Pg,
     serialize::{self, Output, ToSql},
-    sql_types::BigInt,
+    sql_types::{BigInt, Text, Timestamp},
+    sqlite::Sqlite,
 };
 
 /// Declares an id: a number that cannot be taken for the id of another table.
@@ -95,5 +98,69 @@ id!(
     PortalId
 );
 
+/// A time of the database, UTC, for lists that read many.
+///
+/// Postgres keeps a number. SQLite keeps text, `2026-11-22 03:04:05` with or without a fraction, that diesel reads by trying
+/// format strings: half the work of reading a row. Only a connection itself reads this type, not `AnyConnection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromSqlRow)]
+pub struct Moment(pub NaiveDateTime);
+
+impl FromSql<Timestamp, Pg> for Moment {
+    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        <NaiveDateTime as FromSql<Timestamp, Pg>>::from_sql(bytes).map(Self)
+    }
+}
+
+impl FromSql<Timestamp, Sqlite> for Moment {
+    fn from_sql(bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Sqlite>>::from_sql(bytes)?;
+        moment(&text).map(Self).ok_or_else(|| format!("not a time: {text}").into())
+    }
+}
+
+/// The time that a text of SQLite's is.
+fn moment(text: &str) -> Option<NaiveDateTime> {
+    let (date, rest) = (text.get(..10)?, text.get(11..)?);
+    let (time, fraction) = (rest.get(..8)?, rest.get(8..)?);
+    let two = |part: &str, from: usize| part.get(from..from + 2)?.parse().ok();
+    let date = NaiveDate::from_ymd_opt(date.get(..4)?.parse().ok()?, two(date, 5)?, two(date, 8)?)?;
+    let nanoseconds = match fraction.strip_prefix('.') {
+        Some(digits) => digits.parse::<u32>().ok()? * 10u32.pow(9u32.checked_sub(u32::try_from(digits.len()).ok()?)?),
+        None if fraction.is_empty() => 0,
+        None => return None,
+    };
+    date.and_hms_nano_opt(two(time, 0)?, two(time, 3)?, two(time, 6)?, nanoseconds)
+}
+
 /// The scope of the instance's own channel switches; a tenant's scope is its id, and ids start at 1.
 pub const INSTANCE_SCOPE: i64 = 0;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_read_as_it_is_written(seconds in -62_135_596_800i64..253_402_300_800, nanoseconds in 0u32..1_000_000_000) {
+            let time = chrono::DateTime::from_timestamp(seconds, nanoseconds).unwrap().naive_utc();
+            // As diesel writes it.
+            prop_assert_eq!(moment(&time.format("%F %T%.f").to_string()), Some(time));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_no_moment() {
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-13-22 03:04:05",
+            "2026-11-22 24:04:05",
+            "2026-11-22 03:04:05x",
+            "2026-11-22 03:04:05.1234567890",
+        ] {
+            assert_eq!(moment(text), None, "{text}");
+        }
+    }
+}

@@ -416,6 +416,7 @@ mod tests {
                 description: "",
                 metadata_warehouse: false,
                 time_zone: "UTC",
+                message_language: crate::language::Language::English,
             };
             let tenant = crate::tenants::store::insert(c, &tenant, account, &ann, &who, now).unwrap();
             insert_into(robots::table)

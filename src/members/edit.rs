@@ -20,8 +20,8 @@ use crate::{
     courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
     error::{Error, Result},
-    language::Language,
     robots::Channel,
+    templates,
     web::{FieldErrors, Frame},
 };
 
@@ -126,7 +126,6 @@ pub(super) struct Task {
     pub role: Role,
     pub member: MemberId,
     pub own: bool,
-    pub language: Language,
     pub product: String,
 }
 
@@ -139,7 +138,6 @@ impl Task {
             role: who.role().ok_or(Error::NotFound)?,
             member,
             own,
-            language: frame.language,
             product: frame.product.clone(),
         })
     }
@@ -169,7 +167,6 @@ impl Task {
 
     pub(super) fn about(&self, member: &Member) -> About {
         About {
-            language: self.language,
             product: self.product.clone(),
             tenant: self.tenant.id,
             tenant_name: self.tenant.name.clone(),
@@ -313,10 +310,11 @@ impl Task {
                 return Ok(Err(FieldErrors::one(field, key)));
             }
         }
+        let templates = templates::store::load(c, self.tenant.id)?;
         let mut sent = Vec::new();
         for (channel, change) in changes {
             if let Some((robot, unsaved)) = self.robot_to_test(c, tools, &member, *channel, change)? {
-                let delivery = courier::enqueue(c, self.about(&member).test(robot), now)?;
+                let delivery = courier::enqueue(c, self.about(&member).test(&templates, *channel, robot), now)?;
                 sent.push(Sent { kind: Kind::Test, channel: *channel, delivery, unsaved });
             }
         }

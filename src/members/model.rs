@@ -102,18 +102,24 @@ impl Email {
 /// A phone number as lists show it: its first three and last four digits.
 #[must_use]
 pub fn masked_phone(phone: &str) -> String {
-    let length = phone.chars().count();
-    if length <= 7 {
-        return "•".repeat(length);
+    let parts = phone.split_at_checked(3).and_then(|(first, rest)| {
+        let (hidden, last) = rest.split_at_checked(rest.len().checked_sub(4)?)?;
+        (!hidden.is_empty()).then_some((first, hidden, last))
+    });
+    match parts {
+        Some((first, hidden, last)) => [first, &"•".repeat(hidden.chars().count()), last].concat(),
+        None => "•".repeat(phone.chars().count()),
     }
-    phone.chars().enumerate().map(|(i, c)| if i < 3 || i + 4 >= length { c } else { '•' }).collect()
 }
 
 /// An email address as lists show it: the first character and the domain.
 #[must_use]
 pub fn masked_email(email: &str) -> String {
     match email.rsplit_once('@') {
-        Some((name, domain)) => format!("{}•••@{domain}", name.chars().next().unwrap_or('•')),
+        Some((name, domain)) => {
+            let first = name.chars().next().map_or("•", |first| name.split_at(first.len_utf8()).0);
+            [first, "•••@", domain].concat()
+        }
         None => String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The words of what a group hears about a member.
+//! What a group hears about a member.
 
 use chrono::NaiveDateTime;
 
@@ -11,6 +11,7 @@ use crate::{
     language::Language,
     robots::{Channel, escape_markdown},
     secrets::PlainToken,
+    templates::{self, Reason, Templates, Variables, Words},
 };
 
 /// What stands for a code where it is not to be read.
@@ -30,9 +31,12 @@ pub fn ring(
 ) -> Result<i64> {
     let settings = channels::settings(c, about.tenant)?;
     let on = settings.effective();
-    let mut rung = 0;
-    for (_, robot) in robots.iter().filter(|(channel, _)| member.status == Status::Active && on.is_on(channel)) {
-        courier::enqueue(c, about.saved(*robot), now)?;
+    if member.status != Status::Active || robots.is_empty() {
+        return Ok(0);
+    }
+    let (templates, mut rung) = (templates::store::load(c, about.tenant)?, 0);
+    for (channel, robot) in robots.iter().filter(|(channel, _)| on.is_on(channel)) {
+        courier::enqueue(c, about.saved(&templates, *channel, *robot), now)?;
         rung += 1;
     }
     Ok(rung)
@@ -41,8 +45,6 @@ pub fn ring(
 /// What the words are made of.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// The language of whoever causes the message.
-    pub language: Language,
     /// The word that every message holds: the robots' keyword.
     pub product: String,
     /// The tenant.
@@ -62,35 +64,47 @@ pub struct About {
 impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
-    pub fn saved(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::MemberSaved, robot, "members-saved-title", self.body("members-saved-body", ""))
+    pub fn saved(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
+        self.notice(Kind::MemberSaved, robot, templates.render(channel, Reason::MemberSaved, &self.variables()))
     }
 
     /// A test message.
     #[must_use]
-    pub fn test(&self, robot: RobotId) -> Notice {
-        self.notice(Kind::Test, robot, "members-test-title", self.body("members-test-body", ""))
+    pub fn test(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
+        self.notice(Kind::Test, robot, templates.render(channel, Reason::Test, &self.variables()))
     }
 
     /// A verification code: the notice, in which it is masked, and the text with the code, which the group alone reads.
+    /// Its words are Belfry's own in every tenant: a template might leave the code out.
     #[must_use]
-    pub fn verification(&self, robot: RobotId, code: &PlainToken) -> (Notice, String) {
-        let text = |code: &str| self.body("members-verify-body", code);
-        let notice = self.notice(Kind::Verification, robot, "members-verify-title", text(MASKED));
-        (notice, text(code.expose()))
+    pub fn verification(&self, language: Language, robot: RobotId, code: &PlainToken) -> (Notice, String) {
+        let title = language.with("members-verify-title", &[("product", &self.product), ("name", &self.recipient)]);
+        let words = Words { title: title.into_owned(), body: self.verification_body(language, MASKED) };
+        (self.notice(Kind::Verification, robot, words), self.verification_body(language, code.expose()))
     }
 
-    fn body(&self, key: &str, code: &str) -> String {
+    fn verification_body(&self, language: Language, code: &str) -> String {
         let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
         let [name, tenant, by] = &escaped;
-        self.language.with(key, &[("name", name), ("tenant", tenant), ("by", by), ("code", code)]).into_owned()
+        let variables = [("name", name.as_str()), ("tenant", tenant), ("by", by), ("code", code)];
+        language.with("members-verify-body", &variables).into_owned()
     }
 
-    fn notice(&self, kind: Kind, robot: RobotId, title: &str, body: String) -> Notice {
+    fn variables(&self) -> Variables {
+        Variables {
+            product: self.product.clone(),
+            tenant: self.tenant_name.clone(),
+            member: self.recipient.clone(),
+            by: self.by_name.clone(),
+            ..Variables::default()
+        }
+    }
+
+    fn notice(&self, kind: Kind, robot: RobotId, Words { title, body }: Words) -> Notice {
         Notice {
             tenant: self.tenant,
             kind,
-            title: self.language.with(title, &[("product", &self.product), ("name", &self.recipient)]).into_owned(),
+            title,
             body,
             robot,
             member: Some(self.member),

@@ -15,7 +15,6 @@ use crate::{
     audit::{self, Change},
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
-    language::Language,
     robots::Channel,
     web::FieldErrors,
 };
@@ -43,8 +42,6 @@ pub struct Sender {
     pub tenant: TenantId,
     /// Its name.
     pub tenant_name: String,
-    /// The language of what its groups hear.
-    pub language: Language,
     /// The word that every message holds.
     pub product: String,
     /// The sender's name, for the audit log and the groups.
@@ -208,7 +205,6 @@ impl Sender {
 
     fn about(&self, member: &Member) -> About {
         About {
-            language: self.language,
             product: self.product.clone(),
             tenant: self.tenant,
             tenant_name: self.tenant_name.clone(),

@@ -23,7 +23,7 @@ use crate::{
     channels::channel_key,
     courier,
     db::{
-        AccountId, AnyConnection, MemberId, RobotId, TenantId, position_function,
+        AccountId, AnyConnection, MemberId, Moment, RobotId, TenantId, directly, position_function,
         schema::{contacts, members, robots, tenants},
     },
     db::{PAGE_SIZE, Pager},
@@ -123,7 +123,7 @@ pub fn list(
 ) -> Result<(Vec<ListRow>, Pager)> {
     if filter.is_everything() {
         // The whole tenant's number is kept beside it, so that it need not be counted.
-        let total = tenants::table.find(tenant).select(tenants::member_count).first(c)?;
+        let total = directly!(c, c => tenants::table.find(tenant).select(tenants::member_count).get_result(c)?);
         let pager = Pager::new(page, total);
         return Ok((whole(c, tenant, order, &pager)?, pager));
     }
@@ -142,8 +142,7 @@ fn whole(c: &mut AnyConnection, tenant: TenantId, order: Order, pager: &Pager) -
         let ids = ids(c, tenant, &Filter::everything(), order, window)?;
         return rows_of(c, &ids);
     }
-    let query = filtered(tenant, &Filter::everything(), position_function(c)).select(Row::as_select());
-    let mut found: Vec<Row> = ordered(query, order, window).load(c)?;
+    let mut found = lines(c, tenant, order, window)?;
     if window.from_end {
         found.reverse();
     }
@@ -154,8 +153,26 @@ fn whole(c: &mut AnyConnection, tenant: TenantId, order: Order, pager: &Pager) -
     list_rows(found, reached)
 }
 
-/// A page of what a filter finds: its ids, and the pager. A search reads an index from end to end, so it is done once: the
-/// first so many ids also say how many there are, unless there are more.
+/// The rows of a part of the whole list, in the order in which they are read.
+fn lines(c: &mut AnyConnection, tenant: TenantId, (sort, descending): Order, window: Window) -> Result<Vec<Line>> {
+    let part = members::table.filter(members::tenant.eq(tenant)).limit(window.length).offset(window.offset);
+    macro_rules! by {
+        ($order:expr) => {
+            directly!(c, c => part.order($order).select(Line::as_select()).load(c)?)
+        };
+    }
+    Ok(match (sort, descending != window.from_end) {
+        (Sort::Username, false) => by!((members::username_key.asc(), members::id.asc())),
+        (Sort::Username, true) => by!((members::username_key.desc(), members::id.desc())),
+        (Sort::DisplayName, false) => by!((members::display_name_key.asc(), members::id.asc())),
+        (Sort::DisplayName, true) => by!((members::display_name_key.desc(), members::id.desc())),
+        (Sort::Joined, false) => by!((members::joined_at.asc(), members::id.asc())),
+        (Sort::Joined, true) => by!((members::joined_at.desc(), members::id.desc())),
+    })
+}
+
+/// A page of what a filter finds: its ids, and the pager. A search reads an index from end to end, so near the start of
+/// the list it is done once: the first so many ids also say how many there are, unless there are more.
 fn found(
     c: &mut AnyConnection,
     tenant: TenantId,
@@ -163,17 +180,21 @@ fn found(
     order: Order,
     page: i64,
 ) -> Result<(Vec<MemberId>, Pager)> {
-    let probed = ids(c, tenant, filter, order, Window { offset: 0, length: PROBE, from_end: false })?;
-    let count = i64::try_from(probed.len()).map_err(Error::internal)?;
-    if count < PROBE {
-        let pager = Pager::new(page, count);
-        return Ok((slice(&probed, &pager), pager));
+    if page > PROBE / PAGE_SIZE {
+        let pager = Pager::new(page, count(c, tenant, filter)?);
+        return Ok((ids(c, tenant, filter, order, Window::of(&pager))?, pager));
     }
-    let total = filtered(tenant, filter, position_function(c)).count().get_result(c)?;
+    let probed = ids(c, tenant, filter, order, Window { offset: 0, length: PROBE, from_end: false })?;
+    let total = match i64::try_from(probed.len()).map_err(Error::internal)? {
+        PROBE => count(c, tenant, filter)?,
+        total => total,
+    };
     let pager = Pager::new(page, total);
-    let near = pager.offset() + PAGE_SIZE <= PROBE;
-    let ids = if near { slice(&probed, &pager) } else { ids(c, tenant, filter, order, Window::of(&pager))? };
-    Ok((ids, pager))
+    Ok((slice(&probed, &pager), pager))
+}
+
+fn count(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<i64> {
+    Ok(filtered(tenant, filter, position_function(c)).count().get_result(c)?)
 }
 
 fn slice(ids: &[MemberId], pager: &Pager) -> Vec<MemberId> {
@@ -254,9 +275,8 @@ fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> members::B
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = members)]
-struct Row {
+struct Line {
     id: MemberId,
-    account: AccountId,
     username: String,
     username_key: String,
     display_name: String,
@@ -264,42 +284,54 @@ struct Row {
     status: String,
     phone: String,
     email: String,
-    joined_at: NaiveDateTime,
+    joined_at: Moment,
 }
 
-impl Row {
-    fn role(&self) -> Result<Role> {
-        Role::parse(&self.role).ok_or_else(|| Error::internal("a member has an unknown role"))
-    }
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = members)]
+struct Row {
+    id: MemberId,
+    account: AccountId,
+    username: String,
+    display_name: String,
+    role: String,
+    status: String,
+    phone: String,
+    email: String,
+}
 
-    fn status(&self) -> Result<Status> {
-        Status::parse(&self.status).ok_or_else(|| Error::internal("a member has an unknown status"))
-    }
+fn role(word: &str) -> Result<Role> {
+    Role::parse(word).ok_or_else(|| Error::internal("a member has an unknown role"))
+}
+
+fn status(word: &str) -> Result<Status> {
+    Status::parse(word).ok_or_else(|| Error::internal("a member has an unknown status"))
 }
 
 /// The rows of ids that a query of the tenant has just found, in their order. They are asked for by id and nothing else:
 /// with the tenant beside it, a SQLite that was never analysed would walk the whole tenant instead.
 fn rows_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
-    let mut found: Vec<Row> = members::table.filter(members::id.eq_any(ids)).select(Row::as_select()).load(c)?;
+    let listed = members::table.filter(members::id.eq_any(ids));
+    let mut found: Vec<Line> = directly!(c, c => listed.select(Line::as_select()).load(c)?);
     found.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
     let reached = robots_of(c, ids)?;
     list_rows(found, reached)
 }
 
-fn list_rows(found: Vec<Row>, mut reached: HashMap<MemberId, Reached>) -> Result<Vec<ListRow>> {
+fn list_rows(found: Vec<Line>, mut reached: HashMap<MemberId, Reached>) -> Result<Vec<ListRow>> {
     found
         .into_iter()
         .map(|row| {
             Ok(ListRow {
                 id: row.id,
-                role: row.role()?,
-                status: row.status()?,
+                role: role(&row.role)?,
+                status: status(&row.status)?,
                 phone: masked_phone(&row.phone),
                 email: masked_email(&row.email),
                 robots: reached.remove(&row.id).unwrap_or_default(),
                 username: row.username,
                 display_name: row.display_name,
-                joined_at: row.joined_at,
+                joined_at: row.joined_at.0,
             })
         })
         .collect()
@@ -308,8 +340,8 @@ fn list_rows(found: Vec<Row>, mut reached: HashMap<MemberId, Reached>) -> Result
 /// The robots of a row: channel, last four characters, how far it can be relied on.
 type Reached = Vec<(Channel, String, ContactState)>;
 
-/// Whose robot, and what a row shows of it.
-type Reaching = (MemberId, String, String, String, bool);
+/// Whose robot, and what a row shows of it: channel, last four characters, whether it is broken, whether it is verified.
+type Reaching = (MemberId, String, String, bool, bool);
 
 fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId, Reached>> {
     let rows: Vec<Reaching> = contacts::table
@@ -320,7 +352,7 @@ fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId
             contacts::member,
             contacts::channel,
             robots::last_four,
-            robots::state,
+            robots::state.ne("ok"),
             contacts::verified_at.is_not_null(),
         ))
         .load(c)?;
@@ -332,33 +364,33 @@ fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId
 fn robots_between(
     c: &mut AnyConnection,
     tenant: TenantId,
-    one: &Row,
-    other: &Row,
+    one: &Line,
+    other: &Line,
 ) -> Result<HashMap<MemberId, Reached>> {
     let (low, high) =
         (one.username_key.as_str().min(&other.username_key), one.username_key.as_str().max(&other.username_key));
-    let rows: Vec<Reaching> = members::table
+    // In the order of the indexes, so that nothing has to be sorted.
+    let reaching = members::table
         .inner_join(contacts::table.inner_join(robots::table))
         .filter(members::tenant.eq(tenant))
         .filter(members::username_key.ge(low))
         .filter(members::username_key.le(high))
-        .order(contacts::channel)
+        .order((members::username_key, members::id, contacts::channel))
         .select((
             contacts::member,
             contacts::channel,
             robots::last_four,
-            robots::state,
+            robots::state.ne("ok"),
             contacts::verified_at.is_not_null(),
-        ))
-        .load(c)?;
-    Ok(by_member(rows))
+        ));
+    Ok(by_member(directly!(c, c => reaching.load(c)?)))
 }
 
 fn by_member(rows: Vec<Reaching>) -> HashMap<MemberId, Reached> {
     let mut reached: HashMap<MemberId, Reached> = HashMap::new();
-    for (member, channel, last_four, state, verified) in rows {
+    for (member, channel, last_four, broken, verified) in rows {
         if let Some(channel) = Channel::parse(&channel) {
-            reached.entry(member).or_default().push((channel, last_four, ContactState::of(verified, state != "ok")));
+            reached.entry(member).or_default().push((channel, last_four, ContactState::of(verified, broken)));
         }
     }
     reached
@@ -377,8 +409,8 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
     Ok(Member {
         id: row.id,
         account: row.account,
-        role: row.role()?,
-        status: row.status()?,
+        role: role(&row.role)?,
+        status: status(&row.status)?,
         robots: contacts_of(c, id)?,
         username: row.username,
         display_name: row.display_name,

@@ -17,6 +17,7 @@ use crate::{
     error::Result,
     robots::Channel,
     secrets::{PlainToken, same, six_digits},
+    templates,
     web::FieldErrors,
 };
 
@@ -57,7 +58,8 @@ impl Task {
         if courier::test_must_wait(c, self.tenant.id, robot, self.by, now)? {
             return Ok(Err(FieldErrors::one(code_field(&channel), "members-verify-too-soon")));
         }
-        let (notice, text) = self.about(&member).verification(robot, code);
+        let language = templates::store::language(c, self.tenant.id)?;
+        let (notice, text) = self.about(&member).verification(language, robot, code);
         let delivery = courier::enqueue_sealed(c, &tools.keys, notice, &text, now)?;
         let sent = verifications::Sent {
             member: member.id,

@@ -224,7 +224,6 @@ impl Post {
         Sender {
             tenant: self.caller.tenant,
             tenant_name: self.caller.tenant_name.clone(),
-            language: self.caller.language,
             product: self.product.clone(),
             name: self.caller.name.clone(),
             address: self.address.clone(),

@@ -54,6 +54,29 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span<'_>>> {
     text.lines().map(|line| spans(unmarked(line.trim_end())))
 }
 
+/// A text as a channel shows it that has links but no other markup, in Markdown once more.
+#[must_use]
+pub fn links_alone(text: &str) -> String {
+    let shown = |span: Span<'_>| match span {
+        Span::Text(words) => literal(&words),
+        Span::Link { text, url } => format!("[{}]({url})", literal(&text)),
+    };
+    let lines: Vec<String> = lines(text).map(|line| line.into_iter().map(shown).collect()).collect();
+    lines.join("\n")
+}
+
+/// Words that Markdown leaves as they are.
+fn literal(words: &str) -> String {
+    let mut literal = String::with_capacity(words.len());
+    for character in words.chars() {
+        if character.is_ascii_punctuation() {
+            literal.push('\\');
+        }
+        literal.push(character);
+    }
+    literal
+}
+
 /// A line without the marks of a heading or a quote.
 fn unmarked(line: &str) -> &str {
     let heading = line.trim_start_matches('#');
@@ -124,6 +147,12 @@ mod tests {
             [vec![words("Title")], vec![words("quoted")], vec![words("#1 in line")], vec![words("- item")], vec![]];
         assert_eq!(all[..5], expected);
         assert_eq!(all[5], [words("####### seven")]);
+    }
+
+    #[test]
+    fn without_markup_words_are_literal_and_links_stay_links() {
+        let shown = links_alone("### *Title*\n**bold** [the_page](https://a.example/b_c)");
+        assert_eq!(shown, "\\*Title\\*\nbold [the\\_page](https://a.example/b_c)");
     }
 
     #[test]

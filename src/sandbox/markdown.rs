@@ -11,7 +11,7 @@ pub(super) fn is_marked_up(kind: &str) -> bool {
 
 /// HTML without any of the message's own: raw tags are shown as text, images become links, and links lead to the web
 /// or into the messenger only.
-pub(super) fn html(markdown: &str) -> String {
+pub fn html(markdown: &str) -> String {
     let mut html = String::with_capacity(markdown.len() * 2);
     push_html(&mut html, Parser::new(markdown).flat_map(harmless));
     html

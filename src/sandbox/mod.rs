@@ -21,6 +21,7 @@ use self::{
 pub use self::{
     check::BANNED_TEXT,
     group::{Fault, Group, RobotKind, Standing, Wording},
+    markdown::html as message_html,
     record::{Call, Heard, Message, Verdict},
 };
 use crate::clock::Clock;

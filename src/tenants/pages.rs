@@ -17,6 +17,7 @@ use crate::{
     clock::Clock,
     db::{Database, PAGE_SIZE, Pager, TenantId},
     error::{Error, Result},
+    language::Language,
     secrets::{Passwords, PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
@@ -111,7 +112,7 @@ pub async fn add(
         Some(code) => Some(passwords.hash(code.expose()).await?),
         None => None,
     };
-    let addition = Addition { slug, details, username, code_hash };
+    let addition = Addition { slug, details, username, code_hash, language: frame.language };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     db.write(move |c| addition.write(c, &actor, now)).await?;
@@ -128,6 +129,8 @@ struct Addition {
     username: Username,
     /// The hash of the one-time code of an account to be made.
     code_hash: Option<String>,
+    /// The language of whoever adds it: that of its messages.
+    language: Language,
 }
 
 impl Addition {
@@ -148,6 +151,7 @@ impl Addition {
             description: &self.details.description,
             metadata_warehouse: false,
             time_zone: self.details.time_zone.name(),
+            message_language: self.language,
         };
         store::insert(c, &tenant, account, &username, who, now)
     }

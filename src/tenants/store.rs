@@ -18,6 +18,7 @@ use crate::{
         schema::{accounts, tenants},
     },
     error::{Error, Result},
+    language::Language,
     members::store::{NewMember, insert as insert_member},
 };
 
@@ -34,6 +35,8 @@ pub struct NewTenant<'t> {
     pub metadata_warehouse: bool,
     /// The IANA name of its time zone.
     pub time_zone: &'t str,
+    /// The language of its messages, until its administrators choose another.
+    pub message_language: Language,
 }
 
 /// Makes a tenant with its super administrator, who is its first member.
@@ -57,6 +60,7 @@ pub fn insert(
             tenants::channel_mode.eq("system"),
             tenants::super_admin.eq(super_admin),
             tenants::time_zone.eq(tenant.time_zone),
+            tenants::message_language.eq(tenant.message_language.tag()),
             tenants::member_count.eq(0),
             tenants::created_at.eq(now),
         ))
@@ -72,7 +76,7 @@ pub fn insert(
 }
 
 /// Makes an account super administrator of the metadata warehouse tenant, whose administrators administer the instance.
-/// The tenant is made when there is none.
+/// The tenant is made when there is none, with messages in this language.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -80,6 +84,7 @@ pub fn join_metadata_warehouse(
     c: &mut AnyConnection,
     account: AccountId,
     username: &Username,
+    language: Language,
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<TenantId> {
@@ -98,6 +103,7 @@ pub fn join_metadata_warehouse(
         description: "",
         metadata_warehouse: true,
         time_zone: "UTC",
+        message_language: language,
     };
     insert(c, &tenant, account, username, who, now)
 }
@@ -337,8 +343,14 @@ mod tests {
             Some(account) => account.id,
             None => accounts::store::insert(c, &username, "no hash", true, now)?,
         };
-        let tenant =
-            NewTenant { name: slug, slug, description: "", metadata_warehouse: slug == "meta", time_zone: "UTC" };
+        let tenant = NewTenant {
+            name: slug,
+            slug,
+            description: "",
+            metadata_warehouse: slug == "meta",
+            time_zone: "UTC",
+            message_language: Language::English,
+        };
         insert(c, &tenant, account, &username, &who(), now)
     }
 

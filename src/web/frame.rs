@@ -251,6 +251,9 @@ impl Frame {
         if may(Action::ViewAlerts) {
             alerts.push(link("nav-alert-rules", "/alert-rules"));
         }
+        if may(Action::ViewTemplates) {
+            alerts.push(link("nav-templates", "/templates"));
+        }
         let mut management = vec![];
         if may(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));

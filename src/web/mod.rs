@@ -27,11 +27,15 @@ use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
 
 use crate::error::{Error, Result};
 
+/// What nearly every page finds room in, in bytes, so that it does not move while it grows.
+const PAGE_ROOM: usize = 32 * 1024;
+
 /// Answers with a page.
 ///
 /// # Errors
 /// [`Error::Internal`] when the template fails.
 pub fn page(status: StatusCode, template: &impl askama::Template) -> Result<HttpResponse> {
-    let html = template.render().map_err(Error::internal)?;
+    let mut html = String::with_capacity(PAGE_ROOM);
+    template.render_into(&mut html).map_err(Error::internal)?;
     Ok(HttpResponse::build(status).content_type(ContentType::html()).body(html))
 }

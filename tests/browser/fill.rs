@@ -6,12 +6,16 @@ use std::{collections::BTreeMap, time::Duration};
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    alerts::{self, AlertFields, Context, Source},
+    alerts::{self, AlertFields, Context, Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
     channels::{self, Mode, Switches},
     courier,
-    db::{AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, ScheduleId, TenantId, schema::deliveries},
+    db::{
+        AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
+        schema::deliveries,
+    },
     error::Result,
     groups::{self, Details},
+    language::Language,
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
@@ -21,7 +25,7 @@ use belfry::{
     secrets::{KeyRing, Passwords},
     tenants::store::{self as tenants, NewTenant},
 };
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::site::{PASSWORD, Robot, Site};
@@ -154,11 +158,17 @@ impl Filling {
     fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId, ScheduleId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
-        let root_id = accounts::store::insert_first(c, &root, &self.hash, &who, self.now)?;
+        let root_id = accounts::store::insert_first(c, &root, &self.hash, Language::English, &who, self.now)?;
         let long = format!("{LONG_LATIN}{}", "北风数据平台研发中心".repeat(6));
         let [filled, _] = [("filled", long.as_str()), ("empty", "空租户")].map(|(slug, name)| {
-            let tenant =
-                NewTenant { name, slug, description: name, metadata_warehouse: false, time_zone: "Asia/Shanghai" };
+            let tenant = NewTenant {
+                name,
+                slug,
+                description: name,
+                metadata_warehouse: false,
+                time_zone: "Asia/Shanghai",
+                message_language: Language::English,
+            };
             tenants::insert(c, &tenant, root_id, &root, &who, self.now).expect("a tenant")
         });
         channels::store::save(
@@ -179,6 +189,7 @@ impl Filling {
         let shared = [(Channel::DingTalk, self.good.clone())];
         let first = self.member(c, filled, &sharer(), LONG_LATIN, false)?;
         self.reach(c, filled, first, &shared)?;
+        self.rules(c, filled)?;
         Ok((mia, nora, filled, self.group(c, filled)?, self.schedule(c, filled)?))
     }
 
@@ -205,6 +216,29 @@ impl Filling {
             shifts: vec![shift(&[LONG_LATIN, "clerk"]), shift(&["nora"])],
         };
         Ok(schedules::store::insert(c, tenant, &draft, &who, self.now)?.expect("everybody is known"))
+    }
+
+    /// Two alert rules: one with everything that a rule can have, which is number 1, and one that is off.
+    fn rules(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
+        let full = Rule {
+            id: RuleId(0),
+            name: "名字很长的告警规则名字很长的告警规则名字很长的告警规则名字很长的告警规".to_owned(),
+            is_on: true,
+            severity: Severity::Critical,
+            source: Some(Source::Alertmanager),
+            matchers: ["team=数据库", "host=~db-[0-9]+[.]corp[.]example"]
+                .map(|text| Matcher::parse(text).expect("a matcher"))
+                .to_vec(),
+            channels: Channel::ALL.to_vec(),
+            frequency: TimeDelta::minutes(5),
+            max_sends: Some(3),
+            window: Some(Window { from: 22 * 60, to: 6 * 60 }),
+            receivers: vec![Receiver::Account(AccountId(1)), Receiver::Role(Role::SystemAdministrator)],
+        };
+        rules::insert(c, tenant, &full, self.now)?;
+        let (name, matchers) = (LONG_LATIN[..36].to_owned(), Vec::new());
+        rules::insert(c, tenant, &Rule { name, is_on: false, matchers, window: None, ..full }, self.now)?;
+        Ok(())
     }
 
     fn member(

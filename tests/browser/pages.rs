@@ -73,6 +73,7 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         ("lark_robot", LONG_LATIN),
         ("wecom_robot", "http://"),
     ];
+    let wrong_rule = [("name", LONG_LATIN), ("members", "no spaces"), ("matchers", "team~db"), ("frequency", "99")];
     let mut all = vec![
         stop(Who::Stranger, "/login"),
         stop(Who::Stranger, "/login").posting("/login", &[("username", LONG_LATIN), ("password", "no")]).answers(422),
@@ -124,6 +125,15 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         ];
         all.extend(pages.map(|page| stop(Who::Root, format!("/t/{slug}{page}"))));
     }
+    all.extend(["filled", "empty"].map(|slug| stop(Who::Root, format!("/t/{slug}/templates"))));
+    let template = "/t/filled/templates/dingtalk/firing";
+    all.extend([
+        stop(Who::Clerk, "/t/filled/templates"),
+        stop(Who::Clerk, template),
+        stop(Who::Root, template),
+        stop(Who::Root, template).posting("/firing", &[("title", "{{ tilte }}"), ("body", LONG_LATIN)]).answers(422),
+        stop(Who::Root, "/t/filled/templates/lark/member_saved"),
+    ]);
     let (added, portal) = (format!("added-{visit}"), format!("门户 {visit} {LONG_LATIN}"));
     let portal = portal.chars().take(64).collect::<String>();
     all.extend([
@@ -183,6 +193,12 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
             .answers(422),
         stop(Who::Root, format!("/t/filled/schedules/{schedule}")),
         stop(Who::Root, format!("/t/filled/schedules/{schedule}/edit")),
+        stop(Who::Root, "/t/filled/alert-rules?q=no-rule-is-called-so"),
+        stop(Who::Root, "/t/filled/alert-rules/1/edit"),
+        stop(Who::Root, "/t/filled/alert-rules/1/edit").posting("/alert-rules/delete", &[]),
+        stop(Who::Root, "/t/filled/alert-rules/new").posting("/alert-rules/new", &wrong_rule).answers(422),
+        stop(Who::Root, "/t/filled/alert-rules/preview?preview=yes&example_labels=team%3Ddb"),
+        stop(Who::Root, "/t/filled/alert-rules/preview?preview=yes&example_labels=team").answers(422),
         stop(Who::Stranger, format!("{sandbox}/")),
         stop(Who::Stranger, format!("{quiet_sandbox}/")),
         // A chat reloads itself every three seconds unless it is paused; axe-core looks at the paused one.

@@ -34,5 +34,6 @@ mod schedules;
 mod schema;
 mod sessions;
 mod start;
+mod templates;
 mod tenants;
 mod verification;

@@ -302,6 +302,36 @@ POST /t/{tenant}/alert-rules/{id}/edit        ours/unknown   login  403    404  
 POST /t/{tenant}/alert-rules/{id}/edit        ours/malformed login  refused 404    404    404    refused 404    404    login  password
 POST /t/{tenant}/alert-rules/{id}/edit        unknown        login  404    404    404    404    404    404    404    login  password
 
+GET  /t/{tenant}/templates                    ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/templates                    theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/templates                    unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/templates                    malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/templates                    ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/templates                    theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/templates                    unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/templates                    malformed      login  404    404    404    404    404    404    404    login  password
+
+GET  /t/{tenant}/templates/{channel}/{reason} ours           login  200    200    200    404    403    404    404    login  password
+GET  /t/{tenant}/templates/{channel}/{reason} theirs         login  404    404    404    200    403    404    404    login  password
+GET  /t/{tenant}/templates/{channel}/{reason} unknown        login  404    404    404    404    404    404    404    login  password
+GET  /t/{tenant}/templates/{channel}/{reason} malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/templates/{channel}/{reason} ours           login  403    422    422    404    403    404    404    login  password
+POST /t/{tenant}/templates/{channel}/{reason} theirs         login  404    404    404    422    403    404    404    login  password
+POST /t/{tenant}/templates/{channel}/{reason} unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/templates/{channel}/{reason} malformed      login  404    404    404    404    404    404    404    login  password
+
+POST /t/{tenant}/templates/{channel}/{reason}/preview ours      login  403 422 422 404 403 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/preview theirs    login  404 404 404 422 403 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/preview unknown   login  404 404 404 404 404 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/preview malformed login  404 404 404 404 404 404 404 login password
+
+POST /t/{tenant}/templates/{channel}/{reason}/reset ours        login  403 303 303 404 403 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/reset theirs      login  404 404 404 303 403 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/reset unknown     login  404 404 404 404 404 404 404 login password
+POST /t/{tenant}/templates/{channel}/{reason}/reset malformed   login  404 404 404 404 404 404 404 login password
+
 GET  /t/{tenant}/deliveries                   ours           login  200    200    200    404    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   theirs         login  404    404    404    200    403    404    404    login  password
 GET  /t/{tenant}/deliveries                   unknown        login  404    404    404    404    404    404    404    login  password
@@ -528,7 +558,8 @@ impl Row {
             "malformed" => "7x".to_owned(),
             _ => self.id(app, town, id).await,
         };
-        self.route.replace("{tenant}", slug).replace("{file}", "none.css").replace("{id}", &id)
+        let route = self.route.replace("{channel}", "dingtalk").replace("{reason}", "firing");
+        route.replace("{tenant}", slug).replace("{file}", "none.css").replace("{id}", &id)
     }
 
     /// The id of a thing that belongs to a tenant.

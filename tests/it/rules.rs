@@ -4,12 +4,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use belfry::{
-    access::Role,
+    access::{Actor, Role},
     alerts::{self, Context, Incoming, Severity, Signal, Source},
     db::{
-        AccountId, GroupId, MemberId, TenantId,
-        schema::{alert_entries, deliveries, members as members_table, user_group_accounts, user_groups},
+        EntryId, MemberId, TenantId,
+        schema::{alert_entries, deliveries},
     },
+    groups::{self, Details},
     sandbox::{Call, RobotKind},
 };
 use chrono::{TimeDelta, TimeZone as _};
@@ -43,14 +44,13 @@ async fn fire(app: &TestApp, tenant: TenantId, alert: Incoming) -> Vec<String> {
     app.db
         .write(move |c| {
             let taken = alerts::take(c, &context, &alert)?;
-            let entry: i64 = alert_entries::table
+            let entry: EntryId = alert_entries::table
                 .filter(alert_entries::alert.eq(taken.alert))
                 .order(alert_entries::id.desc())
                 .select(alert_entries::id)
-                .first::<belfry::db::EntryId>(c)?
-                .0;
+                .first(c)?;
             let rows: Vec<(String, String, String, String)> = deliveries::table
-                .filter(deliveries::entry.eq(Some(belfry::db::EntryId(entry))))
+                .filter(deliveries::entry.eq(Some(entry)))
                 .order((deliveries::recipient, deliveries::channel))
                 .select((deliveries::recipient, deliveries::chosen_by, deliveries::state, deliveries::reason))
                 .load(c)?;
@@ -90,33 +90,12 @@ async fn add(user: &mut User, name: &str, fields: &[(&str, &str)]) {
 }
 
 /// A user group with these members.
-async fn group(app: &TestApp, tenant: TenantId, name: &str, people: Vec<MemberId>) -> GroupId {
-    let (name, now) = (name.to_owned(), app.clock.now());
-    app.db
-        .write(move |c| {
-            let row = (
-                user_groups::tenant.eq(tenant),
-                user_groups::name.eq(&name),
-                user_groups::name_key.eq(&name),
-                user_groups::description.eq(""),
-                user_groups::is_on.eq(true),
-                user_groups::created_at.eq(now),
-            );
-            let id: GroupId =
-                diesel::insert_into(user_groups::table).values(row).returning(user_groups::id).get_result(c)?;
-            for member in people {
-                let account: AccountId = members_table::table.find(member).select(members_table::account).first(c)?;
-                let row = (
-                    user_group_accounts::user_group.eq(id),
-                    user_group_accounts::account.eq(account),
-                    user_group_accounts::is_admin.eq(false),
-                );
-                diesel::insert_into(user_group_accounts::table).values(row).execute(c)?;
-            }
-            Ok(id)
-        })
-        .await
-        .expect("a group")
+async fn group(app: &TestApp, tenant: TenantId, name: &str, people: &[&str]) -> String {
+    let who = Actor { account: None, name: "a test".to_owned(), address: String::new() };
+    let details = Details { name: name.to_owned(), description: String::new(), admins: Vec::new() };
+    let (people, now): (Vec<String>, _) = (people.iter().map(|name| (*name).to_owned()).collect(), app.clock.now());
+    let inserted = app.db.write(move |c| groups::store::insert(c, tenant, &details, &people, &who, now)).await;
+    inserted.expect("a group").expect("of members").to_string()
 }
 
 /// The town with its channels on, and `mia` reached by a robot.
@@ -138,12 +117,17 @@ on_both! {
         let (town, mut sam) = settled(app).await;
         let zoe = app.member(town.ours, "zoe", Role::Member).await;
         reach(app, &mut sam, zoe, &token(2)).await;
-        let databases = group(app, town.ours, "databases", vec![zoe]).await.to_string();
+        let databases = group(app, town.ours, "databases", &["zoe"]).await;
         add(&mut sam, "grave", &[("severity", "critical"), ("members", "mia")]).await;
         add(&mut sam, "grafana", &[("source", "grafana"), ("roles", "super_administrator")]).await;
         add(&mut sam, "databases", &[("matchers", "team=\"db\"\nhost=~\"db-.*\""), ("groups", &databases)]).await;
 
+        let night = app.schedule(town.ours, "night", "mia").await.to_string();
+        add(&mut sam, "on duty", &[("source", "alertmanager"), ("schedules", &night)]).await;
+
         assert!(fire(app, town.ours, alert("nobody")).await.is_empty());
+        let prometheus = Incoming { source: Source::Alertmanager, ..alert("prometheus") };
+        assert_eq!(fire(app, town.ours, prometheus).await, ["mia by on duty"]);
         let grave = Incoming { severity: Severity::Critical, ..alert("grave") };
         assert_eq!(fire(app, town.ours, grave).await, ["mia by grave"]);
         let grafana = Incoming { source: Source::Grafana, ..alert("grafana") };
@@ -201,7 +185,7 @@ on_both! {
 
     async fn a_group_that_is_off_and_somebody_who_left_are_missed_with_the_reason(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
-        let watch = group(app, town.ours, "watch", Vec::new()).await.to_string();
+        let watch = group(app, town.ours, "watch", &[]).await;
         add(&mut sam, "watch", &[("groups", &watch), ("members", "mia")]).await;
         sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
         let missed = fire(app, town.ours, alert("disk")).await;
@@ -302,7 +286,7 @@ on_both! {
 
     async fn a_preview_tells_who_would_hear_it_and_stores_nothing(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
-        let watch = group(app, town.ours, "watch", Vec::new()).await.to_string();
+        let watch = group(app, town.ours, "watch", &[]).await;
         add(&mut sam, "stored", &[("members", "mia, sam"), ("matchers", "team=db")]).await;
         let tables = ["alerts", "alert_entries", "alert_rules", "rule_sends", "deliveries"];
         let before = dump(&app.db).await;
@@ -310,7 +294,7 @@ on_both! {
         let query = "?preview=yes&example_title=Disk&example_severity=critical&example_labels=team%3Ddb";
         let page = sam.get(&format!("{RULES}/preview{query}")).await.is(200);
         let outcome = page.text("#outcome");
-        assert_eq!(page.texts("#outcome table")[0], "Who Over Chosen by mia Dingtalk Robot stored");
+        assert_eq!(page.texts("#outcome td")[..3], ["mia", "Dingtalk Robot", "stored"]);
         assert!(outcome.contains("sam") && outcome.contains("no robot"), "{outcome}");
         let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team%3Dweb")).await.is(200);
         assert!(page.text("#outcome").contains("No rule that is on"), "{}", page.text("#outcome"));
@@ -336,8 +320,10 @@ on_both! {
         assert!(page.text("#outcome").contains("meant for other alerts"), "{}", page.text("#outcome"));
 
         let after = dump(&app.db).await;
+        assert_eq!(before["alert_rules"], after["alert_rules"]);
         for table in tables {
-            assert_eq!(before[table], after[table], "{table}");
+            // Not the rows themselves: the notice of the new robot may be delivered meanwhile.
+            assert_eq!(before[table].len(), after[table].len(), "{table}");
         }
     }
 

@@ -61,7 +61,8 @@ CREATE TABLE alerts (
 -- At most one open event of a key.
 CREATE UNIQUE INDEX alerts_open ON alerts (tenant, key) WHERE finished_at IS NULL;
 CREATE INDEX alerts_by_key ON alerts (tenant, key, id);
-CREATE INDEX alerts_by_tenant ON alerts (tenant, last_at, id);
+-- The list of events; what it is filtered by stands in it, so that a filter that few events fit does not read all the others.
+CREATE INDEX alerts_by_tenant ON alerts (tenant, last_at, id, severity, source, finished_at, search_text);
 
 -- The time line of an event: what came in, and what people did to it.
 CREATE TABLE alert_entries (

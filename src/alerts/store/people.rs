@@ -92,6 +92,9 @@ pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Ve
 /// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
 type Who = std::result::Result<Person, (String, Reason)>;
 
+/// What is there, or the name of what has nobody.
+type Nobody<T> = std::result::Result<T, String>;
+
 /// Everybody behind the receivers of a rule at this moment.
 ///
 /// # Errors
@@ -123,23 +126,22 @@ pub fn behind(
 }
 
 /// The accounts of a user group, or its name when it is off or has none.
-fn in_group(
-    c: &mut AnyConnection,
-    tenant: TenantId,
-    group: GroupId,
-) -> Result<std::result::Result<Vec<AccountId>, String>> {
-    let (name, is_on, accounts) = groups::accounts_of(c, tenant, group)?.unwrap_or_default();
-    Ok(if is_on && !accounts.is_empty() { Ok(accounts) } else { Err(name) })
+fn in_group(c: &mut AnyConnection, tenant: TenantId, group: GroupId) -> Result<Nobody<Vec<AccountId>>> {
+    Ok(match groups::accounts_of(c, tenant, group)? {
+        Some((_, true, accounts)) if !accounts.is_empty() => Ok(accounts),
+        Some((name, ..)) => Err(name),
+        None => Err(String::new()),
+    })
 }
 
-/// Whoever a shift schedule has on duty, or its name when that is nobody.
+/// The accounts that are on duty at this moment, or the schedule's name when nobody is.
 fn on_duty(
     c: &mut AnyConnection,
     tenant: TenantId,
     schedule: ScheduleId,
     now: NaiveDateTime,
     zone: Tz,
-) -> Result<std::result::Result<Vec<AccountId>, String>> {
+) -> Result<Nobody<Vec<AccountId>>> {
     let Some((name, schedule)) = schedules::load(c, tenant, schedule)? else { return Ok(Err(String::new())) };
     Ok(match schedule.on_duty(now, zone) {
         OnDuty::Shift(accounts) => Ok(accounts.to_vec()),

@@ -16,10 +16,11 @@ use crate::{
     },
     db::{
         AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId,
-        schema::{accounts, alert_rules, members, rule_receivers, rule_sends, shift_schedules, tenants, user_groups},
+        schema::{accounts, alert_rules, members, rule_receivers, rule_sends, tenants, user_groups},
     },
     error::{Error, Result},
     robots::Channel,
+    schedules::store as schedules,
 };
 
 /// The most rules of a tenant.
@@ -354,12 +355,7 @@ pub fn names(c: &mut AnyConnection, tenant: TenantId, rules: &[&Rule]) -> Result
         .order(user_groups::name_key)
         .select((user_groups::id, user_groups::name, user_groups::is_on))
         .load(c)?;
-    let schedules = shift_schedules::table
-        .filter(shift_schedules::tenant.eq(tenant))
-        .order(shift_schedules::name_key)
-        .select((shift_schedules::id, shift_schedules::name))
-        .load(c)?;
-    Ok(Names { accounts: usernames, groups, schedules })
+    Ok(Names { accounts: usernames, groups, schedules: schedules::names(c, tenant)? })
 }
 
 /// The accounts of the tenant's members by their usernames as they are compared.

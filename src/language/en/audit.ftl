@@ -48,3 +48,6 @@ audit-action-portal-edited = Edited an internal portal
 audit-action-portal-rotated = Rotated an internal portal's token and signing key
 audit-action-portal-overlap-ended = Ended an internal portal's old token and signing key
 audit-action-portal-revoked = Revoked an internal portal
+audit-action-template-changed = Changed a message template
+audit-action-template-reset = Reset a message template
+audit-action-message-language-changed = Changed the language of messages

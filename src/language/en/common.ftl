@@ -25,6 +25,7 @@ nav-alert-center = Alert Center
 nav-alerts = Alert Events
 nav-fire-alert = Fire Alert
 nav-deliveries = Alert Delivery Record
+nav-templates = Message templates
 nav-management-center = Management Center
 nav-members = Member Management
 nav-me = My Contact Information

@@ -58,13 +58,6 @@ members-shared = { $count ->
    *[other] This robot also reaches { $count } other members:
 }
 members-me-lead = This is how you are reached. Only you and the administrators of this tenant see it, and a saved webhook is never shown whole again.
-members-saved-title = { $product }: alerts for { $name } arrive in this group
-members-saved-body = Tenant: { $tenant }
-    Saved by: { $by }
-members-test-title = { $product }: test message for { $name }
-members-test-body = Tenant: { $tenant }
-    Sent by: { $by }
-    If you can read this, the robot works.
 list-separator = ,{" "}
 list-and-so-on = , …
 members-account-unused = This account has not been used yet: somebody else still holds its one-time code. Ask the person to log in once, then add the account here.

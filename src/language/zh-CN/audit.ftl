@@ -48,3 +48,6 @@ audit-action-portal-edited = 编辑内部门户
 audit-action-portal-rotated = 轮换内部门户的令牌和签名密钥
 audit-action-portal-overlap-ended = 停用内部门户的旧令牌和签名密钥
 audit-action-portal-revoked = 吊销内部门户
+audit-action-template-changed = 修改消息模板
+audit-action-template-reset = 将消息模板恢复默认
+audit-action-message-language-changed = 修改消息语言

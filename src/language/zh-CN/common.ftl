@@ -25,6 +25,7 @@ nav-alert-center = 告警中心
 nav-alerts = 告警事件
 nav-fire-alert = 触发告警
 nav-deliveries = 推送记录
+nav-templates = 消息模板
 nav-management-center = 管理中心
 nav-members = 成员管理
 nav-me = 我的联系方式

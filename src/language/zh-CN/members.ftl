@@ -55,13 +55,6 @@ members-remove-robot = 清除
 members-remove-secret = 清除加签密钥
 members-shared = 此机器人还会通知 { $count } 人：
 members-me-lead = 您通过以下方式接收消息。只有您本人和本租户的管理员可以看到，已保存的 Webhook 不会再完整显示。
-members-saved-title = { $product }：{ $name } 的告警将发送到本群
-members-saved-body = 租户：{ $tenant }
-    保存人：{ $by }
-members-test-title = { $product }：发给 { $name } 的测试消息
-members-test-body = 租户：{ $tenant }
-    发送人：{ $by }
-    如果您能看到这条消息，说明机器人工作正常。
 list-separator = 、
 list-and-so-on = 等
 members-account-unused = 此账号尚未使用过，其一次性代码仍在他人手中。请让本人先登录一次，然后再添加。

@@ -100,7 +100,14 @@ mod tests {
         let names = ["ann", "bob", "cay"].map(|name| Username::parse(name).unwrap());
         let accounts = names.each_ref().map(|name| accounts::insert(c, name, "no hash", false, now).unwrap());
         let who = Actor { account: None, name: "root".into(), address: String::new() };
-        let tenant = NewTenant { name: "t", slug: "t", description: "", metadata_warehouse: false, time_zone: "UTC" };
+        let tenant = NewTenant {
+            name: "t",
+            slug: "t",
+            description: "",
+            metadata_warehouse: false,
+            time_zone: "UTC",
+            message_language: crate::language::Language::English,
+        };
         let tenant = add_tenant(c, &tenant, accounts[0], &names[0], &who, now).unwrap();
         for (account, username) in accounts.into_iter().zip(&names).skip(1) {
             let member = NewMember { account, username, display_name: username.as_str(), role: Role::Member };

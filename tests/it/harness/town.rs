@@ -12,6 +12,7 @@ use belfry::{
         schema::{accounts as accounts_table, members, sessions},
     },
     groups::Details,
+    language::Language,
     members::store::NewMember,
     portals::{self, ReturnOrigins, store::Secrets},
     robots::{Channel, Origins, RobotAddress},
@@ -68,6 +69,7 @@ impl TestApp {
                     description: "",
                     metadata_warehouse: slug == "metadata-warehouse",
                     time_zone: "Asia/Shanghai",
+                    message_language: Language::English,
                 };
                 belfry::tenants::store::insert(c, &tenant, account, &username, &console(), now)
             })

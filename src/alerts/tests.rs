@@ -1,0 +1,274 @@
+//! Who hears an alert, and when, held against models that are written out simply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _};
+use chrono_tz::Tz;
+use proptest::prelude::*;
+
+use super::{
+    Call, Choice, Incoming, Matcher, Miss, Person, Pick, Rule, Sent, Severity, Signal, Source, Verdict, Window,
+    choose::place as place_of, reach,
+};
+use crate::{
+    channels::Switches,
+    courier::Reason,
+    db::{AccountId, MemberId, RobotId, RuleId},
+    robots::Channel,
+};
+
+fn alert() -> Incoming {
+    Incoming {
+        source: Source::Form,
+        signal: Signal::Firing,
+        key: "k".into(),
+        title: "t".into(),
+        content: String::new(),
+        severity: Severity::Warning,
+        link: String::new(),
+        labels: BTreeMap::new(),
+        receivers: Vec::new(),
+    }
+}
+
+fn rule(frequency: i64, max_sends: Option<i64>, window: Option<Window>) -> Rule {
+    Rule {
+        id: RuleId(1),
+        name: "r".into(),
+        is_on: true,
+        severity: Severity::Info,
+        source: None,
+        matchers: Vec::new(),
+        channels: Channel::ALL.to_vec(),
+        frequency: TimeDelta::minutes(frequency),
+        max_sends,
+        window,
+        receivers: Vec::new(),
+    }
+}
+
+fn start() -> NaiveDateTime {
+    // The day before clocks in New York go forward.
+    NaiveDate::from_ymd_opt(2026, 3, 7).unwrap().and_hms_opt(12, 0, 0).unwrap()
+}
+
+/// Whether the clock on the wall shows a time in the window, read as text.
+fn is_open(window: Option<Window>, moment: NaiveDateTime, zone: Tz) -> bool {
+    let Some(Window { from, to }) = window else { return true };
+    let text = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let (from, to, shown) = (text(from), text(to), zone.from_utc_datetime(&moment).format("%H:%M").to_string());
+    if from < to { from <= shown && shown < to } else { from <= shown || shown < to }
+}
+
+fn window() -> impl Strategy<Value = Option<Window>> {
+    proptest::option::of((0u16..1440, 0u16..1440).prop_map(|(from, to)| Window { from, to }))
+}
+
+fn zone() -> impl Strategy<Value = Tz> {
+    proptest::sample::select(vec![Tz::UTC, Tz::Asia__Shanghai, Tz::America__New_York, Tz::Australia__Lord_Howe])
+}
+
+proptest! {
+    #[test]
+    fn a_rule_rings_exactly_when_it_is_open_has_rested_and_has_not_rung_enough(
+        frequency in 1i64..=59,
+        max_sends in proptest::option::of(1i64..6),
+        window in window(),
+        zone in zone(),
+        // In seconds: bursts, pauses about as long as a rest, and whole nights.
+        gaps in proptest::collection::vec(prop_oneof![0i64..120, 0i64..4000, 0i64..40_000], 1..60),
+    ) {
+        let rule = rule(frequency, max_sends, window);
+        let (mut now, mut sent, mut rings, mut notes) = (start(), None::<Sent>, Vec::new(), Vec::new());
+        for gap in gaps {
+            now += TimeDelta::seconds(gap);
+            let verdict = rule.verdict(&alert(), sent, now, zone);
+            let rests = |moments: &[NaiveDateTime]| moments.iter().all(|at| *at + rule.frequency <= now);
+            let is_enough = max_sends.is_some_and(|most| rings.len() as i64 >= most);
+            let expected = !is_enough && is_open(window, now, zone) && rests(&rings);
+            prop_assert_eq!(verdict == Verdict::Rings, expected, "{:?} at {}", verdict, now);
+            if verdict == Verdict::QuietHours {
+                prop_assert!(!is_open(window, now, zone) && rests(&rings) && rests(&notes));
+                notes.push(now);
+            }
+            if verdict == Verdict::Rings {
+                rings.push(now);
+            }
+            // As the store notes it.
+            if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
+                let sends = sent.map_or(0, |sent| sent.sends) + i64::from(verdict == Verdict::Rings);
+                sent = Some(Sent { sends, last_at: now });
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_what_the_clock_on_the_wall_shows(
+        window in window(),
+        zone in zone(),
+        minutes in 0i64..(400 * 1440),
+    ) {
+        let moment = start() + TimeDelta::minutes(minutes);
+        let holds = window.is_none_or(|window| window.holds_at(moment, zone));
+        prop_assert_eq!(holds, is_open(window, moment, zone));
+    }
+}
+
+/// How many minutes of a day, from midnight to midnight of that zone, a window holds.
+fn minutes_held(window: Window, zone: Tz, (year, month, day): (i32, u32, u32)) -> usize {
+    let midnight = |day: NaiveDate| zone.from_local_datetime(&day.and_hms_opt(0, 0, 0).unwrap()).unwrap().naive_utc();
+    let day = NaiveDate::from_ymd_opt(year, month, day).unwrap();
+    let (begin, end) = (midnight(day), midnight(day.succ_opt().unwrap()));
+    let minutes = (end - begin).num_minutes();
+    (0..minutes).filter(|minute| window.holds_at(begin + TimeDelta::minutes(*minute), zone)).count()
+}
+
+#[test]
+fn on_the_days_when_clocks_change_an_hour_is_left_out_or_comes_twice() {
+    let (new_york, at_two, at_one) =
+        (Tz::America__New_York, Window { from: 120, to: 180 }, Window { from: 60, to: 120 });
+    let (forward, back, usual) = ((2026, 3, 8), (2026, 11, 1), (2026, 6, 1));
+    assert_eq!(minutes_held(at_two, new_york, usual), 60);
+    assert_eq!(minutes_held(at_two, new_york, forward), 0, "from two to three there is no such hour");
+    assert_eq!(minutes_held(at_one, new_york, back), 120, "from one to two comes twice");
+    let (night, all_day) = (Window { from: 22 * 60, to: 6 * 60 }, Window { from: 300, to: 300 });
+    assert_eq!(minutes_held(night, new_york, usual), 480);
+    assert_eq!(minutes_held(night, new_york, forward), 420);
+    assert_eq!(minutes_held(all_day, new_york, forward), 23 * 60);
+    assert_eq!(minutes_held(all_day, new_york, back), 25 * 60);
+}
+
+proptest! {
+    #[test]
+    fn an_alert_is_meant_when_every_condition_holds(
+        least in 0usize..3,
+        severity in 0usize..3,
+        only in proptest::option::of(0usize..4),
+        source in 0usize..4,
+        wanted in proptest::option::of("[ab]"),
+        team in proptest::option::of("[ab]"),
+    ) {
+        let matchers = wanted.iter().map(|team| format!("team={team}")).collect::<Vec<_>>();
+        let rule = Rule {
+            severity: Severity::ALL[least],
+            source: only.map(|only| Source::ALL[only]),
+            matchers: matchers.iter().map(|text| Matcher::parse(text).unwrap()).collect(),
+            ..rule(5, None, None)
+        };
+        let labels = team.iter().map(|team| ("team".to_owned(), team.clone())).collect();
+        let alert = Incoming { severity: Severity::ALL[severity], source: Source::ALL[source], labels, ..alert() };
+        let expected = severity >= least && only.is_none_or(|only| only == source) && (wanted.is_none() || team == wanted);
+        prop_assert_eq!(rule.matches(&alert), expected);
+        prop_assert_eq!(rule.verdict(&alert, None, start(), Tz::UTC) == Verdict::Other, !expected);
+    }
+}
+
+/// A person of the town: whether he is a member, takes part, and which channels reach him.
+type Sketch = (bool, bool, [bool; 3]);
+/// A pick: who, by which rule, over which channels, and whether that rule is quiet.
+type PickSketch = (usize, usize, [bool; 3], bool);
+
+const RULES: [&str; 3] = ["", "day", "night"];
+
+fn channels(chosen: [bool; 3]) -> Vec<Channel> {
+    Channel::ALL.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(channel, _)| channel).collect()
+}
+
+fn person(place: usize, (is_member, is_active, reached): Sketch) -> Person {
+    let number = i64::try_from(place).unwrap() + 1;
+    let robot = |channel| RobotId(10 * number + i64::try_from(place_of(channel).unwrap()).unwrap());
+    Person {
+        account: Some(AccountId(number)),
+        member: is_member.then_some(MemberId(number)),
+        name: format!("person {place}"),
+        is_active,
+        phone: String::new(),
+        robots: channels(reached).into_iter().map(|channel| (channel, robot(channel))).collect(),
+    }
+}
+
+/// The names of the rules of these picks, each once, in their order.
+fn rules_of<'p>(picks: impl Iterator<Item = &'p PickSketch>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, rule, ..) in picks {
+        if *rule > 0 && !names.contains(&RULES[*rule].to_owned()) {
+            names.push(RULES[*rule].to_owned());
+        }
+    }
+    names
+}
+
+/// What is to become of one person, written out.
+fn expected(place: usize, sketch: Sketch, picks: &[PickSketch], on: &Switches) -> (Vec<Call>, Option<Miss>) {
+    let person = person(place, sketch);
+    let own: Vec<PickSketch> = picks.iter().filter(|pick| pick.0 == place).copied().collect();
+    if own.is_empty() {
+        return (Vec::new(), None);
+    }
+    let loud = || own.iter().filter(|pick| !pick.3);
+    let asked: BTreeSet<usize> = loud().flat_map(|pick| channels(pick.2)).filter_map(place_of).collect();
+    let wants = |channel: Channel| asked.contains(&place_of(channel).unwrap());
+    let rings = person.robots.iter().filter(|(channel, _)| wants(*channel) && on.is_on(channel));
+    let calls: Vec<Call> = rings
+        .map(|(channel, robot)| Call {
+            person: person.clone(),
+            channel: *channel,
+            robot: *robot,
+            chosen_by: rules_of(loud().filter(|pick| channels(pick.2).contains(channel))),
+        })
+        .collect();
+    let reason = match () {
+        () if !sketch.0 => Reason::LeftTenant,
+        () if !sketch.1 => Reason::MemberDisabled,
+        () if loud().next().is_none() => Reason::QuietHours,
+        () if !calls.is_empty() => return (calls, None),
+        () if person.robots.iter().any(|(channel, _)| wants(*channel)) => Reason::ChannelOff,
+        () => Reason::NoContact,
+    };
+    let chosen_by = rules_of(own.iter());
+    (Vec::new(), Some(Miss { member: person.member, name: person.name, reason, chosen_by }))
+}
+
+proptest! {
+    #[test]
+    fn everybody_who_is_picked_is_called_once_over_each_robot_or_missed_for_the_first_reason_that_holds(
+        sketches in proptest::collection::vec(any::<Sketch>(), 4),
+        picks in proptest::collection::vec((0usize..4, 0usize..3, any::<[bool; 3]>(), any::<bool>()), 0..12),
+        on in any::<[bool; 3]>(),
+    ) {
+        let on = Switches::on(channels(on));
+        let pick = |(who, rule, asked, is_quiet): &PickSketch| Pick {
+            who: Ok(person(*who, sketches[*who])),
+            rule: RULES[*rule].to_owned(),
+            channels: channels(*asked),
+            is_quiet: *is_quiet,
+        };
+        let choice = reach(picks.iter().map(pick).collect(), &on);
+        let (mut calls, mut misses) = (Vec::new(), Vec::new());
+        for (place, sketch) in sketches.iter().enumerate() {
+            let (called, missed) = expected(place, *sketch, &picks, &on);
+            calls.extend(called);
+            misses.extend(missed);
+        }
+        calls.sort_by_key(|call| (place_of(call.channel), call.robot));
+        prop_assert_eq!(choice, Choice { calls, misses });
+    }
+}
+
+#[test]
+fn a_group_that_has_nobody_is_missed_once_however_many_rules_picked_it() {
+    let pick = |rule: &str| Pick {
+        who: Err(("night watch".to_owned(), Reason::GroupOff)),
+        rule: rule.to_owned(),
+        channels: Channel::ALL.to_vec(),
+        is_quiet: false,
+    };
+    let choice = reach(vec![pick("a"), pick("b")], &Switches::on(Channel::ALL));
+    let miss = Miss {
+        member: None,
+        name: "night watch".into(),
+        reason: Reason::GroupOff,
+        chosen_by: vec!["a".into(), "b".into()],
+    };
+    assert_eq!(choice, Choice { calls: Vec::new(), misses: vec![miss] });
+}

@@ -1,0 +1,398 @@
+//! The language of templates: minijinja, without anything that could loop, grow without bound or reach outside.
+//!
+//! What is left are variables, a few filters, comparisons and `{% if %}`. A template is held against that list by its
+//! tokens before it is compiled: fuel alone would bound the steps, but neither the memory of `{% set a = a ~ a %}` nor the
+//! depth of an expression.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    sync::{Arc, LazyLock},
+};
+
+use minijinja::{
+    AutoEscape, Environment, Error, Output, State, Template, UndefinedBehavior, context,
+    machinery::{Token, WhitespaceConfig, tokenize},
+    syntax::SyntaxConfig,
+    value::{Enumerator, Object, ObjectRepr, Value},
+};
+use url::Url;
+
+use super::{Fault, Reason, Source, Variables, Words, belfrys};
+use crate::{language::Language, robots::escape_markdown};
+
+/// The longest rendered title, in bytes: what all channels take uncut.
+const LONGEST_TITLE: usize = 1000;
+/// The longest rendered text, in bytes: more than any channel takes.
+const LARGEST_BODY: usize = 20_000;
+/// The most steps of one rendering.
+const FUEL: u64 = 20_000;
+/// The most words and signs between `{{` and `}}`.
+const LONGEST_TAG: usize = 64;
+/// The most tags: each `{% elif %}` stands one deeper in the compiler.
+const MOST_TAGS: usize = 200;
+/// How much `truncate` leaves when it is not told.
+const TRUNCATED: usize = 200;
+
+/// Templates end so by whether they make a title, which is plain text, or a text, which is Markdown.
+const TITLE: &str = "title";
+const BODY: &str = "body";
+
+const FILTERS: [&str; 4] = ["default", "truncate", "upper", "lower"];
+const STATEMENTS: [&str; 4] = ["if", "elif", "else", "endif"];
+/// The words of expressions that name no variable.
+const WORDS: [&str; 11] = ["and", "or", "not", "in", "if", "else", "true", "false", "none", "True", "False"];
+
+/// The engine, with Belfry's own templates compiled.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut engine = Environment::empty();
+    engine.set_undefined_behavior(UndefinedBehavior::Chainable);
+    engine.set_fuel(Some(FUEL));
+    engine.set_trim_blocks(true);
+    engine.set_lstrip_blocks(true);
+    engine.set_auto_escape_callback(|name| match name.ends_with(BODY) {
+        true => AutoEscape::Custom("markdown"),
+        false => AutoEscape::None,
+    });
+    engine.set_formatter(write_value);
+    engine.add_filter("default", |value: Value, other: Option<Value>| match value.is_true() {
+        true => value,
+        false => other.unwrap_or_default(),
+    });
+    engine.add_filter("truncate", |value: Value, length: Option<usize>| {
+        alike(&value, &truncated(&value.to_string(), length.unwrap_or(TRUNCATED)))
+    });
+    engine.add_filter("upper", |value: Value| alike(&value, &value.to_string().to_uppercase()));
+    engine.add_filter("lower", |value: Value| alike(&value, &value.to_string().to_lowercase()));
+    for (language, reason) in Language::ALL.into_iter().flat_map(|it| Reason::ALL.map(|reason| (it, reason))) {
+        let Source { title, body } = belfrys::source(language, reason);
+        let added = engine
+            .add_template_owned(name(language, reason, TITLE), title)
+            .and_then(|()| engine.add_template_owned(name(language, reason, BODY), body));
+        if let Err(fault) = added {
+            tracing::error!(%fault, "a template of Belfry's own cannot be compiled");
+        }
+    }
+    engine
+});
+
+fn name(language: Language, reason: Reason, part: &str) -> String {
+    format!("{}/{}/{part}", language.tag(), reason.as_str())
+}
+
+/// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own.
+fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    let text = value.to_string();
+    let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
+    out.write_str(&if marked_up { escape_markdown(&text) } else { text })?;
+    Ok(())
+}
+
+/// A text that was made of a value, and needs escaping only if the value did.
+fn alike(value: &Value, text: &str) -> Value {
+    if value.is_safe() { Value::from_safe_string(text.to_owned()) } else { Value::from(text) }
+}
+
+fn truncated(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// Names and values that are printed as `name=value, name=value`.
+#[derive(Debug)]
+struct Labels(BTreeMap<String, String>);
+
+impl Object for Labels {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.get(key.as_str()?).map(|value| Value::from(value.as_str()))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.keys().map(|key| Value::from(key.as_str())).collect())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        f.write_str(&pairs.join(", "))
+    }
+}
+
+/// Names that are printed one after the other.
+#[derive(Debug)]
+struct Names(Vec<String>);
+
+impl Object for Names {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.get(key.as_usize()?).map(|name| Value::from(name.as_str()))
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.len())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
+/// The variables of a title: as people typed them.
+fn plain(variables: &Variables) -> Value {
+    context! {
+        labels => Value::from_object(Labels(variables.labels.clone())),
+        recipients => Value::from_object(Names(variables.recipients.clone())),
+        link => link(&variables.link),
+        ..Value::from_serialize(variables)
+    }
+}
+
+/// The variables of a text. The product's name stays byte for byte, because it is a keyword; content keeps its line ends;
+/// an address must stay one.
+fn marked_up(variables: &Variables) -> Value {
+    let lines: Vec<String> = variables.content.lines().map(escape_markdown).collect();
+    context! {
+        product => Value::from_safe_string(variables.product.clone()),
+        content => Value::from_safe_string(lines.join("\n")),
+        link => Value::from_safe_string(link(&variables.link)),
+        ..plain(variables)
+    }
+}
+
+/// An address that no Markdown reader takes for less or more than an address; nothing when it leads elsewhere than to the
+/// web.
+fn link(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) => {
+            let encode = |character: char| match character {
+                '(' => "%28".to_owned(),
+                ')' => "%29".to_owned(),
+                '[' => "%5B".to_owned(),
+                ']' => "%5D".to_owned(),
+                '*' => "%2A".to_owned(),
+                '\\' => "%5C".to_owned(),
+                other => other.to_string(),
+            };
+            url.as_str().chars().map(encode).collect()
+        }
+        _ => String::new(),
+    }
+}
+
+/// A text that takes so many bytes and no more.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+    is_full: bool,
+}
+
+impl Bounded {
+    fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit, is_full: false }
+    }
+
+    /// What was written, cut visibly where it did not fit.
+    fn into_text(self) -> String {
+        let kept = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text,
+            Err(fault) => self
+                .bytes
+                .get(..fault.valid_up_to())
+                .and_then(|kept| std::str::from_utf8(kept).ok())
+                .unwrap_or_default(),
+        };
+        if self.is_full { format!("{kept}…") } else { kept.to_owned() }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.limit.saturating_sub(self.bytes.len());
+        if bytes.len() > room {
+            self.bytes.extend(bytes.iter().take(room));
+            self.is_full = true;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.bytes.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize) -> Result<String, Error> {
+    let mut out = Bounded::new(limit);
+    match template.render_captured_to(variables, &mut out) {
+        Err(fault) if !out.is_full => Err(fault),
+        _ => Ok(out.into_text()),
+    }
+}
+
+/// One line without blanks around it.
+fn headline(text: &str) -> String {
+    text.trim().chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+/// Fills a template in.
+///
+/// # Errors
+/// When it cannot be compiled, or a step of it fails.
+pub fn words(source: &Source, variables: &Variables) -> Result<Words, Error> {
+    let title = ENGINE.template_from_named_str(TITLE, &source.title)?;
+    let body = ENGINE.template_from_named_str(BODY, &source.body)?;
+    filled(&title, &body, variables)
+}
+
+/// What a variable holds, as it is printed.
+#[must_use]
+pub fn value(name: &str, variables: &Variables) -> String {
+    plain(variables).get_attr(name).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Belfry's own words.
+#[must_use]
+pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) -> Words {
+    let words = || {
+        let title = ENGINE.get_template(&name(language, reason, TITLE))?;
+        let body = ENGINE.get_template(&name(language, reason, BODY))?;
+        filled(&title, &body, variables)
+    };
+    words().unwrap_or_else(|fault| {
+        tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
+        let title = headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
+        Words { title, body: variables.content.lines().map(escape_markdown).collect::<Vec<_>>().join("\n") }
+    })
+}
+
+fn filled(title: &Template<'_, '_>, body: &Template<'_, '_>, variables: &Variables) -> Result<Words, Error> {
+    Ok(Words {
+        title: headline(&rendered(title, plain(variables), LONGEST_TITLE)?),
+        body: rendered(body, marked_up(variables), LARGEST_BODY)?.trim().to_owned(),
+    })
+}
+
+/// Holds a part of a template against what templates may do, and compiles it.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(source: &str, reason: Reason) -> Result<(), Fault> {
+    let mut reader = Reader { reason, ..Reader::default() };
+    for token in tokenize(source, false, SyntaxConfig, WhitespaceConfig::default()) {
+        let (token, span) = token.map_err(|fault| syntax(&fault))?;
+        reader.read(&token, usize::from(span.start_line))?;
+    }
+    ENGINE.template_from_named_str(BODY, source).map(drop).map_err(|fault| syntax(&fault))
+}
+
+/// The fault of a template that the engine does not understand.
+pub fn syntax(fault: &Error) -> Fault {
+    Fault::Syntax { line: fault.line().unwrap_or(1).max(1) }
+}
+
+/// What the token before this one was, as far as it decides what this one may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Before {
+    /// Something after which a value may begin.
+    #[default]
+    Operator,
+    /// `{%`
+    BlockStart,
+    /// A variable or a value made of one. Only labels have parts.
+    Value { has_parts: bool },
+    /// `.`, after something that has parts.
+    Dot,
+    /// `|`
+    Pipe,
+    /// The name of a filter.
+    Filter,
+}
+
+/// Reads the tokens of a template in their order.
+#[derive(Debug)]
+struct Reader {
+    reason: Reason,
+    before: Before,
+    tokens_in_tag: usize,
+    tags: usize,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { reason: Reason::Firing, before: Before::Operator, tokens_in_tag: 0, tags: 0 }
+    }
+}
+
+impl Reader {
+    fn read(&mut self, token: &Token<'_>, line: usize) -> Result<(), Fault> {
+        self.tokens_in_tag += 1;
+        self.before = match token {
+            Token::TemplateData(_) => Before::Operator,
+            Token::VariableStart | Token::BlockStart => {
+                self.tokens_in_tag = 0;
+                self.tags += 1;
+                if matches!(token, Token::BlockStart) { Before::BlockStart } else { Before::Operator }
+            }
+            Token::Ident(name) => self.name(name, line)?,
+            Token::Dot if self.before == (Before::Value { has_parts: true }) => Before::Dot,
+            Token::BracketOpen | Token::Dot if self.before == (Before::Value { has_parts: false }) => {
+                return Err(Fault::Forbidden { line, what: token_text(token) });
+            }
+            Token::ParenOpen if matches!(self.before, Before::Value { .. }) => {
+                return Err(Fault::Forbidden { line, what: token_text(token) });
+            }
+            Token::Pipe => Before::Pipe,
+            Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) => Before::Value { has_parts: false },
+            Token::ParenClose | Token::BracketClose => Before::Value { has_parts: false },
+            Token::ParenOpen
+            | Token::BracketOpen
+            | Token::Comma
+            | Token::Eq
+            | Token::Ne
+            | Token::Gt
+            | Token::Gte
+            | Token::Lt
+            | Token::Lte
+            | Token::VariableEnd
+            | Token::BlockEnd => Before::Operator,
+            Token::BraceClose => return Err(Fault::Syntax { line }),
+            other => return Err(Fault::Forbidden { line, what: token_text(other) }),
+        };
+        if self.tokens_in_tag > LONGEST_TAG || self.tags > MOST_TAGS {
+            return Err(Fault::TooMuch { line });
+        }
+        Ok(())
+    }
+
+    fn name(&self, name: &str, line: usize) -> Result<Before, Fault> {
+        match self.before {
+            Before::BlockStart if STATEMENTS.contains(&name) => Ok(Before::Operator),
+            Before::BlockStart => Err(Fault::Forbidden { line, what: name.to_owned() }),
+            Before::Dot => Ok(Before::Value { has_parts: false }),
+            Before::Pipe if FILTERS.contains(&name) => Ok(Before::Filter),
+            Before::Pipe => Err(Fault::Filter { line, name: name.to_owned() }),
+            _ if WORDS.contains(&name) => Ok(Before::Operator),
+            _ if self.reason.variables().contains(&name) => {
+                Ok(Before::Value { has_parts: ["labels", "recipients"].contains(&name) })
+            }
+            _ => Err(Fault::Variable { line, name: name.to_owned() }),
+        }
+    }
+}
+
+/// A token as it was written.
+fn token_text(token: &Token<'_>) -> String {
+    token.to_string().trim_matches('`').to_owned()
+}
+
+#[cfg(test)]
+mod tests;

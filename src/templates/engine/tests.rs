@@ -1,0 +1,288 @@
+//! Templates are safe whatever is typed into them, and Belfry's own say what they must.
+
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn alert() -> Variables {
+    Variables {
+        product: "Dataphin".to_owned(),
+        tenant: "north".to_owned(),
+        title: "Disk of db-7 [95 %] *full*".to_owned(),
+        content: "12 GiB left\n<@all> [x](https://evil.example)".to_owned(),
+        severity: "Critical".to_owned(),
+        severity_code: "critical".to_owned(),
+        source: "prom@west".to_owned(),
+        link: "https://monitor.example/a?x=1&y=(2)".to_owned(),
+        key: "disk".to_owned(),
+        count: 3,
+        labels: BTreeMap::from(
+            [("team", "dba"), ("instance", "db-7")].map(|(name, value)| (name.into(), value.into())),
+        ),
+        first_at: "2026-11-22 09:00:00".to_owned(),
+        last_at: "2026-11-22 09:35:00".to_owned(),
+        duration: "35 min".to_owned(),
+        recipients: vec!["Li Na".to_owned(), "王伟".to_owned()],
+        member: "李娜".to_owned(),
+        by: "sam".to_owned(),
+    }
+}
+
+fn body(source: &str) -> String {
+    let source = Source { title: "{{ product }}".to_owned(), body: source.to_owned() };
+    words(&source, &alert()).unwrap().body
+}
+
+fn fault(source: &str) -> Fault {
+    check(source, Reason::Firing).expect_err(source)
+}
+
+#[test]
+fn belfrys_own_templates_pass_the_check_that_holds_for_all() {
+    for (language, reason) in Language::ALL.into_iter().flat_map(|it| Reason::ALL.map(|reason| (it, reason))) {
+        let source = belfrys::source(language, reason);
+        assert!(!source.title.is_empty() && !source.body.is_empty());
+        assert_eq!(check(&source.title, reason), Ok(()), "{reason:?}");
+        assert_eq!(check(&source.body, reason), Ok(()), "{reason:?}");
+        assert!(ENGINE.get_template(&name(language, reason, BODY)).is_ok());
+    }
+}
+
+#[test]
+fn belfrys_own_words_for_an_alert_that_fires() {
+    let words = belfrys_words(Language::English, Reason::Firing, &alert());
+    assert_eq!(words.title, "[Dataphin] Critical: Disk of db-7 [95 %] *full*");
+    let expected = "12 GiB left\n＜＠all＞ ［x］(https：//evil.example)\n\nSeverity: Critical\nSource: prom＠west\n\
+                    Labels: instance=db-7, team=dba\nSince: 2026-11-22 09:00:00\nTenant: north\n\n\
+                    [Open](https://monitor.example/a?x=1&y=%282%29)";
+    assert_eq!(words.body, expected);
+    let bare = Variables { product: "Dataphin".to_owned(), title: "t".to_owned(), ..Variables::default() };
+    let words = belfrys_words(Language::Chinese, Reason::Firing, &bare);
+    assert!(!words.body.contains("来源") && !words.body.contains("标签") && !words.body.contains("查看"), "{words:?}");
+}
+
+#[test]
+fn belfrys_own_words_say_how_often_and_after_how_long() {
+    let words = |language, reason| belfrys_words(language, reason, &alert());
+    let repeated = words(Language::English, Reason::Repeated);
+    assert!(repeated.title.contains("×3: Disk of db-7") && repeated.body.contains("Fired 3 times"), "{repeated:?}");
+    let repeated = words(Language::Chinese, Reason::Repeated);
+    assert!(repeated.title.contains("×3：Disk of db-7") && repeated.body.contains("已触发 3 次"), "{repeated:?}");
+    let resolved = words(Language::English, Reason::Resolved);
+    assert!(resolved.title.starts_with("[Dataphin] Resolved: Disk of db-7"), "{resolved:?}");
+    assert!(resolved.body.starts_with("Resolved after 35 min."), "{resolved:?}");
+    let resolved = words(Language::Chinese, Reason::Resolved);
+    assert!(resolved.title.starts_with("[Dataphin] 已恢复：Disk of db-7"), "{resolved:?}");
+    assert!(resolved.body.starts_with("历时 35 min，现已恢复。"), "{resolved:?}");
+    let one = Variables { count: 1, ..alert() };
+    let digest = |variables: &Variables| belfrys_words(Language::English, Reason::Digest, variables).title;
+    assert_eq!(digest(&one), "[Dataphin] 1 alert in one message");
+    assert_eq!(digest(&alert()), "[Dataphin] 3 alerts in one message");
+}
+
+#[test]
+fn a_title_is_one_line_of_plain_text_and_a_text_has_no_markup_but_its_own() {
+    let source =
+        Source { title: "  {{ title }}\t{{ source }} ".to_owned(), body: "**{{ title }}** {{ source }}".to_owned() };
+    let words = words(&source, &alert()).unwrap();
+    assert_eq!(words.title, "Disk of db-7 [95 %] *full* prom@west");
+    assert_eq!(words.body, "**Disk of db-7 ［95 %］ ＊full＊** prom＠west");
+}
+
+#[test]
+fn an_address_stays_a_working_link_and_nothing_else_becomes_one() {
+    assert_eq!(link("https://a.example/b c?d=(e)[f]\\*"), "https://a.example/b%20c?d=%28e%29%5Bf%5D%5C%2A");
+    assert_eq!(link("http://a.example"), "http://a.example/");
+    for refused in ["javascript:alert(1)", "dingtalk://x", "", "a.example", "https://"] {
+        assert_eq!(link(refused), "");
+    }
+}
+
+#[test]
+fn what_templates_can_do() {
+    assert_eq!(body("{{ labels.team }} {{ labels[\"instance\"] }} {{ labels.none }}."), "dba db-7 .");
+    assert_eq!(body("{{ recipients }}; {{ recipients[1] }}"), "Li Na, 王伟; 王伟");
+    assert_eq!(
+        body("{{ source | upper }} {{ key | default(\"no key\") }} {{ labels.x | default(\"no x\") }}"),
+        "PROM＠WEST disk no x"
+    );
+    assert_eq!(body("{{ content | truncate(6) }}|{{ content | truncate }}").lines().count(), 2);
+    assert!(body("{{ content | truncate(6) }}").starts_with("12 GiB…"));
+    assert_eq!(
+        body("{% if severity_code == \"critical\" and count > 2 %}a{% elif not link %}b{% else %}c{% endif %}"),
+        "a"
+    );
+    assert_eq!(
+        body("{% if \"db\" in title or (count in [1, 2]) %}a{% endif %}{# nothing #}{% raw %}{{ x }}{% endraw %}"),
+        "a{{ x }}"
+    );
+    assert_eq!(body("{{ \"many\" if count > 1 else \"one\" }}"), "many");
+}
+
+#[test]
+fn a_misspelt_variable_or_filter_is_named_with_its_line_even_where_it_would_not_be_reached() {
+    let variable = |line, name: &str| Fault::Variable { line, name: name.to_owned() };
+    assert_eq!(fault("a\nb {{ tilte }}"), variable(2, "tilte"));
+    assert_eq!(fault("{% if false %}\n\n{{ Title }}{% endif %}"), variable(3, "Title"));
+    assert_eq!(fault("{{ member }}"), variable(1, "member"));
+    assert_eq!(fault("{{ title |\n shout }}"), Fault::Filter { line: 2, name: "shout".to_owned() });
+    assert_eq!(check("{{ member }}", Reason::Test), Ok(()));
+}
+
+#[test]
+fn a_template_cannot_loop_grow_or_reach_outside() {
+    for (source, what) in [
+        ("{% for x in labels %}{% endfor %}", "for"),
+        ("{% set a = title %}", "set"),
+        ("{% with %}{% endwith %}", "with"),
+        ("{% filter upper %}{% endfilter %}", "filter"),
+        ("{% macro m() %}{% endmacro %}", "macro"),
+        ("{% include \"x\" %}", "include"),
+        ("{% import \"x\" as y %}", "import"),
+        ("{% autoescape false %}{% endautoescape %}", "autoescape"),
+        ("{% do title %}", "do"),
+        ("{{ title * 99999999 }}", "*"),
+        ("{{ \"x\" ** 9 }}", "**"),
+        ("{{ title ~ title }}", "~"),
+        ("{{ title + title }}", "+"),
+        ("{{ labels.items() }}", "("),
+        ("{{ title.upper }}", "."),
+        ("{{ title[0] }}", "["),
+        ("{{ labels[0:9] }}", ":"),
+        ("{{ {} }}", "{"),
+        ("{{ title(1) }}", "("),
+    ] {
+        assert_eq!(fault(source), Fault::Forbidden { line: 1, what: what.to_owned() }, "{source}");
+    }
+    for unknown in ["{{ range(9) }}", "{{ debug() }}", "{{ self }}", "{{ loop }}", "{{ title is defined }}"] {
+        assert!(matches!(fault(unknown), Fault::Variable { .. }), "{unknown}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_told_with_its_line() {
+    for (source, line) in
+        [("a\n{{ title", 2), ("{{ title }\n", 1), ("{% if link %}\nx", 2), ("{% endif %}", 1), ("\n{{ \"x }}", 2)]
+    {
+        assert_eq!(fault(source), Fault::Syntax { line }, "{source:?}");
+    }
+}
+
+#[test]
+fn what_is_too_deep_or_too_long_is_refused_before_it_can_exhaust_the_stack() {
+    let much = |source: String| assert!(matches!(fault(&source), Fault::TooMuch { .. }), "{}", &source[..40]);
+    much(format!("{{{{ {} title }}}}", "not ".repeat(2000)));
+    much(format!("{{{{ title{} }}}}", " or title".repeat(800)));
+    much(format!("{{{{ {}title{} }}}}", "(".repeat(900), ")".repeat(900)));
+    much(format!("{{% if link %}}{}{{% endif %}}", "{% elif link %}".repeat(500)));
+    much(format!("{}{}", "{% if link %}".repeat(300), "{% endif %}".repeat(300)));
+    // As deep as it goes, on a stack as small as a thread's.
+    let deep = format!("{}x{}", "{% if link %}".repeat(99), "{% endif %}".repeat(99));
+    let wide = format!("{{% if link %}}{}{{% endif %}}", "{% elif link %}".repeat(197));
+    let small = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || (check(&deep, Reason::Firing), check(&wide, Reason::Firing)));
+    assert_eq!(small.unwrap().join().unwrap(), (Ok(()), Ok(())));
+}
+
+#[test]
+fn a_rendered_text_has_a_bound_and_shows_that_it_was_cut() {
+    let large = Variables { content: "长\"".repeat(8 * 1024), title: "题".repeat(600), ..alert() };
+    let source = Source { title: "{{ title }}".to_owned(), body: "{{ content }}".repeat(600) };
+    let started = Instant::now();
+    let words = words(&source, &large).unwrap();
+    assert!(words.title.starts_with("题题题") && words.title.ends_with('…') && words.title.len() <= LONGEST_TITLE + 3);
+    assert!(words.body.starts_with("长\"长") && words.body.ends_with('…') && words.body.len() <= LARGEST_BODY + 3);
+    assert!(started.elapsed().as_secs() < 5);
+}
+
+/// Pieces of templates, so that chance makes many that are nearly right.
+fn source() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[ -~\n]{0,12}",
+        "\\PC{0,6}",
+        prop::sample::select(
+            [
+                "{{",
+                "}}",
+                "{%",
+                "%}",
+                "{#",
+                "#}",
+                "{{ title }}",
+                "{% if link %}",
+                "{% else %}",
+                "{% endif %}",
+                "{% elif count %}",
+                "{{ content }}",
+                " labels",
+                ".",
+                "[",
+                "]",
+                "(",
+                ")",
+                "|",
+                " truncate(",
+                "upper ",
+                "default(\"",
+                "\"",
+                " not ",
+                " in ",
+                "==",
+                "<",
+                "*",
+                "~",
+                "{% set a = title ~ title %}",
+                "{% for x in labels %}",
+                "{% raw %}",
+                "{%-",
+                "-%}",
+                "{{ labels.a | lower }}",
+                " 9999999999999999999999",
+            ]
+            .as_slice()
+        )
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_template_panics_runs_long_or_makes_more_than_its_bound(title in source(), body in source(), content in any::<String>()) {
+        let started = Instant::now();
+        let checked = check(&title, Reason::Firing).and_then(|()| check(&body, Reason::Firing));
+        if checked.is_ok() {
+            let source = Source { title, body };
+            if let Ok(words) = words(&source, &Variables { content, ..alert() }) {
+                prop_assert!(words.title.len() <= LONGEST_TITLE + 3 && words.body.len() <= LARGEST_BODY + 3);
+                prop_assert!(!words.title.contains(char::is_control));
+            }
+        }
+        prop_assert!(started.elapsed().as_secs() < 2);
+    }
+
+    #[test]
+    fn belfrys_own_words_hold_the_keyword_and_the_whole_title_whatever_an_alert_says(
+        title in "\\PC{1,128}", text in any::<String>(), count in any::<i64>(), label in any::<String>(),
+    ) {
+        let variables = Variables {
+            title: title.clone(),
+            content: text.clone(),
+            severity: "Critical".to_owned(),
+            source: text.clone(),
+            link: text.clone(),
+            count,
+            labels: BTreeMap::from([(label, text)]),
+            ..alert()
+        };
+        for (language, reason) in Language::ALL.into_iter().flat_map(|it| [Reason::Firing, Reason::Repeated, Reason::Resolved].map(|reason| (it, reason))) {
+            let words = belfrys_words(language, reason, &variables);
+            prop_assert!(words.title.starts_with("[Dataphin]"));
+            prop_assert!(words.title.ends_with(title.trim_end()), "{:?} {title:?}", words.title);
+            prop_assert!(!words.body.contains(['<', '@', '`']), "{}", words.body);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! An alert that never was, for previews and for the table of variables.
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::{Reason, Variables, duration};
+use crate::{language::Language, web::Times};
+
+/// How long the example alert has been going on, in minutes.
+const MINUTES: i64 = 35;
+
+/// Variables as a message of this reason would have them.
+pub fn variables(
+    language: Language,
+    reason: Reason,
+    (product, tenant): (&str, &str),
+    times: Times,
+    now: NaiveDateTime,
+) -> Variables {
+    let t = |key| language.text(key).into_owned();
+    let is_digest = reason == Reason::Digest;
+    let before = Variables { product: product.to_owned(), tenant: tenant.to_owned(), ..Variables::default() };
+    if matches!(reason, Reason::MemberSaved | Reason::Test) {
+        return Variables { member: t("templates-example-member"), by: t("templates-example-by"), ..before };
+    }
+    let labels = [("instance", "db-7"), ("team", "dba")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Variables {
+        title: t("templates-example-title"),
+        content: t(if is_digest { "templates-example-digest" } else { "templates-example-content" }),
+        severity: t("templates-example-severity"),
+        severity_code: "critical".to_owned(),
+        source: "Prometheus".to_owned(),
+        link: "https://monitor.example/alerts/42".to_owned(),
+        key: "disk-db-7".to_owned(),
+        count: if reason == Reason::Firing { 1 } else { 3 },
+        labels: labels.into(),
+        first_at: times.show(&(now - TimeDelta::minutes(MINUTES))),
+        last_at: times.show(&now),
+        duration: duration(language, MINUTES * 60),
+        recipients: vec![t("templates-example-member"), t("templates-example-by")],
+        ..before
+    }
+}

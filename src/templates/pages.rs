@@ -1,0 +1,303 @@
+//! The pages of Message templates.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use askama::Template;
+
+use super::{
+    EditTemplate, Reason, Variables, Words, belfrys, engine, example,
+    form::EditLanguage,
+    store::{self, Listed},
+};
+use crate::{
+    access::{
+        Action, Can,
+        permissions::{EditTemplates, ViewTemplates},
+    },
+    audit::{self, Change},
+    channels::channel_key,
+    clock::Clock,
+    db::Database,
+    error::{Error, Result},
+    language::Language,
+    robots::{self, Channel},
+    sandbox::message_html,
+    web::{self, FieldErrors, Form, Frame, Times, actor, redirect_saying},
+};
+
+#[derive(Template)]
+#[template(path = "templates/list.html")]
+struct ListPage {
+    frame: Frame,
+    errors: FieldErrors,
+    path: String,
+    language: Language,
+    own: Vec<Listed>,
+    may_edit: bool,
+}
+
+impl ListPage {
+    fn own(&self, channel: &Channel, reason: &Reason) -> Option<&Listed> {
+        self.own.iter().find(|own| own.channel == *channel && own.reason == *reason)
+    }
+
+    /// What a screen reader says for the link of a cell, which sighted people see in its row and column.
+    fn label(&self, channel: &Channel, reason: &Reason, state: &str) -> String {
+        format!("{}: {}, {}", self.frame.t(state), self.frame.t(channel_key(channel)), self.frame.t(reason.key()))
+    }
+}
+
+fn path<P>(who: &Can<P>) -> String {
+    format!("/t/{}/templates", who.tenant.slug)
+}
+
+fn may_edit<P>(who: &Can<P>) -> bool {
+    who.may(Action::EditTemplates)
+}
+
+async fn list_page<P>(
+    db: &Database,
+    who: &Can<P>,
+    frame: Frame,
+    status: StatusCode,
+    errors: FieldErrors,
+) -> Result<HttpResponse> {
+    let tenant = who.tenant.id;
+    let (language, own) = db.read(move |c| Ok((store::language(c, tenant)?, store::list(c, tenant)?))).await?;
+    let page = ListPage { frame: frame.seen_by(who), errors, path: path(who), language, own, may_edit: may_edit(who) };
+    web::page(status, &page)
+}
+
+/// Which messages have words of the tenant's own, and the language of the rest.
+pub async fn list(db: Data<Database>, who: Can<ViewTemplates>, frame: Frame) -> Result<HttpResponse> {
+    list_page(&db, &who, frame, StatusCode::OK, FieldErrors::default()).await
+}
+
+/// Sets the language of the tenant's messages.
+pub async fn save_language(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<EditTemplates>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<EditLanguage>,
+) -> Result<HttpResponse> {
+    let language = match form.check() {
+        Ok(language) => language,
+        Err(errors) => return list_page(&db, &who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
+    };
+    let (tenant, actor, now) = (who.tenant.clone(), actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| {
+        let before = store::language(c, tenant.id)?;
+        let Some(change) = Change::between("templates-language", before.name(), language.name()) else { return Ok(()) };
+        store::set_language(c, tenant.id, language)?;
+        let (action, changes) = ("message-language-changed", vec![change]);
+        audit::record(c, &actor, &audit::Entry { tenant: Some(tenant.id), action, object: &tenant.name, changes }, now)
+    })
+    .await?;
+    Ok(redirect_saying(&path(&who), "flash-saved"))
+}
+
+#[derive(Template)]
+#[template(path = "templates/edit.html")]
+struct EditPage {
+    frame: Frame,
+    form: EditTemplate,
+    errors: FieldErrors,
+    /// Where the list is.
+    path: String,
+    place: Place,
+    own: Option<Listed>,
+    example: Variables,
+    /// The message that the template makes of the example, when it was asked for.
+    preview: Option<Preview>,
+    may_edit: bool,
+}
+
+/// A message as its group would see it.
+struct Preview {
+    title: String,
+    html: String,
+    fits: bool,
+}
+
+impl Preview {
+    fn of(channel: Channel, Words { title, body }: Words) -> Self {
+        let message = robots::Message { title, text: body, mobiles: Vec::new(), uuid: String::new() };
+        let fits = robots::fits(channel, &message);
+        let robots::Message { title, text, .. } = message;
+        let text = if channel == Channel::Lark { robots::links_alone(&text) } else { text };
+        // Every line end of a message is one for its group.
+        Self { title, html: message_html(&text.replace('\n', "  \n")), fits }
+    }
+}
+
+/// Whose words a page is about.
+#[derive(Clone, Copy)]
+struct Place {
+    channel: Channel,
+    reason: Reason,
+}
+
+impl EditPage {
+    fn action(&self) -> String {
+        format!("{}/{}/{}", self.path, self.place.channel.as_str(), self.place.reason.as_str())
+    }
+
+    /// A variable as it stands in a template.
+    fn written(name: &str) -> String {
+        format!("{{{{ {name} }}}}")
+    }
+
+    fn meaning(&self, name: &str) -> String {
+        self.frame.t(&format!("templates-variable-{name}")).into_owned()
+    }
+
+    fn value(&self, name: &str) -> String {
+        engine::value(name, &self.example)
+    }
+}
+
+/// What every request about one template brings: who asks, and the tenant, channel and reason in the path.
+type AboutTemplate<P> = (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, String, String)>);
+
+/// A request about one template.
+struct Asked<P> {
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: Can<P>,
+    request: HttpRequest,
+    frame: Frame,
+    place: Place,
+}
+
+impl<P> Asked<P> {
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such channel or reason.
+    fn read((db, clock, who, request, frame, path): AboutTemplate<P>) -> Result<Self> {
+        let (_, channel, reason) = path.into_inner();
+        let channel = Channel::parse(&channel).ok_or(Error::NotFound)?;
+        let reason = Reason::parse(&reason).ok_or(Error::NotFound)?;
+        Ok(Self { db, clock, who, request, frame, place: Place { channel, reason } })
+    }
+
+    fn example(&self, language: Language) -> Variables {
+        let names = (self.frame.product.as_str(), self.who.tenant.name.as_str());
+        let times = Times::of(&self.who.tenant.time_zone);
+        example::variables(language, self.place.reason, names, times, self.clock.now())
+    }
+
+    async fn language(&self) -> Result<Language> {
+        let tenant = self.who.tenant.id;
+        self.db.read(move |c| store::language(c, tenant)).await
+    }
+
+    /// The page with what was typed, or else with the words that count now.
+    async fn page(
+        self,
+        status: StatusCode,
+        typed: Option<EditTemplate>,
+        errors: FieldErrors,
+        preview: Option<Words>,
+    ) -> Result<HttpResponse> {
+        let (tenant, place) = (self.who.tenant.id, self.place);
+        let (language, own) = self
+            .db
+            .read(move |c| Ok((store::language(c, tenant)?, store::find(c, tenant, place.channel, place.reason)?)))
+            .await?;
+        let example = self.example(language);
+        let (source, own) = own.unzip();
+        let stored = || source.unwrap_or_else(|| belfrys::source(language, place.reason));
+        let page = EditPage {
+            form: typed.unwrap_or_else(|| stored().into()),
+            errors,
+            path: path(&self.who),
+            place,
+            own,
+            example,
+            preview: preview.map(|words| Preview::of(place.channel, words)),
+            may_edit: may_edit(&self.who),
+            frame: self.frame.seen_by(&self.who),
+        };
+        web::page(status, &page)
+    }
+
+    fn back(&self) -> HttpResponse {
+        redirect_saying(&path(&self.who), "flash-saved")
+    }
+
+    /// The template's name in the audit log.
+    fn object(&self) -> String {
+        format!("{} · {}", self.place.channel.as_str(), self.place.reason.as_str())
+    }
+}
+
+/// One template; who may not edit sees it read-only.
+pub async fn show(asked: AboutTemplate<ViewTemplates>) -> Result<HttpResponse> {
+    Asked::read(asked)?.page(StatusCode::OK, None, FieldErrors::default(), None).await
+}
+
+/// Shows what the typed template makes of an example, and saves nothing.
+pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
+    let asked = Asked::read(asked)?;
+    let example = asked.example(asked.language().await?);
+    match form.check(asked.place.channel, asked.place.reason, &example) {
+        Ok((_, words)) => asked.page(StatusCode::OK, Some(form), FieldErrors::default(), Some(words)).await,
+        Err(errors) => asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
+    }
+}
+
+/// Saves a template.
+pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
+    let asked = Asked::read(asked)?;
+    let example = asked.example(asked.language().await?);
+    let source = match form.check(asked.place.channel, asked.place.reason, &example) {
+        Ok((source, _)) => source,
+        Err(errors) => return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
+    };
+    let actor = actor(&asked.request, &asked.who.principal.account);
+    let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
+    let Place { channel, reason } = asked.place;
+    asked
+        .db
+        .write(move |c| {
+            let before = store::find(c, tenant, channel, reason)?.map(|(source, _)| source);
+            if before.as_ref() == Some(&source) {
+                return Ok(());
+            }
+            store::save(c, tenant, channel, reason, &source, (&actor.name, now))?;
+            let before = before.unwrap_or_default();
+            let mut changes = Vec::new();
+            changes.extend(Change::between("templates-title", &before.title, &source.title));
+            // A text may be pages long: that it changed is said, not how.
+            let body_changed = before.body != source.body;
+            changes.extend(body_changed.then(|| Change::unsaid("templates-body")));
+            let entry = audit::Entry { tenant: Some(tenant), action: "template-changed", object: &object, changes };
+            audit::record(c, &actor, &entry, now)
+        })
+        .await?;
+    Ok(asked.back())
+}
+
+/// Goes back to Belfry's own words.
+pub async fn reset(asked: AboutTemplate<EditTemplates>) -> Result<HttpResponse> {
+    let asked = Asked::read(asked)?;
+    let actor = actor(&asked.request, &asked.who.principal.account);
+    let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
+    let Place { channel, reason } = asked.place;
+    asked
+        .db
+        .write(move |c| {
+            if !store::reset(c, tenant, channel, reason)? {
+                return Ok(());
+            }
+            let entry =
+                audit::Entry { tenant: Some(tenant), action: "template-reset", object: &object, changes: Vec::new() };
+            audit::record(c, &actor, &entry, now)
+        })
+        .await?;
+    Ok(asked.back())
+}
