@@ -3,7 +3,8 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use url::{Host, Url};
 
-use crate::db::{PortalId, TenantId};
+use crate::db::PortalId;
+use crate::db::TenantId;
 
 /// How long what was rotated away is still accepted.
 pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
