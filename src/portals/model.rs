@@ -3,10 +3,8 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use url::{Host, Url};
 
-use crate::{
-    db::{PortalId, TenantId},
-    language::Language,
-};
+use crate::db::PortalId;
+use crate::db::TenantId;
 
 /// How long what was rotated away is still accepted.
 pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
@@ -58,8 +56,6 @@ pub struct Caller {
     pub slug: String,
     /// The tenant's name.
     pub tenant_name: String,
-    /// The language of the tenant's messages that no person causes.
-    pub language: Language,
     /// Whether it may save members.
     pub saves_members: bool,
     /// Whether it may fire alerts.

@@ -10,7 +10,6 @@ use crate::{
         schema::{idempotency, portal_nonces, portals, tenants},
     },
     error::{Error, Result},
-    language::Language,
     portals::model::{Caller, KEY_LASTS, ReturnOrigins},
     secrets::{KeyRing, PlainToken},
 };
@@ -28,21 +27,19 @@ struct Row {
     last_used_at: Option<NaiveDateTime>,
 }
 
-/// The slug, the name and the language of messages of a tenant.
-type Town = (String, String, String);
+/// The slug and the name of a tenant.
+type Town = (String, String);
 
 /// The columns of [`Town`].
-const TOWN: (tenants::slug, tenants::name, tenants::message_language) =
-    (tenants::slug, tenants::name, tenants::message_language);
+const TOWN: (tenants::slug, tenants::name) = (tenants::slug, tenants::name);
 
-fn caller((row, (slug, tenant_name, language)): (Row, Town)) -> Caller {
+fn caller((row, (slug, tenant_name)): (Row, Town)) -> Caller {
     Caller {
         id: row.id,
         name: row.name,
         tenant: row.tenant,
         slug,
         tenant_name,
-        language: Language::from_tag(&language).unwrap_or_default(),
         saves_members: row.saves_members,
         fires_alerts: row.fires_alerts,
         return_origins: ReturnOrigins::stored(&row.return_origins),
