@@ -24,6 +24,7 @@ missing() {
     has chromedriver || echo chromium-driver
     has npm || echo npm
     has python3 || echo python3
+    has prometheus-alertmanager || echo prometheus-alertmanager
     compgen -G '/usr/share/fonts/opentype/noto/NotoSansCJK*' >/dev/null || echo fonts-noto-cjk
 }
 

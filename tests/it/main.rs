@@ -25,6 +25,7 @@ mod home;
 mod kill;
 mod limits;
 mod members;
+mod monitoring;
 mod pages;
 mod permissions;
 mod portals;

@@ -37,6 +37,8 @@ GET  /static/{file}                           unknown        404    404    404  
 
 POST /intake/members                          -              401    401    401    401    401    401    401    401    401    401
 POST /intake/alerts                           -              401    401    401    401    401    401    401    401    401    401
+POST /intake/alertmanager                     -              401    401    401    401    401    401    401    401    401    401
+POST /intake/grafana                          -              401    401    401    401    401    401    401    401    401    401
 
 GET  /setup                                   -              404    404    404    404    404    404    404    404    404    404
 POST /setup                                   -              404    404    404    404    404    404    404    404    404    404

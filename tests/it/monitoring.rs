@@ -1,0 +1,239 @@
+//! Monitoring systems and everybody else who fires alerts: what each sends reaches exactly the groups that are to hear it.
+//!
+//! Alertmanager is the real one, so that its body is what it really sends.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use belfry::{
+    access::Role,
+    db::{MemberId, schema::alerts},
+    sandbox::RobotKind,
+};
+use chrono::Utc;
+use diesel::prelude::*;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestApp, User};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const PORTALS: &str = "/t/ours/settings/portals";
+
+/// The real Alertmanager on a port of its own. It is killed with this value.
+struct Alertmanager {
+    child: Child,
+    url: String,
+}
+
+impl Alertmanager {
+    /// Starts it so that it posts every group to us at once.
+    async fn start(folder: &Path, target: &str, token: &str) -> Self {
+        let config = folder.join("alertmanager.yml");
+        let text = format!(
+            "route:\n  receiver: belfry\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  \
+             repeat_interval: 1h\nreceivers:\n  - name: belfry\n    webhook_configs:\n      - url: '{target}'\n        \
+             max_alerts: 3\n        send_resolved: true\n        http_config:\n          authorization:\n            \
+             credentials: '{token}'\n"
+        );
+        fs::write(&config, text).expect("a configuration");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let child = Command::new("prometheus-alertmanager")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.path={}", folder.join("alertmanager").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--cluster.listen-address=")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("prometheus-alertmanager is installed");
+        let started = Self { child, url: format!("http://127.0.0.1:{port}") };
+        let deadline = Instant::now() + PATIENCE;
+        while Client::new().get(format!("{}/-/ready", started.url)).send().await.is_err() {
+            assert!(Instant::now() < deadline, "Alertmanager does not start");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        started
+    }
+
+    /// Tells it of alerts of this name, one for each instance: they fire, or have just ended.
+    async fn tell(&self, name: &str, instances: &[&str], fires: bool) {
+        let alert = |instance: &&str| {
+            let mut alert = json!({
+                "labels": { "alertname": name, "instance": instance, "severity": "critical" },
+                "annotations": { "summary": format!("{name} on {instance}"), "description": "A disk is 磁盘 full." },
+                "generatorURL": "https://prometheus.example/graph",
+            });
+            if !fires {
+                alert["endsAt"] = json!(Utc::now().to_rfc3339());
+            }
+            alert
+        };
+        let alerts: Vec<Value> = instances.iter().map(alert).collect();
+        let sent = Client::new().post(format!("{}/api/v2/alerts", self.url)).json(&alerts).send().await;
+        assert!(sent.expect("an answer").status().is_success());
+    }
+}
+
+impl Drop for Alertmanager {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What Grafana posts about one alert, by its documentation.
+fn grafana(status: &str) -> Value {
+    json!({
+        "receiver": "belfry", "status": status, "orgId": 1,
+        "alerts": [{
+            "status": status,
+            "labels": { "alertname": "High memory usage", "team": "blue" },
+            "annotations": { "summary": "Memory of blue is high", "description": "It has been for ten minutes." },
+            "startsAt": "2026-11-22T09:51:03.157076+02:00", "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "https://grafana.example/alerting/1afz29v7z/edit", "fingerprint": "c6eadffa33fcdf37",
+            "silenceURL": "https://grafana.example/alerting/silence/new", "dashboardURL": "", "panelURL": "",
+            "values": { "B": 44.2, "C": 1 },
+        }],
+        "groupLabels": {}, "commonLabels": { "team": "blue" }, "commonAnnotations": {},
+        "externalURL": "https://grafana.example/", "version": "1", "groupKey": "{}:{}", "truncatedAlerts": 0,
+        "title": "[FIRING:1]", "state": "alerting", "message": "**Firing**",
+    })
+}
+
+/// Adds a portal that may fire alerts: its token.
+async fn portal(user: &mut User, name: &str) -> String {
+    let page = user.post(&format!("{PORTALS}/new"), &[("name", name), ("scopes", "fire_alerts")]).await.is(201);
+    page.attribute("#f-token", "value").expect("a token")
+}
+
+async fn post(app: &TestApp, path: &str, token: &str, body: &Value) -> Answer {
+    let mut visitor = app.visitor();
+    let request = visitor.request(Method::POST, path).bearer_auth(token).json(body);
+    visitor.send(request).await
+}
+
+fn token(number: u32) -> String {
+    format!("{number:060x}fake")
+}
+
+/// Gives a member a DingTalk robot while the channel is still off, so that its group has heard nothing yet.
+async fn reach(app: &TestApp, sam: &mut User, member: MemberId, token: &str) {
+    let webhook = app.robot(RobotKind::DingTalk, token);
+    sam.post(&format!("/t/ours/members/{member}/edit"), &[("dingtalk_robot", &webhook)]).await.is(303);
+}
+
+/// Waits until a group has heard so much: everything that it has heard.
+async fn hears(app: &TestApp, token: &str, messages: usize) -> Vec<String> {
+    let enough =
+        |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= messages;
+    assert!(app.sandbox.wait_until(token, enough, PATIENCE).await, "{:?}", app.sandbox.heard(token));
+    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+}
+
+async fn rule(user: &mut User, name: &str, member: &str, fields: &[(&str, &str)]) {
+    let own = [("name", name), ("on", "yes"), ("channels", "dingtalk"), ("members", member)];
+    user.post("/t/ours/alert-rules/new", &[&own, fields].concat()).await.is(303);
+}
+
+on_both! {
+    async fn two_portals_alertmanager_grafana_and_the_form_reach_exactly_their_groups_and_end(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let mut people = vec![("mia", town.mia)];
+        for name in ["anna", "bert", "cleo", "dora"] {
+            people.push((name, app.member(town.ours, name, Role::Member).await));
+        }
+        for (number, (_, member)) in (1..).zip(&people) {
+            reach(app, &mut sam, *member, &token(number)).await;
+        }
+        app.switch_on().await;
+        rule(&mut sam, "prometheus", "mia", &[("source", "alertmanager"), ("severity", "critical")]).await;
+        rule(&mut sam, "grafana", "anna", &[("source", "grafana"), ("matchers", "team=\"blue\"")]).await;
+        rule(&mut sam, "one", "bert", &[("source", "portal"), ("matchers", "portal=\"one\"")]).await;
+        rule(&mut sam, "two", "cleo", &[("source", "portal"), ("matchers", "portal=\"two\"")]).await;
+        let (one, two, monitoring) =
+            (portal(&mut sam, "one").await, portal(&mut sam, "two").await, portal(&mut sam, "monitoring").await);
+        let alertmanager =
+            Alertmanager::start(app.folder(), &format!("{}/intake/alertmanager", app.origin), &monitoring).await;
+
+        for (step, status) in [(1, "firing"), (2, "resolved")] {
+            alertmanager.tell("DiskFull", &["db-1"], status == "firing").await;
+            post(app, "/intake/grafana", &monitoring, &grafana(status)).await.is(201);
+            post(app, "/intake/alerts", &one, &json!({ "title": "One is down", "status": status })).await.is(201);
+            post(app, "/intake/alerts", &two, &json!({ "title": "Two is down", "status": status })).await.is(201);
+            let form = [("form_id", status), ("title", "From the form"), ("severity", "info"), ("status", status), ("receivers", "dora")];
+            sam.post("/t/ours/alerts/new", &form).await.is(303);
+            for (number, title) in
+                (1..).zip(["DiskFull on db-1", "Memory of blue is high", "One is down", "Two is down", "From the form"])
+            {
+                let heard = hears(app, &token(number), step).await;
+                assert_eq!(heard.len(), step, "{heard:?}");
+                assert!(heard.iter().all(|text| text.contains(title) && text.contains("Dataphin")), "{heard:?}");
+                assert_eq!(heard[step - 1].contains("esolved"), status == "resolved", "{heard:?}");
+            }
+        }
+        let open = |c: &mut belfry::db::AnyConnection| {
+            Ok(alerts::table.filter(alerts::finished_at.is_null()).count().get_result::<i64>(c)?)
+        };
+        assert_eq!(app.db.read(open).await.expect("the events"), 0);
+    }
+
+    async fn what_alertmanager_leaves_out_of_a_large_group_is_said_and_ends_with_it(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        reach(app, &mut sam, town.mia, &token(1)).await;
+        app.switch_on().await;
+        rule(&mut sam, "prometheus", "mia", &[]).await;
+        let monitoring = portal(&mut sam, "monitoring").await;
+        let alertmanager =
+            Alertmanager::start(app.folder(), &format!("{}/intake/alertmanager", app.origin), &monitoring).await;
+        let instances = ["a", "b", "c", "d", "e"];
+        alertmanager.tell("HostDown", &instances, true).await;
+        let heard = hears(app, &token(1), 4).await.join("\n");
+        assert!(heard.contains("2 more alerts of this group were left out by their sender"), "{heard}");
+        alertmanager.tell("HostDown", &instances, false).await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let finished = |c: &mut belfry::db::AnyConnection| {
+                Ok(alerts::table.filter(alerts::finished_at.is_not_null()).count().get_result::<i64>(c)?)
+            };
+            // Three of the five were in the body each time; which three is Alertmanager's choice.
+            if app.db.read(finished).await.expect("the events") >= 3 {
+                break;
+            }
+            assert!(Instant::now() < deadline, "no alert ends");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn what_no_monitoring_system_sends_is_refused_by_name(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let monitoring = portal(&mut sam, "monitoring").await;
+        let deep = json!("[".repeat(100_000));
+        let refused = |body: Value| async { post(app, "/intake/alertmanager", &monitoring, &body).await };
+        assert_eq!(refused(deep).await.status, 400);
+        assert_eq!(refused(json!([])).await.status, 400);
+        assert_eq!(refused(json!({ "version": "4", "alerts": [] })).await.status, 422);
+        let wrong = refused(grafana("firing")).await;
+        assert_eq!(wrong.status, 422);
+        assert!(wrong.body.contains("\"version\""), "{}", wrong.body);
+        let mut visitor = app.visitor();
+        let body = format!("{{\"version\":\"4\",\"alerts\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
+        let request = visitor.request(Method::POST, "/intake/alertmanager").bearer_auth(&monitoring).body(body);
+        visitor.send(request).await.is(400);
+        let large = vec![b' '; 5 * 1024 * 1024];
+        let request = visitor.request(Method::POST, "/intake/grafana").bearer_auth(&monitoring).body(large);
+        visitor.send(request).await.is(413);
+        post(app, "/intake/grafana", "belfry_nobody", &grafana("firing")).await.is(401);
+        let stored = |c: &mut belfry::db::AnyConnection| Ok(alerts::table.count().get_result::<i64>(c)?);
+        assert_eq!(app.db.read(stored).await.expect("the events"), 0);
+    }
+}
