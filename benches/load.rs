@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Connections that ask at the same time, each kept alive.
-const CONNECTIONS: usize = 16;
+pub const CONNECTIONS: usize = 16;
 
 /// One page of one server.
 pub struct Target {
@@ -60,20 +60,22 @@ impl Target {
     }
 }
 
-struct Connection {
+/// A connection that is kept alive.
+pub struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> Self {
+    /// Connects.
+    pub fn open(address: &str) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("no delay");
         Self { stream, answer: Vec::with_capacity(128 * 1024) }
     }
 
     /// Asks, and reads the whole answer, which must be a success.
-    fn ask(&mut self, request: &[u8]) {
+    pub fn ask(&mut self, request: &[u8]) {
         self.stream.write_all(request).expect("the request is sent");
         self.answer.clear();
         let mut chunk = [0; 32 * 1024];
@@ -83,7 +85,7 @@ impl Connection {
             self.answer.extend_from_slice(&chunk[..length]);
         }
         let head = String::from_utf8_lossy(&self.answer[..self.answer.len().min(200)]);
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        assert!(head.starts_with("HTTP/1.1 20"), "{head}");
     }
 
     fn is_whole(&self) -> bool {

@@ -18,13 +18,15 @@ mod load;
 mod postgres;
 mod process;
 mod seed;
+mod session;
 
 use std::{env, time::Duration};
 
 use belfry::db::Address;
 use load::Target;
-use process::{Belfry, Session};
+use process::Belfry;
 use seed::{LARGE, SMALL, Size};
+use session::Session;
 
 /// How often a start is timed.
 const STARTS: usize = 11;
@@ -84,6 +86,11 @@ fn main() {
     questions("Postgres", &belfry, &session);
 }
 
+/// Where the first page of the members of a tenant is.
+fn members_page(belfry: &Belfry, size: Size) -> String {
+    format!("{}/t/{}/members", belfry.origin, size.slug)
+}
+
 fn starts(folder: &std::path::Path, settings: &[(&str, &str)]) {
     let times = (0..STARTS).map(|_| Belfry::start(folder, settings).started_within).collect();
     let times: Vec<Duration> = sorted(times);
@@ -102,14 +109,14 @@ fn memory(belfry: &Belfry) {
     }
     row("resident when idle, MiB", &format!("{:.1}", mebibytes(belfry.resident())), "≤ 25");
     for _ in 0..2 {
-        Session::log_in(&belfry.origin).get(&belfry.members_page(LARGE));
+        Session::log_in(&belfry.origin).get(&members_page(belfry, LARGE));
     }
     std::thread::sleep(THREAD_ENDS);
     row("… after two log-ins and the list", &format!("{:.1}", mebibytes(belfry.resident())), "");
 }
 
 fn weight(belfry: &Belfry, session: &Session) {
-    let page = belfry.members_page(LARGE);
+    let page = members_page(belfry, LARGE);
     let html = String::from_utf8(session.get(&page)).expect("a page");
     let style = html.split('"').find(|word| word.ends_with(".css")).expect("a stylesheet").to_owned();
     let page = session.get_compressed(&page).len();

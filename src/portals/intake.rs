@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     fields::{Encoding, Posted},
     model::{Caller, FORM_LASTS, LONGEST_KEY, Scope},
-    monitoring::Group,
+    monitoring::{Body, Group},
     problem::{self, Answer, Problem},
     signing,
     store::posts::{self, KeyUse},
@@ -26,6 +26,7 @@ use crate::{
     error::Result,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
+    templates::store as templates,
     web::{FieldErrors, Shared, address, own_origin, read_body},
 };
 
@@ -259,9 +260,13 @@ impl Post {
     }
 
     /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out.
-    async fn fire_group(&self, tools: &Tools, group: Group) -> Proven<Answer> {
-        let Group { mut alerts, left_out } = group;
+    async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
         self.store(tools, move |c, post| {
+            let language = templates::language(c, post.caller.tenant)?;
+            let Group { mut alerts, left_out } = match body.check(source, language) {
+                Ok(group) => group,
+                Err(errors) => return Ok(Err(Problem::Fields(errors))),
+            };
             let fires = left_out.signal == Signal::Firing;
             if fires || alerts::store::events::is_open(c, post.caller.tenant, &left_out.key)? {
                 alerts.push(left_out);
@@ -453,8 +458,8 @@ async fn monitoring(tools: &Tools, request: &HttpRequest, payload: Payload, sour
         Ok(proven) => proven,
         Err(problem) => return problem::answer(request, Err(problem), None),
     };
-    let outcome = match Group::read(&body, source, &post.caller) {
-        Ok(group) => post.fire_group(tools, group).await,
+    let outcome = match Body::read(&body) {
+        Ok(body) => post.fire_group(tools, body, source).await,
         Err(problem) => Err(problem),
     };
     problem::answer(request, outcome, None)

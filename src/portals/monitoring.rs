@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{model::Caller, problem::Problem};
+use super::problem::Problem;
 use crate::{
     alerts::{AlertFields, Incoming, Severity, Signal, Source},
     language::Language,
@@ -34,7 +34,7 @@ const INFO: [&str; 6] = ["info", "information", "informational", "none", "notice
 /// A posted body.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+pub struct Body {
     version: String,
     #[serde(default)]
     alerts: Vec<Alert>,
@@ -79,25 +79,22 @@ pub struct Group {
     pub left_out: Incoming,
 }
 
-impl Group {
-    /// Reads what a caller's monitoring system posted.
+impl Body {
+    /// Reads what a monitoring system posted.
     ///
     /// # Errors
-    /// [`Problem::Malformed`] when it is no such body, [`Problem::Fields`] with what cannot be taken.
-    pub fn read(body: &[u8], source: Source, caller: &Caller) -> Result<Self, Problem> {
+    /// [`Problem::Malformed`] when it is no such body.
+    pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
         // A NUL is refused everywhere; Postgres cannot keep one.
-        let is_text = std::str::from_utf8(body).is_ok_and(|text| !text.contains("\\u0000"));
-        let body: Body = serde_json::from_slice(body).ok().filter(|_| is_text).ok_or(Problem::Malformed)?;
-        body.check(source, caller.language).map_err(Problem::Fields)
+        let is_text = std::str::from_utf8(bytes).is_ok_and(|text| !text.contains("\\u0000"));
+        serde_json::from_slice(bytes).ok().filter(|_| is_text).ok_or(Problem::Malformed)
     }
-}
 
-impl Body {
     /// The alerts of this group. What the sender left out is said in this language, that of the tenant's messages.
     ///
     /// # Errors
     /// What cannot be taken, by the path of its field.
-    fn check(&self, source: Source, language: Language) -> Result<Group, FieldErrors> {
+    pub fn check(&self, source: Source, language: Language) -> Result<Group, FieldErrors> {
         let version = if source == Source::Alertmanager { ALERTMANAGER_VERSION } else { GRAFANA_VERSION };
         if self.version != version {
             return Err(FieldErrors::one("version", "portals-monitoring-version"));

@@ -2,13 +2,7 @@
 //!
 //! Alertmanager is the real one, so that its body is what it really sends.
 
-use std::{
-    fs,
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use belfry::{
     access::Role,
@@ -20,72 +14,39 @@ use diesel::prelude::*;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestApp, User};
+use crate::harness::{Alertmanager, Answer, TestApp, User};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const PORTALS: &str = "/t/ours/settings/portals";
 
-/// The real Alertmanager on a port of its own. It is killed with this value.
-struct Alertmanager {
-    child: Child,
-    url: String,
+/// Alertmanager, which posts every group to us at once and names at most three alerts of it.
+fn alertmanager(app: &TestApp, token: &str) -> Alertmanager {
+    let target = format!("{}/intake/alertmanager", app.origin);
+    let configuration = format!(
+        "route:\n  receiver: belfry\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  \
+         repeat_interval: 1h\nreceivers:\n  - name: belfry\n    webhook_configs:\n      - url: '{target}'\n        \
+         max_alerts: 3\n        send_resolved: true\n        http_config:\n          authorization:\n            \
+         credentials: '{token}'\n"
+    );
+    Alertmanager::start(app.folder(), &configuration)
 }
 
-impl Alertmanager {
-    /// Starts it so that it posts every group to us at once.
-    async fn start(folder: &Path, target: &str, token: &str) -> Self {
-        let config = folder.join("alertmanager.yml");
-        let text = format!(
-            "route:\n  receiver: belfry\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  \
-             repeat_interval: 1h\nreceivers:\n  - name: belfry\n    webhook_configs:\n      - url: '{target}'\n        \
-             max_alerts: 3\n        send_resolved: true\n        http_config:\n          authorization:\n            \
-             credentials: '{token}'\n"
-        );
-        fs::write(&config, text).expect("a configuration");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let child = Command::new("prometheus-alertmanager")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.path={}", folder.join("alertmanager").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--cluster.listen-address=")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus-alertmanager is installed");
-        let started = Self { child, url: format!("http://127.0.0.1:{port}") };
-        let deadline = Instant::now() + PATIENCE;
-        while Client::new().get(format!("{}/-/ready", started.url)).send().await.is_err() {
-            assert!(Instant::now() < deadline, "Alertmanager does not start");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+/// Tells Alertmanager of alerts of this name, one for each instance: they fire, or have just ended.
+async fn tell(alertmanager: &Alertmanager, name: &str, instances: &[&str], fires: bool) {
+    let alert = |instance: &&str| {
+        let mut alert = json!({
+            "labels": { "alertname": name, "instance": instance, "severity": "critical" },
+            "annotations": { "summary": format!("{name} on {instance}"), "description": "A disk is 磁盘 full." },
+            "generatorURL": "https://prometheus.example/graph",
+        });
+        if !fires {
+            alert["endsAt"] = json!(Utc::now().to_rfc3339());
         }
-        started
-    }
-
-    /// Tells it of alerts of this name, one for each instance: they fire, or have just ended.
-    async fn tell(&self, name: &str, instances: &[&str], fires: bool) {
-        let alert = |instance: &&str| {
-            let mut alert = json!({
-                "labels": { "alertname": name, "instance": instance, "severity": "critical" },
-                "annotations": { "summary": format!("{name} on {instance}"), "description": "A disk is 磁盘 full." },
-                "generatorURL": "https://prometheus.example/graph",
-            });
-            if !fires {
-                alert["endsAt"] = json!(Utc::now().to_rfc3339());
-            }
-            alert
-        };
-        let alerts: Vec<Value> = instances.iter().map(alert).collect();
-        let sent = Client::new().post(format!("{}/api/v2/alerts", self.url)).json(&alerts).send().await;
-        assert!(sent.expect("an answer").status().is_success());
-    }
-}
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+        alert
+    };
+    let alerts: Vec<Value> = instances.iter().map(alert).collect();
+    let sent = Client::new().post(format!("http://{}/api/v2/alerts", alertmanager.address)).json(&alerts).send().await;
+    assert!(sent.expect("an answer").status().is_success());
 }
 
 /// What Grafana posts about one alert, by its documentation.
@@ -160,11 +121,10 @@ on_both! {
         rule(&mut sam, "two", "cleo", &[("source", "portal"), ("matchers", "portal=\"two\"")]).await;
         let (one, two, monitoring) =
             (portal(&mut sam, "one").await, portal(&mut sam, "two").await, portal(&mut sam, "monitoring").await);
-        let alertmanager =
-            Alertmanager::start(app.folder(), &format!("{}/intake/alertmanager", app.origin), &monitoring).await;
+        let alertmanager = alertmanager(app, &monitoring);
 
         for (step, status) in [(1, "firing"), (2, "resolved")] {
-            alertmanager.tell("DiskFull", &["db-1"], status == "firing").await;
+            tell(&alertmanager, "DiskFull", &["db-1"], status == "firing").await;
             post(app, "/intake/grafana", &monitoring, &grafana(status)).await.is(201);
             post(app, "/intake/alerts", &one, &json!({ "title": "One is down", "status": status })).await.is(201);
             post(app, "/intake/alerts", &two, &json!({ "title": "Two is down", "status": status })).await.is(201);
@@ -192,13 +152,12 @@ on_both! {
         app.switch_on().await;
         rule(&mut sam, "prometheus", "mia", &[]).await;
         let monitoring = portal(&mut sam, "monitoring").await;
-        let alertmanager =
-            Alertmanager::start(app.folder(), &format!("{}/intake/alertmanager", app.origin), &monitoring).await;
+        let alertmanager = alertmanager(app, &monitoring);
         let instances = ["a", "b", "c", "d", "e"];
-        alertmanager.tell("HostDown", &instances, true).await;
+        tell(&alertmanager, "HostDown", &instances, true).await;
         let heard = hears(app, &token(1), 4).await.join("\n");
         assert!(heard.contains("2 more alerts of this group were left out by their sender"), "{heard}");
-        alertmanager.tell("HostDown", &instances, false).await;
+        tell(&alertmanager, "HostDown", &instances, false).await;
         let deadline = Instant::now() + PATIENCE;
         loop {
             let finished = |c: &mut belfry::db::AnyConnection| {
@@ -218,7 +177,8 @@ on_both! {
         let mut sam = app.log_in("sam").await;
         let monitoring = portal(&mut sam, "monitoring").await;
         let deep = json!("[".repeat(100_000));
-        let refused = |body: Value| async { post(app, "/intake/alertmanager", &monitoring, &body).await };
+        let refused =
+            async |body: Value| post(app, "/intake/alertmanager", &monitoring, &body).await;
         assert_eq!(refused(deep).await.status, 400);
         assert_eq!(refused(json!([])).await.status, 400);
         assert_eq!(refused(json!({ "version": "4", "alerts": [] })).await.status, 422);

@@ -1,6 +1,7 @@
 //! What every test stands on: an application with a database of its own, users, the sandbox as the robots, and the
 //! real binary for what can only be seen from outside.
 
+mod alertmanager;
 mod answer;
 mod app;
 mod dump;
@@ -10,6 +11,7 @@ mod process;
 mod town;
 mod user;
 
+pub use alertmanager::Alertmanager;
 pub use answer::Answer;
 pub use app::{Backend, PASSWORD, TestApp, Tweaks, run, run_with};
 pub use dump::{dump, lines};

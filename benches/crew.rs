@@ -1,0 +1,92 @@
+//! A tenant whose members each have a robot of their own, and a portal that fires alerts at them.
+
+use std::path::Path;
+
+use belfry::{
+    access::{Actor, Role},
+    accounts::{self, Username},
+    channels::{self, Mode, Switches},
+    courier,
+    db::{Address, AnyConnection, Database, TenantId, schema::contacts},
+    error::Result,
+    language::Language,
+    members::store::{self as members, NewMember},
+    portals::{self, ReturnOrigins, store::Secrets},
+    robots::{Channel, Origins, RobotAddress},
+    sandbox::RobotKind,
+    secrets::KeyRing,
+    tenants::store::{self as tenants, NewTenant},
+};
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+/// How many members there are, `m0` and on.
+pub const CREW: u64 = 1000;
+
+/// The token of the robot of a member.
+pub fn token(number: u64) -> String {
+    format!("{number:060x}fake")
+}
+
+/// Fills an empty database: the portal's token.
+pub fn seed(address: &Address, folder: &Path, robots: &str) -> String {
+    let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
+    let origins = Origins::parse(robots).expect("an origin");
+    let secrets = Secrets::generate().expect("secrets");
+    let (db, token) = (Database::open(address).expect("the database opens"), secrets.token.expose().to_owned());
+    let robots = robots.to_owned();
+    let filled = db.write(move |c| {
+        let now = belfry::clock::Clock::default().now();
+        let tenant = tenant(c, now)?;
+        for number in 0..CREW {
+            let webhook = RobotKind::DingTalk.url(&robots, &self::token(number));
+            let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
+            member(c, tenant, &format!("m{number}"), &address, &keys, now)?;
+        }
+        let details = portals::Details {
+            name: "bench".to_owned(),
+            saves_members: false,
+            fires_alerts: true,
+            return_origins: ReturnOrigins::default(),
+            per_minute: None,
+        };
+        portals::store::insert(c, tenant, &details, &secrets, &keys, now)
+    });
+    actix_web::rt::System::new().block_on(filled).expect("the database is filled");
+    token
+}
+
+fn tenant(c: &mut AnyConnection, now: NaiveDateTime) -> Result<TenantId> {
+    let who = Actor { account: None, name: "bench".to_owned(), address: String::new() };
+    let root = Username::parse("root").expect("a username");
+    let id = accounts::store::insert_first(c, &root, "-", Language::English, &who, now)?;
+    let tenant = NewTenant {
+        name: "crew",
+        slug: "crew",
+        description: "",
+        metadata_warehouse: false,
+        time_zone: "Asia/Shanghai",
+        message_language: Language::English,
+    };
+    let tenant = tenants::insert(c, &tenant, id, &root, &who, now)?;
+    channels::store::save(c, tenant, Mode::Custom, &Switches::on([Channel::DingTalk]), now)?;
+    Ok(tenant)
+}
+
+fn member(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    name: &str,
+    address: &RobotAddress,
+    keys: &KeyRing,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let username = Username::parse(name).expect("a username");
+    let account = accounts::store::insert(c, &username, "-", false, now)?;
+    let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
+    let member = members::insert(c, tenant, &member, now)?;
+    let (robot, _) = courier::upsert_robot(c, keys, tenant, address, None, now)?;
+    let contact = (contacts::member.eq(member), contacts::channel.eq("dingtalk"), contacts::robot.eq(robot));
+    diesel::insert_into(contacts::table).values(contact).execute(c)?;
+    Ok(())
+}
