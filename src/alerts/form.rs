@@ -12,8 +12,12 @@ use crate::{
     web::{FieldErrors, filled, one_line, validated},
 };
 
+/// The longest headline, in characters.
+pub const LONGEST_TITLE: u64 = 128;
 /// The longest content, in bytes.
-const LONGEST_CONTENT: usize = 16 * 1024;
+pub const LONGEST_CONTENT: usize = 16 * 1024;
+/// The longest link, in characters.
+pub const LONGEST_LINK: u64 = 2048;
 /// The most people an alert names.
 const MOST_RECEIVERS: usize = 1000;
 
@@ -22,7 +26,7 @@ const MOST_RECEIVERS: usize = 1000;
 #[serde(default)]
 pub struct AlertFields {
     /// The headline.
-    #[validate(length(max = 128, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
+    #[validate(length(max = LONGEST_TITLE, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
     pub title: String,
     /// More about it.
     pub content: String,
@@ -36,7 +40,7 @@ pub struct AlertFields {
     /// Usernames, with commas or line ends between them, and repeatable.
     pub receivers: Vec<String>,
     /// A page about it.
-    #[validate(length(max = 2048, code = "form-too-long"))]
+    #[validate(length(max = LONGEST_LINK, code = "form-too-long"))]
     pub link: String,
 }
 
@@ -97,7 +101,8 @@ pub(super) fn word<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> O
     if text.is_empty() { Some(default) } else { parse(text) }
 }
 
-fn is_https(link: &str) -> bool {
+/// Whether a link may stand in a message: https, with a host, without a password in it.
+pub fn is_https(link: &str) -> bool {
     Url::parse(link).is_ok_and(|url| url.scheme() == "https" && url.host().is_some() && url.username().is_empty())
         && !link.chars().any(|c| c.is_whitespace() || c.is_control())
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime};
 use serde::Deserialize;
 
 use super::model::{EventStatus, Severity, Source};
@@ -108,15 +108,14 @@ impl ListQuery {
     /// What the list shows to this member of a tenant with these clocks.
     #[must_use]
     pub fn filter(&self, now: NaiveDateTime, times: Times, viewer: Option<MemberId>) -> Filter {
-        let day = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
         Filter {
             text: self.q.trim().to_ascii_lowercase(),
             status: EventStatus::parse(&self.status),
             severity: Severity::parse(&self.severity),
             source: Source::parse(&self.source),
             recipient: viewer.filter(|_| self.recipient == "me"),
-            from: day(&self.from).map(|day| times.day_start(day)),
-            until: day(&self.until).and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
+            from: Times::typed_day(&self.from).map(|day| times.day_start(day)),
+            until: Times::typed_day(&self.until).and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
             now,
             seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }

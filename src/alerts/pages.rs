@@ -111,7 +111,7 @@ pub async fn fire(
             product: frame.product.clone(),
             now: tools.clock.now(),
         },
-        may_see_robots: who.role().is_some_and(Role::administers),
+        administers: who.role().is_some_and(Role::administers),
         form: marks.hash(&fields),
     };
     let outcome = match fields.check(Source::Form, BTreeMap::new()) {
@@ -140,7 +140,7 @@ enum Outcome {
 #[derive(Clone)]
 struct Firing {
     context: Context,
-    may_see_robots: bool,
+    administers: bool,
     /// What the database keeps of the form.
     form: Option<Vec<u8>>,
 }
@@ -148,6 +148,13 @@ struct Firing {
 impl Firing {
     /// What is wrong with the receivers: a person who names people means people of the tenant.
     fn refused(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<Option<FieldErrors>> {
+        if alert.signal == Signal::Resolved && !self.administers {
+            // Whoever only fires alerts must not be able to end those of other systems.
+            let last = events::last_of_key(c, self.context.tenant, &alert.key)?;
+            if last.is_some_and(|event| event.is_open() && event.source != Source::Form.as_str()) {
+                return Ok(Some(FieldErrors::one("status", "alerts-resolve-rule")));
+            }
+        }
         let named = people::named(c, self.context.tenant, &alert.receivers)?;
         let unknown = named.into_iter().filter(|person| person.member.is_none());
         let unknown: Vec<String> = unknown.map(|person| person.name).collect();
@@ -160,7 +167,7 @@ impl Firing {
         }
         let found = preview(c, &self.context, alert)?;
         let mut robots = HashMap::new();
-        if self.may_see_robots {
+        if self.administers {
             let ids: Vec<MemberId> = found.choice.calls.iter().filter_map(|call| call.person.member).collect();
             robots = shown::robots(c, self.context.tenant, &ids)?;
         }

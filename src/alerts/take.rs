@@ -1,6 +1,6 @@
 //! Taking an alert in: its event, who hears it, and what goes out, in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
@@ -86,11 +86,13 @@ fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
     let choice = plan.reach(c, context.tenant)?;
+    // A rule all of whose receivers were missed has not rung: it may do so as often as before.
+    let rang: BTreeSet<String> = choice.calls.iter().flat_map(|call| call.chosen_by.iter().cloned()).collect();
     let deliveries = tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice)?;
     let mut silent_until = None;
     for asked in &plan.asked {
         if matches!(asked.verdict, Verdict::Rings | Verdict::QuietHours) {
-            rules::note_send(c, event.id, asked.rule, asked.verdict == Verdict::Rings, context.now)?;
+            rules::note_send(c, event.id, asked.rule, rang.contains(&asked.name), context.now)?;
             silent_until = silent_until.max(Some(context.now + asked.frequency));
         }
     }

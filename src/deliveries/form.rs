@@ -40,7 +40,6 @@ pub struct Asked {
 impl Asked {
     /// The rows that were asked for; days begin as in these times.
     pub fn filter(&self, times: Times) -> Filter {
-        let day = |text: &str| NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok();
         let next = |day: NaiveDate| day.checked_add_days(Days::new(1));
         Filter {
             state: DeliveryState::parse(&self.status),
@@ -48,8 +47,8 @@ impl Asked {
             reason: Reason::parse(&self.reason),
             text: self.q.trim().to_owned(),
             recipient: self.recipient.trim().to_owned(),
-            since: day(&self.from).map(|day| times.day_start(day)),
-            until: day(&self.to).and_then(next).map(|day| times.day_start(day)),
+            since: Times::typed_day(&self.from).map(|day| times.day_start(day)),
+            until: Times::typed_day(&self.to).and_then(next).map(|day| times.day_start(day)),
         }
     }
 

@@ -33,7 +33,7 @@ use crate::{
 /// The largest form, in bytes: the longest content and a thousand receivers, percent-encoded.
 const LARGEST_FORM: usize = 128 * 1024;
 /// The largest group of a monitoring system, in bytes: some thousand alerts.
-const LARGEST_GROUP: usize = 4 * 1024 * 1024;
+const LARGEST_GROUP: usize = 2 * 1024 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The fields that prove who sends a signed form.

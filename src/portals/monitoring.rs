@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::problem::Problem;
 use crate::{
-    alerts::{AlertFields, Incoming, Severity, Signal, Source},
+    alerts::{AlertFields, Incoming, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, Severity, Signal, Source, is_https},
     language::Language,
     web::FieldErrors,
 };
@@ -19,12 +19,8 @@ use crate::{
 /// The version of the body that Alertmanager sends, and of Grafana's.
 const ALERTMANAGER_VERSION: &str = "4";
 const GRAFANA_VERSION: &str = "1";
-/// The longest headline, in characters.
-const LONGEST_TITLE: usize = 128;
-/// The longest content, in bytes.
-const LONGEST_CONTENT: usize = 16 * 1024;
-/// The longest link, in bytes.
-const LONGEST_LINK: usize = 2048;
+/// The most alerts of one body: they are stored together, and everybody else who writes waits for them.
+const MOST_ALERTS: usize = 2000;
 
 /// Names by which alerts call what needs somebody at once, beyond our own word.
 const CRITICAL: [&str; 8] = ["critical", "page", "error", "fatal", "emergency", "disaster", "high", "p1"];
@@ -36,6 +32,9 @@ const INFO: [&str; 6] = ["info", "information", "informational", "none", "notice
 #[serde(rename_all = "camelCase")]
 pub struct Body {
     version: String,
+    /// firing as long as one alert of the group fires.
+    #[serde(default)]
+    status: String,
     #[serde(default)]
     alerts: Vec<Alert>,
     #[serde(default)]
@@ -83,11 +82,24 @@ impl Body {
     /// Reads what a monitoring system posted.
     ///
     /// # Errors
-    /// [`Problem::Malformed`] when it is no such body.
+    /// [`Problem::Malformed`] when it is no such body, [`Problem::TooLarge`] when it holds too many alerts.
     pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        let body: Self = serde_json::from_slice(bytes).map_err(|_| Problem::Malformed)?;
+        if body.alerts.len() > MOST_ALERTS {
+            return Err(Problem::TooLarge);
+        }
         // A NUL is refused everywhere; Postgres cannot keep one.
-        let is_text = std::str::from_utf8(bytes).is_ok_and(|text| !text.contains("\\u0000"));
-        serde_json::from_slice(bytes).ok().filter(|_| is_text).ok_or(Problem::Malformed)
+        if body.texts().any(|text| text.contains('\0')) { Err(Problem::Malformed) } else { Ok(body) }
+    }
+
+    /// Everything that it says and that is kept.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let own = self.group_labels.iter().flat_map(|(name, value)| [name, value]);
+        let alerts = self.alerts.iter().flat_map(|alert| {
+            let named = alert.labels.iter().chain(&alert.annotations).flat_map(|(name, value)| [name, value]);
+            named.chain([&alert.value_string])
+        });
+        own.chain(alerts)
     }
 
     /// The alerts of this group. What the sender left out is said in this language, that of the tenant's messages.
@@ -123,7 +135,8 @@ impl Body {
     fn left_out(&self, source: Source, language: Language) -> Result<Incoming, FieldErrors> {
         let group: Vec<String> = self.group_labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let count = i64::try_from(self.truncated_alerts).unwrap_or(i64::MAX);
-        let signal = if count > 0 { Signal::Firing } else { Signal::Resolved };
+        let fires = count > 0 && self.status == Signal::Firing.as_str();
+        let signal = if fires { Signal::Firing } else { Signal::Resolved };
         let fields = AlertFields {
             title: language.count("portals-monitoring-left-out", count).into_owned(),
             content: cut_bytes(&group.join("\n"), LONGEST_CONTENT),
@@ -139,15 +152,13 @@ impl Body {
 
 impl Alert {
     fn fields(&self, external_url: &str) -> AlertFields {
-        let said = |names: &[&str]| {
-            names.iter().find_map(|name| self.annotations.get(*name).filter(|text| !text.trim().is_empty()))
-        };
-        let title =
-            said(&["summary", "title"]).or_else(|| self.labels.get("alertname").filter(|name| !name.trim().is_empty()));
+        let said = |names: &[&str]| names.iter().find_map(|name| self.annotations.get(*name));
+        let titles = [said(&["summary"]), said(&["title"]), self.labels.get("alertname")];
+        let title = titles.into_iter().flatten().map(|text| one_line(text)).find(|title| !title.is_empty());
         let content = said(&["description", "message"]).unwrap_or(&self.value_string);
         let runbook = self.annotations.get("runbook_url").map(String::as_str).unwrap_or_default();
         AlertFields {
-            title: one_line(title.map(String::as_str).unwrap_or("Alert")),
+            title: title.unwrap_or_else(|| "Alert".to_owned()),
             content: cut_bytes(content, LONGEST_CONTENT),
             severity: self.severity().as_str().to_owned(),
             status: if Signal::parse(&self.status).is_some() { self.status.clone() } else { "?".to_owned() },
@@ -186,22 +197,23 @@ impl Alert {
 
 /// The first of these that may be linked to, or nothing.
 fn https(links: &[&str]) -> String {
-    let fits = |link: &&&str| {
-        link.starts_with("https://")
-            && link.len() <= LONGEST_LINK
-            && url::Url::parse(link).is_ok()
-            && !link.chars().any(|c| c.is_whitespace() || c.is_control())
-    };
+    let fits = |link: &&&str| is_https(link) && characters(link) <= LONGEST_LINK;
     links.iter().find(fits).map(|link| (*link).to_owned()).unwrap_or_default()
+}
+
+fn characters(text: &str) -> u64 {
+    u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
 
 /// A headline: one line, cut at its end when it is too long.
 fn one_line(text: &str) -> String {
-    let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().count() <= LONGEST_TITLE {
-        return text;
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = text.trim();
+    if characters(text) <= LONGEST_TITLE {
+        return text.to_owned();
     }
-    text.chars().take(LONGEST_TITLE - 1).chain(['…']).collect()
+    let kept = usize::try_from(LONGEST_TITLE - 1).unwrap_or(usize::MAX);
+    text.chars().take(kept).chain(['…']).collect()
 }
 
 /// A text of at most so many bytes, cut between characters.
@@ -250,7 +262,10 @@ mod tests {
     fn what_the_sender_left_out_is_an_event_of_its_own() {
         let mut group = group(json!([{ "status": "firing", "labels": { "alertname": "Disk" } }]));
         group.truncated_alerts = 7;
+        group.status = "firing".to_owned();
         let posted = group.check(Source::Alertmanager, Language::English).unwrap();
+        let over = Body { status: "resolved".to_owned(), ..group.clone() };
+        assert_eq!(over.check(Source::Alertmanager, Language::English).unwrap().left_out.signal, Signal::Resolved);
         let (signal, title) = (posted.left_out.signal, posted.left_out.title);
         assert_eq!(
             (signal, title.as_str()),
@@ -275,6 +290,24 @@ mod tests {
         assert_eq!(fields(group(json!([{ "status": "firing" }, { "status": "maybe" }]))), ["alerts[1].status"]);
     }
 
+    #[test]
+    fn a_link_with_a_password_and_a_summary_of_control_characters_lose_no_alert() {
+        let posted = group(json!([{
+            "status": "firing", "labels": { "alertname": "Disk" }, "annotations": { "summary": "\u{1}\n" },
+            "generatorURL": "https://user:secret@prom.example/graph",
+        }]));
+        let posted = posted.check(Source::Alertmanager, Language::English).unwrap();
+        assert_eq!((posted.alerts[0].title.as_str(), posted.alerts[0].link.as_str()), ("Disk", ""));
+    }
+
+    #[test]
+    fn a_nul_is_refused_and_a_backslash_before_such_an_escape_is_not() {
+        let body =
+            |value: &str| format!(r#"{{"version":"4","alerts":[{{"status":"firing","labels":{{"a":"{value}"}}}}]}}"#);
+        assert!(matches!(Body::read(body("\\u0000").as_bytes()), Err(Problem::Malformed)));
+        assert!(Body::read(body("\\\\u0000").as_bytes()).is_ok());
+    }
+
     fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
         prop::collection::btree_map("[a-z_]{0,12}", "\\PC{0,300}", 0..6)
     }
@@ -290,7 +323,7 @@ mod tests {
             let group = group(json!([{ "status": status, "labels": labels, "annotations": annotations, "generatorURL": url }]));
             let posted = group.check(Source::Alertmanager, Language::English);
             prop_assert!(posted.is_ok(), "{:?}", posted);
-            prop_assert!(posted.unwrap().alerts[0].title.chars().count() <= LONGEST_TITLE);
+            prop_assert!(characters(&posted.unwrap().alerts[0].title) <= LONGEST_TITLE);
         }
 
         #[test]

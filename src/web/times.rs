@@ -1,6 +1,6 @@
 //! Times as people read them: in their tenant's time zone.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
 /// Writes times for one time zone.
@@ -73,6 +73,13 @@ impl Times {
         let since = TimeDelta::seconds(i64::from(local.minute() * 60 + local.second()))
             + TimeDelta::nanoseconds(i64::from(time.nanosecond()));
         *time - since
+    }
+
+    /// A day as a form sends it, `2026-11-22`; of years that both databases know.
+    #[must_use]
+    pub fn typed_day(text: &str) -> Option<NaiveDate> {
+        let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()?;
+        (1970..=9000).contains(&day.year()).then_some(day)
     }
 
     /// The zone's name, for the head of a column.

@@ -335,6 +335,12 @@ on_both! {
         assert_eq!(mia.get(&mine).await.is(200).texts("table.calls tbody tr").len(), 1);
         let nav = mia.get(NEW).await.is(200);
         assert_eq!(nav.texts("nav [aria-current]"), ["Fire Alert"]);
+        // Whoever fires may end what came in by the form, and not what another system says.
+        fire(&mut mia, &[("title", "Mine"), ("status", "resolved")]).await;
+        app.alert(town.ours, "A machine's").await;
+        let refused = mia.post(NEW, &[("title", "A machine's"), ("status", "resolved")]).await.is(422);
+        assert!(refused.body.contains("another system"));
+        fire(&mut sue, &[("title", "A machine's"), ("status", "resolved")]).await;
         let mut theo = app.log_in("theo").await;
         theo.get(&event.replace("/ours/", "/theirs/")).await.is(404);
         theo.post(&event.replace("/ours/", "/theirs/"), &[("what", "finish")]).await.is(404);

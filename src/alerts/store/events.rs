@@ -64,6 +64,8 @@ pub struct Event {
     pub first_at: NaiveDateTime,
     /// Until when nobody is to be disturbed.
     pub quiet_until: Option<NaiveDateTime>,
+    /// The word of the door by which it came in first.
+    pub source: String,
     /// When it was resolved or finished by hand.
     pub finished_at: Option<NaiveDateTime>,
 }
@@ -77,8 +79,8 @@ impl Event {
 }
 
 /// What an [`Event`] is read from.
-const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::finished_at) =
-    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::finished_at);
+const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::source, alerts::finished_at) =
+    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::source, alerts::finished_at);
 
 /// The event of a firing: the open one of its key, or a new one. The row is locked until the transaction ends.
 ///

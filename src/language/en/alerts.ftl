@@ -106,3 +106,4 @@ flash-alert-fired-once = This form had been fired already, so nothing was sent a
 flash-alerts-quiet = Nobody is disturbed for that time.
 flash-alerts-loud = Disturbs again from the next alert on.
 flash-alerts-finished = Finished. No group was told.
+alerts-resolve-rule = This event comes from another system: an administrator of the tenant or that system ends it.

@@ -106,3 +106,4 @@ flash-alert-fired-once = 此表单此前已触发过，因此没有重复发送�
 flash-alerts-quiet = 已设置免打扰。
 flash-alerts-loud = 已取消免打扰，下次告警将恢复通知。
 flash-alerts-finished = 已结束，未通知任何群。
+alerts-resolve-rule = 该事件来自其他系统，只能由本租户的管理员或该系统结束。

@@ -209,7 +209,9 @@ pub fn take_key(
         return Ok(KeyUse::New);
     }
     let known = row.select((idempotency::body_hash, idempotency::status, idempotency::answer));
-    let (hash, status, answer): (Vec<u8>, i64, String) = known.first(c)?;
+    // Swept away between the two looks: the next attempt finds the key free.
+    let known: Option<(Vec<u8>, i64, String)> = known.first(c).optional()?;
+    let (hash, status, answer) = known.ok_or_else(|| Error::unavailable("an idempotency key has just ended"))?;
     match u16::try_from(status) {
         Ok(status) if hash == body_hash => Ok(KeyUse::Answered(status, answer)),
         Ok(_) => Ok(KeyUse::OfAnother),

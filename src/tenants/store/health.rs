@@ -240,6 +240,9 @@ pub fn unheard(c: &mut AnyConnection, tenant: TenantId, since: NaiveDateTime) ->
             .filter(alerts::tenant.eq(tenant))
             // Written out, so that the index of these alone is seen to fit.
             .filter(sql::<Bool>("alerts.reached = 0"))
+            // What ended without having begun was for nobody, and whom nobody may disturb is not to hear.
+            .filter(alerts::count.gt(0))
+            .filter(alerts::quiet_until.is_null())
             .filter(alerts::last_at.ge(since))
     };
     let latest = nobody()
