@@ -223,7 +223,7 @@ on_both! {
 
         let log = sam.get("/t/ours/audit").await.is(200).text("tbody");
         let expected =
-            [("Added an alert rule", 3), ("Disabled the", 2), ("Enabled the", 2), ("Deleted the alert rule", 2)];
+            [("Added an alert rule", 3), ("Disabled an", 2), ("Enabled an", 2), ("Deleted an alert rule", 2)];
         for (what, times) in expected {
             assert_eq!(log.matches(what).count(), times, "{what}: {log}");
         }
