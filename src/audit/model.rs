@@ -63,7 +63,6 @@ const SWITCHES: &[&str] = &[
     "role-super-administrator",
     "role-system-administrator",
     "role-member",
-    "rules-is-on",
 ];
 
 /// One value that changed.
@@ -102,6 +101,8 @@ impl Change {
         match (self.field.as_str(), value) {
             ("portals-save-members" | "portals-fire-alerts", "on") => Some("yes"),
             ("portals-save-members" | "portals-fire-alerts", "off") => Some("no"),
+            ("rules-is-on", "on") => Some("rules-on"),
+            ("rules-is-on", "off") => Some("rules-off"),
             (field, "on") if SWITCHES.contains(&field) => Some("channels-on"),
             (field, "off") if SWITCHES.contains(&field) => Some("channels-off"),
             ("channels-settings", "system") => Some("channels-system-default"),
@@ -148,7 +149,7 @@ mod tests {
         assert_eq!(change("members-role").word_key("member"), Some("role-member"));
         assert_eq!(change("channel-lark").word_key("on"), Some("channels-on"));
         assert_eq!(change("channels-settings").word_key("custom"), Some("channels-tenant-custom"));
-        assert_eq!(change("rules-is-on").word_key("off"), Some("channels-off"));
+        assert_eq!(change("rules-is-on").word_key("off"), Some("rules-off"));
         assert_eq!(change("rules-severity").word_key("critical"), Some("alerts-severity-critical"));
         assert_eq!(change("rules-name").word_key("critical"), None);
         assert_eq!(change("tenants-name").word_key("member"), None);

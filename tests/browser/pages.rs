@@ -316,7 +316,8 @@ impl Round<'_> {
 const STATUS: &str = "return performance.getEntriesByType('navigation')[0].responseStatus";
 
 const SUBMIT: &str = "
-    const form = [...document.forms].find(form => form.getAttribute('action').split('?')[0].endsWith(arguments[0]));
+    const form = [...document.forms].find(form => form.method === 'post'
+        && form.getAttribute('action').split('?')[0].endsWith(arguments[0]));
     form.noValidate = true;
     for (const [name, value] of arguments[1]) {
         if (!form.elements[name]) throw new Error(location + ' has no field ' + name);

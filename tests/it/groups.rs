@@ -155,7 +155,7 @@ on_both! {
         let path = make(&mut sam, &[("name", "Night"), ("members", "gone mia"), ("admins", "gone")]).await;
         leave(app, "gone").await;
         let page = app.log_in("mia").await.get(&path).await.is(200);
-        assert_eq!(page.texts("tbody tr"), ["gonegoneLeft the tenant", "miamiaTakes part"]);
+        assert_eq!(page.texts("tbody tr"), ["gonegoneLeft the tenant", "miamiaActive"]);
         assert_eq!(page.text("dl.facts dd:last-child"), "gone Left the tenant");
         // What was there may stay; who only left does not come into another group.
         let fields = [("name", "Night"), ("members", "gone mia sam"), ("admins", "gone")];

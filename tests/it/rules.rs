@@ -223,7 +223,7 @@ on_both! {
 
         let log = sam.get("/t/ours/audit").await.is(200).text("tbody");
         let expected =
-            [("Added the alert rule", 3), ("Disabled the", 2), ("Enabled the", 2), ("Deleted the alert rule", 2)];
+            [("Added an alert rule", 3), ("Disabled an", 2), ("Enabled an", 2), ("Deleted an alert rule", 2)];
         for (what, times) in expected {
             assert_eq!(log.matches(what).count(), times, "{what}: {log}");
         }
@@ -238,7 +238,7 @@ on_both! {
         sam.post(&path, &fields).await.leads_to(RULES);
         sam.post(&path, &fields).await.leads_to(RULES);
         let rows = sam.get("/t/ours/audit").await.is(200).texts("tbody tr");
-        let edits: Vec<&String> = rows.iter().filter(|row| row.contains("Edited the alert rule")).collect();
+        let edits: Vec<&String> = rows.iter().filter(|row| row.contains("Edited an alert rule")).collect();
         assert_eq!(edits.len(), 1, "saving the same again changes nothing: {rows:?}");
         assert!(edits[0].contains(r#"team="db""#) && edits[0].contains(r#"team="web""#), "{edits:?}");
         assert!(!edits[0].contains("mia"), "only what changed: {edits:?}");

@@ -41,7 +41,7 @@ nav-instance-channels = Instance message channels
 nav-log-in = Logon Security Settings
 nav-instance-audit = Instance audit log
 
-form-faults = Nothing was saved. Please mend this first:
+form-faults = Nothing was saved. Please correct this first:
 form-required = Please fill this in.
 form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.

@@ -13,7 +13,7 @@ deliveries-waiting = Waiting
 deliveries-sending = Sending
 deliveries-success = Success
 deliveries-failed = Failed
-deliveries-empty = Nothing has been sent yet. When a member's robot is saved or tested, its delivery stands here.
+deliveries-empty = Nothing has been sent yet. When a member's robot is saved or tested, its delivery appears here.
 deliveries-none-fit = No delivery fits these filters.
 deliveries-channels-off = Off, so nothing is sent over them: { $channels }.
 deliveries-channel-off = { $channel } is off: nothing is sent over it.
@@ -41,18 +41,18 @@ deliveries-details = Details
 deliveries-details-of = Details of { $object }
 deliveries-number = Number
 deliveries-alert = Alert event
-deliveries-chosen-by = Chosen by the rules
+deliveries-chosen-by = Chosen by the alert rules
 deliveries-count = Deliveries
 deliveries-download = Download as CSV
 deliveries-resend = Resend
 deliveries-resend-all = Resend all that failed
 deliveries-resent = Sent again
 deliveries-resent-anew = The new delivery
-deliveries-resend-title = Send again what failed?
+deliveries-resend-title = Resend the failed deliveries?
 deliveries-resend-count = { $count ->
-    [0] Nothing that fits has failed and is still to be sent again.
-    [one] One delivery that failed is sent again.
-   *[other] { $count } deliveries that failed are sent again.
+    [0] No failed delivery that fits is left to be resent.
+    [one] One failed delivery will be resent.
+   *[other] { $count } failed deliveries will be resent.
 }
 deliveries-resend-more = More of them fit. The oldest { $count } are sent now; send the rest afterwards in the same way.
 deliveries-resend-means = Each goes to the robot that the member has now. Test messages, and what was sent again before, are left out. The record keeps both rows.
@@ -61,7 +61,7 @@ deliveries-resend-button = { $count ->
    *[other] Resend { $count }
 }
 flash-deliveries-resent-one = It is sent again: this is the new delivery.
-flash-deliveries-resent-all = They are sent again: the new deliveries stand on top of the record.
+flash-deliveries-resent-all = They are sent again: the new deliveries are at the top of the record.
 flash-deliveries-resent-in-vain = It still cannot be sent: the reason says what to do.
-flash-deliveries-not-resent = Nothing was sent: only what failed, is no test message and was not sent again yet can be sent again.
+flash-deliveries-not-resent = Nothing was sent: only a delivery that failed, is not a test message and has not been sent again yet can be resent.
 flash-deliveries-none-resent = Nothing was sent: what fits was sent again already.

@@ -1,6 +1,6 @@
 groups-title = User groups
 groups-lead = Alert rules can ring a whole group at once.
-groups-add = Add user group
+groups-add = Add User Group
 groups-edit = Edit user group
 groups-name = Group name
 groups-description = Description
@@ -14,7 +14,7 @@ groups-admins-hint = Usernames of at most five members of the tenant. They can c
 groups-admins-rule = At most { $max } group administrators, please.
 groups-name-taken = Another user group of this tenant has this name.
 groups-status = Status
-groups-any = Any
+groups-any = All
 groups-on = On
 groups-off = Off
 groups-off-means = Alert rules do not ring this group.

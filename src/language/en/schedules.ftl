@@ -1,6 +1,6 @@
 schedules-title = Shift schedules
 schedules-lead = Alert rules can ring whoever is on duty.
-schedules-add = Add shift schedule
+schedules-add = Add Shift Schedule
 schedules-edit = Edit shift schedule
 schedules-delete = Delete shift schedule
 schedules-name = Schedule name
@@ -8,7 +8,7 @@ schedules-name-hint = At most 64 characters. The name cannot be changed later.
 schedules-name-taken = Another shift schedule of this tenant has this name.
 schedules-search-hint = Schedule or member
 schedules-shifts = Shifts
-schedules-shifts-hint = One shift a line, in the order of their turns. Usernames of a group that is on duty together stand in one line, separated by commas. At most 20 people in all, nobody twice in a shift.
+schedules-shifts-hint = One shift a line, in the order of their turns. People who are on duty together go on one line, their usernames separated by commas. At most 20 people in all, nobody twice in a shift.
 schedules-people-rule = At most { $max } people in all, please.
 schedules-shifts-rule = At most { $max } shifts, please.
 schedules-twice = Twice in the same shift: { $names }
@@ -27,8 +27,8 @@ schedules-every-months = { $count ->
     [one] Every month
    *[other] Every { $count } months
 }
-schedules-unit = Counted in
-schedules-any = Any
+schedules-unit = Rotation unit
+schedules-any = All
 schedules-unit-day = Days
 schedules-unit-week = Weeks
 schedules-unit-month = Months
@@ -45,7 +45,7 @@ schedules-handover-hint = When one shift takes over from the one before. It coun
 schedules-hours-from = From
 schedules-hours-from-hint = With set hours, this is also when one shift takes over from the one before.
 schedules-hours-to = To
-schedules-hours-to-hint = An end before the beginning lies on the next day.
+schedules-hours-to-hint = An end before the beginning is on the next day.
 schedules-hours-rule = Beginning and end are the same. Choose all day instead, or another end.
 schedules-time-rule = A time such as 09:00, please.
 schedules-outside = Receiver outside these hours

@@ -1,4 +1,4 @@
-templates-lead = What a group reads, for each reason and channel. Where this tenant has no words of its own, Belfry's stand.
+templates-lead = What a group reads, for each reason and channel. Where this tenant has no words of its own, Belfry's are used.
 templates-read-only = You can look at these templates. Administrators of this tenant can change them.
 templates-language = Language of messages
 templates-language-hint = Belfry's own words are written in it. What you wrote yourselves stays as it is.
@@ -13,7 +13,7 @@ templates-digest = Several alerts in one message
 templates-member-saved = Member saved
 templates-test = Test message
 templates-title = Title
-templates-title-hint = One line. It stands on top of the message and in the notification on the phone.
+templates-title-hint = One line. It appears on top of the message and in the notification on the phone.
 templates-body = Text
 templates-body-hint = Markdown: **bold**, lists, [links](https://…). A line break stays a line break. At most 8 KiB.
 templates-state-own = The words below are this tenant's own, written by { $who } on { $when }.
@@ -26,7 +26,7 @@ templates-variables = What can be filled in
 templates-variable = In the template
 templates-meaning = Meaning
 templates-example = In the example
-templates-grammar = A part that is only there when it has something to say: { "{% if link %}…{% else %}…{% endif %}" }. Comparisons such as { "{% if severity_code == \"critical\" %}" } work too. One label is { "{{ labels.team }}" }. With { "{{ source | default(\"unknown\") }}" } something stands where nothing else would; { "{{ content | truncate(300) }}" } shortens; upper and lower change the letters. There are no loops.
+templates-grammar = A part that is only there when it has something to say: { "{% if link %}…{% else %}…{% endif %}" }. Comparisons such as { "{% if severity_code == \"critical\" %}" } work too. One label is { "{{ labels.team }}" }. With { "{{ source | default(\"unknown\") }}" } something appears where nothing else would; { "{{ content | truncate(300) }}" } shortens; upper and lower change the letters. There are no loops.
 templates-variable-product = The product's name. DingTalk's robots refuse a message without it.
 templates-variable-severity = The severity, in the language of messages
 templates-variable-title = The alert's title

@@ -15,9 +15,18 @@ schedules-twice = 在同一班次中重复：{ $names }
 schedules-rotation = 轮换周期
 schedules-every = 每班时长
 schedules-every-hint = 最长 366 天、53 周或 12 个月。
-schedules-every-days = 每 { $count } 天轮换
-schedules-every-weeks = 每 { $count } 周轮换
-schedules-every-months = 每 { $count } 个月轮换
+schedules-every-days = { $count ->
+    [1] 每天轮换
+   *[other] 每 { $count } 天轮换
+}
+schedules-every-weeks = { $count ->
+    [1] 每周轮换
+   *[other] 每 { $count } 周轮换
+}
+schedules-every-months = { $count ->
+    [1] 每月轮换
+   *[other] 每 { $count } 个月轮换
+}
 schedules-unit = 周期单位
 schedules-any = 全部
 schedules-unit-day = 天
@@ -56,6 +65,6 @@ schedules-empty = 还没有值班表。
 schedules-nothing-found = 没有符合条件的值班表。
 schedules-show-all = 显示全部值班表
 flash-schedule-deleted = 值班表已删除。
-audit-action-schedule-added = 新建了值班表
-audit-action-schedule-edited = 编辑了值班表
-audit-action-schedule-deleted = 删除了值班表
+audit-action-schedule-added = 新建值班表
+audit-action-schedule-edited = 编辑值班表
+audit-action-schedule-deleted = 删除值班表
