@@ -1,5 +1,7 @@
-//! The whole product to try, without DingTalk and without the internet: two tenants, a few hundred members, and sandbox
-//! robots, in a folder that is thrown away.
+//! The whole product to try, without DingTalk and without the internet: two tenants, a few hundred members, alerts, and
+//! sandbox robots, in a folder that is thrown away.
+
+mod alerts;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -13,12 +15,12 @@ use crate::{
     channels::{self, Mode, Switches},
     clock::Clock,
     courier,
-    db::{AnyConnection, Database, TenantId},
+    db::{AccountId, AnyConnection, Database, TenantId},
     error::{Error, Result},
     language::Language,
     members::{
         ContactChange, Email, Phone, RobotChange,
-        store::{self as members, Edit, NewMember},
+        store::{self as members, Edit, NewMember, verifications},
     },
     robots::{Channel, Origins, RobotAddress, SigningSecret},
     sandbox::{Group, RobotKind, Sandbox, Standing},
@@ -26,6 +28,8 @@ use crate::{
     settings::Settings,
     tenants::store::{self as tenants, NewTenant},
 };
+
+pub use alerts::Portal;
 
 /// The secret of the one demo robot that checks signatures.
 const SECRET: &str = "SECdemo0000000000000000000000000000000000000000000000000000000000";
@@ -39,6 +43,10 @@ const GROUPS: [(RobotKind, &str, Special); 6] = [
     (RobotKind::Lark, "Overseas on call", Special::Nothing),
     (RobotKind::WeCom, "华东运维群", Special::Nothing),
 ];
+
+/// The tenants of the demo: name, slug, and how many people they have.
+const TENANTS: [(&str, &str, usize); 2] =
+    [("北风数据 Northwind Data", "northwind", 300), ("Harbour Logistics 海港物流", "harbour", 120)];
 
 /// What is special about a demo robot.
 #[derive(Clone, Copy)]
@@ -61,6 +69,8 @@ pub struct Demo {
     pub log_ins: Vec<(&'static str, &'static str)>,
     /// The password of all of them.
     pub password: PlainToken,
+    /// A portal of each tenant.
+    pub portals: Vec<Portal>,
     /// The folder that is thrown away at the end.
     pub folder: PathBuf,
 }
@@ -88,7 +98,7 @@ pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo
     let hash = Passwords::new(1).hash(password.expose()).await.map_err(|fault| fault.to_string())?;
     let addresses = groups.addresses(&settings.robot_origins)?;
     let filling = Filling { keys, hash, addresses, now: clock.now(), product: settings.product_name.clone() };
-    db.write(move |c| filling.fill(c)).await.map_err(|fault| fault.to_string())?;
+    let portals = db.write(move |c| filling.fill(c)).await.map_err(|fault| fault.to_string())?;
     let robots = groups.sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
     let log_ins = vec![
         ("instance administrator", "admin"),
@@ -96,7 +106,7 @@ pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo
         ("system administrator of the first", "li.na"),
         ("member of the first", "wang.wei"),
     ];
-    Ok(Demo { settings, sandbox, robots, log_ins, password, folder })
+    Ok(Demo { settings, sandbox, robots, log_ins, password, portals, folder })
 }
 
 /// The robots of the sandbox and their URLs.
@@ -156,38 +166,45 @@ struct Filling {
 }
 
 impl Filling {
-    fn fill(&self, c: &mut AnyConnection) -> Result<()> {
+    fn fill(&self, c: &mut AnyConnection) -> Result<Vec<Portal>> {
         let who = Actor { account: None, name: "demo".to_owned(), address: String::new() };
         let admin = username("admin")?;
         accounts::store::insert_first(c, &admin, &self.hash, Language::English, &who, self.now)?;
         let chief = username("chen.jing")?;
         let chief_id = accounts::store::insert(c, &chief, &self.hash, false, self.now)?;
-        for (name, slug, people) in
-            [("北风数据 Northwind Data", "northwind", 300), ("Harbour Logistics 海港物流", "harbour", 120)]
-        {
-            let tenant = NewTenant {
-                name,
-                slug,
-                description: "",
-                metadata_warehouse: false,
-                time_zone: "Asia/Shanghai",
-                message_language: Language::English,
-            };
-            let tenant = tenants::insert(c, &tenant, chief_id, &chief, &who, self.now)?;
-            channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL), self.now)?;
-            if slug == "northwind" {
-                self.member(c, tenant, "li.na", "李娜", Role::SystemAdministrator, 0)?;
-                self.member(c, tenant, "wang.wei", "王伟", Role::Member, 1)?;
-            }
-            for number in 0..people {
-                let (login, name) = person(number);
-                self.member(c, tenant, &format!("{login}.{slug}"), &name, Role::Member, number)?;
-            }
-        }
-        Ok(())
+        TENANTS.iter().map(|tenant| self.tenant(c, tenant, (chief_id, &chief), &who)).collect()
     }
 
-    /// A member who is reached by the robot of his number; every seventh by none.
+    /// A tenant with its people and its alerts.
+    fn tenant(
+        &self,
+        c: &mut AnyConnection,
+        &(name, slug, people): &(&'static str, &str, usize),
+        (chief_id, chief): (AccountId, &Username),
+        who: &Actor,
+    ) -> Result<Portal> {
+        let tenant = NewTenant {
+            name,
+            slug,
+            description: "",
+            metadata_warehouse: false,
+            time_zone: "Asia/Shanghai",
+            message_language: Language::English,
+        };
+        let tenant = tenants::insert(c, &tenant, chief_id, chief, who, self.now)?;
+        channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL), self.now)?;
+        if slug == "northwind" {
+            self.member(c, tenant, "li.na", "李娜", Role::SystemAdministrator, 0)?;
+            self.member(c, tenant, "wang.wei", "王伟", Role::Member, 1)?;
+        }
+        for number in 0..people {
+            self.member(c, tenant, &login(number, slug), &person(number).1, Role::Member, number)?;
+        }
+        let (product, now) = (self.product.as_str(), self.now);
+        alerts::Town { tenant, name, slug, product, keys: &self.keys, who, now }.fill(c)
+    }
+
+    /// A member who is reached by the robot of his number, every seventh by none; every third has proved it to be his.
     fn member(
         &self,
         c: &mut AnyConnection,
@@ -215,6 +232,9 @@ impl Filling {
         };
         let edit = Edit { keys: &self.keys, tenant, by: Some(account), now: self.now };
         let updated = members::update(c, edit, &member, None, &change)?;
+        for (channel, robot) in updated.ringing.iter().filter(|_| number % 3 == 0) {
+            verifications::prove(c, id, *channel, *robot, self.now)?;
+        }
         // The first ones of each group say hello, so that the record and the chats are not empty.
         if number < self.addresses.len() {
             for (_, robot) in updated.ringing {
@@ -240,7 +260,12 @@ fn username(text: &str) -> Result<Username> {
     Username::parse(text).map_err(|_| Error::internal("a demo username is not valid"))
 }
 
-/// The log-in and the name of a made-up person.
+/// The username of a made-up person in the tenant with this slug.
+fn login(number: usize, slug: &str) -> String {
+    format!("{}.{slug}", person(number).0)
+}
+
+/// What a made-up person's username begins with, and the name.
 fn person(number: usize) -> (String, String) {
     const FAMILY: [(&str, &str); 10] = [
         ("wang", "王"),

@@ -43,7 +43,7 @@ struct Cli {
 enum Command {
     /// Serves the portal and delivers messages (the default)
     Serve,
-    /// Serves a throw-away deployment with tenants, members and sandbox robots, to try the whole product
+    /// Serves a throw-away deployment with tenants, members, alerts and sandbox robots, to try the whole product
     Demo,
     /// Serves only the sandbox: robots that answer like the real ones, and what each group heard
     Sandbox,
@@ -89,7 +89,7 @@ fn run(cli: &Cli) -> Result<(), String> {
     let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
     match &cli.command {
-        None | Some(Command::Serve) => system.block_on(serve(settings)),
+        None | Some(Command::Serve) => system.block_on(serve(settings, |_| Ok(()))),
         Some(Command::Demo) => system.block_on(serve_demo(settings)),
         Some(Command::Sandbox) => system.block_on(serve_sandbox(settings)),
         Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
@@ -99,9 +99,11 @@ fn run(cli: &Cli) -> Result<(), String> {
     }
 }
 
-async fn serve(settings: Settings) -> Result<(), String> {
+/// Serves, after what is to be said once the application stands.
+async fn serve(settings: Settings, greet: impl FnOnce(&App) -> Result<(), String>) -> Result<(), String> {
     let serves = settings.work.serves();
     let app = App::build(settings, Clock::default()).await?;
+    greet(&app)?;
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
@@ -114,16 +116,28 @@ async fn serve(settings: Settings) -> Result<(), String> {
 }
 
 async fn serve_demo(settings: Settings) -> Result<(), String> {
-    let demo = demo::make(settings, &Clock::default()).await?;
+    let clock = Clock::default();
+    let demo = demo::make(settings, &clock).await?;
     eprintln!("The groups of the sandbox: http://{}", demo.sandbox);
     for (who, username) in &demo.log_ins {
         eprintln!("Log in as {username} ({who}), password {}", demo.password.expose());
     }
     actix_web::rt::spawn(demo.robots);
-    let result = serve(demo.settings).await;
+    let result = serve(demo.settings, |app| tell_portals(&demo.portals, app, &clock)).await;
     std::fs::remove_dir_all(&demo.folder)
         .map_err(|fault| format!("The demo's folder {} could not be removed: {fault}", demo.folder.display()))?;
     result
+}
+
+fn tell_portals(portals: &[demo::Portal], app: &App, clock: &Clock) -> Result<(), String> {
+    let Some(address) = app.address() else { return Ok(()) };
+    for portal in portals {
+        let (id, name, tenant, token) = (portal.id, portal.name(), portal.tenant, portal.token().expose());
+        let curl = portal.curl(&format!("http://{address}"), clock.now()).map_err(|fault| fault.to_string())?;
+        eprintln!("The portal {name} of {tenant} has the id {id} and the token {token}; it fires an alert by");
+        eprintln!("  {curl}");
+    }
+    Ok(())
 }
 
 async fn serve_sandbox(settings: Settings) -> Result<(), String> {

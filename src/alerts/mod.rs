@@ -23,6 +23,7 @@ mod words;
 
 pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, outcome_key, reach};
 pub use form::{AlertFields, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, is_https};
+pub use handle::Handling;
 pub use list::{Filter, Place};
 pub use matcher::{Matcher, Operator};
 pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};

@@ -108,7 +108,7 @@ impl Task {
             let left = sent.tries_left > 1;
             return Ok(Err(if left { wrong(channel) } else { over(channel) }));
         }
-        verifications::prove(c, &sent, now)?;
+        verifications::prove(c, member.id, channel, sent.robot, now)?;
         self.record(c, &member, "contact-verified", verified(&member, channel), tools)?;
         Ok(Ok(()))
     }

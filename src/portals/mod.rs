@@ -15,5 +15,6 @@ mod problem;
 mod signing;
 pub mod store;
 
+pub use example::Examples;
 pub use model::{Caller, Details, ReturnOrigins, Scope};
 pub use problem::{Problem, answer_bare_errors};

@@ -18,6 +18,7 @@ mod alerts;
 mod architecture;
 mod canary;
 mod csrf;
+mod demo;
 mod dependencies;
 mod groups;
 mod hearing;

@@ -78,18 +78,23 @@ pub fn miss(c: &mut AnyConnection, sent: &Sent) -> Result<()> {
     Ok(())
 }
 
-/// The code was right: the contact is verified, and the code is used up.
+/// The member reads this robot's group: the contact is verified, and its code is used up.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn prove(c: &mut AnyConnection, sent: &Sent, now: NaiveDateTime) -> Result<()> {
+pub fn prove(
+    c: &mut AnyConnection,
+    member: MemberId,
+    channel: Channel,
+    robot: RobotId,
+    now: NaiveDateTime,
+) -> Result<()> {
     let contact = contacts::table
-        .filter(contacts::member.eq(sent.member))
-        .filter(contacts::channel.eq(&sent.channel))
-        .filter(contacts::robot.eq(sent.robot));
+        .filter(contacts::member.eq(member))
+        .filter(contacts::channel.eq(channel.as_str()))
+        .filter(contacts::robot.eq(robot));
     diesel::update(contact).set(contacts::verified_at.eq(Some(now))).execute(c)?;
-    diesel::delete(row(sent.member, &sent.channel)).execute(c)?;
-    Ok(())
+    forget(c, member, channel)
 }
 
 /// Forgets the code of a channel.

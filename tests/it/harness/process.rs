@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::User;
+
 /// How long a process may take to start, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -69,7 +71,18 @@ fn end(mut child: Child) -> Output {
 impl Process {
     /// Starts the binary and waits until it accepts requests.
     pub fn start(folder: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(folder, settings).spawn().expect("belfry starts");
+        Self::of(command(folder, settings))
+    }
+
+    /// Starts the demo, whose own folder is made in this one, and waits until it accepts requests.
+    pub fn start_demo(folder: &Path) -> Self {
+        let mut command = command(folder, &[]);
+        command.arg("demo").env("TMPDIR", folder);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("belfry starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let errors = BufReader::new(child.stderr.take().expect("a pipe"));
         let stderr = Arc::new(Mutex::new(String::new()));
@@ -95,6 +108,11 @@ impl Process {
         Self { child, line, origin, stderr, readers: vec![rest, errors] }
     }
 
+    /// Somebody who has not signed in.
+    pub fn visitor(&self) -> User {
+        User::new(&self.origin, None)
+    }
+
     /// Ends it without any warning.
     pub fn kill(mut self) {
         self.child.kill().expect("the process can be killed");
@@ -108,13 +126,18 @@ impl Process {
 
     /// The code of set-up, as the console showed it.
     pub fn set_up_code(&self) -> String {
+        self.told("type this code: ")
+    }
+
+    /// What the console shows behind these words, up to the end of the line.
+    pub fn told(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let stderr = self.stderr();
-            if let Some(code) = stderr.lines().find_map(|line| line.split("type this code: ").nth(1)) {
-                return code.trim().to_owned();
+            if let Some(told) = stderr.lines().find_map(|line| line.split(words).nth(1)) {
+                return told.trim().to_owned();
             }
-            assert!(Instant::now() < deadline, "no code in {stderr}");
+            assert!(Instant::now() < deadline, "no {words:?} in {stderr}");
             thread::sleep(Duration::from_millis(5));
         }
     }
