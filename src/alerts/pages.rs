@@ -35,7 +35,6 @@ use crate::{
     db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
     deliveries::store::Scope,
     error::{Error, Result},
-    members::ContactState,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 

@@ -1,5 +1,7 @@
 //! The pages of alert rules: the list, the form, and the preview of who would hear an alert.
 
+use std::collections::HashMap;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
@@ -13,7 +15,10 @@ use super::{
     model::{Incoming, Receiver, Rule, Severity, Source},
     rule_form::{Example, ListQuery, RuleForm, Ticked, Typed},
     rule_words::{changes, condition, receivers, window},
-    store::rules::{self as store, MOST_RULES, Names},
+    store::{
+        rules::{self as store, MOST_RULES, Names},
+        show::{self as shown, NamedRobot},
+    },
     take::{Context, Preview, preview as preview_of, preview_with},
 };
 use crate::{
@@ -25,7 +30,7 @@ use crate::{
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
     courier::reason_key,
-    db::{AnyConnection, Database, RuleId, TenantId},
+    db::{AnyConnection, Database, MemberId, RobotId, RuleId, TenantId},
     error::{Error, Result},
     language::Language,
     robots::Channel,
@@ -224,6 +229,7 @@ struct Outcome {
     /// The rules that are meant for the alert, with the key of what each says.
     rules: Vec<(String, &'static str)>,
     calls: Vec<Call>,
+    robots: HashMap<(MemberId, RobotId), NamedRobot>,
     /// The name, the key of the reason, and the rules.
     misses: Vec<(String, &'static str, Vec<String>)>,
 }
@@ -234,19 +240,26 @@ impl Outcome {
         self.typed == Some(Verdict::Rings.key())
     }
 
-    fn of(preview: Preview, typed: Option<&Rule>) -> Self {
+    fn robot(&self, call: &Call) -> Option<&NamedRobot> {
+        self.robots.get(&(call.person.member?, call.robot))
+    }
+
+    fn of(c: &mut AnyConnection, tenant: TenantId, preview: Preview, typed: Option<&Rule>) -> Result<Self> {
         let said = |rule: &Rule| {
             let verdict = preview.rules.iter().find(|(name, _)| *name == rule.name).map(|(_, verdict)| verdict.key());
             if rule.is_on { verdict.unwrap_or("rules-verdict-other") } else { "rules-verdict-off" }
         };
         let typed = typed.map(said);
+        let ids: Vec<MemberId> = preview.choice.calls.iter().filter_map(|call| call.person.member).collect();
+        let robots = shown::robots(c, tenant, &ids)?;
         let misses = preview.choice.misses.into_iter();
-        Self {
+        Ok(Self {
             typed,
             rules: preview.rules.into_iter().map(|(name, verdict)| (name, verdict.key())).collect(),
             calls: preview.choice.calls,
+            robots,
             misses: misses.map(|miss| (miss.name, reason_key(miss.reason.as_str()), miss.chosen_by)).collect(),
-        }
+        })
     }
 }
 
@@ -273,8 +286,11 @@ pub async fn preview(
         Ok(None) => (None, FieldErrors::default()),
         Ok(Some(alert)) => {
             let context = context(&who, &frame, clock.now());
-            let preview = db.read(move |c| preview_of(c, &context, &alert)).await?;
-            (Some(Outcome::of(preview, None)), FieldErrors::default())
+            let outcome = db.read(move |c| {
+                let preview = preview_of(c, &context, &alert)?;
+                Outcome::of(c, context.tenant, preview, None)
+            });
+            (Some(outcome.await?), FieldErrors::default())
         }
         Err(errors) => (None, errors),
     };
@@ -421,7 +437,8 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
         Ok(rule) => rule,
         Err(errors) => return Ok(Err(errors)),
     };
-    Ok(Ok(Outcome::of(preview_with(c, context, alert, &rule)?, Some(&rule))))
+    let preview = preview_with(c, context, alert, &rule)?;
+    Ok(Ok(Outcome::of(c, context.tenant, preview, Some(&rule))?))
 }
 
 async fn save(db: &Database, task: Task, typed: Typed) -> Result<Checked<()>> {

@@ -294,7 +294,9 @@ on_both! {
         let query = "?preview=yes&example_title=Disk&example_severity=critical&example_labels=team%3Ddb";
         let page = sam.get(&format!("{RULES}/preview{query}")).await.is(200);
         let outcome = page.text("#outcome");
-        assert_eq!(page.texts("#outcome td")[..3], ["mia", "Dingtalk Robot", "stored"]);
+        let cells = page.texts("#outcome td");
+        assert_eq!([&cells[0], &cells[1], &cells[3]], ["mia", "Dingtalk Robot", "stored"]);
+        assert!(cells[2].ends_with("Unverified"), "{cells:?}");
         assert!(outcome.contains("sam") && outcome.contains("no robot"), "{outcome}");
         let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team%3Dweb")).await.is(200);
         assert!(page.text("#outcome").contains("No rule that is on"), "{}", page.text("#outcome"));
