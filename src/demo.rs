@@ -232,7 +232,7 @@ impl Filling {
         };
         let edit = Edit { keys: &self.keys, tenant, by: Some(account), now: self.now };
         let updated = members::update(c, edit, &member, None, &change)?;
-        for (channel, robot) in updated.ringing.iter().filter(|_| number % 3 == 0) {
+        for (channel, robot) in updated.ringing.iter().filter(|_| number.is_multiple_of(3)) {
             verifications::prove(c, id, *channel, *robot, self.now)?;
         }
         // The first ones of each group say hello, so that the record and the chats are not empty.
