@@ -187,7 +187,7 @@ pub(super) fn turn_away(
 /// The change of a delivery that ends without a call.
 #[derive(diesel::AsChangeset)]
 #[diesel(table_name = deliveries, treat_none_as_null = true)]
-struct Ended {
+pub(super) struct Ended {
     state: &'static str,
     reason: &'static str,
     /// Out of the queue.
@@ -197,7 +197,7 @@ struct Ended {
     sealed_body: Option<Vec<u8>>,
 }
 
-fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
+pub(super) fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
     Ended {
         state: DeliveryState::Failed.as_str(),
         reason: reason.as_str(),

@@ -186,9 +186,8 @@ pub fn tested_robot(
     test: DeliveryId,
     (member, by): (MemberId, AccountId),
     channel: Channel,
-    now: NaiveDateTime,
 ) -> Result<RobotId> {
-    let robot: RobotId = deliveries::table
+    deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(test))
         .filter(deliveries::kind.eq(Kind::Test.as_str()))
@@ -198,10 +197,31 @@ pub fn tested_robot(
         .select(deliveries::robot.assume_not_null())
         .first(c)
         .optional()?
-        .ok_or(Error::NotFound)?;
-    let known = find(c, tenant, robot)?;
-    bells::touch(c, &known.fingerprint, known.channel, now)?;
-    Ok(robot)
+        .ok_or(Error::NotFound)
+}
+
+/// Takes the bells of these robots and addresses until the transaction ends, in the order that every transaction keeps. Call
+/// it before several robots are changed in one transaction.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn take_bells(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    tenant: TenantId,
+    robots: &[RobotId],
+    addresses: &[&RobotAddress],
+    now: NaiveDateTime,
+) -> Result<()> {
+    let mut bells: Vec<(Vec<u8>, Channel)> = addresses
+        .iter()
+        .map(|address| (keys.digest("robot", address.url().expose().as_bytes()).to_vec(), address.channel()))
+        .collect();
+    for robot in robots {
+        let known = find(c, tenant, *robot)?;
+        bells.push((known.fingerprint, known.channel));
+    }
+    bells::touch_all(c, bells.iter().map(|(fingerprint, channel)| (fingerprint.as_slice(), *channel)), now)
 }
 
 /// How many test messages and codes a robot may get within a minute: half of what DingTalk and WeCom allow, so that tests, which go
@@ -314,6 +334,13 @@ pub(super) struct Known {
     pub channel: Channel,
     /// Why it is broken, if it is.
     pub broken: Option<String>,
+}
+
+impl Known {
+    /// The bell that it hangs on, for [`bells::touch_all`].
+    pub fn bell(&self) -> (&[u8], Channel) {
+        (&self.fingerprint, self.channel)
+    }
 }
 
 /// A robot of this tenant; any other is not found.
