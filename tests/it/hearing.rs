@@ -153,6 +153,45 @@ on_both! {
         assert_eq!(open_messages(app).await, 0);
     }
 
+    async fn tenants_that_share_robots_do_not_wait_for_each_other_in_a_circle(app: &TestApp) {
+        let town = app.settle().await;
+        let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
+        let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
+        let webhooks = [DINGTALK, OTHER_DINGTALK].map(|token| {
+            RobotAddress::parse(Channel::DingTalk, &app.robot(RobotKind::DingTalk, token), &origins).expect("an address")
+        });
+        let now = app.clock.now();
+        // In one tenant the robots' ids run the other way than in the other one.
+        let upsert = move |c: &mut belfry::db::AnyConnection| {
+            for (tenant, order) in [(town.ours, [0, 1]), (town.theirs, [1, 0])] {
+                for place in order {
+                    courier::upsert_robot(c, &keys, tenant, &webhooks[place], None, now)?;
+                }
+            }
+            Ok(())
+        };
+        app.db.write(upsert).await.expect("robots");
+        let ring = async |tenant: TenantId| {
+            app.db.write(move |c| {
+                let ids = robots::table.filter(robots::tenant.eq(tenant)).order(robots::id).select(robots::id).load(c)?;
+                let notice = |robot| Notice {
+                    tenant,
+                    kind: Kind::Firing,
+                    title: "Dataphin: an alert".to_owned(),
+                    body: String::new(),
+                    robot,
+                    member: None,
+                    recipient: String::new(),
+                    requested_by: None,
+                    alert: None,
+                };
+                Ok(courier::enqueue_all(c, ids.into_iter().map(notice).collect(), now)?.len())
+            }).await
+        };
+        let rung = futures_util::future::join_all((0..60).map(|n| ring(if n % 2 == 0 { town.ours } else { town.theirs })));
+        assert!(rung.await.into_iter().all(|rung| matches!(rung, Ok(2))));
+    }
+
     async fn saving_a_new_robot_of_each_channel_rings_its_group_once(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;

@@ -1,6 +1,6 @@
 //! Sending again what failed: each row stays as it ended, and a new one takes its place in the queue.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDateTime;
 use diesel::{
@@ -207,15 +207,12 @@ fn ring_for(
             Target::Nobody(_) => None,
         })
         .collect();
-    let mut in_order = BTreeMap::new();
+    let mut ringing = HashMap::new();
     for robot in wanted {
-        let known = robots::find(c, tenant, robot)?;
-        in_order.insert((known.channel.as_str(), robot), known);
+        ringing.insert(robot, robots::find(c, tenant, robot)?);
     }
-    for known in in_order.values() {
-        bells::touch(c, &known.fingerprint, known.channel, now)?;
-    }
-    Ok(in_order.into_iter().map(|((_, robot), known)| (robot, known)).collect())
+    bells::touch_all(c, ringing.values().map(Known::bell), now)?;
+    Ok(ringing)
 }
 
 /// Makes the successor of a row, and says so in the row.
