@@ -158,7 +158,7 @@ pub struct Miss {
 /// Who hears an alert, and who does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// In the order of channels and robots, in which bells are locked.
+    /// In the order of channels and robots.
     pub calls: Vec<Call>,
     /// By name.
     pub misses: Vec<Miss>,

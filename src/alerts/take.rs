@@ -214,10 +214,10 @@ fn tell(
     }
     let templates = templates::load(c, context.tenant)?;
     let mut told = Told::new(templates, context, town, telling, &calls);
-    let mut deliveries = 0;
+    let mut notices = Vec::with_capacity(calls.len());
     for call in calls {
         let Words { title, body } = told.over(call.channel);
-        let notice = Notice {
+        notices.push(Notice {
             tenant: context.tenant,
             kind: telling.kind,
             title,
@@ -233,10 +233,9 @@ fn tell(
                 mention: call.person.phone,
                 chosen_by: call.chosen_by.join(", "),
             }),
-        };
-        courier::enqueue(c, notice, context.now)?;
-        deliveries += 1;
+        });
     }
+    let deliveries = courier::enqueue_all(c, notices, context.now)?.len();
     for miss in misses {
         // What a resend would say, once he can be reached.
         let Words { title, body } = told.over(Channel::DingTalk);
@@ -255,7 +254,7 @@ fn tell(
         };
         courier::unreached(c, unreached, context.now)?;
     }
-    Ok(deliveries)
+    i64::try_from(deliveries).map_err(Error::internal)
 }
 
 /// Who would hear an alert that came in now.

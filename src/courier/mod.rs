@@ -17,11 +17,12 @@ mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
-    outbox::{enqueue, enqueue_sealed, outcome, unreached},
+    moving::move_waiting,
+    outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
     robots::{
-        RobotState, clear_secret, known_robot, look_again, reseal, set_secret, test_must_wait, tested_robot,
-        upsert_robot,
+        RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,
+        tested_robot, upsert_robot,
     },
 };
 pub use worker::{Courier, Waker};

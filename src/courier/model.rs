@@ -56,6 +56,11 @@ impl Kind {
         !matches!(self, Self::Test | Self::Verification)
     }
 
+    /// The kinds that somebody waits for, by their names in the database.
+    pub(super) fn awaited() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(|kind| kind.is_awaited()).map(Self::as_str)
+    }
+
     /// The kinds whose failed deliveries may be sent again, by their names in the database.
     pub fn resendable() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().filter(|kind| kind.may_be_resent()).map(Self::as_str)

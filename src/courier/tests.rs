@@ -95,17 +95,7 @@ impl House {
     }
 
     async fn enqueue_for(&self, tenant: TenantId, robot: RobotId, kind: Kind, title: &str) -> DeliveryId {
-        let notice = Notice {
-            tenant,
-            kind,
-            title: title.to_owned(),
-            body: "A text.".to_owned(),
-            robot,
-            member: None,
-            recipient: "Somebody".to_owned(),
-            requested_by: None,
-            alert: None,
-        };
+        let notice = Notice { tenant, ..notice(robot, kind, title) };
         let delivery = self.write(move |c, now| enqueue(c, notice, now)).await;
         self.waker.wake();
         delivery
@@ -442,6 +432,19 @@ async fn a_test_overtakes_the_queue_and_has_a_place_when_the_minute_is_full() {
 }
 
 #[actix_web::test]
+async fn a_burst_of_alerts_does_not_hide_a_test_that_is_on_its_way() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
+    let must_wait = async || house.write(move |c, now| test_must_wait(c, TENANT, robot, AccountId(1), now)).await;
+    assert!(!must_wait().await);
+    house.test(robot).await;
+    let burst = (0..1_100).map(|_| notice(robot, Kind::Firing, "Dataphin: one of many")).collect();
+    let made = house.write(move |c, now| enqueue_all(c, burst, now)).await;
+    assert!(made.len() == 1_100 && made.is_sorted());
+    assert!(must_wait().await);
+}
+
+#[actix_web::test]
 async fn a_robot_that_hangs_ends_in_time_and_delays_no_other() {
     let house = House::new().await;
     let slow = house.robot(RobotKind::DingTalk, "fake-slow", Group::default()).await;
@@ -610,18 +613,22 @@ async fn what_is_not_committed_is_not_sent_and_a_missed_wake_costs_no_message() 
 }
 
 fn insert_notice(c: &mut AnyConnection, robot: RobotId, title: &str) -> Result<DeliveryId> {
-    let notice = Notice {
+    enqueue(c, notice(robot, Kind::MemberSaved, title), Clock::default().now())
+}
+
+/// A notice of the first tenant for nobody in particular.
+fn notice(robot: RobotId, kind: Kind, title: &str) -> Notice {
+    Notice {
         tenant: TENANT,
-        kind: Kind::MemberSaved,
+        kind,
         title: title.to_owned(),
-        body: String::new(),
+        body: "A text.".to_owned(),
         robot,
         member: None,
-        recipient: String::new(),
+        recipient: "Somebody".to_owned(),
         requested_by: None,
         alert: None,
-    };
-    enqueue(c, notice, Clock::default().now())
+    }
 }
 
 #[actix_web::test]

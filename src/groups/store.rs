@@ -165,8 +165,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: GroupId) -> Result<Grou
     Ok(Group { id, name, description, is_on, members, admins })
 }
 
-/// A group that stays as it is until the transaction ends, unless this transaction changes it. A transaction that makes a
-/// rule ring a group takes this lock too, so that no group is deleted under it.
+/// A group that stays as it is until the transaction ends, unless this transaction changes it.
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) when the tenant has none of this id.
@@ -450,6 +449,8 @@ pub fn delete(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(), Vec<String>>> {
+    // No rule begins to ring the group from here on.
+    people::store::lock_rules(c, tenant)?;
     let rules = people::store::rules_ringing(c, tenant, Receiver::Group(group.id))?;
     if !rules.is_empty() {
         return Ok(Err(rules));

@@ -360,8 +360,7 @@ impl Task {
         match change {
             RobotChange::Set(address, _) => courier::known_robot(c, &tools.keys, self.tenant.id, address),
             RobotChange::Tested(test, _) => {
-                let (who, now) = ((member.id, self.by), tools.clock.now());
-                courier::tested_robot(c, self.tenant.id, *test, who, channel, now).map(Some)
+                courier::tested_robot(c, self.tenant.id, *test, (member.id, self.by), channel).map(Some)
             }
             RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret | RobotChange::Remove => {
                 Ok(member.robot(&channel).map(|contact| contact.robot))
@@ -386,7 +385,7 @@ impl Task {
                 Some(courier::upsert_robot(c, &tools.keys, tenant, address, secret.as_ref(), now)?.0)
             }
             RobotChange::Tested(test, secret) => {
-                let robot = courier::tested_robot(c, tenant, *test, (member.id, self.by), channel, now)?;
+                let robot = courier::tested_robot(c, tenant, *test, (member.id, self.by), channel)?;
                 if let Some(secret) = secret {
                     courier::set_secret(c, &tools.keys, tenant, robot, secret, now)?;
                 }

@@ -7,7 +7,7 @@ use crate::{
     channels::store as channels,
     courier::{self, Kind, Notice},
     db::{AccountId, AnyConnection, MemberId, RobotId, TenantId},
-    error::Result,
+    error::{Error, Result},
     language::Language,
     robots::{Channel, escape_markdown},
     secrets::PlainToken,
@@ -34,12 +34,9 @@ pub fn ring(
     }
     let settings = channels::settings(c, about.tenant)?;
     let templates = templates::load(c, about.tenant)?;
-    let mut rung = 0;
-    for (channel, robot) in robots.iter().filter(|(channel, _)| settings.effective().is_on(channel)) {
-        courier::enqueue(c, about.saved(&templates, *channel, *robot), now)?;
-        rung += 1;
-    }
-    Ok(rung)
+    let ringing = robots.iter().filter(|(channel, _)| settings.effective().is_on(channel));
+    let notices = ringing.map(|(channel, robot)| about.saved(&templates, *channel, *robot)).collect();
+    i64::try_from(courier::enqueue_all(c, notices, now)?.len()).map_err(Error::internal)
 }
 
 /// What the words are made of.

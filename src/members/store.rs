@@ -23,7 +23,7 @@ use crate::{
     channels::channel_key,
     courier,
     db::{
-        AccountId, AnyConnection, MemberId, Moment, RobotId, TenantId, directly, position_function,
+        AccountId, AnyConnection, DeliveryId, MemberId, Moment, RobotId, TenantId, directly, position_function,
         schema::{contacts, members, robots, tenants},
     },
     db::{PAGE_SIZE, Pager},
@@ -551,6 +551,7 @@ pub fn update(
     updated.changes.extend(Change::between("members-role", before.role.as_str(), role.as_str()));
     updated.changes.extend(masked("members-phone", masked_phone, &before.phone, change.phone.as_str()));
     updated.changes.extend(masked("members-email", masked_email, &before.email, change.email.as_str()));
+    take_bells(c, edit, before, change)?;
     for (channel, robot) in &change.robots {
         let done = change_robot(c, edit, before, *channel, robot)?;
         updated.changes.extend(done.changes);
@@ -590,21 +591,47 @@ fn masked(field: &str, mask: fn(&str) -> String, before: &str, after: &str) -> O
     (before != after).then(|| Change { field: field.to_owned(), before: mask(before), after: mask(after) })
 }
 
+/// Takes the bells of all robots that a change is about.
+fn take_bells(c: &mut AnyConnection, edit: Edit<'_>, member: &Member, change: &ContactChange) -> Result<()> {
+    let (mut robots, mut addresses) = (Vec::new(), Vec::new());
+    for (channel, change) in change.robots.iter().filter(|(_, change)| *change != RobotChange::Keep) {
+        match change {
+            RobotChange::Set(address, _) => addresses.push(address),
+            RobotChange::Tested(delivery, _) => robots.push(tested(c, edit, member, *delivery, *channel)?),
+            _ => {}
+        }
+        robots.extend(member.robot(channel).map(|stored| stored.robot));
+    }
+    courier::take_bells(c, edit.keys, edit.tenant, &robots, &addresses, edit.now)
+}
+
+/// The robot that a test message of this account for this member went to.
+fn tested(
+    c: &mut AnyConnection,
+    edit: Edit<'_>,
+    member: &Member,
+    test: DeliveryId,
+    channel: Channel,
+) -> Result<RobotId> {
+    let by = edit.by.ok_or(Error::NotFound)?;
+    courier::tested_robot(c, edit.tenant, test, (member.id, by), channel)
+}
+
 fn change_robot(
     c: &mut AnyConnection,
-    Edit { keys, tenant, by, now }: Edit<'_>,
+    edit: Edit<'_>,
     member: &Member,
     channel: Channel,
     change: &RobotChange,
 ) -> Result<Updated> {
+    let Edit { keys, tenant, now, .. } = edit;
     let stored = member.robot(&channel);
     let (robot, secret_changed) = match (change, stored) {
         (RobotChange::Set(address, secret), _) => {
             courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
         }
         (RobotChange::Tested(delivery, secret), _) => {
-            let by = by.ok_or(Error::NotFound)?;
-            let robot = courier::tested_robot(c, tenant, *delivery, (member.id, by), channel, now)?;
+            let robot = tested(c, edit, member, *delivery, channel)?;
             let secret = secret.as_ref().map(|secret| courier::set_secret(c, keys, tenant, robot, secret, now));
             (robot, secret.transpose()?.unwrap_or_default())
         }
@@ -614,6 +641,7 @@ fn change_robot(
         (RobotChange::NoSecret, Some(stored)) => (stored.robot, courier::clear_secret(c, tenant, stored.robot, now)?),
         (RobotChange::Remove, Some(stored)) => {
             unlink(c, member.id, channel)?;
+            courier::move_waiting(c, tenant, member.id, stored.robot, None, now)?;
             let before = format!("{} …{}", stored.host, stored.last_four);
             let change = Change { field: channel_key(&channel).to_owned(), before, after: String::new() };
             return Ok(Updated { changes: vec![change], ringing: Vec::new() });
@@ -624,6 +652,9 @@ fn change_robot(
     if stored.map(|stored| stored.robot) != Some(robot) {
         unlink(c, member.id, channel)?;
         link(c, member.id, channel, robot)?;
+        if let Some(stored) = stored {
+            courier::move_waiting(c, tenant, member.id, stored.robot, Some(robot), now)?;
+        }
         let after: (String, String) = robots::table.find(robot).select((robots::host, robots::last_four)).first(c)?;
         updated.changes.push(Change {
             field: channel_key(&channel).to_owned(),

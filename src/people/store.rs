@@ -8,7 +8,7 @@ use super::{Person, Standing};
 use crate::{
     db::{
         AccountId, AnyConnection, GroupId, ScheduleId, TenantId,
-        schema::{accounts, alert_rules, members, rule_receivers},
+        schema::{accounts, alert_rules, members, rule_receivers, tenants},
     },
     error::Result,
 };
@@ -60,6 +60,18 @@ impl Receiver {
             Self::Schedule(id) => ("schedule", id.0),
         }
     }
+}
+
+/// Lets one transaction at a time change the tenant's rules, or delete what rules ring: the lock of whoever saves a rule.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_rules(c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
+    // SQLite has one writer anyway.
+    if let AnyConnection::Postgres(c) = c {
+        tenants::table.find(tenant).select(tenants::id).for_no_key_update().first::<TenantId>(c)?;
+    }
+    Ok(())
 }
 
 /// The names of the alert rules of the tenant that ring this receiver: while there are any, it is not deleted.

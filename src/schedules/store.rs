@@ -232,8 +232,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<F
     with_everybody(c, tenant, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
-/// A schedule that stays as it is until the transaction ends, unless this transaction changes it. A transaction that makes
-/// a rule ring a schedule takes this lock too, so that no schedule is deleted under it.
+/// A schedule that stays as it is until the transaction ends, unless this transaction changes it.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
@@ -459,6 +458,8 @@ pub fn delete(
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(), Vec<String>>> {
     let found = lock(c, tenant, id)?;
+    // No rule begins to ring the schedule from here on.
+    people::store::lock_rules(c, tenant)?;
     let rules = people::store::rules_ringing(c, tenant, Receiver::Schedule(id))?;
     if !rules.is_empty() {
         return Ok(Err(rules));

@@ -4,8 +4,15 @@
 use std::time::{Duration, Instant};
 
 use belfry::{
-    db::{MemberId, schema::attempts},
+    access::Role,
+    courier::{self, Kind, Notice},
+    db::{
+        DeliveryId, MemberId, TenantId,
+        schema::{attempts, contacts, deliveries, messages, robots},
+    },
+    robots::{Channel, Origins, RobotAddress},
     sandbox::{Fault, Group, RobotKind, Standing, Wording},
+    secrets::KeyRing,
 };
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -18,6 +25,7 @@ type Change = fn(&mut Group);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0001";
+const OTHER_DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0005";
 const LARK: &str = "00000000-0000-4000-8000-0000fake0002";
 const WECOM: &str = "00000000-0000-4000-8000-0000fake0003";
 const SECRET: &str = "SECfake0000000000000000000000000000000000000000000000000000000004";
@@ -55,7 +63,135 @@ async fn recorded(app: &TestApp, calls: i64) {
     }
 }
 
+/// Puts a message for a member into the queue of the robot that he has now.
+async fn queue(app: &TestApp, tenant: TenantId, member: MemberId, title: &'static str) -> DeliveryId {
+    let now = app.clock.now();
+    app.db
+        .write(move |c| {
+            let robot = contacts::table.filter(contacts::member.eq(member)).select(contacts::robot).first(c)?;
+            let notice = Notice {
+                tenant,
+                kind: Kind::Firing,
+                title: title.to_owned(),
+                body: "A text.".to_owned(),
+                robot,
+                member: Some(member),
+                recipient: "somebody".to_owned(),
+                requested_by: None,
+                alert: None,
+            };
+            courier::enqueue(c, notice, now)
+        })
+        .await
+        .expect("a delivery")
+}
+
+/// The state and reason of every delivery for a member, oldest first.
+async fn record_of(app: &TestApp, member: MemberId) -> Vec<(String, String)> {
+    let rows = deliveries::table
+        .filter(deliveries::member.eq(member))
+        .order(deliveries::id)
+        .select((deliveries::state, deliveries::reason));
+    app.db.read(move |c| Ok(rows.load(c)?)).await.expect("the record")
+}
+
+/// Waits until everything for a member stands like this.
+async fn stands(app: &TestApp, member: MemberId, state: &str, reason: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while !record_of(app, member).await.iter().all(|row| row.0 == state && row.1 == reason) {
+        assert!(Instant::now() < deadline, "{:?}", record_of(app, member).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn held(app: &TestApp, member: MemberId) {
+    stands(app, member, "waiting", "broken-keyword").await;
+}
+
+/// How many messages are still to be sent.
+async fn open_messages(app: &TestApp) -> i64 {
+    let open = messages::table.filter(messages::finished_at.is_null()).count();
+    app.db.read(move |c| Ok(open.get_result(c)?)).await.expect("the messages")
+}
+
 on_both! {
+    async fn what_waits_for_a_broken_robot_goes_to_the_one_that_takes_its_place(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().keyword("Kettle"));
+        let zoe = app.member(town.ours, "zoe", Role::Member).await;
+        for member in [town.mia, zoe] {
+            save(&mut sam, member, &[("dingtalk_robot", &broken)]).await;
+            held(app, member).await;
+        }
+        queue(app, town.ours, town.mia, "Dataphin: the disk is full").await;
+        held(app, town.mia).await;
+        let fine = app.robot(RobotKind::DingTalk, OTHER_DINGTALK);
+        save(&mut sam, town.mia, &[("dingtalk_robot", &fine)]).await;
+        // What was tried before, what was not, and that this group is the one from now on.
+        let heard = hears(app, OTHER_DINGTALK, 3).await;
+        assert!(heard.iter().any(|heard| heard.contains("the disk is full")), "{heard:?}");
+        stands(app, town.mia, "success", "").await;
+        assert_eq!(record_of(app, zoe).await, [("waiting".to_owned(), "broken-keyword".to_owned())]);
+        assert!(app.sandbox.heard(DINGTALK).is_empty());
+    }
+
+    async fn what_waits_for_a_robot_that_is_taken_away_fails_visibly(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().keyword("Kettle"));
+        save(&mut sam, town.mia, &[("dingtalk_robot", &broken)]).await;
+        held(app, town.mia).await;
+        queue(app, town.ours, town.mia, "Dataphin: the disk is full").await;
+        held(app, town.mia).await;
+        assert_eq!(open_messages(app).await, 1);
+        save(&mut sam, town.mia, &[("remove", "dingtalk")]).await;
+        let failed = ("failed".to_owned(), "no-contact".to_owned());
+        assert_eq!(record_of(app, town.mia).await, [failed.clone(), failed]);
+        assert_eq!(open_messages(app).await, 0);
+    }
+
+    async fn tenants_that_share_robots_do_not_wait_for_each_other_in_a_circle(app: &TestApp) {
+        let town = app.settle().await;
+        let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
+        let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
+        let webhooks = [DINGTALK, OTHER_DINGTALK].map(|token| {
+            RobotAddress::parse(Channel::DingTalk, &app.robot(RobotKind::DingTalk, token), &origins).expect("an address")
+        });
+        let now = app.clock.now();
+        // In one tenant the robots' ids run the other way than in the other one.
+        let upsert = move |c: &mut belfry::db::AnyConnection| {
+            for (tenant, order) in [(town.ours, [0, 1]), (town.theirs, [1, 0])] {
+                for place in order {
+                    courier::upsert_robot(c, &keys, tenant, &webhooks[place], None, now)?;
+                }
+            }
+            Ok(())
+        };
+        app.db.write(upsert).await.expect("robots");
+        let ring = async |tenant: TenantId| {
+            app.db.write(move |c| {
+                let ids = robots::table.filter(robots::tenant.eq(tenant)).order(robots::id).select(robots::id).load(c)?;
+                let notice = |robot| Notice {
+                    tenant,
+                    kind: Kind::Firing,
+                    title: "Dataphin: an alert".to_owned(),
+                    body: String::new(),
+                    robot,
+                    member: None,
+                    recipient: String::new(),
+                    requested_by: None,
+                    alert: None,
+                };
+                Ok(courier::enqueue_all(c, ids.into_iter().map(notice).collect(), now)?.len())
+            }).await
+        };
+        let rung = futures_util::future::join_all((0..60).map(|n| ring(if n % 2 == 0 { town.ours } else { town.theirs })));
+        assert!(rung.await.into_iter().all(|rung| matches!(rung, Ok(2))));
+    }
+
     async fn saving_a_new_robot_of_each_channel_rings_its_group_once(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;

@@ -6,7 +6,7 @@ use belfry::{
     courier::Reason,
     db::{
         AlertId, DeliveryId, MemberId, RobotId, TenantId,
-        schema::{alerts, contacts, deliveries},
+        schema::{alerts, contacts, deliveries, messages},
     },
     sandbox::RobotKind,
 };
@@ -258,6 +258,51 @@ on_both! {
         assert_eq!(total(app).await, before + 1);
         let audit = sam.get("/t/ours/audit?action=deliveries-resent").await.is(200);
         assert_eq!(objects(&audit), ["Dataphin disk"]);
+    }
+
+    async fn a_group_that_a_member_has_no_more_is_not_rung_by_sending_again(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let old = give_robot(app, &mut sam, &town, LARK).await;
+        give_robot(app, &mut sam, &town, DINGTALK).await;
+        // Over a channel on which he has none today.
+        let row = |title| Row { robot: Some(old), channel: "lark", ..Row::of(&town, title) };
+        let ids = add(app, vec![row("Dataphin: the disk is full"), row("Dataphin: the disk is slow")]).await;
+        resend(&mut sam, ids[0]).await;
+        hears(app, DINGTALK, "the disk is full").await;
+        assert!(!format!("{:?}", app.sandbox.heard(LARK)).contains("disk"), "the old robot is not rung");
+
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("remove", "dingtalk")]).await.is(303);
+        let answer = resend(&mut sam, ids[1]).await;
+        let page = sam.get(answer.header("location").expect("a page")).await.is(200);
+        assert!(facts(&page).contains("Failed") && facts(&page).contains("has no robot"), "{}", facts(&page));
+    }
+
+    async fn a_critical_alert_that_is_sent_again_is_urgent_and_mentions_the_member_by_his_present_number(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        give_robot(app, &mut sam, &town, DINGTALK).await;
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("phone", "13812345678")]).await.is(303);
+        let event = alert(app, town.ours, "Dataphin disk", 1).await;
+        let critical = diesel::update(alerts::table.find(event)).set(alerts::severity.eq("critical"));
+        app.db.write(move |c| Ok(critical.execute(c)?)).await.expect("a critical alert");
+        let row = |title, kind| Row { alert: Some(event), kind, ..Row::of(&town, title) };
+        let rows = vec![row("Dataphin: it burns", "firing"), row("Dataphin: it is out", "resolved")];
+        for (id, words) in add(app, rows).await.into_iter().zip(["it burns", "it is out"]) {
+            resend(&mut sam, id).await;
+            hears(app, DINGTALK, words).await;
+        }
+        let anew = deliveries::table
+            .inner_join(messages::table)
+            .filter(deliveries::alert.eq(event))
+            .order(deliveries::id)
+            .select((deliveries::mention, messages::priority));
+        let anew: Vec<(String, i64)> = app.db.read(move |c| Ok(anew.load(c)?)).await.expect("the new rows");
+        let numbers: Vec<i64> = anew.iter().map(|(_, priority)| *priority).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert!(anew.iter().all(|(mention, _)| mention.ends_with("13812345678")), "{anew:?}");
     }
 
     async fn all_that_failed_and_fits_is_sent_again_and_never_twice(app: &TestApp) {

@@ -6,6 +6,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{prelude::*, upsert::excluded};
 use serde::{Deserialize, Serialize};
 
+pub use crate::people::store::lock_rules as lock;
 use crate::{
     access::Role,
     accounts::Username,
@@ -16,7 +17,7 @@ use crate::{
     },
     db::{
         AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId,
-        schema::{accounts, alert_rules, members, rule_receivers, rule_sends, tenants, user_groups},
+        schema::{accounts, alert_rules, members, rule_receivers, rule_sends, user_groups},
     },
     error::{Error, Result},
     robots::Channel,
@@ -236,18 +237,6 @@ impl<'r> Written<'r> {
             window_to: rule.window.map(|window| i64::from(window.to)),
         })
     }
-}
-
-/// Lets one transaction at a time change the tenant's rules, so that none is judged by what another is changing.
-///
-/// # Errors
-/// When the database cannot be used.
-pub fn lock(c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
-    // SQLite has one writer anyway.
-    if let AnyConnection::Postgres(c) = c {
-        tenants::table.find(tenant).select(tenants::id).for_no_key_update().first::<TenantId>(c)?;
-    }
-    Ok(())
 }
 
 /// Adds a rule; what stands in its id counts for nothing.

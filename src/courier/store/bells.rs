@@ -1,5 +1,7 @@
 //! Bells: which of them have something to do, and the lock that makes one process at a time decide for one.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDateTime;
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update};
 
@@ -35,6 +37,16 @@ pub(super) fn touch(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel,
         }
     }?;
     Ok(())
+}
+
+/// Says so of several bells, in the one order that every transaction keeps, so that no two wait for each other.
+pub(super) fn touch_all<'b>(
+    c: &mut AnyConnection,
+    bells: impl IntoIterator<Item = (&'b [u8], Channel)>,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let in_order: BTreeMap<&[u8], Channel> = bells.into_iter().collect();
+    in_order.into_iter().try_for_each(|(fingerprint, channel)| touch(c, fingerprint, channel, now))
 }
 
 /// Locks the bells that are due, longest due first. On Postgres those that another process has locked are left out.

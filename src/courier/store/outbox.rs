@@ -1,12 +1,18 @@
 //! The outbox: what is to be delivered, written in the same transaction as what it is about.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use chrono::NaiveDateTime;
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
     insert_into, update,
 };
 
-use super::{bells, claim::Work, robots};
+use super::{
+    bells,
+    claim::Work,
+    robots::{self, Known},
+};
 use crate::{
     courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
     db::{
@@ -20,17 +26,45 @@ use crate::{
 /// Puts a notice into the outbox; call it in the [`crate::db::Database::write`] that stores what the notice is about, and
 /// [`crate::courier::Waker::wake`] after it. What is for a broken robot waits with the robot's reason; a test goes out all the same.
 ///
-/// For several robots in one transaction call it in one order everywhere (that of the channels, then of the robots' ids): on
-/// Postgres each call locks the robot's bell until the transaction ends.
+/// Several notices go by [`enqueue_all`], which takes their bells in one order.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
     let robot = robots::find(c, notice.tenant, notice.robot)?;
-    let reason = robot.broken.filter(|_| !notice.kind.is_awaited()).unwrap_or_default();
+    let delivery = insert(c, notice, &robot, now)?;
+    bells::touch(c, &robot.fingerprint, robot.channel, now)?;
+    Ok(delivery)
+}
+
+/// Puts several notices of one tenant into the outbox, as [`enqueue`] does with one, and answers their deliveries in the same
+/// order.
+///
+/// On Postgres each bell is locked from here on until the transaction ends. Within one call they are locked in one order,
+/// whatever the tenant; a transaction that calls this several times (as for a body with several alerts) may still meet another
+/// that does so the other way round, and then the database ends one of them.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn enqueue_all(c: &mut AnyConnection, notices: Vec<Notice>, now: NaiveDateTime) -> Result<Vec<DeliveryId>> {
+    let mut robots: BTreeMap<RobotId, Known> = BTreeMap::new();
+    let mut deliveries = Vec::with_capacity(notices.len());
+    for notice in notices {
+        let robot = match robots.entry(notice.robot) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(robots::find(c, notice.tenant, notice.robot)?),
+        };
+        deliveries.push(insert(c, notice, robot, now)?);
+    }
+    bells::touch_all(c, robots.values().map(Known::bell), now)?;
+    Ok(deliveries)
+}
+
+fn insert(c: &mut AnyConnection, notice: Notice, robot: &Known, now: NaiveDateTime) -> Result<DeliveryId> {
+    let reason = robot.broken.as_deref().filter(|_| !notice.kind.is_awaited()).unwrap_or_default();
     let priority = notice.priority().number();
     let alert = notice.alert.as_ref();
-    let delivery = insert_into(deliveries::table)
+    Ok(insert_into(deliveries::table)
         .values((
             deliveries::tenant.eq(notice.tenant),
             deliveries::kind.eq(notice.kind.as_str()),
@@ -51,9 +85,7 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
             deliveries::chosen_by.eq(alert.map(|about| about.chosen_by.as_str()).unwrap_or_default()),
         ))
         .returning(deliveries::id)
-        .get_result(c)?;
-    bells::touch(c, &robot.fingerprint, robot.channel, now)?;
-    Ok(delivery)
+        .get_result(c)?)
 }
 
 /// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
@@ -187,7 +219,7 @@ pub(super) fn turn_away(
 /// The change of a delivery that ends without a call.
 #[derive(diesel::AsChangeset)]
 #[diesel(table_name = deliveries, treat_none_as_null = true)]
-struct Ended {
+pub(super) struct Ended {
     state: &'static str,
     reason: &'static str,
     /// Out of the queue.
@@ -197,7 +229,7 @@ struct Ended {
     sealed_body: Option<Vec<u8>>,
 }
 
-fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
+pub(super) fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
     Ended {
         state: DeliveryState::Failed.as_str(),
         reason: reason.as_str(),

@@ -1,6 +1,6 @@
 //! Sending again what failed: each row stays as it ended, and a new one takes its place in the queue.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDateTime;
 use diesel::{
@@ -15,7 +15,7 @@ use crate::{
     courier::model::{DeliveryState, Kind, Priority, Reason},
     db::{
         AccountId, AlertId, AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId, TenantId,
-        schema::{channel_switches, contacts, deliveries, members, tenants},
+        schema::{alerts, channel_switches, contacts, deliveries, members, tenants},
     },
     error::{Error, Result},
     robots::Channel,
@@ -36,8 +36,8 @@ pub struct Resent {
 }
 
 /// Sends those of these deliveries again that failed, are no tests and were not sent again before; the others are left out
-/// of the answer. Each goes to the member's present robot of its channel, or to the one it was for. Call
-/// [`crate::courier::Waker::wake`] after the transaction.
+/// of the answer. Each goes to the member's present robot of its channel, or else to the first that he has; what was for nobody
+/// in particular goes to the robot it was for. Call [`crate::courier::Waker::wake`] after the transaction.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -55,8 +55,28 @@ pub fn resend(
     rows.sort_by_key(|row| row.id);
     let people = People::of(c, tenant, &rows)?;
     let targets: Vec<Target> = rows.iter().map(|row| people.target(row)).collect();
+    let critical = critical(c, tenant, &rows)?;
+    for row in &mut rows {
+        row.mention = people.mention(row);
+    }
     let robots = ring_for(c, tenant, &targets, now)?;
-    rows.into_iter().zip(targets).map(|(row, target)| again(c, tenant, row, target, &robots, by, now)).collect()
+    let anew = Anew { tenant, critical, robots, by, now };
+    rows.into_iter().zip(targets).map(|(row, target)| anew.again(c, row, target)).collect()
+}
+
+/// The critical alerts among those that these rows are about: what they say goes out before everything else.
+fn critical(c: &mut AnyConnection, tenant: TenantId, rows: &[Failed]) -> Result<BTreeSet<AlertId>> {
+    let about: BTreeSet<AlertId> = rows.iter().filter_map(|row| row.alert).collect();
+    let about: Vec<AlertId> = about.into_iter().collect();
+    let mut critical = BTreeSet::new();
+    for ids in about.chunks(AT_A_TIME) {
+        let found = alerts::table
+            .filter(alerts::tenant.eq(tenant).and(alerts::id.eq_any(ids)))
+            .filter(alerts::severity.eq("critical"))
+            .select(alerts::id);
+        critical.extend(found.load::<AlertId>(c)?);
+    }
+    Ok(critical)
 }
 
 /// A delivery that failed, and all that its successor takes over.
@@ -117,6 +137,8 @@ enum Target {
 struct People {
     /// The members that still are, and whether each is active.
     active: HashMap<MemberId, bool>,
+    /// Their phone numbers, by which messages about alerts mention them.
+    phones: HashMap<MemberId, String>,
     /// Their robots.
     robots: HashMap<(MemberId, &'static str), RobotId>,
     /// The channels that are on.
@@ -127,13 +149,17 @@ impl People {
     fn of(c: &mut AnyConnection, tenant: TenantId, rows: &[Failed]) -> Result<Self> {
         let ids: BTreeSet<MemberId> = rows.iter().filter_map(|row| row.member).collect();
         let ids: Vec<MemberId> = ids.into_iter().collect();
-        let mut people = Self { active: HashMap::new(), robots: HashMap::new(), on: on(c, tenant)? };
+        let (active, phones, robots) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut people = Self { active, phones, robots, on: on(c, tenant)? };
         for ids in ids.chunks(AT_A_TIME) {
-            let present: Vec<(MemberId, String)> = members::table
+            let present: Vec<(MemberId, String, String)> = members::table
                 .filter(members::tenant.eq(tenant).and(members::id.eq_any(ids)))
-                .select((members::id, members::status))
+                .select((members::id, members::status, members::phone))
                 .load(c)?;
-            people.active.extend(present.into_iter().map(|(member, status)| (member, status == "active")));
+            for (member, status, phone) in present {
+                people.active.insert(member, status == "active");
+                people.phones.insert(member, phone);
+            }
             let robots: Vec<(MemberId, String, RobotId)> = contacts::table
                 .filter(contacts::member.eq_any(ids))
                 .select((contacts::member, contacts::channel, contacts::robot))
@@ -143,6 +169,12 @@ impl People {
             }
         }
         Ok(people)
+    }
+
+    /// Whom the message mentions: the member by the number that he has now, when it is about an alert.
+    fn mention(&self, row: &Failed) -> String {
+        let own = row.member.filter(|_| row.alert.is_some()).and_then(|member| self.phones.get(&member));
+        own.unwrap_or(&row.mention).clone()
     }
 
     fn target(&self, row: &Failed) -> Target {
@@ -157,15 +189,13 @@ impl People {
                 Some(channel) => self
                     .robots
                     .get(&(member, channel.as_str()))
-                    .copied()
-                    .or(row.robot)
-                    .map_or(Target::Nobody(Reason::NoContact), Target::Robot),
+                    .map_or_else(|| self.any_robot(member), |robot| Target::Robot(*robot)),
                 None => self.any_robot(member),
             },
         }
     }
 
-    /// The robot of the first channel that is on, for whom no channel could be found before.
+    /// The robot of the first channel that is on, for whom no channel could be found before, or who has no robot there now.
     fn any_robot(&self, member: MemberId) -> Target {
         let own =
             || Channel::ALL.into_iter().map(Channel::as_str).filter(|word| self.robots.contains_key(&(member, *word)));
@@ -207,61 +237,72 @@ fn ring_for(
             Target::Nobody(_) => None,
         })
         .collect();
-    let mut in_order = BTreeMap::new();
+    let mut ringing = HashMap::new();
     for robot in wanted {
-        let known = robots::find(c, tenant, robot)?;
-        in_order.insert((known.channel.as_str(), robot), known);
+        ringing.insert(robot, robots::find(c, tenant, robot)?);
     }
-    for known in in_order.values() {
-        bells::touch(c, &known.fingerprint, known.channel, now)?;
-    }
-    Ok(in_order.into_iter().map(|((_, robot), known)| (robot, known)).collect())
+    bells::touch_all(c, ringing.values().map(Known::bell), now)?;
+    Ok(ringing)
 }
 
-/// Makes the successor of a row, and says so in the row.
-fn again(
-    c: &mut AnyConnection,
+/// What every successor is made with.
+struct Anew {
     tenant: TenantId,
-    row: Failed,
-    target: Target,
-    robots: &HashMap<RobotId, Known>,
+    /// The alerts that are critical.
+    critical: BTreeSet<AlertId>,
+    /// The robots that ring.
+    robots: HashMap<RobotId, Known>,
     by: AccountId,
     now: NaiveDateTime,
-) -> Result<Resent> {
-    let robot = match target {
-        Target::Robot(robot) => Some((robot, robots.get(&robot).ok_or_else(|| Error::internal("a robot was lost"))?)),
-        Target::Nobody(_) => None,
-    };
-    let (state, reason, priority, finished_at) = match target {
-        Target::Robot(_) => {
-            let broken = robot.and_then(|(_, known)| known.broken.clone()).unwrap_or_default();
-            (DeliveryState::Waiting, broken, Some(Priority::Ordinary.number()), None)
-        }
-        Target::Nobody(reason) => (DeliveryState::Failed, reason.as_str().to_owned(), None, Some(now)),
-    };
-    let anew: DeliveryId = insert_into(deliveries::table)
-        .values((
-            deliveries::tenant.eq(tenant),
-            deliveries::kind.eq(row.kind),
-            deliveries::title.eq(row.title),
-            deliveries::body.eq(row.body),
-            deliveries::channel.eq(robot.map_or(row.channel, |(_, known)| known.channel.as_str().to_owned())),
-            deliveries::robot.eq(robot.map(|(robot, _)| robot)),
-            deliveries::member.eq(row.member),
-            deliveries::recipient.eq(row.recipient),
-            deliveries::requested_by.eq(Some(by)),
-            deliveries::state.eq(state.as_str()),
-            deliveries::reason.eq(reason),
-            deliveries::priority.eq(priority),
-            deliveries::created_at.eq(now),
-            deliveries::finished_at.eq(finished_at),
-            deliveries::alert.eq(row.alert),
-            deliveries::entry.eq(row.entry),
-            deliveries::mention.eq(row.mention),
-            deliveries::chosen_by.eq(row.chosen_by),
-        ))
-        .returning(deliveries::id)
-        .get_result(c)?;
-    update(deliveries::table.filter(deliveries::id.eq(row.id))).set(deliveries::resent_as.eq(Some(anew))).execute(c)?;
-    Ok(Resent { failed: row.id, anew, waits: robot.is_some() })
+}
+
+impl Anew {
+    /// As soon as the row that failed was to go out: that an alert is over is never urgent.
+    fn priority(&self, row: &Failed) -> Priority {
+        let is_critical = row.alert.is_some_and(|alert| self.critical.contains(&alert));
+        if is_critical && row.kind != Kind::Resolved.as_str() { Priority::Urgent } else { Priority::Ordinary }
+    }
+
+    /// Makes the successor of a row, and says so in the row.
+    fn again(&self, c: &mut AnyConnection, row: Failed, target: Target) -> Result<Resent> {
+        let robot = match target {
+            Target::Robot(robot) => {
+                Some((robot, self.robots.get(&robot).ok_or_else(|| Error::internal("a robot was lost"))?))
+            }
+            Target::Nobody(_) => None,
+        };
+        let (state, reason, priority, finished_at) = match target {
+            Target::Robot(_) => {
+                let broken = robot.and_then(|(_, known)| known.broken.clone()).unwrap_or_default();
+                (DeliveryState::Waiting, broken, Some(self.priority(&row).number()), None)
+            }
+            Target::Nobody(reason) => (DeliveryState::Failed, reason.as_str().to_owned(), None, Some(self.now)),
+        };
+        let anew: DeliveryId = insert_into(deliveries::table)
+            .values((
+                deliveries::tenant.eq(self.tenant),
+                deliveries::kind.eq(row.kind),
+                deliveries::title.eq(row.title),
+                deliveries::body.eq(row.body),
+                deliveries::channel.eq(robot.map_or(row.channel, |(_, known)| known.channel.as_str().to_owned())),
+                deliveries::robot.eq(robot.map(|(robot, _)| robot)),
+                deliveries::member.eq(row.member),
+                deliveries::recipient.eq(row.recipient),
+                deliveries::requested_by.eq(Some(self.by)),
+                deliveries::state.eq(state.as_str()),
+                deliveries::reason.eq(reason),
+                deliveries::priority.eq(priority),
+                deliveries::created_at.eq(self.now),
+                deliveries::finished_at.eq(finished_at),
+                deliveries::alert.eq(row.alert),
+                deliveries::entry.eq(row.entry),
+                deliveries::mention.eq(row.mention),
+                deliveries::chosen_by.eq(row.chosen_by),
+            ))
+            .returning(deliveries::id)
+            .get_result(c)?;
+        let old = deliveries::table.filter(deliveries::id.eq(row.id));
+        update(old).set(deliveries::resent_as.eq(Some(anew))).execute(c)?;
+        Ok(Resent { failed: row.id, anew, waits: robot.is_some() })
+    }
 }

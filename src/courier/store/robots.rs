@@ -186,9 +186,8 @@ pub fn tested_robot(
     test: DeliveryId,
     (member, by): (MemberId, AccountId),
     channel: Channel,
-    now: NaiveDateTime,
 ) -> Result<RobotId> {
-    let robot: RobotId = deliveries::table
+    deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(test))
         .filter(deliveries::kind.eq(Kind::Test.as_str()))
@@ -198,10 +197,31 @@ pub fn tested_robot(
         .select(deliveries::robot.assume_not_null())
         .first(c)
         .optional()?
-        .ok_or(Error::NotFound)?;
-    let known = find(c, tenant, robot)?;
-    bells::touch(c, &known.fingerprint, known.channel, now)?;
-    Ok(robot)
+        .ok_or(Error::NotFound)
+}
+
+/// Takes the bells of these robots and addresses until the transaction ends, in the order that every transaction keeps. Call
+/// it before several robots are changed in one transaction.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has no such robot.
+pub fn take_bells(
+    c: &mut AnyConnection,
+    keys: &KeyRing,
+    tenant: TenantId,
+    robots: &[RobotId],
+    addresses: &[&RobotAddress],
+    now: NaiveDateTime,
+) -> Result<()> {
+    let mut bells: Vec<(Vec<u8>, Channel)> = addresses
+        .iter()
+        .map(|address| (keys.digest("robot", address.url().expose().as_bytes()).to_vec(), address.channel()))
+        .collect();
+    for robot in robots {
+        let known = find(c, tenant, *robot)?;
+        bells.push((known.fingerprint, known.channel));
+    }
+    bells::touch_all(c, bells.iter().map(|(fingerprint, channel)| (fingerprint.as_slice(), *channel)), now)
 }
 
 /// How many test messages and codes a robot may get within a minute: half of what DingTalk and WeCom allow, so that tests, which go
@@ -209,11 +229,9 @@ pub fn tested_robot(
 const TESTS_OF_A_ROBOT: i64 = 10;
 /// How many of them one account may send within a minute, to whatever robots.
 const TESTS_OF_AN_ACCOUNT: i64 = 60;
-/// How many of a tenant's newest deliveries are looked at for tests.
-const DELIVERIES_LOOKED_AT: i64 = 1_000;
 
-/// A delivery: its kind, when it was made, its robot, who asked for it, when it ended.
-type Newest = (String, NaiveDateTime, Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>);
+/// A test message or a code: its robot, who asked for it, when it ended.
+type Awaited = (Option<RobotId>, Option<AccountId>, Option<NaiveDateTime>);
 
 /// Whether a test message or a code for this robot must wait: one is on its way, or there were many within the minute.
 ///
@@ -226,26 +244,13 @@ pub fn test_must_wait(
     by: AccountId,
     now: NaiveDateTime,
 ) -> Result<bool> {
-    // The newest rows alone are read: a record of years must not make a test slow.
-    let newest: Vec<Newest> = deliveries::table
+    // The last minute's rows alone are read: a record of years must not make a test slow, nor a burst of alerts hide one.
+    let tests: Vec<Awaited> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
-        .order((deliveries::created_at.desc(), deliveries::id.desc()))
-        .limit(DELIVERIES_LOOKED_AT)
-        .select((
-            deliveries::kind,
-            deliveries::created_at,
-            deliveries::robot,
-            deliveries::requested_by,
-            deliveries::finished_at,
-        ))
+        .filter(deliveries::created_at.gt(now - TimeDelta::minutes(1)))
+        .filter(deliveries::kind.eq_any(Kind::awaited()))
+        .select((deliveries::robot, deliveries::requested_by, deliveries::finished_at))
         .load(c)?;
-    let tests: Vec<_> = newest
-        .into_iter()
-        .filter(|(kind, created_at, ..)| {
-            Kind::parse(kind).is_some_and(Kind::is_awaited) && *created_at > now - TimeDelta::minutes(1)
-        })
-        .map(|(_, _, robot, by, finished_at)| (robot, by, finished_at))
-        .collect();
     let of_robot = || tests.iter().filter(|(tested, ..)| *tested == Some(robot));
     let many = |count: usize, limit: i64| i64::try_from(count).is_ok_and(|count| count >= limit);
     Ok(of_robot().any(|(.., finished_at)| finished_at.is_none())
@@ -314,6 +319,13 @@ pub(super) struct Known {
     pub channel: Channel,
     /// Why it is broken, if it is.
     pub broken: Option<String>,
+}
+
+impl Known {
+    /// The bell that it hangs on, for [`bells::touch_all`].
+    pub fn bell(&self) -> (&[u8], Channel) {
+        (&self.fingerprint, self.channel)
+    }
 }
 
 /// A robot of this tenant; any other is not found.

@@ -1,0 +1,98 @@
+//! A member is reached by another robot from now on, or by none: what still waits for him goes with him.
+
+use chrono::NaiveDateTime;
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
+
+use super::{
+    bells,
+    outbox::failed,
+    robots::{self, Known},
+};
+use crate::{
+    courier::model::{DeliveryState, Kind, Reason},
+    db::{
+        AnyConnection, MemberId, MessageId, RobotId, TenantId,
+        schema::{deliveries, messages},
+    },
+    error::Result,
+};
+
+/// What still waits for a member at a robot. A test is not among it: whoever pressed the button waits for that very robot.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn waiting(tenant: TenantId, member: MemberId, robot: RobotId) -> _ {
+    let waiting: &'static str = DeliveryState::Waiting.as_str();
+    deliveries::table
+        .filter(deliveries::robot.eq(robot))
+        .filter(deliveries::finished_at.is_null())
+        .filter(deliveries::state.eq(waiting))
+        .filter(deliveries::tenant.eq(tenant))
+        .filter(deliveries::member.eq(member))
+}
+
+/// Moves what waits for a member at one robot to the queue of another, whether or not it was tried before: nothing stays at a
+/// robot that does not reach him any more. Without another robot it ends, so that it is seen and can be sent again. What is
+/// being sent at this moment stays where it is. Call [`crate::courier::Waker::wake`] after the transaction.
+///
+/// # Errors
+/// [`crate::error::Error::NotFound`] when the tenant has no such robot.
+pub fn move_waiting(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+    from: RobotId,
+    to: Option<RobotId>,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let old = robots::find(c, tenant, from)?;
+    let new = to.map(|to| robots::find(c, tenant, to).map(|known| (to, known))).transpose()?;
+    // With the bells of both in its hands, nobody takes from either queue meanwhile.
+    let both = [Some(&old), new.as_ref().map(|(_, known)| known)];
+    bells::touch_all(c, both.into_iter().flatten().map(Known::bell), now)?;
+    let tried = take_out(c, tenant, member, from, new.is_some())?;
+    let rows = waiting(tenant, member, from).filter(deliveries::kind.eq_any(Kind::resendable()));
+    match new {
+        Some((robot, Known { broken, .. })) => {
+            let there = (deliveries::robot.eq(Some(robot)), deliveries::reason.eq(broken.unwrap_or_default()));
+            update(rows).set(there).execute(c)?
+        }
+        None => update(rows).set(failed(Reason::NoContact, now)).execute(c)?,
+    };
+    tried.into_iter().try_for_each(|message| end_if_empty(c, message, now))
+}
+
+/// The messages that carry what waits. When it goes on elsewhere, they do so no longer: what it said of the old robot's answers
+/// does not count for the new one.
+fn take_out(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+    from: RobotId,
+    goes_on: bool,
+) -> Result<Vec<MessageId>> {
+    let carrying: Vec<(MessageId, i64)> = waiting(tenant, member, from)
+        .inner_join(messages::table)
+        .filter(deliveries::kind.eq_any(Kind::resendable()))
+        .select((messages::id, messages::priority))
+        .distinct()
+        .load(c)?;
+    for (message, priority) in carrying.iter().filter(|_| goes_on) {
+        let rows = waiting(tenant, member, from).filter(deliveries::message.eq(message));
+        let queued = (deliveries::message.eq(None::<MessageId>), deliveries::priority.eq(Some(*priority)));
+        update(rows).set(queued).execute(c)?;
+    }
+    Ok(carrying.into_iter().map(|(message, _)| message).collect())
+}
+
+/// Ends a message that nobody waits for any more.
+fn end_if_empty(c: &mut AnyConnection, message: MessageId, now: NaiveDateTime) -> Result<()> {
+    let carried = deliveries::table
+        .filter(deliveries::message.eq(Some(message)))
+        .filter(deliveries::finished_at.is_null())
+        .select(deliveries::id);
+    if select(exists(carried)).get_result::<bool>(c)? {
+        return Ok(());
+    }
+    let ended = (messages::state.eq(DeliveryState::Failed.as_str()), messages::finished_at.eq(Some(now)));
+    update(messages::table.find(message)).set(ended).execute(c)?;
+    Ok(())
+}
