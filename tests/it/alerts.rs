@@ -155,7 +155,7 @@ on_both! {
         assert_eq!(page.texts("table.told .badge"), ["Success", "Success"]);
         assert_eq!(page.texts("table.calls tbody tr").len(), 1, "one message, one call");
         assert_eq!(page.text("table.calls code"), "0");
-        assert_eq!(page.text("h2#time-line"), "Timeline");
+        assert_eq!(page.text("h2#time-line"), "Time line");
         assert_eq!(app.sandbox.heard(OTHER).len(), 1, "the other group heard only that its robot was saved");
         let list = sue.get(LIST).await.is(200);
         assert_eq!(titles(&list), ["磁盘将满"]);
