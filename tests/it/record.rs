@@ -384,7 +384,7 @@ on_both! {
         assert!(disabled.contains("is disabled"), "{disabled}");
         sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
         let left = reason(&mut sam, rows[1]).await;
-        assert!(left.contains("does not take part"), "{left}");
+        assert!(left.contains("not a member of the tenant any more"), "{left}");
     }
 
     async fn a_test_and_what_has_not_failed_are_not_sent_again(app: &TestApp) {

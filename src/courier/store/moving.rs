@@ -29,8 +29,8 @@ fn waiting(tenant: TenantId, member: MemberId, robot: RobotId) -> _ {
         .filter(deliveries::member.eq(member))
 }
 
-/// Moves what waits for a member at one robot to the queue of another, whether or not it was tried before: nothing stays at a
-/// robot that does not reach him any more. Without another robot it ends, so that it is seen and can be sent again. What is
+/// Moves what waits for a member at a broken robot to the queue of another, whether or not it was tried before: nothing stays
+/// for ever at a robot that nobody mends any more. What waits at one that works goes out there. Without another robot it ends, so that it is seen and can be sent again. What is
 /// being sent at this moment stays where it is. Call [`crate::courier::Waker::wake`] after the transaction.
 ///
 /// # Errors
@@ -44,6 +44,9 @@ pub fn move_waiting(
     now: NaiveDateTime,
 ) -> Result<()> {
     let old = robots::find(c, tenant, from)?;
+    if old.broken.is_none() {
+        return Ok(());
+    }
     let new = to.map(|to| robots::find(c, tenant, to).map(|known| (to, known))).transpose()?;
     // With the bells of both in its hands, nobody takes from either queue meanwhile.
     let both = [Some(&old), new.as_ref().map(|(_, known)| known)];
