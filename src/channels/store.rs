@@ -7,7 +7,7 @@ use super::{Mode, Settings, Switches};
 use crate::{
     courier,
     db::{
-        AnyConnection, INSTANCE_SCOPE, TenantId,
+        AnyConnection, AtMost as _, INSTANCE_SCOPE, TenantId,
         schema::{channel_switches, tenants},
     },
     error::{Error, Result},
@@ -27,7 +27,7 @@ pub fn instance(c: &mut AnyConnection) -> Result<Switches> {
 /// # Errors
 /// When the database cannot be read.
 pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
-    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first(c)?;
+    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first_row(c)?;
     let mode = Mode::parse(&mode).ok_or_else(|| Error::internal("a tenant has an unknown channel mode"))?;
     Ok(Settings { mode, custom: switches(c, tenant.0)?, system: instance(c)? })
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     db::{
-        AccountId, Address, AnyConnection, Database, DeliveryId, RobotId, TenantId,
+        AccountId, Address, AnyConnection, AtMost as _, Database, DeliveryId, RobotId, TenantId,
         schema::{accounts, attempts, channel_switches, deliveries, messages, robots as robot_rows, tenants},
     },
     error::Result,
@@ -281,8 +281,9 @@ async fn an_unknown_token_that_alternates_with_success_does_not_break_the_robot_
         house.enqueue(robot, "Dataphin").await;
         let claim = house.claim().await.unwrap();
         assert!(house.record(claim, meaning).await);
-        let now =
-            house.db.read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first::<String>(c)?));
+        let now = house
+            .db
+            .read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first_row::<String, _>(c)?));
         assert_eq!(now.await.unwrap(), state);
         house.advance(TimeDelta::minutes(20));
     }
@@ -498,7 +499,7 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
     house
         .write(move |c, now| {
             let row = robot_rows::table.find(robot);
-            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first(c)?;
+            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first_row(c)?;
             let stolen = (
                 robot_rows::tenant.eq(OTHER_TENANT),
                 robot_rows::channel.eq("dingtalk"),
@@ -515,7 +516,10 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
         })
         .await;
     let stolen = house.db.read(|c| {
-        Ok(robot_rows::table.filter(robot_rows::tenant.eq(OTHER_TENANT)).select(robot_rows::id).first::<RobotId>(c)?)
+        Ok(robot_rows::table
+            .filter(robot_rows::tenant.eq(OTHER_TENANT))
+            .select(robot_rows::id)
+            .first_row::<RobotId, _>(c)?)
     });
     let stolen = stolen.await.unwrap();
     let delivery = house.enqueue_for(OTHER_TENANT, stolen, Kind::Test, "Dataphin").await;

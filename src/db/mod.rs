@@ -5,6 +5,7 @@
 //! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
+mod at_most;
 mod connection;
 #[cfg(test)]
 pub mod fixture;
@@ -24,6 +25,7 @@ use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
+pub use at_most::AtMost;
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Reason, Source, Templates, choice::Own};
 use crate::{
     db::{
-        AnyConnection, TenantId,
+        AnyConnection, AtMost as _, TenantId,
         schema::{message_templates, tenants},
     },
     error::{Error, Result},
@@ -97,7 +97,7 @@ pub fn find(
             message_templates::changed_by,
             message_templates::changed_at,
         ))
-        .first::<(String, String, String, NaiveDateTime)>(c)
+        .first_row::<(String, String, String, NaiveDateTime), _>(c)
         .optional()?;
     Ok(row.map(|(title, body, changed_by, changed_at)| {
         (Source { title, body }, Listed { channel, reason, changed_by, changed_at })
@@ -148,7 +148,7 @@ pub fn reset(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: 
 /// # Errors
 /// [`Error::NotFound`] when there is no such tenant.
 pub fn language(c: &mut AnyConnection, tenant: TenantId) -> Result<Language> {
-    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first(c)?;
+    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first_row(c)?;
     Ok(Language::from_tag(&tag).unwrap_or_default())
 }
 

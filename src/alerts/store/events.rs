@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::{
     alerts::model::Incoming,
     db::{
-        AlertId, AnyConnection, EntryId, TenantId,
+        AlertId, AnyConnection, AtMost as _, EntryId, TenantId,
         schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
@@ -167,7 +167,7 @@ pub fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result
         .filter(alerts::key.eq(key))
         .order(alerts::id.desc())
         .select(COLUMNS);
-    Ok(last.first(c).optional()?)
+    Ok(last.first_row(c).optional()?)
 }
 
 /// Whether an event of this key is going on.
@@ -276,7 +276,7 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
         .filter(alert_entries::form_hash.eq(Some(form)))
         .filter(alerts::tenant.eq(tenant))
         .select(alerts::id);
-    Ok(entry.first(c).optional()?)
+    Ok(entry.first_row(c).optional()?)
 }
 
 /// The name of a tenant and the time zone of its clocks, as they are stored.
@@ -284,5 +284,5 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
 /// # Errors
 /// When the database cannot be read.
 pub fn name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
-    Ok(tenants::table.find(tenant).select((tenants::name, tenants::time_zone)).first(c)?)
+    Ok(tenants::table.find(tenant).select((tenants::name, tenants::time_zone)).first_row(c)?)
 }

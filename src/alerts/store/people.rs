@@ -15,7 +15,7 @@ use crate::{
     },
     courier::Reason,
     db::{
-        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, ScheduleId, TenantId,
+        AccountId, AlertId, AnyConnection, AtMost as _, GroupId, MemberId, RobotId, ScheduleId, TenantId,
         schema::{accounts, contacts, deliveries, members},
     },
     error::Result,
@@ -207,6 +207,6 @@ fn stranger(name: &str) -> Person {
 
 /// Somebody who is no member any more, by the name of his account.
 fn gone(c: &mut AnyConnection, id: AccountId) -> Result<Person> {
-    let name: String = accounts::table.find(id).select(accounts::username).first(c)?;
+    let name: String = accounts::table.find(id).select(accounts::username).first_row(c)?;
     Ok(Person { account: Some(id), ..stranger(&name) })
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update};
 
 use crate::{
-    db::{AnyConnection, schema::paces},
+    db::{AnyConnection, AtMost as _, schema::paces},
     error::Result,
     robots::Channel,
 };
@@ -66,7 +66,7 @@ pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: i64) 
 pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<Bell> {
     let bell = paces::table.filter(paces::fingerprint.eq(fingerprint)).select((paces::fingerprint, paces::rest_until));
     Ok(match c {
-        AnyConnection::Sqlite(c) => bell.first(c),
+        AnyConnection::Sqlite(c) => bell.first_row(c),
         AnyConnection::Postgres(c) => bell.for_update().first(c),
     }?)
 }
@@ -86,5 +86,5 @@ pub(super) fn rest(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTi
 /// When the next bell is due, of all there are.
 pub(crate) fn next_due(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
     let first = paces::table.filter(paces::due_at.is_not_null()).order(paces::due_at).select(paces::due_at);
-    Ok(first.first::<Option<NaiveDateTime>>(c).optional()?.flatten())
+    Ok(first.first_row::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
 }

@@ -26,7 +26,7 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -183,7 +183,7 @@ fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(
             messages::priority,
             messages::lease_until,
         ))
-        .first::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>)>(c)
+        .first_row::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>), _>(c)
         .optional()?;
     let Some((message, robot, fence, tries, priority, lease_until)) = sending else { return Ok((None, false)) };
     if let Some(until) = lease_until.filter(|until| *until > now) {
@@ -262,7 +262,7 @@ fn closed(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Reason>> {
         .filter(channel_switches::scope.eq(scope))
         .filter(channel_switches::channel.eq(&rope.channel))
         .select(channel_switches::is_on);
-    let is_on = switch.first::<bool>(c).optional()?.unwrap_or(false);
+    let is_on = switch.first_row::<bool, _>(c).optional()?.unwrap_or(false);
     Ok((!is_on).then_some(Reason::ChannelOff))
 }
 
@@ -277,7 +277,7 @@ fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Candidate>> {
         .filter(deliveries::priority.le(lowest(rope)))
         .order((deliveries::priority, deliveries::id))
         .select((deliveries::priority.assume_not_null(), deliveries::created_at, deliveries::id));
-    let first = first.first::<(i64, NaiveDateTime, DeliveryId)>(c).optional()?;
+    let first = first.first_row::<(i64, NaiveDateTime, DeliveryId), _>(c).optional()?;
     Ok(first.map(|(priority, since, delivery)| Candidate { priority, since, work: Work::Fresh(delivery) }))
 }
 
@@ -291,7 +291,7 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
         .filter(messages::priority.le(lowest(rope)))
         .order((messages::priority, messages::due_at, messages::id))
         .select((messages::priority, messages::due_at, messages::id));
-    let first = first.first::<(i64, NaiveDateTime, MessageId)>(c).optional()?;
+    let first = first.first_row::<(i64, NaiveDateTime, MessageId), _>(c).optional()?;
     Ok(first.map(|(priority, since, message)| Candidate { priority, since, work: Work::Again(message) }))
 }
 
@@ -307,7 +307,7 @@ fn next_due(c: &mut AnyConnection, bell: &Bell, ropes: &[Rope], now: NaiveDateTi
             .filter(messages::due_at.gt(now))
             .filter(messages::priority.le(lowest(rope)))
             .select(min(messages::due_at))
-            .first::<Option<NaiveDateTime>>(c)?;
+            .first_row::<Option<NaiveDateTime>, _>(c)?;
         next = [next, again].into_iter().flatten().min();
     }
     Ok(next)
@@ -413,7 +413,7 @@ fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) 
             deliveries::created_at,
             deliveries::entry,
         ))
-        .first::<(String, String, i64, NaiveDateTime, Option<EntryId>)>(c)?;
+        .first_row::<(String, String, i64, NaiveDateTime, Option<EntryId>), _>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(rope.robot),

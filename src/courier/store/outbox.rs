@@ -16,7 +16,7 @@ use super::{
 use crate::{
     courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
     db::{
-        AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
     },
     error::{Error, Result},
@@ -148,7 +148,7 @@ pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) ->
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
         .select((deliveries::state, deliveries::reason, deliveries::message))
-        .first::<(String, String, Option<MessageId>)>(c)
+        .first_row::<(String, String, Option<MessageId>), _>(c)
         .optional()?;
     let (state, reason, message) = row.ok_or(Error::NotFound)?;
     let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
@@ -157,7 +157,7 @@ pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) ->
         .filter(attempts::finished_at.is_not_null())
         .order(attempts::number.desc())
         .select((attempts::code, attempts::answer));
-    let (code, answer) = last.first::<(String, String)>(c).optional()?.unwrap_or_default();
+    let (code, answer) = last.first_row::<(String, String), _>(c).optional()?.unwrap_or_default();
     Ok(Outcome { state, reason, code, answer })
 }
 
