@@ -9,6 +9,7 @@ use super::{
     policy::Ending,
     sender::{Called, Sender},
     store::{
+        bells,
         claim::{self, Claim},
         complete,
     },
@@ -414,6 +415,28 @@ async fn no_robot_gets_more_than_its_limit_whatever_waits_and_whoever_rings_it()
     for courier in couriers {
         courier.stop().await;
     }
+}
+
+#[actix_web::test]
+async fn what_comes_in_while_a_minute_is_full_is_decided_when_it_has_a_place_but_a_test_at_once() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "full", Group::default()).await;
+    for number in 0..19 {
+        house.enqueue(robot, &format!("Dataphin: {number}")).await;
+    }
+    for _ in 0..18 {
+        let claim = house.claim().await.unwrap();
+        assert!(house.record(claim, Meaning::Delivered).await);
+    }
+    assert!(house.claim().await.is_none(), "the minute has no place for the nineteenth");
+    let due = async || house.db.read(bells::next_due).await.unwrap();
+    let full_until = due().await;
+    assert!(full_until > Some(house.clock.now() + TimeDelta::seconds(50)), "{full_until:?}");
+    house.enqueue(robot, "Dataphin: later").await;
+    assert_eq!(due().await, full_until, "nothing is decided before there is a place");
+    house.test(robot).await;
+    assert!(due().await <= Some(house.clock.now()), "a test is decided at once");
+    assert_eq!(house.claim().await.unwrap().title, "Dataphin: a test");
 }
 
 #[actix_web::test]

@@ -91,6 +91,7 @@ diesel::table! {
         channel -> Text,
         rest_until -> Timestamp,
         due_at -> Nullable<Timestamp>,
+        full_until -> Nullable<Timestamp>,
     }
 }
 

@@ -104,7 +104,7 @@ pub(in crate::courier) fn claim_due(c: &mut AnyConnection, now: NaiveDateTime, a
             Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
             Err(fault) => {
                 tracing::error!(%fault, "the queue of a robot cannot be worked on; it is tried again later");
-                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED))?;
+                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED), None)?;
             }
         }
     }
@@ -117,6 +117,8 @@ struct Turn {
     claim: Option<Claim>,
     /// When to look at the bell again; never, until something is put into its queue.
     look_again: Option<NaiveDateTime>,
+    /// Until when nothing ordinary can go out, whatever is put into the queue.
+    full_until: Option<NaiveDateTime>,
     /// Whether deliveries ended without a call.
     ended: bool,
 }
@@ -161,11 +163,11 @@ pub(super) enum Work {
 fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
     let (busy_until, lost) = in_flight(c, bell, now)?;
     let mut turn = match busy_until {
-        Some(lease_until) => Turn { look_again: Some(lease_until), ..Turn::default() },
+        Some(lease_until) => Turn { look_again: Some(lease_until), full_until: Some(lease_until), ..Turn::default() },
         None => next(c, bell, now)?,
     };
     turn.ended |= lost;
-    bells::look_again(c, &bell.fingerprint, turn.look_again)?;
+    bells::look_again(c, &bell.fingerprint, turn.look_again, turn.full_until)?;
     Ok(turn)
 }
 
@@ -225,10 +227,11 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> 
     }
     let start = next_start(c, bell, rope, priority, now)?.max(bell.rest_until);
     if start > now {
-        turn.look_again = Some(start);
+        // What is ordinary starts no sooner than what is urgent.
+        (turn.look_again, turn.full_until) = (Some(start), Some(start));
     } else {
         let claim = take(c, bell, rope, candidate.work, now)?;
-        turn.look_again = Some(claim.lease_until);
+        (turn.look_again, turn.full_until) = (Some(claim.lease_until), Some(claim.lease_until));
         turn.claim = Some(claim);
     }
     Ok(turn)

@@ -42,7 +42,7 @@ pub(in crate::courier) fn record(
     let bell = bells::lock(c, &wire.fingerprint)?;
     let settled = settle(c, wire, called, dice, now)?;
     if settled {
-        bells::look_again(c, &bell.fingerprint, Some(now))?;
+        bells::look_again(c, &bell.fingerprint, Some(now), None)?;
     }
     Ok(settled)
 }

@@ -14,7 +14,7 @@ use super::{
     robots::{self, Known},
 };
 use crate::{
-    courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
+    courier::model::{DeliveryState, Notice, Outcome, Priority, Reason, Unreached},
     db::{
         AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId,
         schema::{attempts, deliveries, messages},
@@ -32,8 +32,9 @@ use crate::{
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
     let robot = robots::find(c, notice.tenant, notice.robot)?;
+    let priority = notice.priority();
     let delivery = insert(c, notice, &robot, now)?;
-    bells::touch(c, &robot.fingerprint, robot.channel, now)?;
+    bells::queued(c, [robot.queue(priority)], now)?;
     Ok(delivery)
 }
 
@@ -47,16 +48,18 @@ pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Res
 /// # Errors
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue_all(c: &mut AnyConnection, notices: Vec<Notice>, now: NaiveDateTime) -> Result<Vec<DeliveryId>> {
-    let mut robots: BTreeMap<RobotId, Known> = BTreeMap::new();
+    let mut robots: BTreeMap<RobotId, (Known, Priority)> = BTreeMap::new();
     let mut deliveries = Vec::with_capacity(notices.len());
     for notice in notices {
-        let robot = match robots.entry(notice.robot) {
+        let priority = notice.priority();
+        let (robot, soonest) = match robots.entry(notice.robot) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(robots::find(c, notice.tenant, notice.robot)?),
+            Entry::Vacant(unknown) => unknown.insert((robots::find(c, notice.tenant, notice.robot)?, priority)),
         };
+        *soonest = priority.min(*soonest);
         deliveries.push(insert(c, notice, robot, now)?);
     }
-    bells::touch_all(c, robots.values().map(Known::bell), now)?;
+    bells::queued(c, robots.values().map(|(robot, soonest)| robot.queue(*soonest)), now)?;
     Ok(deliveries)
 }
 

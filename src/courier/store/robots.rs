@@ -8,7 +8,7 @@ use diesel::{
 
 use super::bells;
 use crate::{
-    courier::model::Kind,
+    courier::model::{Kind, Priority},
     db::{
         AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId,
         schema::{deliveries, robots},
@@ -325,6 +325,11 @@ impl Known {
     /// The bell that it hangs on, for [`bells::touch_all`].
     pub fn bell(&self) -> (&[u8], Channel) {
         (&self.fingerprint, self.channel)
+    }
+
+    /// The bell, with the priority of what was put into its queue, for [`bells::queued`].
+    pub fn queue(&self, priority: Priority) -> (&[u8], Channel, Priority) {
+        (&self.fingerprint, self.channel, priority)
     }
 }
 
