@@ -18,7 +18,7 @@ mod worker;
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
     moving::move_waiting,
-    outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
+    outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
     robots::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,

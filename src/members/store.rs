@@ -433,7 +433,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id)).select(members::id);
     if let AnyConnection::Postgres(c) = c {
         // SQLite has one writer, and needs no lock.
-        row.for_update().first::<MemberId>(c)?;
+        row.for_no_key_update().first::<MemberId>(c)?;
     }
     find(c, tenant, id)
 }

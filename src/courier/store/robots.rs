@@ -10,7 +10,7 @@ use super::bells;
 use crate::{
     courier::model::{Kind, Priority},
     db::{
-        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId,
+        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId, directly,
         schema::{deliveries, robots},
     },
     error::{Error, Result},
@@ -335,12 +335,13 @@ impl Known {
 
 /// A robot of this tenant; any other is not found.
 pub(super) fn find(c: &mut AnyConnection, tenant: TenantId, robot: RobotId) -> Result<Known> {
-    let row = robots::table
-        .filter(robots::tenant.eq(tenant))
-        .filter(robots::id.eq(robot))
-        .select((robots::fingerprint, robots::channel, robots::state, robots::reason))
-        .first_row::<(Vec<u8>, String, String, String), _>(c)
-        .optional()?;
+    let row = robots::table.filter(robots::tenant.eq(tenant)).filter(robots::id.eq(robot)).select((
+        robots::fingerprint,
+        robots::channel,
+        robots::state,
+        robots::reason,
+    ));
+    let row: Option<(Vec<u8>, String, String, String)> = directly!(c, c => row.first_row(c).optional()?);
     let (fingerprint, channel, state, reason) = row.ok_or(Error::NotFound)?;
     let broken = RobotState::parse(&state) == Some(RobotState::Broken);
     Ok(Known { fingerprint, channel: channel_of(&channel)?, broken: broken.then_some(reason) })
