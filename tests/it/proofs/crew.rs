@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 use belfry::{
     access::Role,
     courier,
-    db::{AnyConnection, schema::contacts},
+    db::{
+        AnyConnection, MessageId,
+        schema::{contacts, messages, paces},
+    },
     portals::{self, ReturnOrigins, store::Secrets},
     robots::{Channel, Origins, RobotAddress},
-    sandbox::RobotKind,
+    sandbox::{Call, RobotKind, Verdict},
     secrets::KeyRing,
 };
+use chrono::TimeDelta;
 use diesel::prelude::*;
 
 use super::oracle::Read;
@@ -81,12 +85,35 @@ impl Crew {
     #[track_caller]
     pub fn was_never_refused(&self, app: &TestApp) {
         for (kind, token) in &self.robots {
-            let refused = app
-                .sandbox
-                .calls(token)
-                .into_iter()
-                .find(|call| matches!(call.verdict, belfry::sandbox::Verdict::Refused { .. }));
+            let refused =
+                app.sandbox.calls(token).into_iter().find(|call| matches!(call.verdict, Verdict::Refused { .. }));
             assert!(refused.is_none(), "{kind:?} {token}: {refused:?}");
+        }
+    }
+
+    /// Fails when a robot was rung more often than its vendor allows, whatever it answered. For tests that move no clock.
+    #[track_caller]
+    pub fn was_never_rung_too_often(&self, app: &TestApp) {
+        for (kind, token) in &self.robots {
+            keep_their_distance(*kind, &app.sandbox.calls(token));
+        }
+    }
+}
+
+/// Fails when the calls of any rolling window, as they came in by the machine's own clock, are more than the vendor allows.
+#[track_caller]
+fn keep_their_distance(kind: RobotKind, calls: &[Call]) {
+    let limits: &[(usize, u64)] = match kind {
+        RobotKind::DingTalk | RobotKind::WeCom => &[(20, 60)],
+        RobotKind::Lark => &[(5, 1), (100, 60)],
+    };
+    for (count, seconds) in limits {
+        for (first, beyond) in calls.iter().zip(calls.iter().skip(*count)) {
+            let between = beyond.instant - first.instant;
+            assert!(
+                between >= Duration::from_secs(*seconds),
+                "{kind:?}: {count} calls and one more within {between:?}"
+            );
         }
     }
 }
@@ -114,20 +141,26 @@ async fn open(app: &TestApp) -> usize {
     query(app, "SELECT '' AS line FROM deliveries WHERE finished_at IS NULL").await.len()
 }
 
-/// As if every lease had run out a moment ago, and every bell were due: nobody has to wait for that.
-pub async fn age_leases(app: &TestApp) {
-    let past = app.clock.now() - chrono::TimeDelta::seconds(1);
-    app.db
-        .write(move |c| {
-            use belfry::db::schema::{messages, paces};
-            let sending = messages::table.filter(messages::lease_until.is_not_null());
-            diesel::update(sending).set(messages::lease_until.eq(Some(past))).execute(c)?;
-            let due = paces::table.filter(paces::due_at.is_not_null());
-            diesel::update(due).set(paces::due_at.eq(Some(past))).execute(c)?;
-            Ok(())
-        })
-        .await
-        .expect("the leases are aged");
+/// As if the leases of the oldest so many messages that are being sent had run out a moment ago: nobody has to wait for that.
+pub async fn age_leases(app: &TestApp, at_most: i64) {
+    let past = app.clock.now() - TimeDelta::seconds(1);
+    let sending = messages::table
+        .filter(messages::lease_until.is_not_null())
+        .order(messages::id)
+        .limit(at_most)
+        .select((messages::id, messages::fingerprint));
+    let sending: Vec<(MessageId, Vec<u8>)> = app.db.read(move |c| Ok(sending.load(c)?)).await.expect("messages");
+    for (message, bell) in sending {
+        let age = move |c: &mut AnyConnection| {
+            // The bell first, as the courier does.
+            diesel::update(paces::table.filter(paces::fingerprint.eq(bell)))
+                .set(paces::due_at.eq(Some(past)))
+                .execute(c)?;
+            let message = messages::table.filter(messages::id.eq(message)).filter(messages::lease_until.is_not_null());
+            Ok(diesel::update(message).set(messages::lease_until.eq(Some(past))).execute(c)?)
+        };
+        app.db.write(age).await.expect("a lease is aged");
+    }
 }
 
 /// Waits until nothing waits any more.

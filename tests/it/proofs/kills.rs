@@ -51,7 +51,7 @@ async fn kill_and_account(app: &TestApp) {
             }
         }
         if !full() {
-            age_leases(app).await;
+            age_leases(app, i64::MAX).await;
         }
         let process = Process::start(app.folder(), &settings);
         sender.post_to(vec![process.origin.clone()]);

@@ -12,6 +12,7 @@
 
 mod crew;
 mod kills;
+mod many;
 mod oracle;
 mod sender;
 
