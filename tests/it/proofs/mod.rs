@@ -11,6 +11,8 @@
 //! Every proof of delivery ends with one oracle ([`oracle`]): what was answered with 201, held against what the groups read.
 
 mod crew;
+mod disk;
+mod failover;
 mod kills;
 mod many;
 mod oracle;
