@@ -1,7 +1,8 @@
 //! A Postgres primary dies under load and its synchronous standby takes its place: every alert that was answered with 201 is
 //! delivered, whoever asks meanwhile is told that nothing is stored, and the service comes back by itself.
 //!
-//! Full form: 200 alerts a second for 40 seconds, the primary killed in the middle.
+//! Full form: 200 alerts a second for 40 seconds, and nobody promotes the standby for twelve: longer than requests wait for the
+//! database, so that they are told.
 
 use std::time::{Duration, Instant};
 
@@ -43,13 +44,13 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
         // Each once, and not again: what is not answered with 201 is not to be counted on.
         (sender.post(number, "A text.").await, Instant::now())
     };
-    let posting = futures_util::stream::iter((0..alerts).map(post)).buffer_unordered(400).collect::<Vec<_>>();
+    let posting = futures_util::stream::iter((0..alerts).map(post)).buffer_unordered(4_000).collect::<Vec<_>>();
     let dying = async {
         tokio::time::sleep(Duration::from_secs(seconds) / 3).await;
         let killed = Instant::now();
         pair.kill_primary();
         // Somebody, or some program, has to notice.
-        tokio::time::sleep(Duration::from_millis(sized(1_000, 3_000))).await;
+        tokio::time::sleep(Duration::from_millis(sized(1_000, 12_000))).await;
         pair.promote();
         (killed, Instant::now())
     };
@@ -80,7 +81,10 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
         back - promoted,
         read.messages
     );
-    assert!(count(Some(201)) > 0 && count(Some(503)) > 0, "the primary died unnoticed");
+    assert!(back > promoted && count(Some(201)) > 0, "the primary died unnoticed");
+    if full() {
+        assert!(count(Some(503)) > 0, "nobody was told");
+    }
     assert!(
         back - promoted < Duration::from_secs(10),
         "the service came back {:?} after the promotion",

@@ -10,9 +10,11 @@
 //!
 //! Every proof of delivery ends with one oracle ([`oracle`]): what was answered with 201, held against what the groups read.
 
+mod answers;
 mod crew;
 mod disk;
 mod failover;
+mod forged;
 mod kills;
 mod many;
 mod oracle;
