@@ -30,6 +30,7 @@ mod monitoring;
 mod pages;
 mod permissions;
 mod portals;
+mod proofs;
 mod record;
 mod rules;
 mod schedules;

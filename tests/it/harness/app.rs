@@ -41,6 +41,15 @@ pub struct Tweaks {
     pub only_database: bool,
 }
 
+/// Runs one test on a database of its own making, without an application.
+pub fn run_on(database_url: &str, test: impl AsyncFnOnce(&TestApp)) {
+    actix_web::rt::System::new().block_on(async {
+        let tweaks = Tweaks { only_database: true, ..Tweaks::default() };
+        let app = TestApp::start_on(database_url.to_owned(), folder(), None, tweaks).await;
+        test(&app).await;
+    });
+}
+
 /// A running application. Everything of it is gone with this value.
 pub struct TestApp {
     /// `http://127.0.0.1:PORT`.
@@ -77,14 +86,18 @@ pub fn run_with(backend: Backend, tweaks: Tweaks, test: impl AsyncFnOnce(&TestAp
 
 impl TestApp {
     async fn start(backend: Backend, tweaks: Tweaks) -> Self {
-        // The first in a process wins; all are the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = folder();
         let postgres = (backend == Backend::Postgres).then(TestDatabase::migrated);
         let database_url = match &postgres {
             Some(database) => database.url.clone(),
             None => format!("sqlite://{}", folder.path().join("belfry.db").display()),
         };
+        Self::start_on(database_url, folder, postgres, tweaks).await
+    }
+
+    async fn start_on(database_url: String, folder: TempDir, postgres: Option<TestDatabase>, tweaks: Tweaks) -> Self {
+        // The first in a process wins; all are the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let clock = Clock::default();
         let sandbox = Sandbox::new(clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
