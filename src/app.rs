@@ -61,7 +61,7 @@ impl App {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
             false => None,
         };
-        let waker = Waker::default();
+        let waker = Waker::new(&db);
         let courier = settings
             .work
             .delivers()

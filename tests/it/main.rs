@@ -39,3 +39,4 @@ mod start;
 mod templates;
 mod tenants;
 mod verification;
+mod waking;
