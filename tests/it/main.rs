@@ -26,6 +26,7 @@ mod home;
 mod kill;
 mod limits;
 mod members;
+mod mending;
 mod monitoring;
 mod pages;
 mod permissions;
