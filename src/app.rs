@@ -45,6 +45,7 @@ pub struct App {
     server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
+    teller: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
 
@@ -61,7 +62,7 @@ impl App {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
             false => None,
         };
-        let waker = Waker::default();
+        let waker = Waker::new(&db);
         let courier = settings
             .work
             .delivers()
@@ -72,11 +73,21 @@ impl App {
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let teller = settings.work.delivers().then(|| {
+            let teller = members::Teller {
+                db: db.clone(),
+                clock: clock.clone(),
+                waker: waker.clone(),
+                product: settings.product_name.clone(),
+                public_url: settings.public_url.clone(),
+            };
+            tokio::spawn(members::tell_of_broken_robots(teller))
+        });
         let server = listener
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, set_up_code })
+        Ok(Self { server, courier, sweeper, teller, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -118,6 +129,9 @@ impl App {
             courier.stop().await;
         }
         self.sweeper.abort();
+        if let Some(teller) = self.teller {
+            teller.abort();
+        }
         ended
     }
 }

@@ -65,6 +65,7 @@ diesel::table! {
         state -> Text,
         reason -> Text,
         created_at -> Timestamp,
+        untold_since -> Nullable<Timestamp>,
     }
 }
 
