@@ -82,10 +82,11 @@ fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
     let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
     let verdicts = if quiet { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
-    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts };
+    let choice = plan.reach(c, context.tenant)?;
+    let chosen = choice.receivers();
+    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
-    let choice = plan.reach(c, context.tenant)?;
     // A rule all of whose receivers were missed has not rung: it may do so as often as before.
     let rang: BTreeSet<String> = choice.calls.iter().flat_map(|call| call.chosen_by.iter().cloned()).collect();
     let deliveries = tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice)?;
@@ -107,13 +108,12 @@ fn resolved(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incom
     let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
-    let entry = NewEntry { kind: EntryKind::Resolved, actor: &context.sender, alert: Some(alert), rules };
+    let tells = was_open && !quiet;
+    let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
+    let choice = Plan { picks, asked: Vec::new() }.reach(c, context.tenant)?;
+    let (kind, chosen) = (EntryKind::Resolved, choice.receivers());
+    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
-    if !was_open || quiet {
-        return Ok(Taken { alert: event.id, entry, deliveries: 0 });
-    }
-    let plan = Plan { picks: people::heard(c, context.tenant, event.id)?, asked: Vec::new() };
-    let choice = plan.reach(c, context.tenant)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event };
     let deliveries = tell(c, context, town, &telling, entry, choice)?;
     Ok(Taken { alert: event.id, entry, deliveries })

@@ -260,6 +260,7 @@ diesel::table! {
         rules -> Text,
         at -> Timestamp,
         form_hash -> Nullable<Binary>,
+        chosen -> Nullable<BigInt>,
     }
 }
 
