@@ -170,6 +170,14 @@ pub struct Choice {
     pub misses: Vec<Miss>,
 }
 
+impl Choice {
+    /// How many receivers there are: each is written into the record, reached or not.
+    #[must_use]
+    pub fn receivers(&self) -> usize {
+        self.calls.len() + self.misses.len()
+    }
+}
+
 /// Everything that was picked for one person.
 struct Picked {
     person: Person,

@@ -131,7 +131,8 @@ fn fired(
         };
         let Some(event) = event else { continue };
         let verdicts = if quiet_until.is_some() { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
-        let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts };
+        let chosen = choice.receivers();
+        let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
         let entry = events::add_entry(c, event.id, entry, context.now)?;
         // A rule all of whose receivers were missed has not rung: it may do so as often as before.
         let rang: BTreeSet<&str> =
@@ -157,13 +158,12 @@ fn resolved(
     let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
-    let entry = NewEntry { kind: EntryKind::Resolved, actor: &context.sender, alert: Some(alert), rules };
+    let tells = was_open && !quiet;
+    let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
+    let choice = Plan { picks, asked: Vec::new() }.reach(&town.switches);
+    let (kind, chosen) = (EntryKind::Resolved, choice.receivers());
+    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
-    if !was_open || quiet {
-        return Ok(Taken { alert: event.id, entry, deliveries: 0 });
-    }
-    let plan = Plan { picks: people::heard(c, context.tenant, event.id)?, asked: Vec::new() };
-    let choice = plan.reach(&town.switches);
     let deliveries = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event };
     tell(c, context, town, &telling, entry, choice, outbox)?;

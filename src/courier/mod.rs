@@ -17,6 +17,7 @@ mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
+    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},
     moving::move_waiting,
     outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},

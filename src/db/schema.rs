@@ -262,6 +262,7 @@ diesel::table! {
         rules -> Text,
         at -> Timestamp,
         form_hash -> Nullable<Binary>,
+        chosen -> Nullable<BigInt>,
     }
 }
 

@@ -24,6 +24,7 @@ mod groups;
 mod hearing;
 mod home;
 mod kill;
+mod ledger;
 mod limits;
 mod members;
 mod mending;

@@ -259,6 +259,8 @@ pub struct NewEntry<'e> {
     pub alert: Option<&'e Incoming>,
     /// JSON list of {rule, outcome}.
     pub rules: &'e str,
+    /// How many receivers were chosen, with those who cannot be reached: as many deliveries are to be written for it.
+    pub chosen: usize,
 }
 
 /// Adds to an event's time line.
@@ -277,6 +279,7 @@ pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now
         alert_entries::severity.eq(entry.alert.map(|alert| alert.severity.as_str()).unwrap_or_default()),
         alert_entries::rules.eq(entry.rules),
         alert_entries::at.eq(now),
+        alert_entries::chosen.eq(Some(i64::try_from(entry.chosen).map_err(Error::internal)?)),
     );
     let entry = diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id);
     Ok(directly!(c, c => entry.get_result(c)?))

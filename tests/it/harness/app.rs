@@ -3,13 +3,15 @@
 use std::{
     net::{IpAddr, TcpListener},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 use belfry::{
     app::App,
     channels::Switches,
     clock::Clock,
+    courier,
     db::Database,
     robots::Channel,
     sandbox::{Group, RobotKind, Sandbox},
@@ -24,6 +26,9 @@ use super::{TestDatabase, User, folder};
 
 /// The password of every account of the tests.
 pub const PASSWORD: &str = "seven quiet bells at dawn";
+
+/// How long the courier may take to take back what a test's clock made old.
+const BOOKKEEPING: Duration = Duration::from_secs(5);
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,7 @@ pub struct TestApp {
     /// The code that the console printed at the start.
     pub set_up_code: Option<String>,
     numbers: AtomicU64,
+    made_up: AtomicBool,
     database_url: String,
     folder: TempDir,
     // Dropped last: the databases above have connections to it.
@@ -81,6 +87,9 @@ pub fn run_with(backend: Backend, tweaks: Tweaks, test: impl AsyncFnOnce(&TestAp
     actix_web::rt::System::new().block_on(async {
         let app = TestApp::start(backend, tweaks).await;
         test(&app).await;
+        if !app.made_up.load(Ordering::Relaxed) {
+            app.ledger_balances().await;
+        }
     });
 }
 
@@ -116,6 +125,7 @@ impl TestApp {
             sandbox_origin,
             set_up_code,
             numbers: AtomicU64::new(1),
+            made_up: AtomicBool::new(false),
             database_url,
             folder,
             _postgres: postgres,
@@ -166,6 +176,26 @@ impl TestApp {
             .write(move |c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec()), now))
             .await
             .expect("the switches are on");
+    }
+
+    /// Says that the test writes rows of deliveries by itself, which no courier would write: nobody recounts them.
+    pub fn makes_up_deliveries(&self) {
+        self.made_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails unless every receiver who was chosen is delivered, waiting or given up with a reason. Each test ends with it.
+    pub async fn ledger_balances(&self) {
+        let deadline = Instant::now() + BOOKKEEPING;
+        loop {
+            let now = self.clock.now();
+            let ledger = self.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger can be read");
+            if ledger.balances() {
+                return;
+            }
+            // A call that was lost, before the courier takes it back, is seen when a test moves the clock.
+            assert!(Instant::now() < deadline, "the ledger does not balance:\n{ledger}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// A number that this application has not given yet, for names.
