@@ -32,6 +32,7 @@ mod pages;
 mod permissions;
 mod portals;
 mod record;
+mod retention;
 mod rules;
 mod schedules;
 mod schema;
