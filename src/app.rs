@@ -26,7 +26,7 @@ use crate::{
     courier::{Courier, Waker},
     db::Database,
     error::Error,
-    members, portals, routes,
+    members, portals, retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
     web::{self, Shared},
@@ -147,7 +147,8 @@ fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, St
     Ok(Some((listener, address)))
 }
 
-/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then.
+/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then, and what is not kept any
+/// longer by the settings.
 async fn sweep(db: Database, clock: Clock) {
     loop {
         let now = clock.now();
@@ -158,6 +159,9 @@ async fn sweep(db: Database, clock: Clock) {
         });
         if let Err(fault) = swept.await {
             tracing::warn!(%fault, "what has ended could not be removed");
+        }
+        if let Err(fault) = retention::clean(&db, now).await {
+            tracing::warn!(%fault, "what is not kept any longer could not be removed; it is tried again");
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }

@@ -17,6 +17,7 @@ mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
+    clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
     ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},
     moving::move_waiting,
     outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},

@@ -195,6 +195,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    retention (id) {
+        id -> BigInt,
+        delivery_days -> BigInt,
+        alert_days -> BigInt,
+        audit_days -> BigInt,
+    }
+}
+
+diesel::table! {
     set_up_codes (code_hash) {
         code_hash -> Binary,
     }
@@ -430,6 +439,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_in_failures,
     lockouts,
     log_in_settings,
+    retention,
     set_up_codes,
     audit,
     verifications,

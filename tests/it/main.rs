@@ -34,6 +34,7 @@ mod permissions;
 mod portals;
 mod proofs;
 mod record;
+mod retention;
 mod rules;
 mod schedules;
 mod schema;
