@@ -162,11 +162,8 @@ mod tests {
     fn what_fits_is_listed_and_nothing_is_counted_besides() {
         let lines = [line("disk", 1), line("网络", 3)];
         let laid = lay(&Plain { own: None }, &lines, 4, |_, _| true);
-        let expected = Laid {
-            title: "[Dataphin] 4 alerts".to_owned(),
-            body: "- disk ×1\n- 网络 ×3".to_owned(),
-            listed: 2,
-        };
+        let expected =
+            Laid { title: "[Dataphin] 4 alerts".to_owned(), body: "- disk ×1\n- 网络 ×3".to_owned(), listed: 2 };
         assert_eq!(laid, expected);
     }
 

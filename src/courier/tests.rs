@@ -754,7 +754,8 @@ async fn a_refused_digest_is_halved_until_the_bad_text_is_alone_and_fails_alone(
     }
     courier.stop().await;
     for (n, delivery) in made.into_iter().enumerate() {
-        let (state, reason) = if n == 13 { (DeliveryState::Failed, "content-refused") } else { (DeliveryState::Success, "") };
+        let (state, reason) =
+            if n == 13 { (DeliveryState::Failed, "content-refused") } else { (DeliveryState::Success, "") };
         let outcome = house.outcome(delivery).await;
         assert_eq!((outcome.state, outcome.reason.as_str()), (state, reason), "{n}");
     }

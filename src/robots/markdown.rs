@@ -57,7 +57,8 @@ pub fn title_within(title: &str) -> String {
     let mut within = String::with_capacity(title.len());
     for character in one_line(title).chars() {
         // A title's own end may not join with what follows it either: that is never one of these.
-        let joins = matches!((within.chars().next_back(), character), (Some('*'), '*') | (Some('~'), '~') | (Some(']'), '('));
+        let joins =
+            matches!((within.chars().next_back(), character), (Some('*'), '*') | (Some('~'), '~') | (Some(']'), '('));
         if joins {
             within.push('\u{200b}');
         }
@@ -184,7 +185,10 @@ mod tests {
     #[test]
     fn a_title_within_a_line_stays_as_it_was_written() {
         assert_eq!(title_within("disk #7 [db] at 95 % *now*"), "disk #7 [db] at 95 % *now*");
-        assert_eq!(title_within("[x](https://a) <@all> **b**"), "[x]\u{200b}(https://a) <\u{200b}@all> *\u{200b}*b*\u{200b}*");
+        assert_eq!(
+            title_within("[x](https://a) <@all> **b**"),
+            "[x]\u{200b}(https://a) <\u{200b}@all> *\u{200b}*b*\u{200b}*"
+        );
     }
 
     proptest! {

@@ -100,7 +100,10 @@ fn heard_after(app: &TestApp, before: usize) -> Vec<Heard> {
 
 fn throttled(app: &TestApp) -> usize {
     let calls = app.sandbox.calls(GROUP);
-    calls.iter().filter(|call| matches!(&call.verdict, Verdict::Refused { code: 660_026 | 45_009 | 11_232, .. })).count()
+    calls
+        .iter()
+        .filter(|call| matches!(&call.verdict, Verdict::Refused { code: 660_026 | 45_009 | 11_232, .. }))
+        .count()
 }
 
 /// The lines of a list without the blanks that DingTalk needs at their ends.
@@ -116,10 +119,11 @@ fn counted(text: &str) -> usize {
 
 /// The message that carried each delivery of an event.
 async fn carried_by(app: &TestApp, alert: AlertId) -> Vec<(DeliveryId, MessageId, String)> {
-    let rows = deliveries::table
-        .filter(deliveries::alert.eq(alert))
-        .order(deliveries::id)
-        .select((deliveries::id, deliveries::message.assume_not_null(), deliveries::state));
+    let rows = deliveries::table.filter(deliveries::alert.eq(alert)).order(deliveries::id).select((
+        deliveries::id,
+        deliveries::message.assume_not_null(),
+        deliveries::state,
+    ));
     app.db.read(move |c| Ok(rows.load(c)?)).await.expect("deliveries")
 }
 
@@ -178,13 +182,18 @@ on_both! {
     }
 
     async fn a_storm_that_lasts_is_heard_every_few_seconds_and_adds_up(app: &TestApp) {
-        let (town, _) = furnish(app, RobotKind::DingTalk).await;
+        let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
         let before = app.sandbox.heard(GROUP).len();
         for second in 0..60 {
-            fire(app, town.ours, (0..5).map(|n| alert(format!("Storm {:04}", second * 5 + n))).collect()).await;
-            tokio::time::sleep(Duration::from_millis(60)).await;
+            fire(app, town.ours, (1..5).map(|n| alert(format!("Storm {:04}", second * 5 + n))).collect()).await;
+            // The page wakes the courier, as every door does.
+            let title = format!("Storm {:04}", second * 5);
+            let fields = [("title", title.as_str()), ("severity", "warning"), ("receivers", "mia")];
+            sue.post("/t/ours/alerts/new", &fields).await.is(303);
+            tokio::time::sleep(Duration::from_millis(40)).await;
             app.clock.advance(TimeDelta::seconds(1));
         }
+        let end = app.clock.now();
         drained(app).await;
         let heard = heard_after(app, before);
         assert_eq!(throttled(app), 0);
@@ -193,10 +202,10 @@ on_both! {
             let title = format!("Storm {n:04}");
             assert_eq!(texts.iter().filter(|text| text.contains(&title)).count(), 1, "{title}");
         }
-        let gaps = heard.windows(2).map(|pair| pair[1].at - pair[0].at);
-        let longest = gaps.max().expect("several messages");
-        assert!(longest < TimeDelta::seconds(15), "{longest}");
-        assert!(heard.len() > 15, "{}", heard.len());
+        // What is left after the last alert may wait until the courier looks by itself.
+        let during: Vec<_> = heard.iter().map(|heard| heard.at).filter(|at| *at < end).collect();
+        let longest = during.windows(2).map(|pair| pair[1] - pair[0]).max().expect("several messages");
+        assert!(longest < TimeDelta::seconds(13), "{longest}");
     }
 
     async fn critical_ones_go_out_one_by_one_while_the_others_wait_for_their_digest(app: &TestApp) {
@@ -267,7 +276,7 @@ on_both! {
         app.sandbox.fail(GROUP, Fault::Busy, Some(1));
         let disk = |status| Alert { key: "disk", status, ..alert("Disk full") };
         let events = fire(app, town.ours, vec![disk("firing")]).await;
-        let waits = |calls: &[belfry::sandbox::Call]| calls.iter().any(|call| call.verdict == Verdict::Stopped);
+        let waits = |calls: &[belfry::sandbox::Call]| calls.iter().any(|call| call.fault == Some(Fault::Busy));
         assert!(app.sandbox.wait_until(GROUP, waits, PATIENCE).await);
         // The first call is recorded before the rest comes in.
         let deadline = Instant::now() + PATIENCE;

@@ -334,10 +334,8 @@ fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Queue> {
         messages.entry(message).or_insert(row.0);
     }
     let urgent = messages.values().filter(|priority| Priority::of(**priority) == Priority::Urgent).count();
-    let company: BTreeSet<i64> =
-        rows.iter().filter(|row| row.4 == portion && !is_test(row)).map(notice).collect();
-    let first =
-        Candidate { priority, since, work: Work::Fresh(delivery), portion, company: company.len() > 1 };
+    let company: BTreeSet<i64> = rows.iter().filter(|row| row.4 == portion && !is_test(row)).map(notice).collect();
+    let first = Candidate { priority, since, work: Work::Fresh(delivery), portion, company: company.len() > 1 };
     Ok(Queue { first: Some(first), crowd: Crowd { urgent, ordinary: messages.len() - urgent } })
 }
 
@@ -401,13 +399,7 @@ fn next_turn(
 }
 
 /// Takes the work: the message is on the wire from here on, and the attempt counts.
-fn take(
-    c: &mut AnyConnection,
-    bell: &Bell,
-    rope: &Rope,
-    message: MessageId,
-    now: NaiveDateTime,
-) -> Result<Claim> {
+fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, message: MessageId, now: NaiveDateTime) -> Result<Claim> {
     let lease_until = now + LEASE;
     let taken =
         messages::table.filter(messages::id.eq(message)).filter(messages::state.eq(DeliveryState::Waiting.as_str()));

@@ -19,10 +19,7 @@ use crate::{
         digest::{self, About, Line, Speller},
         model::{DeliveryState, Kind, Priority},
     },
-    db::{
-        AlertId, AnyConnection, MessageId, RobotId, TenantId,
-        schema::messages,
-    },
+    db::{AlertId, AnyConnection, MessageId, RobotId, TenantId, schema::messages},
     error::{Error, Result},
     robots::{Channel, Message, fits},
     secrets::random,
