@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use super::{
+    digest::Speller,
     model::Outcome,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
@@ -133,16 +134,23 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Starts the worker on the current tokio runtime.
+    /// Starts the worker on the current tokio runtime. The speller finds the words for what is folded.
     ///
     /// # Errors
     /// [`crate::error::Error::Internal`] when the system's certificates cannot be read, or a thread cannot be started.
-    pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
+    pub fn start(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        speller: Speller,
+    ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, listener };
+        let worker = Worker { db, clock, sender, waker: waker.clone(), places, listener, speller };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -173,6 +181,7 @@ struct Worker {
     places: Arc<Semaphore>,
     /// What hears of other processes' writes, where there is a way.
     listener: Option<Arc<Listener>>,
+    speller: Speller,
 }
 
 impl Worker {
@@ -227,8 +236,8 @@ impl Worker {
         if places.is_empty() {
             return Ok(POLL);
         }
-        let (clock, at_most) = (self.clock.clone(), places.len());
-        let round = self.db.write(move |c| claim::claim_due(c, clock.now(), at_most)).await?;
+        let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
+        let round = self.db.write(move |c| claim::claim_due(c, clock.now(), at_most, &speller)).await?;
         if round.ended {
             self.waker.ended.notify_waiters();
         }

@@ -113,6 +113,7 @@ diesel::table! {
         tries -> BigInt,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
+        folded -> BigInt,
     }
 }
 
@@ -140,6 +141,7 @@ diesel::table! {
         chosen_by -> Text,
         sealed_body -> Nullable<Binary>,
         resent_as -> Nullable<BigInt>,
+        portion -> BigInt,
     }
 }
 
