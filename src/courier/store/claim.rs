@@ -104,12 +104,18 @@ pub(in crate::courier) fn claim_due(
 ) -> Result<Round> {
     let bells = bells::lock_due(c, now, i64::try_from(at_most).unwrap_or(i64::MAX))?;
     let mut round = Round { looked_at: bells.len(), claims: Vec::new(), ended: false };
+    let mut folded = 0;
     for bell in bells {
+        // Nothing else is stored meanwhile on SQLite: what is left stays due, and has its turn in the next round.
+        if folded >= fold::MOST {
+            break;
+        }
         // A savepoint, so that rows nobody can work with spoil their own bell's turn alone.
         match c.transaction(|c| turn(c, &bell, now, speller)) {
             Ok(turn) => {
                 round.claims.extend(turn.claim);
                 round.ended |= turn.ended;
+                folded += turn.folded;
             }
             Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
             Err(fault) => {
@@ -129,6 +135,8 @@ struct Turn {
     look_again: Option<NaiveDateTime>,
     /// Whether deliveries ended without a call.
     ended: bool,
+    /// How many alerts were folded.
+    folded: i64,
 }
 
 /// One tenant's robot at a bell.
@@ -261,7 +269,9 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Spelle
                 let channel = channel_of(&rope.channel)?;
                 let robot =
                     fold::Robot { robot: rope.robot, fingerprint: &bell.fingerprint, tenant: rope.tenant, channel };
-                fold::fold(c, &robot, candidate.portion, speller, now)?
+                let (message, alerts) = fold::fold(c, &robot, candidate.portion, speller, now)?;
+                turn.folded = alerts;
+                message
             }
             Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
         };
@@ -312,7 +322,8 @@ fn lowest(rope: &Rope) -> i64 {
 /// A delivery in the queue: priority, since when, id, entry and portion.
 type Queued = (i64, NaiveDateTime, DeliveryId, Option<EntryId>, i64);
 
-/// `behind` says whether some message is still to be tried again: then what tells of the same event waits for it.
+/// What waits and was not tried yet. `behind` says whether some message is still to be tried again: then the end of what it
+/// tells of waits for it.
 fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
     let queue = deliveries::table
         .filter(deliveries::robot.eq(rope.robot))
