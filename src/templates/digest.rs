@@ -93,3 +93,63 @@ impl Wording for Spelling {
         (title, body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        db::{AlertId, MessageId, TenantId},
+        language::Language,
+        robots::Channel,
+    };
+
+    fn spelling(language: Language, pages: Option<&str>) -> Spelling {
+        let tenant = TenantId(1);
+        let recipients = vec!["李娜".to_owned()];
+        Spelling {
+            templates: Templates { tenant, language, own: Vec::new() },
+            product: "Dataphin".to_owned(),
+            tenant: "ours".to_owned(),
+            pages: pages.map(str::to_owned),
+            about: About { tenant, channel: Channel::DingTalk, message: MessageId(7), recipients },
+        }
+    }
+
+    fn line(kind: Kind, severity: &str, link: &str, count: i64) -> Line {
+        let title = "磁盘 [db-7] <@all> full".to_owned();
+        Line { alert: Some(AlertId(3)), title, kind, severity: severity.to_owned(), link: link.to_owned(), count }
+    }
+
+    #[test]
+    fn a_line_says_how_grave_it_is_what_how_often_and_where_to_read_on() {
+        let english = spelling(Language::English, Some("https://belfry.example/t/ours"));
+        let expected =
+            "- **Critical** 磁盘 [db-7] <\u{200b}@all> full ×3 [Open](https://belfry.example/t/ours/alerts/3)";
+        assert_eq!(english.line(&line(Kind::Repeated, "critical", "https://own.example", 3)), expected);
+        let chinese = spelling(Language::Chinese, None);
+        let expected = "- **已恢复** 磁盘 [db-7] <\u{200b}@all> full [查看](https://own.example/a%28b%29)";
+        assert_eq!(chinese.line(&line(Kind::Resolved, "critical", "https://own.example/a(b)", 1)), expected);
+        let bare = Line { alert: None, ..line(Kind::MemberSaved, "", "", 1) };
+        assert_eq!(chinese.line(&bare), "- 磁盘 [db-7] <\u{200b}@all> full");
+    }
+
+    #[test]
+    fn an_address_that_is_too_long_or_none_is_left_out() {
+        let plain = spelling(Language::English, None);
+        for link in [format!("https://own.example/{}", "x".repeat(500)), "javascript:x".to_owned()] {
+            assert!(!plain.line(&line(Kind::Firing, "info", &link, 1)).contains('('), "{link}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_counted_and_linked_and_the_message_names_the_product() {
+        let chinese = spelling(Language::Chinese, Some("https://belfry.example/t/ours"));
+        assert_eq!(chinese.more(12), "- [另有 12 条](https://belfry.example/t/ours/deliveries?message=7)");
+        assert_eq!(spelling(Language::English, None).more(9_940), "- and 9940 more");
+        let list = "- **严重** a\n- b";
+        let (title, body) = chinese.message(list, 14, true);
+        assert_eq!(title, "[Dataphin] 14 条告警汇总");
+        assert!(body.starts_with(&format!("{list}\n")) && body.ends_with("/deliveries?message=7)"), "{body}");
+        assert_eq!(chinese.message(list, 14, false), (title, body));
+    }
+}

@@ -23,6 +23,7 @@ use crate::harness::{TestApp, Town, User};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const GROUP: &str = "00000000000000000000000000000000000000000000000000000000fake0071";
+const OTHER: &str = "00000000000000000000000000000000000000000000000000000000fake0072";
 
 /// `mia` and `sam` share the robot of a group, which was told of both a good while ago.
 async fn furnish(app: &TestApp, kind: RobotKind) -> (Town, User) {
@@ -315,5 +316,35 @@ on_both! {
         }
         let left = messages::table.filter(messages::finished_at.is_null()).count();
         assert_eq!(app.db.read(move |c| Ok(left.get_result::<i64>(c)?)).await.expect("a count"), 0);
+    }
+
+    async fn what_a_held_digest_tells_of_goes_with_its_member_and_is_told_once(app: &TestApp) {
+        let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
+        app.sandbox.change(GROUP, |group| group.keywords = vec!["Kettle".to_owned()]);
+        let storm = |whose: &'static str| (0..20).map(move |n| Alert { receivers: whose, ..alert(format!("{whose} {n:02}")) });
+        let events = fire(app, town.ours, storm("mia").chain(storm("sam")).collect()).await;
+        let deadline = Instant::now() + PATIENCE;
+        let held = deliveries::table.filter(deliveries::reason.eq("broken-keyword")).count();
+        while app.db.read(move |c| Ok(held.get_result::<i64>(c)?)).await.expect("a count") < 40 {
+            assert!(Instant::now() < deadline, "the digest is not held");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let digest = carried_by(app, events[0]).await[0].1;
+        let other = app.robot(RobotKind::DingTalk, OTHER);
+        sue.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &other)]).await.leads_to("/t/ours/members");
+        app.sandbox.change(GROUP, |group| group.keywords = vec!["Dataphin".to_owned()]);
+        let webhook = app.sandbox.url(&app.sandbox_origin, GROUP).expect("a robot");
+        let sam = members::table.filter(members::username_key.eq("sam")).select(members::id);
+        let sam: MemberId = app.db.read(move |c| Ok(sam.first(c)?)).await.expect("a member");
+        sue.post(&format!("/t/ours/members/{sam}/edit"), &[("dingtalk_robot", &webhook)]).await.leads_to("/t/ours/members");
+        drained(app).await;
+        for (group, whose, others) in [(GROUP, "sam", "mia"), (OTHER, "mia", "sam")] {
+            let texts: Vec<String> = app.sandbox.heard(group).into_iter().map(|heard| heard.message.text).collect();
+            for n in 0..20 {
+                let told = |whose: &str| texts.iter().filter(|text| text.contains(&format!("{whose} {n:02}"))).count();
+                assert_eq!((told(whose), told(others)), (1, 0), "{group} {n}: {texts:?}");
+            }
+        }
+        assert!(carried_by(app, events[0]).await.iter().all(|row| row.1 != digest && row.2 == "success"));
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, directly,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -104,12 +104,18 @@ pub(in crate::courier) fn claim_due(
 ) -> Result<Round> {
     let bells = bells::lock_due(c, now, i64::try_from(at_most).unwrap_or(i64::MAX))?;
     let mut round = Round { looked_at: bells.len(), claims: Vec::new(), ended: false };
+    let mut folded = 0;
     for bell in bells {
+        // Nothing else is stored meanwhile on SQLite: what is left stays due, and has its turn in the next round.
+        if folded >= fold::MOST {
+            break;
+        }
         // A savepoint, so that rows nobody can work with spoil their own bell's turn alone.
         match c.transaction(|c| turn(c, &bell, now, speller)) {
             Ok(turn) => {
                 round.claims.extend(turn.claim);
                 round.ended |= turn.ended;
+                folded += turn.folded;
             }
             Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
             Err(fault) => {
@@ -131,6 +137,8 @@ struct Turn {
     full_until: Option<NaiveDateTime>,
     /// Whether deliveries ended without a call.
     ended: bool,
+    /// How many alerts were folded.
+    folded: i64,
 }
 
 /// One tenant's robot at a bell.
@@ -229,7 +237,10 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Spelle
     }
     let (mut best, mut crowd): (Option<(Candidate, &Rope)>, _) = (None, Crowd::default());
     for rope in &open {
-        for queue in [fresh(c, rope)?, again(c, bell, rope, now)?] {
+        let again = again(c, bell, rope, now)?;
+        let behind = again.first.is_some() || is_any_waiting(c, bell, rope)?;
+        let fresh = fresh(c, rope, behind)?;
+        for queue in [fresh, again] {
             crowd.urgent += queue.crowd.urgent;
             crowd.ordinary += queue.crowd.ordinary;
             if let Some(first) = queue.first
@@ -261,7 +272,9 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Spelle
                 let channel = channel_of(&rope.channel)?;
                 let robot =
                     fold::Robot { robot: rope.robot, fingerprint: &bell.fingerprint, tenant: rope.tenant, channel };
-                fold::fold(c, &robot, candidate.portion, speller, now)?
+                let (message, alerts) = fold::fold(c, &robot, candidate.portion, speller, now)?;
+                turn.folded = alerts;
+                message
             }
             Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
         };
@@ -312,11 +325,12 @@ fn lowest(rope: &Rope) -> i64 {
 /// A delivery in the queue: priority, since when, id, entry and portion.
 type Queued = (i64, NaiveDateTime, DeliveryId, Option<EntryId>, i64);
 
-fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Queue> {
-    let rows: Vec<Queued> = deliveries::table
+/// What waits and was not tried yet. `behind` says whether some message is still to be tried again: then the end of what it
+/// tells of waits for it.
+fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
+    let queue = deliveries::table
         .filter(deliveries::robot.eq(rope.robot))
         .filter(deliveries::priority.le(lowest(rope)))
-        .filter(fold::in_order(rope.robot))
         .order((deliveries::priority, deliveries::id))
         .select((
             deliveries::priority.assume_not_null(),
@@ -324,9 +338,11 @@ fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Queue> {
             deliveries::id,
             deliveries::entry,
             deliveries::portion,
-        ))
-        .at_most::<GLANCE>()
-        .load(c)?;
+        ));
+    let rows: Vec<Queued> = match behind {
+        true => queue.filter(fold::in_order(rope.robot)).at_most::<GLANCE>().load(c)?,
+        false => directly!(c, c => queue.at_most::<GLANCE>().load(c))?,
+    };
     let Some(&(priority, since, delivery, _, portion)) = rows.first() else { return Ok(Queue::default()) };
     let notice = |(_, _, id, entry, _): &Queued| entry.map_or(-id.0, |entry| entry.0);
     let is_test = |row: &Queued| Priority::of(row.0) == Priority::Test;
@@ -361,6 +377,17 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
         Candidate { priority: *priority, since: *since, work, portion: 0, company: false }
     });
     Ok(Queue { first, crowd })
+}
+
+/// Whether any message is to be tried again, be it later.
+fn is_any_waiting(c: &mut AnyConnection, bell: &Bell, rope: &Rope) -> Result<bool> {
+    let waiting = messages::table
+        .filter(messages::fingerprint.eq(&bell.fingerprint))
+        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::finished_at.is_null())
+        .filter(messages::robot.eq(rope.robot))
+        .select(messages::id);
+    Ok(directly!(c, c => waiting.first::<MessageId>(c)).optional()?.is_some())
 }
 
 /// When the first message that waits for a later moment is due.

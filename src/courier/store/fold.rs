@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The most deliveries that one message carries: as long as folding takes, nothing else is stored on SQLite.
-const MOST: i64 = 10_000;
+pub(super) const MOST: i64 = 10_000;
 
 /// The most lines that are tried: more than any channel takes.
 const LINES: i64 = 400;
@@ -52,15 +52,15 @@ macro_rules! urgency {
     };
 }
 
-/// Whether a delivery of a robot may go now: not while an older message tells of the same event and is still to be sent, or
-/// the group could hear of an alert's end first.
+/// Whether a delivery of a robot may go now: that an alert is over waits while an older message that tells of the alert is
+/// still to be sent, or the group could hear of the end first. Whatever fires does not wait.
 pub(super) fn in_order(robot: RobotId) -> SqlLiteral<Bool> {
     sql::<Bool>(&in_order_sql(robot))
 }
 
 fn in_order_sql(robot: RobotId) -> String {
     format!(
-        "(deliveries.alert IS NULL OR deliveries.alert NOT IN (SELECT older.alert FROM messages \
+        "(deliveries.kind <> 'resolved' OR deliveries.alert IS NULL OR deliveries.alert NOT IN (SELECT older.alert FROM messages \
          JOIN deliveries AS older ON older.message = messages.id \
          WHERE messages.fingerprint = (SELECT robots.fingerprint FROM robots WHERE robots.id = {robot}) \
          AND messages.state = 'waiting' AND messages.finished_at IS NULL AND messages.robot = {robot} \
@@ -79,14 +79,14 @@ pub(super) struct Robot<'r> {
 /// Makes the message that carries what waits for a robot, tests excepted, and belongs to this portion.
 ///
 /// The rows are taken first and read afterwards, so that what is listed and counted is exactly what the message carries,
-/// whatever else comes in meanwhile.
+/// whatever else comes in meanwhile. Answers how many alerts they are, too.
 pub(super) fn fold(
     c: &mut AnyConnection,
     robot: &Robot<'_>,
     portion: i64,
     speller: &Speller,
     now: NaiveDateTime,
-) -> Result<MessageId> {
+) -> Result<(MessageId, i64)> {
     let msg_uuid = hex::encode(random::<16>()?);
     let message = insert_into(messages::table)
         .values((
@@ -127,7 +127,7 @@ pub(super) fn fold(
         messages::folded.eq(whole.notices),
     );
     update(messages::table.find(message)).set(laid).execute(c)?;
-    Ok(message)
+    Ok((message, whole.notices))
 }
 
 /// Puts what waits into the message.
