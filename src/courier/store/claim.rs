@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How long a claim holds: the whole call and time to record it.
-const LEASE: TimeDelta = TimeDelta::seconds(45);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(45);
 
 /// When to look again at a bell whose rows could not be worked with, so that it does not keep the others waiting.
 const POSTPONED: TimeDelta = TimeDelta::seconds(30);
@@ -81,6 +81,7 @@ impl Claim {
 }
 
 /// What a look at the due bells brought.
+#[derive(Default)]
 pub(in crate::courier) struct Round {
     /// How many bells were looked at.
     pub looked_at: usize,
