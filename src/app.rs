@@ -29,6 +29,7 @@ use crate::{
     members, portals, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
+    templates,
     web::{self, Shared},
 };
 
@@ -67,7 +68,8 @@ impl App {
             .delivers()
             .then(|| {
                 let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
-                Courier::start(db, keys, origins, clock.clone(), waker.clone())
+                let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
+                Courier::start(db, keys, origins, clock.clone(), waker.clone(), speller)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
@@ -131,6 +133,15 @@ fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, St
     let (address, listener) = bound
         .map_err(|fault| format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen))?;
     Ok(Some((listener, address)))
+}
+
+/// Where people find the pages, for links in messages: what the operator says, or else the address really bound.
+fn public_origin(settings: &Settings, listener: &Option<(TcpListener, SocketAddr)>) -> Option<String> {
+    match (&settings.public_url, listener) {
+        (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
+        (None, Some((_, address))) if settings.work.serves() => Some(format!("http://{address}")),
+        (None, _) => None,
+    }
 }
 
 /// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then.

@@ -5,6 +5,7 @@
 //! during a call. Several processes may work on one database. What is claimed and never recorded goes out again with the same
 //! identity, so a crash can double a message that was in flight, but not lose one.
 
+mod digest;
 mod model;
 mod pace;
 mod policy;
@@ -15,6 +16,7 @@ mod tests;
 mod vetting;
 mod worker;
 
+pub use digest::{About, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
     moving::move_waiting,

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use super::{
+    digest::Speller,
     model::Outcome,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
@@ -96,14 +97,21 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Starts the worker on the current tokio runtime.
+    /// Starts the worker on the current tokio runtime. The speller finds the words for what is folded.
     ///
     /// # Errors
     /// [`crate::error::Error::Internal`] when the system's certificates cannot be read.
-    pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
+    pub fn start(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        speller: Speller,
+    ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, seen: Arc::default() };
+        let worker = Worker { db, clock, sender, waker: waker.clone(), places, speller, seen: Arc::default() };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -132,6 +140,7 @@ struct Worker {
     sender: Sender,
     waker: Waker,
     places: Arc<Semaphore>,
+    speller: Speller,
     /// When the clock was last looked at.
     seen: Arc<Mutex<Option<Moment>>>,
 }
@@ -200,14 +209,14 @@ impl Worker {
         if places.is_empty() {
             return Ok(POLL);
         }
-        let (clock, at_most) = (self.clock.clone(), places.len());
+        let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
         let round = self.db.write(move |c| {
             let moment = clock.moment();
             if set_clock::is_set(moment.unset_since(minded), moment.now) {
                 // Just now: nothing is claimed by a time that is not minded yet.
                 return Ok(Round::default());
             }
-            claim::claim_due(c, moment.now, at_most)
+            claim::claim_due(c, moment.now, at_most, &speller)
         });
         let round = round.await?;
         if round.ended {

@@ -111,6 +111,7 @@ diesel::table! {
         tries -> BigInt,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
+        folded -> BigInt,
     }
 }
 
@@ -138,6 +139,7 @@ diesel::table! {
         chosen_by -> Text,
         sealed_body -> Nullable<Binary>,
         resent_as -> Nullable<BigInt>,
+        portion -> BigInt,
     }
 }
 

@@ -46,6 +46,14 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
     Ok(Templates { tenant, language, own: own.collect() })
 }
 
+/// A tenant's name, and the slug in the addresses of its pages.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such tenant.
+pub fn name_and_slug(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+    Ok(tenants::table.find(tenant).select((tenants::name, tenants::slug)).first(c)?)
+}
+
 /// A template as the list shows it.
 #[derive(Clone, Debug)]
 pub struct Listed {

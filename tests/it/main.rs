@@ -20,6 +20,7 @@ mod canary;
 mod csrf;
 mod demo;
 mod dependencies;
+mod digests;
 mod groups;
 mod hearing;
 mod home;

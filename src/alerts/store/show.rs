@@ -208,6 +208,8 @@ pub struct Call {
     pub channel: Channel,
     /// Host and last four characters of the webhook.
     pub robot: (String, String),
+    /// The message, and of how many alerts it tells when it is a digest; else 0.
+    pub message: (MessageId, i64),
     /// The call and its answer.
     pub attempt: Attempt,
 }
@@ -368,12 +370,12 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
     ids.dedup();
     let mut calls: HashMap<MessageId, Vec<Call>> = HashMap::new();
     for ids in ids.chunks(CHUNK) {
-        let rows: Vec<(MessageId, (String, String, String), Attempt)> = attempts::table
+        let rows: Vec<((MessageId, i64), (String, String, String), Attempt)> = attempts::table
             .inner_join(messages::table.inner_join(robots::table.on(robots::id.eq(messages::robot))))
             .filter(attempts::message.eq_any(ids))
             .order((attempts::message, attempts::number))
             .select((
-                attempts::message,
+                (attempts::message, messages::folded),
                 (robots::channel, robots::host, robots::last_four),
                 (
                     attempts::number,
@@ -388,7 +390,8 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
             .load(c)?;
         for (message, (channel, host, last_four), attempt) in rows {
             let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
-            calls.entry(message).or_default().push(Call { channel, robot: (host, last_four), attempt });
+            let call = Call { channel, robot: (host, last_four), message, attempt };
+            calls.entry(message.0).or_default().push(call);
         }
     }
     Ok(calls)

@@ -3,7 +3,7 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, update};
 
-use super::{bells, outbox, robots};
+use super::{bells, fold, outbox, robots};
 use crate::{
     courier::{
         model::{DeliveryState, Priority, Reason},
@@ -68,6 +68,9 @@ pub(super) fn settle(
             outbox::finish(c, wire.message, DeliveryState::Success, "", now)?;
             robots::mend(c, wire.robot)?;
         }
+        // Because of one text that it lists, perhaps: the others are not to be lost with it.
+        Fate::Failed(Reason::Robot(Meaning::TooLong | Meaning::ContentRefused | Meaning::OurFault))
+            if fold::fall_apart(c, wire.message, now)? => {}
         Fate::Failed(reason) => outbox::finish(c, wire.message, DeliveryState::Failed, reason.as_str(), now)?,
         Fate::Again(_) | Fate::Held => wait(c, wire.message, reason)?,
     }

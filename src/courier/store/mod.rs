@@ -6,6 +6,7 @@
 pub(super) mod bells;
 pub(super) mod claim;
 pub(super) mod complete;
+pub(super) mod fold;
 pub(super) mod moving;
 pub(super) mod outbox;
 pub(super) mod resend;
