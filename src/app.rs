@@ -26,7 +26,7 @@ use crate::{
     courier::{Courier, Waker},
     db::Database,
     error::Error,
-    members, portals, routes,
+    members, portals, retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
     templates,
@@ -46,6 +46,7 @@ pub struct App {
     server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
+    teller: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
 
@@ -62,7 +63,7 @@ impl App {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
             false => None,
         };
-        let waker = Waker::default();
+        let waker = Waker::new(&db);
         let courier = settings
             .work
             .delivers()
@@ -74,11 +75,21 @@ impl App {
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let teller = settings.work.delivers().then(|| {
+            let teller = members::Teller {
+                db: db.clone(),
+                clock: clock.clone(),
+                waker: waker.clone(),
+                product: settings.product_name.clone(),
+                public_url: settings.public_url.clone(),
+            };
+            tokio::spawn(members::tell_of_broken_robots(teller))
+        });
         let server = listener
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, set_up_code })
+        Ok(Self { server, courier, sweeper, teller, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -120,6 +131,9 @@ impl App {
             courier.stop().await;
         }
         self.sweeper.abort();
+        if let Some(teller) = self.teller {
+            teller.abort();
+        }
         ended
     }
 }
@@ -144,7 +158,8 @@ fn public_origin(settings: &Settings, listener: &Option<(TcpListener, SocketAddr
     }
 }
 
-/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then.
+/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then, and what is not kept any
+/// longer by the settings.
 async fn sweep(db: Database, clock: Clock) {
     loop {
         let now = clock.now();
@@ -155,6 +170,9 @@ async fn sweep(db: Database, clock: Clock) {
         });
         if let Err(fault) = swept.await {
             tracing::warn!(%fault, "what has ended could not be removed");
+        }
+        if let Err(fault) = retention::clean(&db, now).await {
+            tracing::warn!(%fault, "what is not kept any longer could not be removed; it is tried again");
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }

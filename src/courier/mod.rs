@@ -19,6 +19,7 @@ mod worker;
 pub use digest::{About, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
+    clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
     moving::move_waiting,
     outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},

@@ -1,7 +1,7 @@
 //! The worker: looks for due messages, sends them side by side, and records each end.
 //!
-//! It is woken after a write and looks by itself at least once a second, so a wake that is lost costs a second and no
-//! message.
+//! It is woken after a write, on Postgres in every process that delivers, and looks by itself now and then, so a wake that is
+//! lost costs seconds and no message.
 
 use std::{
     pin::pin,
@@ -11,7 +11,7 @@ use std::{
 
 use chrono::TimeDelta;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout, timeout_at},
 };
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Moment},
-    db::{Database, DeliveryId, TenantId},
+    db::{Database, DeliveryId, Listener, TenantId},
     error::Result,
     robots::Origins,
     secrets::{KeyRing, random},
@@ -37,8 +37,17 @@ use crate::{
 /// How many robots are called at a time. One that hangs takes one place for ten seconds and holds up no other.
 const AT_A_TIME: usize = 64;
 
-/// How long the worker sleeps at most: so soon it finds what other processes wrote.
+/// How long the worker sleeps at most where nobody tells it what other processes wrote: so soon it finds it.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long it sleeps at most where it is told: a process may end between its write and its word.
+const TOLD_POLL: Duration = Duration::from_secs(5);
+
+/// The channel on which Postgres tells of what is new in the outbox.
+const OUTBOX: &str = "belfry_outbox";
+
+/// After a word to the other processes, what is written within this time is told with one more.
+const LULL: Duration = Duration::from_millis(10);
 
 /// When everything that is due is being decided by other processes.
 const OTHERS_AT_WORK: Duration = Duration::from_millis(50);
@@ -49,17 +58,39 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fr
 /// How often a page that waits for a delivery looks by itself.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// Wakes the worker, and whoever waits for the end of a delivery. Clones ring the same one. In a process without a worker it
-/// rings for nobody, and the worker of another process finds the work by itself.
+/// Wakes the workers, and whoever waits for the end of a delivery. Clones ring the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct Waker {
     work: Arc<Notify>,
     ended: Arc<Notify>,
+    /// To the workers of other processes, where there is a way.
+    others: Option<mpsc::Sender<()>>,
 }
 
 impl Waker {
+    /// One that on Postgres wakes the workers of all processes on this database. On SQLite it wakes the one of this process alone,
+    /// and those of others find the work by themselves. Call it on the tokio runtime.
+    #[must_use]
+    pub fn new(db: &Database) -> Self {
+        let others = db.tells().then(|| {
+            // One place: a word that is not told yet covers everything written until it is.
+            let (others, told) = mpsc::channel(1);
+            tokio::spawn(tell_others(db.clone(), told));
+            others
+        });
+        Self { others, ..Self::default() }
+    }
+
     /// Says that there is something new in the outbox; call it after the write has succeeded.
     pub fn wake(&self) {
+        self.wake_here();
+        if let Some(others) = &self.others {
+            let _already_on_its_way = others.try_send(());
+        }
+    }
+
+    /// Wakes the worker of this process.
+    fn wake_here(&self) {
         self.work.notify_one();
     }
 
@@ -89,6 +120,16 @@ impl Waker {
     }
 }
 
+/// Passes words on until the last waker is gone. One that is lost is made good by the others' own looks.
+async fn tell_others(db: Database, mut told: mpsc::Receiver<()>) {
+    while told.recv().await.is_some() {
+        if let Err(fault) = db.tell(OUTBOX).await {
+            tracing::warn!(%fault, "the workers of other processes could not be told of new work; they find it by themselves");
+        }
+        sleep(LULL).await;
+    }
+}
+
 /// The running worker.
 pub struct Courier {
     waker: Waker,
@@ -100,7 +141,7 @@ impl Courier {
     /// Starts the worker on the current tokio runtime. The speller finds the words for what is folded.
     ///
     /// # Errors
-    /// [`crate::error::Error::Internal`] when the system's certificates cannot be read.
+    /// [`crate::error::Error::Internal`] when the system's certificates cannot be read, or a thread cannot be started.
     pub fn start(
         db: Database,
         keys: KeyRing,
@@ -111,7 +152,10 @@ impl Courier {
     ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, speller, seen: Arc::default() };
+        let woken = waker.clone();
+        let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
+        let (waking, seen) = (waker.clone(), Arc::default());
+        let worker = Worker { db, clock, sender, waker: waking, places, speller, listener, seen };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -141,11 +185,19 @@ struct Worker {
     waker: Waker,
     places: Arc<Semaphore>,
     speller: Speller,
+    /// What hears of other processes' writes, where there is a way.
+    listener: Option<Arc<Listener>>,
     /// When the clock was last looked at.
     seen: Arc<Mutex<Option<Moment>>>,
 }
 
 impl Worker {
+    /// How long to sleep at most.
+    fn poll(&self) -> Duration {
+        let is_told = self.listener.as_ref().is_some_and(|listener| listener.hears());
+        if is_told { TOLD_POLL } else { POLL }
+    }
+
     async fn run(self, mut stopping: watch::Receiver<bool>) {
         let mut calls = JoinSet::new();
         let mut back_off = BACK_OFF.0;
@@ -201,7 +253,8 @@ impl Worker {
         let due = self.db.read(bells::next_due).await?;
         let until_due = due.map_or(TimeDelta::MAX, |due| due - self.clock.now());
         if until_due > TimeDelta::zero() {
-            return Ok(until_due.to_std().map_or(POLL, |until| until.min(POLL)));
+            let poll = self.poll();
+            return Ok(until_due.to_std().map_or(poll, |until| until.min(poll)));
         }
         // Every call that ends wakes the worker, so nobody has to wait for a place here.
         let places: Vec<OwnedSemaphorePermit> =
@@ -233,7 +286,7 @@ impl Worker {
         drop(place);
         self.record(claim, called).await;
         self.waker.ended.notify_waiters();
-        self.waker.wake();
+        self.waker.wake_here();
     }
 
     /// Records the end of a call, however long the database needs to take it, unless the lease ends before.

@@ -9,6 +9,7 @@ mod connection;
 #[cfg(test)]
 pub mod fixture;
 mod keyset;
+mod listen;
 mod pager;
 mod pool;
 pub mod schema;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
+pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use types::{
@@ -55,6 +57,7 @@ pub struct Database {
     /// As many permits as the pool has connections: a request waits here without holding a thread.
     permits: Arc<Semaphore>,
     writer: Option<Writer>,
+    address: Arc<Address>,
 }
 
 impl Database {
@@ -73,7 +76,8 @@ impl Database {
         let pool = Manager::new(address.clone(), doubts.clone())
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
-        Ok(Self { pool, doubts, permits: Arc::new(Semaphore::new(connections as usize)), writer })
+        let permits = Arc::new(Semaphore::new(connections as usize));
+        Ok(Self { pool, doubts, permits, writer, address: Arc::new(address.clone()) })
     }
 
     /// Runs queries that change nothing.

@@ -65,6 +65,7 @@ diesel::table! {
         state -> Text,
         reason -> Text,
         created_at -> Timestamp,
+        untold_since -> Nullable<Timestamp>,
     }
 }
 
@@ -191,6 +192,15 @@ diesel::table! {
         idle_minutes -> BigInt,
         failures -> BigInt,
         lock_minutes -> BigInt,
+    }
+}
+
+diesel::table! {
+    retention (id) {
+        id -> BigInt,
+        delivery_days -> BigInt,
+        alert_days -> BigInt,
+        audit_days -> BigInt,
     }
 }
 
@@ -429,6 +439,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_in_failures,
     lockouts,
     log_in_settings,
+    retention,
     set_up_codes,
     audit,
     verifications,

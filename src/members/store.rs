@@ -9,6 +9,7 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
+pub mod broken;
 pub mod verifications;
 
 use super::{

@@ -1,12 +1,12 @@
 //! Recording a call: what its end means for the message, its deliveries, the robot and the bell, in one transaction.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, update};
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
 
 use super::{bells, fold, outbox, robots};
 use crate::{
     courier::{
-        model::{DeliveryState, Priority, Reason},
+        model::{DeliveryState, Kind, Priority, Reason},
         policy::{self, Decision, Ending, Fate, Situation},
         sender::Called,
     },
@@ -77,7 +77,8 @@ pub(super) fn settle(
     if decision.breaks.is_some()
         && let Reason::Robot(meaning) = reason
     {
-        robots::break_down(c, wire.robot, meaning)?;
+        let untold_since = is_worth_telling(c, wire.message)?.then_some(now);
+        robots::break_down(c, wire.robot, meaning, untold_since)?;
     }
     if let Some(rest) = decision.rest {
         bells::rest(c, &wire.fingerprint, now + delta(rest))?;
@@ -87,6 +88,16 @@ pub(super) fn settle(
 
 fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX / 4)
+}
+
+/// Whether administrators are to hear that the robot of this message broke: not when all that it carries is such a notice itself,
+/// so that broken robots do not ring one another down the line. The home page names those too.
+fn is_worth_telling(c: &mut AnyConnection, message: MessageId) -> Result<bool> {
+    let others = deliveries::table
+        .filter(deliveries::message.eq(Some(message)))
+        .filter(deliveries::kind.ne(Kind::RobotBroken.as_str()))
+        .select(deliveries::id);
+    Ok(select(exists(others)).get_result(c)?)
 }
 
 /// How many of the bell's calls right before this one brought the same answer. Looked up only where it matters.

@@ -5,6 +5,7 @@
 
 pub(super) mod bells;
 pub(super) mod claim;
+pub(super) mod clean;
 pub(super) mod complete;
 pub(super) mod fold;
 pub(super) mod moving;

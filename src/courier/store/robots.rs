@@ -346,10 +346,18 @@ pub(super) fn channel_of(name: &str) -> Result<Channel> {
     Channel::parse(name).ok_or_else(|| Error::internal("a row names a channel that does not exist"))
 }
 
-/// Holds everything that waits for this robot until it is mended.
-pub(super) fn break_down(c: &mut AnyConnection, robot: RobotId, meaning: Meaning) -> Result<()> {
-    let state = (robots::state.eq(RobotState::Broken.as_str()), robots::reason.eq(meaning.as_str()));
-    update(robots::table.filter(robots::id.eq(robot))).set(state).execute(c)?;
+/// Holds everything that waits for this robot until it is mended. One that has worked until now is marked as untold since that
+/// moment, if any, so that somebody tells the administrators; it is a fact in the same transaction and needs no memory.
+pub(super) fn break_down(
+    c: &mut AnyConnection,
+    robot: RobotId,
+    meaning: Meaning,
+    untold_since: Option<NaiveDateTime>,
+) -> Result<()> {
+    let row = robots::table.filter(robots::id.eq(robot));
+    let broken = RobotState::Broken.as_str();
+    update(row.filter(robots::state.ne(broken))).set(robots::untold_since.eq(untold_since)).execute(c)?;
+    update(row).set((robots::state.eq(broken), robots::reason.eq(meaning.as_str()))).execute(c)?;
     explain_waiting(c, robot, meaning.as_str())
 }
 
@@ -357,7 +365,11 @@ pub(super) fn break_down(c: &mut AnyConnection, robot: RobotId, meaning: Meaning
 /// touched its bell before, so that it is looked at.
 pub(super) fn mend(c: &mut AnyConnection, robot: RobotId) -> Result<()> {
     let broken = robots::table.filter(robots::id.eq(robot)).filter(robots::state.eq(RobotState::Broken.as_str()));
-    let state = (robots::state.eq(RobotState::Ok.as_str()), robots::reason.eq(""));
+    let state = (
+        robots::state.eq(RobotState::Ok.as_str()),
+        robots::reason.eq(""),
+        robots::untold_since.eq(None::<NaiveDateTime>),
+    );
     if update(broken).set(state).execute(c)? > 0 {
         explain_waiting(c, robot, "")?;
     }

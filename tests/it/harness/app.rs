@@ -124,7 +124,13 @@ impl TestApp {
 
     /// Starts another process's worth of application on the same database and keys: its origin and set-up code.
     pub async fn another(&self) -> (String, Option<String>) {
-        serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), Tweaks::default()).await
+        self.another_with(&[]).await
+    }
+
+    /// The same with these flags.
+    pub async fn another_with(&self, flags: &'static [&'static str]) -> (String, Option<String>) {
+        let tweaks = Tweaks { flags, ..Tweaks::default() };
+        serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), tweaks).await
     }
 
     /// The folder of the database and the key file.

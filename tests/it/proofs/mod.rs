@@ -20,6 +20,7 @@ mod kills;
 mod many;
 mod oracle;
 mod sender;
+mod storm;
 
 /// Whether the full forms are asked for.
 fn full() -> bool {
