@@ -71,7 +71,8 @@ async fn whole(app: &TestApp) {
     sender.post_to(vec![process.origin.clone()]);
     let begun = Instant::now();
     let post = async |number: u64| {
-        let due = begun + within.mul_f64(f64::from(u32::try_from(number).unwrap()) / f64::from(u32::try_from(alerts).unwrap()));
+        let due = begun
+            + within.mul_f64(f64::from(u32::try_from(number).unwrap()) / f64::from(u32::try_from(alerts).unwrap()));
         tokio::time::sleep_until(due.into()).await;
         sender.store(number).await;
     };
