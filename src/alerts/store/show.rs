@@ -363,6 +363,9 @@ fn told(
     Ok((rows.into_iter().map(told).collect::<Result<_>>()?, is_cut))
 }
 
+/// A call with its message (and of how many alerts that tells) and its robot.
+type CallRow = ((MessageId, i64), (String, String, String), Attempt);
+
 /// The calls for the deliveries that may be seen, by message.
 fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<Call>>> {
     let mut ids: Vec<MessageId> = told.iter().filter(|told| told.is_visible).filter_map(|told| told.message).collect();
@@ -370,7 +373,7 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
     ids.dedup();
     let mut calls: HashMap<MessageId, Vec<Call>> = HashMap::new();
     for ids in ids.chunks(CHUNK) {
-        let rows: Vec<((MessageId, i64), (String, String, String), Attempt)> = attempts::table
+        let rows: Vec<CallRow> = attempts::table
             .inner_join(messages::table.inner_join(robots::table.on(robots::id.eq(messages::robot))))
             .filter(attempts::message.eq_any(ids))
             .order((attempts::message, attempts::number))

@@ -27,7 +27,7 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, directly,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -228,7 +228,10 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Spelle
     }
     let (mut best, mut crowd): (Option<(Candidate, &Rope)>, _) = (None, Crowd::default());
     for rope in &open {
-        for queue in [fresh(c, rope)?, again(c, bell, rope, now)?] {
+        let again = again(c, bell, rope, now)?;
+        let behind = again.first.is_some() || is_any_waiting(c, bell, rope)?;
+        let fresh = fresh(c, rope, behind)?;
+        for queue in [fresh, again] {
             crowd.urgent += queue.crowd.urgent;
             crowd.ordinary += queue.crowd.ordinary;
             if let Some(first) = queue.first
@@ -310,11 +313,11 @@ fn lowest(rope: &Rope) -> i64 {
 /// A delivery in the queue: priority, since when, id, entry and portion.
 type Queued = (i64, NaiveDateTime, DeliveryId, Option<EntryId>, i64);
 
-fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Queue> {
-    let rows: Vec<Queued> = deliveries::table
+/// `behind` says whether some message is still to be tried again: then what tells of the same event waits for it.
+fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
+    let queue = deliveries::table
         .filter(deliveries::robot.eq(rope.robot))
         .filter(deliveries::priority.le(lowest(rope)))
-        .filter(fold::in_order(rope.robot))
         .order((deliveries::priority, deliveries::id))
         .limit(GLANCE)
         .select((
@@ -323,8 +326,11 @@ fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Queue> {
             deliveries::id,
             deliveries::entry,
             deliveries::portion,
-        ))
-        .load(c)?;
+        ));
+    let rows: Vec<Queued> = match behind {
+        true => queue.filter(fold::in_order(rope.robot)).load(c)?,
+        false => directly!(c, c => queue.load(c))?,
+    };
     let Some(&(priority, since, delivery, _, portion)) = rows.first() else { return Ok(Queue::default()) };
     let notice = |(_, _, id, entry, _): &Queued| entry.map_or(-id.0, |entry| entry.0);
     let is_test = |row: &Queued| Priority::of(row.0) == Priority::Test;
@@ -359,6 +365,17 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
         Candidate { priority: *priority, since: *since, work, portion: 0, company: false }
     });
     Ok(Queue { first, crowd })
+}
+
+/// Whether any message is to be tried again, be it later.
+fn is_any_waiting(c: &mut AnyConnection, bell: &Bell, rope: &Rope) -> Result<bool> {
+    let waiting = messages::table
+        .filter(messages::fingerprint.eq(&bell.fingerprint))
+        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::finished_at.is_null())
+        .filter(messages::robot.eq(rope.robot))
+        .select(messages::id);
+    Ok(directly!(c, c => waiting.first::<MessageId>(c)).optional()?.is_some())
 }
 
 /// When the first message that waits for a later moment is due.
