@@ -85,6 +85,9 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     let lost = query(app, "SELECT '' AS line FROM attempts WHERE meaning = 'lost'").await;
     assert_eq!((lost.len(), app.sandbox.calls(robots[IS_CALLED]).len()), (0, 1), "a lease was lost");
 
+    // What comes in now waits behind what came before, and no longer.
+    sender.is_critical.store(false, Ordering::Relaxed);
+    sender.store(number(WAITS, 24)).await;
     // The time goes by that everything has to wait for at most, and nothing is stuck: a rest begins anew at worst.
     let deadline = Instant::now() + Duration::from_secs(40);
     let mut gone_by = TimeDelta::zero();
