@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::model::{Fault, Priority, Reason};
-use crate::robots::{Answer, Cause, Meaning};
+use crate::robots::{Answer, Cause, Channel, Meaning, rest_after_throttle};
 
 /// The pauses between tries, in seconds: the first two soon enough for a hiccup, all of them together 27 hours and 42 minutes, so
 /// that a fault that lasts a day loses nothing. After the last one follows one more try.
@@ -132,6 +134,23 @@ fn again(pause: Option<Duration>, asked: Option<Duration>, situation: &Situation
 
 fn tries_after_the_first() -> i64 {
     i64::try_from(SCHEDULE.len()).unwrap_or(i64::MAX)
+}
+
+/// For how long a bell rests at the very most, whatever an answer asks for.
+pub(super) fn longest_rest() -> TimeDelta {
+    Channel::ALL
+        .into_iter()
+        .filter_map(|channel| TimeDelta::from_std(rest_after_throttle(channel, Some(Duration::MAX))).ok())
+        .max()
+        .unwrap_or_default()
+}
+
+/// For how long a message that was tried so often waits at the very most.
+pub(super) fn longest_pause(tries: i64) -> TimeDelta {
+    let longest = pause(&Situation { priority: Priority::Ordinary, tries, in_a_row: 1, dice: 1.0 });
+    let step = usize::try_from(tries.max(1) - 1).ok().and_then(|step| SCHEDULE.get(step)).copied();
+    let whole = longest.max(step.map(Duration::from_secs)).unwrap_or_default();
+    if tries == 0 { TimeDelta::zero() } else { TimeDelta::from_std(whole).unwrap_or_default().max(longest_rest()) }
 }
 
 /// The pause after this try; none when it was the last.

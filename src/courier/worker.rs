@@ -3,7 +3,11 @@
 //! It is woken after a write, on Postgres in every process that delivers, and looks by itself now and then, so a wake that is
 //! lost costs seconds and no message.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use tokio::{
@@ -18,12 +22,12 @@ use super::{
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
-        claim::{self, Claim},
-        complete, outbox,
+        claim::{self, Claim, Round},
+        complete, outbox, set_clock,
     },
 };
 use crate::{
-    clock::Clock,
+    clock::{Clock, Moment},
     db::{Database, DeliveryId, Listener, TenantId},
     error::Result,
     robots::Origins,
@@ -150,7 +154,8 @@ impl Courier {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, listener, speller };
+        let (waking, seen) = (waker.clone(), Arc::default());
+        let worker = Worker { db, clock, sender, waker: waking, places, speller, listener, seen };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -179,9 +184,11 @@ struct Worker {
     sender: Sender,
     waker: Waker,
     places: Arc<Semaphore>,
+    speller: Speller,
     /// What hears of other processes' writes, where there is a way.
     listener: Option<Arc<Listener>>,
-    speller: Speller,
+    /// When the clock was last looked at.
+    seen: Arc<Mutex<Option<Moment>>>,
 }
 
 impl Worker {
@@ -222,8 +229,27 @@ impl Worker {
         }
     }
 
+    /// Brings what waits into line with the clock, when somebody has set it since the last look. Answers this look.
+    async fn mind_the_clock(&self) -> Result<Moment> {
+        let moment = self.clock.moment();
+        let last = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match last {
+            Some(last) => moment.unset_since(last),
+            // Of the time when nobody was running, it can only be told that the clock was set back.
+            None => self.db.read(set_clock::last_call).await?.map_or(moment.now, |last| last.max(moment.now)),
+        };
+        let now = moment.now;
+        if set_clock::is_set(before, now) {
+            tracing::warn!(%before, %now, "the machine's clock was set; what waits, rests and is sent is moved along");
+            self.db.write(move |c| set_clock::adjust(c, before, now)).await?;
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        Ok(moment)
+    }
+
     /// Starts calls for what may go out now, as many as there are places, and answers for how long to sleep.
     async fn start_due(&self, calls: &mut JoinSet<()>) -> Result<Duration> {
+        let minded = self.mind_the_clock().await?;
         let due = self.db.read(bells::next_due).await?;
         let until_due = due.map_or(TimeDelta::MAX, |due| due - self.clock.now());
         if until_due > TimeDelta::zero() {
@@ -237,7 +263,15 @@ impl Worker {
             return Ok(POLL);
         }
         let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
-        let round = self.db.write(move |c| claim::claim_due(c, clock.now(), at_most, &speller)).await?;
+        let round = self.db.write(move |c| {
+            let moment = clock.moment();
+            if set_clock::is_set(moment.unset_since(minded), moment.now) {
+                // Just now: nothing is claimed by a time that is not minded yet.
+                return Ok(Round::default());
+            }
+            claim::claim_due(c, moment.now, at_most, &speller)
+        });
+        let round = round.await?;
         if round.ended {
             self.waker.ended.notify_waiters();
         }

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// How long a claim holds: the whole call and time to record it.
-const LEASE: TimeDelta = TimeDelta::seconds(45);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(45);
 
 /// How many rows of a queue are looked at to see how many messages they make: more than any window takes, also where several
 /// members share a robot.
@@ -86,6 +86,7 @@ impl Claim {
 }
 
 /// What a look at the due bells brought.
+#[derive(Default)]
 pub(in crate::courier) struct Round {
     /// How many bells were looked at.
     pub looked_at: usize,

@@ -13,3 +13,4 @@ pub(super) mod moving;
 pub(super) mod outbox;
 pub(super) mod resend;
 pub(super) mod robots;
+pub(super) mod set_clock;

@@ -108,7 +108,7 @@ impl TestApp {
         // The first in a process wins; all are the same.
         drop(rustls::crypto::ring::default_provider().install_default());
         let clock = Clock::default();
-        let sandbox = Sandbox::new(clock.clone());
+        let sandbox = Sandbox::new(clock.elsewhere());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
         actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));

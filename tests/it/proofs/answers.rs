@@ -24,6 +24,7 @@ use belfry::{
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
     secrets::KeyRing,
+    templates,
 };
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -511,9 +512,9 @@ async fn every_answer(app: &TestApp) {
         };
         app.db.write(put).await.expect("a message");
     }
-    let speller = belfry::templates::speller("Dataphin".to_owned(), None);
-    let courier = Courier::start(app.db.clone(), keys, origins, Clock::default(), Waker::default(), speller)
-        .expect("the courier starts");
+    let (waker, speller) = (Waker::default(), templates::speller("Dataphin".to_owned(), None));
+    let courier = Courier::start(app.db.clone(), keys, origins, Clock::default(), waker, speller);
+    let courier = courier.expect("the courier starts");
     let deadline = Instant::now() + Duration::from_secs(60);
     // The first record of each: some are tried again while the slow ones are waited for.
     let mut first = BTreeMap::new();

@@ -137,7 +137,7 @@ pub async fn query(app: &TestApp, query: &str) -> Vec<String> {
 }
 
 /// How many deliveries have not ended.
-async fn open(app: &TestApp) -> usize {
+pub async fn open(app: &TestApp) -> usize {
     query(app, "SELECT '' AS line FROM deliveries WHERE finished_at IS NULL").await.len()
 }
 

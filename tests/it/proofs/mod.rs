@@ -11,6 +11,7 @@
 //! Every proof of delivery ends with one oracle ([`oracle`]): what was answered with 201, held against what the groups read.
 
 mod answers;
+mod clock;
 mod crew;
 mod disk;
 mod failover;
@@ -19,6 +20,7 @@ mod kills;
 mod many;
 mod oracle;
 mod sender;
+mod storm;
 
 /// Whether the full forms are asked for.
 fn full() -> bool {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,8 @@ pub struct Sender<'c> {
     client: Client,
     origins: Mutex<Vec<String>>,
     next: AtomicUsize,
+    /// Whether what is posted from now on is critical.
+    pub is_critical: AtomicBool,
     /// What was answered with 201.
     pub acknowledged: Mutex<Numbers>,
     /// What was sent.
@@ -44,6 +46,7 @@ impl<'c> Sender<'c> {
             client,
             origins: Mutex::default(),
             next: AtomicUsize::new(0),
+            is_critical: AtomicBool::new(false),
             acknowledged: Mutex::default(),
             sent: Mutex::default(),
             cut_off: AtomicUsize::new(0),
@@ -67,7 +70,9 @@ impl<'c> Sender<'c> {
         let origin = self.origin()?;
         self.sent.lock().unwrap().insert(number);
         let (title, receiver) = (title(number), self.crew.receiver(number));
-        let fields = [("title", title.as_str()), ("content", content), ("receivers", &receiver)];
+        let severity = if self.is_critical.load(Ordering::Relaxed) { "critical" } else { "warning" };
+        let fields =
+            [("title", title.as_str()), ("content", content), ("receivers", &receiver), ("severity", severity)];
         let request = self.client.post(format!("{origin}/intake/alerts")).form(&fields);
         let request = request.bearer_auth(&self.crew.bearer).header("idempotency-key", &title);
         // An answer whose body did not come is none.
