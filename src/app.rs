@@ -68,7 +68,8 @@ impl App {
             .delivers()
             .then(|| {
                 let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
-                Courier::start(db, keys, origins, clock.clone(), waker.clone())
+                let schedule = settings.retry_schedule.clone();
+                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), schedule)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;

@@ -8,6 +8,7 @@
 mod model;
 mod pace;
 mod policy;
+mod retries;
 mod sender;
 mod store;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod vetting;
 mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
+pub use retries::RetrySchedule;
 pub use store::{
     clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
     moving::move_waiting,

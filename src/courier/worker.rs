@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     model::Outcome,
+    retries::RetrySchedule,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
@@ -138,11 +139,26 @@ impl Courier {
     /// # Errors
     /// [`crate::error::Error::Internal`] when the system's certificates cannot be read, or a thread cannot be started.
     pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
+        Self::start_with(db, keys, origins, clock, waker, RetrySchedule::default())
+    }
+
+    /// Starts one that tries again by this schedule.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        schedule: RetrySchedule,
+    ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, listener };
+        let worker = Worker { db, clock, sender, waker: waker.clone(), places, listener, schedule };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -173,6 +189,7 @@ struct Worker {
     places: Arc<Semaphore>,
     /// What hears of other processes' writes, where there is a way.
     listener: Option<Arc<Listener>>,
+    schedule: RetrySchedule,
 }
 
 impl Worker {
@@ -255,8 +272,8 @@ impl Worker {
             let (claim, called) = (Arc::clone(&claim), Arc::clone(&called));
             let (lease_until, now) = (claim.lease_until, self.clock.now());
             let meaning = called.ending.reason().as_str();
-            let dice = dice();
-            match self.db.write(move |c| complete::record(c, &claim.wire, &called, dice, now)).await {
+            let (schedule, dice) = (self.schedule.clone(), dice());
+            match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
                 Ok(true) => return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called"),
                 Ok(false) => {
                     return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
