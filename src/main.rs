@@ -12,7 +12,7 @@ use belfry::{
     app::App,
     clock::Clock,
     courier,
-    db::{Address, Database, PortalId, RobotId},
+    db::{Address, AnyConnection, Database, PortalId, RobotId},
     demo,
     language::Language,
     portals,
@@ -54,7 +54,11 @@ enum Command {
         username: String,
     },
     /// Says everything that is wrong with the settings, the key file and the database
-    Check,
+    Check {
+        /// Recounts every delivery as well: receivers chosen = delivered + waiting + given up
+        #[arg(long)]
+        ledger: bool,
+    },
     /// Writes a consistent copy of a live SQLite database
     Backup {
         /// The file to write; it must not exist
@@ -83,8 +87,8 @@ fn start_log(settings: &Typed) {
 }
 
 fn run(cli: &Cli) -> Result<(), String> {
-    if matches!(cli.command, Some(Command::Check)) {
-        return check(&cli.settings);
+    if let Some(Command::Check { ledger }) = cli.command {
+        return check(&cli.settings, ledger);
     }
     let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
@@ -95,7 +99,7 @@ fn run(cli: &Cli) -> Result<(), String> {
         Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
         Some(Command::Backup { file }) => Database::backup(&settings.database, file),
         Some(Command::RotateKey) => system.block_on(rotate_key(settings)),
-        Some(Command::Check) => Ok(()),
+        Some(Command::Check { .. }) => Ok(()),
     }
 }
 
@@ -218,7 +222,7 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
 }
 
 /// Tells every fault at once. It makes nothing: what is not there yet is made by the first start.
-fn check(typed: &Typed) -> Result<(), String> {
+fn check(typed: &Typed, ledger: bool) -> Result<(), String> {
     let settings = typed.check().map_err(|faults| faults.join("\nbelfry: "))?;
     let mut faults = Vec::new();
     if settings.key_file.exists() {
@@ -226,13 +230,25 @@ fn check(typed: &Typed) -> Result<(), String> {
     }
     let exists = !matches!(&settings.database, Address::Sqlite(path) if !path.exists());
     if exists {
-        faults.extend(settings.database.connect().err());
+        match settings.database.connect() {
+            Ok(mut connection) if ledger => recount(&mut connection)?,
+            Ok(_) => {}
+            Err(fault) => faults.push(fault),
+        }
     }
     if !faults.is_empty() {
         return Err(faults.join("\nbelfry: "));
     }
     eprintln!("Nothing is wrong.");
     Ok(())
+}
+
+/// Tells the sums of the ledger, and everything that does not add up.
+fn recount(connection: &mut AnyConnection) -> Result<(), String> {
+    let ledger = courier::ledger(connection, Clock::default().now())
+        .map_err(|fault| format!("The deliveries could not be recounted: {fault}"))?;
+    eprint!("{ledger}");
+    if ledger.balances() { Ok(()) } else { Err("The ledger does not balance.".to_owned()) }
 }
 
 /// The one line on standard output.

@@ -38,6 +38,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the rule looks for its receivers: it rings, or would but for the hour, which the record then says.
+    #[must_use]
+    pub fn picks(self) -> bool {
+        matches!(self, Self::Rings | Self::QuietHours)
+    }
+
     /// The word on the time line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -162,6 +168,14 @@ pub struct Choice {
     pub calls: Vec<Call>,
     /// By name.
     pub misses: Vec<Miss>,
+}
+
+impl Choice {
+    /// How many receivers there are: each is written into the record, reached or not.
+    #[must_use]
+    pub fn receivers(&self) -> usize {
+        self.calls.len() + self.misses.len()
+    }
 }
 
 /// Everything that was picked for one person.

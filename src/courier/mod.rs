@@ -20,8 +20,9 @@ pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason,
 pub use retries::RetrySchedule;
 pub use store::{
     clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
+    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},
     moving::move_waiting,
-    outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
+    outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
     robots::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,

@@ -10,6 +10,7 @@ use super::{
     retries::RetrySchedule,
     sender::{Called, Sender},
     store::{
+        bells,
         claim::{self, Claim},
         complete,
     },
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     clock::Clock,
     db::{
-        AccountId, Address, AnyConnection, Database, DeliveryId, RobotId, TenantId,
+        AccountId, Address, AnyConnection, AtMost as _, Database, DeliveryId, RobotId, TenantId,
         schema::{accounts, attempts, channel_switches, deliveries, messages, robots as robot_rows, tenants},
     },
     error::Result,
@@ -282,8 +283,9 @@ async fn an_unknown_token_that_alternates_with_success_does_not_break_the_robot_
         house.enqueue(robot, "Dataphin").await;
         let claim = house.claim().await.unwrap();
         assert!(house.record(claim, meaning).await);
-        let now =
-            house.db.read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first::<String>(c)?));
+        let now = house
+            .db
+            .read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first_row::<String, _>(c)?));
         assert_eq!(now.await.unwrap(), state);
         house.advance(TimeDelta::minutes(20));
     }
@@ -417,6 +419,28 @@ async fn no_robot_gets_more_than_its_limit_whatever_waits_and_whoever_rings_it()
 }
 
 #[actix_web::test]
+async fn what_comes_in_while_a_minute_is_full_is_decided_when_it_has_a_place_but_a_test_at_once() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "full", Group::default()).await;
+    for number in 0..19 {
+        house.enqueue(robot, &format!("Dataphin: {number}")).await;
+    }
+    for _ in 0..18 {
+        let claim = house.claim().await.unwrap();
+        assert!(house.record(claim, Meaning::Delivered).await);
+    }
+    assert!(house.claim().await.is_none(), "the minute has no place for the nineteenth");
+    let due = async || house.db.read(bells::next_due).await.unwrap();
+    let full_until = due().await;
+    assert!(full_until > Some(house.clock.now() + TimeDelta::seconds(50)), "{full_until:?}");
+    house.enqueue(robot, "Dataphin: later").await;
+    assert_eq!(due().await, full_until, "nothing is decided before there is a place");
+    house.test(robot).await;
+    assert!(due().await <= Some(house.clock.now()), "a test is decided at once");
+    assert_eq!(house.claim().await.unwrap().title, "Dataphin: a test");
+}
+
+#[actix_web::test]
 async fn a_test_overtakes_the_queue_and_has_a_place_when_the_minute_is_full() {
     let house = House::new().await;
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
@@ -499,7 +523,7 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
     house
         .write(move |c, now| {
             let row = robot_rows::table.find(robot);
-            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first(c)?;
+            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first_row(c)?;
             let stolen = (
                 robot_rows::tenant.eq(OTHER_TENANT),
                 robot_rows::channel.eq("dingtalk"),
@@ -516,7 +540,10 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
         })
         .await;
     let stolen = house.db.read(|c| {
-        Ok(robot_rows::table.filter(robot_rows::tenant.eq(OTHER_TENANT)).select(robot_rows::id).first::<RobotId>(c)?)
+        Ok(robot_rows::table
+            .filter(robot_rows::tenant.eq(OTHER_TENANT))
+            .select(robot_rows::id)
+            .first_row::<RobotId, _>(c)?)
     });
     let stolen = stolen.await.unwrap();
     let delivery = house.enqueue_for(OTHER_TENANT, stolen, Kind::Test, "Dataphin").await;

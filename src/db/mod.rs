@@ -5,6 +5,7 @@
 //! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
+mod at_most;
 mod connection;
 #[cfg(test)]
 pub mod fixture;
@@ -25,6 +26,7 @@ use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
+pub use at_most::AtMost;
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
@@ -37,7 +39,7 @@ pub use types::{
 };
 
 use crate::error::{Error, Result};
-use pool::{Manager, Pool};
+use pool::{Doubts, Manager, Pool};
 use writer::Writer;
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -52,6 +54,8 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// Told when the database was not to be had.
+    doubts: Doubts,
     /// As many permits as the pool has connections: a request waits here without holding a thread.
     permits: Arc<Semaphore>,
     writer: Option<Writer>,
@@ -70,11 +74,12 @@ impl Database {
             AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first)?)),
             AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
         };
-        let pool = Manager::new(address.clone())
+        let doubts = Doubts::default();
+        let pool = Manager::new(address.clone(), doubts.clone())
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
         let permits = Arc::new(Semaphore::new(connections as usize));
-        Ok(Self { pool, permits, writer, address: Arc::new(address.clone()) })
+        Ok(Self { pool, doubts, permits, writer, address: Arc::new(address.clone()) })
     }
 
     /// Runs queries that change nothing.
@@ -141,11 +146,15 @@ impl Database {
             .await
             .map_err(|_| Error::unavailable("no database connection became free in time"))?
             .map_err(Error::unavailable)?;
-        let pool = self.pool.clone();
+        let (pool, doubts) = (self.pool.clone(), self.doubts.clone());
         let run = move || {
             let _permit = permit;
-            let mut connection = pool.get().map_err(Error::unavailable)?;
-            job(&mut connection)
+            let mut pooled = pool.get().map_err(Error::unavailable)?;
+            let answer = job(&mut pooled.connection);
+            if let Err(Error::Unavailable(_)) = &answer {
+                doubts.add();
+            }
+            answer
         };
         if self.writer.is_some() {
             // SQLite reads from this process's own memory, for less time than handing the work to another thread takes.

@@ -92,6 +92,7 @@ diesel::table! {
         channel -> Text,
         rest_until -> Timestamp,
         due_at -> Nullable<Timestamp>,
+        full_until -> Nullable<Timestamp>,
     }
 }
 
@@ -270,6 +271,7 @@ diesel::table! {
         rules -> Text,
         at -> Timestamp,
         form_hash -> Nullable<Binary>,
+        chosen -> Nullable<BigInt>,
     }
 }
 

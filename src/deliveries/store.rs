@@ -10,7 +10,7 @@ use diesel::{
 use crate::{
     courier::{DeliveryState, Kind, Reason, RobotState},
     db::{
-        AlertId, AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
+        AlertId, AnyConnection, AtMost as _, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
         position_function,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
@@ -208,7 +208,7 @@ type Place = (NaiveDateTime, DeliveryId);
 /// Where the row of this id stands, if the tenant has it.
 fn place(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<Place>> {
     let row = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::id.eq(id));
-    Ok(row.select((deliveries::created_at, deliveries::id)).first(c).optional()?)
+    Ok(row.select((deliveries::created_at, deliveries::id)).first_row(c).optional()?)
 }
 
 /// The rows that stand on this side of a place: `<` for the older ones, `>` for the newer.
@@ -360,7 +360,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
             ),
             (messages::id, messages::due_at).nullable(),
         ))
-        .first(c)?;
+        .first_row(c)?;
     let (member, body, requested_by, robot) = rest;
     if matches!(scope, Scope::Only(own) if member != Some(own)) {
         return Err(Error::NotFound);

@@ -24,6 +24,7 @@ async fn deliver(
     (state, reason): (&'static str, &'static str),
     at: NaiveDateTime,
 ) {
+    app.makes_up_deliveries();
     let insert = move |c: &mut AnyConnection| {
         for number in 0..count {
             let row = (

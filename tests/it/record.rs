@@ -59,6 +59,7 @@ fn at(text: &str) -> NaiveDateTime {
 }
 
 async fn add(app: &TestApp, rows: Vec<Row>) -> Vec<DeliveryId> {
+    app.makes_up_deliveries();
     let insert = move |c: &mut belfry::db::AnyConnection| {
         let mut ids = Vec::new();
         for row in rows {

@@ -14,7 +14,7 @@ use crate::{
     alerts::model::{EventStatus, Severity, Source},
     courier::{DeliveryState, RobotState},
     db::{
-        AlertId, AnyConnection, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
+        AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
         schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
     deliveries::store::{Attempt, Scope},
@@ -111,7 +111,7 @@ struct Row {
 /// [`Error::NotFound`] when the tenant has no such event.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Found> {
     let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
-    let row: Row = event.select(Row::as_select()).first(c)?;
+    let row: Row = event.select(Row::as_select()).first_row(c)?;
     Ok(Found {
         id: row.id,
         severity: severity(&row.severity)?,

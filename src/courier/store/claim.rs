@@ -26,7 +26,7 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -104,7 +104,7 @@ pub(in crate::courier) fn claim_due(c: &mut AnyConnection, now: NaiveDateTime, a
             Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
             Err(fault) => {
                 tracing::error!(%fault, "the queue of a robot cannot be worked on; it is tried again later");
-                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED))?;
+                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED), None)?;
             }
         }
     }
@@ -117,6 +117,8 @@ struct Turn {
     claim: Option<Claim>,
     /// When to look at the bell again; never, until something is put into its queue.
     look_again: Option<NaiveDateTime>,
+    /// Until when nothing ordinary can go out, whatever is put into the queue.
+    full_until: Option<NaiveDateTime>,
     /// Whether deliveries ended without a call.
     ended: bool,
 }
@@ -161,11 +163,11 @@ pub(super) enum Work {
 fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
     let (busy_until, lost) = in_flight(c, bell, now)?;
     let mut turn = match busy_until {
-        Some(lease_until) => Turn { look_again: Some(lease_until), ..Turn::default() },
+        Some(lease_until) => Turn { look_again: Some(lease_until), full_until: Some(lease_until), ..Turn::default() },
         None => next(c, bell, now)?,
     };
     turn.ended |= lost;
-    bells::look_again(c, &bell.fingerprint, turn.look_again)?;
+    bells::look_again(c, &bell.fingerprint, turn.look_again, turn.full_until)?;
     Ok(turn)
 }
 
@@ -183,7 +185,7 @@ fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(
             messages::priority,
             messages::lease_until,
         ))
-        .first::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>)>(c)
+        .first_row::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>), _>(c)
         .optional()?;
     let Some((message, robot, fence, tries, priority, lease_until)) = sending else { return Ok((None, false)) };
     if let Some(until) = lease_until.filter(|until| *until > now) {
@@ -225,10 +227,11 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> 
     }
     let start = next_start(c, bell, rope, priority, now)?.max(bell.rest_until);
     if start > now {
-        turn.look_again = Some(start);
+        // What is ordinary starts no sooner than what is urgent.
+        (turn.look_again, turn.full_until) = (Some(start), Some(start));
     } else {
         let claim = take(c, bell, rope, candidate.work, now)?;
-        turn.look_again = Some(claim.lease_until);
+        (turn.look_again, turn.full_until) = (Some(claim.lease_until), Some(claim.lease_until));
         turn.claim = Some(claim);
     }
     Ok(turn)
@@ -262,7 +265,7 @@ fn closed(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Reason>> {
         .filter(channel_switches::scope.eq(scope))
         .filter(channel_switches::channel.eq(&rope.channel))
         .select(channel_switches::is_on);
-    let is_on = switch.first::<bool>(c).optional()?.unwrap_or(false);
+    let is_on = switch.first_row::<bool, _>(c).optional()?.unwrap_or(false);
     Ok((!is_on).then_some(Reason::ChannelOff))
 }
 
@@ -277,7 +280,7 @@ fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Candidate>> {
         .filter(deliveries::priority.le(lowest(rope)))
         .order((deliveries::priority, deliveries::id))
         .select((deliveries::priority.assume_not_null(), deliveries::created_at, deliveries::id));
-    let first = first.first::<(i64, NaiveDateTime, DeliveryId)>(c).optional()?;
+    let first = first.first_row::<(i64, NaiveDateTime, DeliveryId), _>(c).optional()?;
     Ok(first.map(|(priority, since, delivery)| Candidate { priority, since, work: Work::Fresh(delivery) }))
 }
 
@@ -291,7 +294,7 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
         .filter(messages::priority.le(lowest(rope)))
         .order((messages::priority, messages::due_at, messages::id))
         .select((messages::priority, messages::due_at, messages::id));
-    let first = first.first::<(i64, NaiveDateTime, MessageId)>(c).optional()?;
+    let first = first.first_row::<(i64, NaiveDateTime, MessageId), _>(c).optional()?;
     Ok(first.map(|(priority, since, message)| Candidate { priority, since, work: Work::Again(message) }))
 }
 
@@ -307,7 +310,7 @@ fn next_due(c: &mut AnyConnection, bell: &Bell, ropes: &[Rope], now: NaiveDateTi
             .filter(messages::due_at.gt(now))
             .filter(messages::priority.le(lowest(rope)))
             .select(min(messages::due_at))
-            .first::<Option<NaiveDateTime>>(c)?;
+            .first_row::<Option<NaiveDateTime>, _>(c)?;
         next = [next, again].into_iter().flatten().min();
     }
     Ok(next)
@@ -413,7 +416,7 @@ fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) 
             deliveries::created_at,
             deliveries::entry,
         ))
-        .first::<(String, String, i64, NaiveDateTime, Option<EntryId>)>(c)?;
+        .first_row::<(String, String, i64, NaiveDateTime, Option<EntryId>), _>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(rope.robot),

@@ -43,7 +43,7 @@ pub(in crate::courier) fn record(
     let bell = bells::lock(c, &wire.fingerprint)?;
     let settled = settle_by(c, wire, called, (schedule, dice), now)?;
     if settled {
-        bells::look_again(c, &bell.fingerprint, Some(now))?;
+        bells::look_again(c, &bell.fingerprint, Some(now), None)?;
     }
     Ok(settled)
 }

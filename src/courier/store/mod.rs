@@ -7,6 +7,7 @@ pub(super) mod bells;
 pub(super) mod claim;
 pub(super) mod clean;
 pub(super) mod complete;
+pub(super) mod ledger;
 pub(super) mod moving;
 pub(super) mod outbox;
 pub(super) mod resend;

@@ -3,13 +3,15 @@
 use std::{
     net::{IpAddr, TcpListener},
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 use belfry::{
     app::App,
     channels::Switches,
     clock::Clock,
+    courier,
     db::Database,
     robots::Channel,
     sandbox::{Group, RobotKind, Sandbox},
@@ -24,6 +26,9 @@ use super::{TestDatabase, User, folder};
 
 /// The password of every account of the tests.
 pub const PASSWORD: &str = "seven quiet bells at dawn";
+
+/// How long the courier may take to take back what a test's clock made old.
+const BOOKKEEPING: Duration = Duration::from_secs(5);
 
 /// Which database a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,15 @@ pub struct Tweaks {
     pub only_database: bool,
 }
 
+/// Runs one test on a database of its own making, without an application.
+pub fn run_on(database_url: &str, test: impl AsyncFnOnce(&TestApp)) {
+    actix_web::rt::System::new().block_on(async {
+        let tweaks = Tweaks { only_database: true, ..Tweaks::default() };
+        let app = TestApp::start_on(database_url.to_owned(), folder(), None, tweaks).await;
+        test(&app).await;
+    });
+}
+
 /// A running application. Everything of it is gone with this value.
 pub struct TestApp {
     /// `http://127.0.0.1:PORT`.
@@ -56,6 +70,7 @@ pub struct TestApp {
     /// The code that the console printed at the start.
     pub set_up_code: Option<String>,
     numbers: AtomicU64,
+    made_up: AtomicBool,
     database_url: String,
     folder: TempDir,
     // Dropped last: the databases above have connections to it.
@@ -72,19 +87,26 @@ pub fn run_with(backend: Backend, tweaks: Tweaks, test: impl AsyncFnOnce(&TestAp
     actix_web::rt::System::new().block_on(async {
         let app = TestApp::start(backend, tweaks).await;
         test(&app).await;
+        if !app.made_up.load(Ordering::Relaxed) {
+            app.ledger_balances().await;
+        }
     });
 }
 
 impl TestApp {
     async fn start(backend: Backend, tweaks: Tweaks) -> Self {
-        // The first in a process wins; all are the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = folder();
         let postgres = (backend == Backend::Postgres).then(TestDatabase::migrated);
         let database_url = match &postgres {
             Some(database) => database.url.clone(),
             None => format!("sqlite://{}", folder.path().join("belfry.db").display()),
         };
+        Self::start_on(database_url, folder, postgres, tweaks).await
+    }
+
+    async fn start_on(database_url: String, folder: TempDir, postgres: Option<TestDatabase>, tweaks: Tweaks) -> Self {
+        // The first in a process wins; all are the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let clock = Clock::default();
         let sandbox = Sandbox::new(clock.clone());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -103,6 +125,7 @@ impl TestApp {
             sandbox_origin,
             set_up_code,
             numbers: AtomicU64::new(1),
+            made_up: AtomicBool::new(false),
             database_url,
             folder,
             _postgres: postgres,
@@ -153,6 +176,26 @@ impl TestApp {
             .write(move |c| belfry::channels::store::save_instance(c, &Switches::on(Channel::ALL.to_vec()), now))
             .await
             .expect("the switches are on");
+    }
+
+    /// Says that the test writes rows of deliveries by itself, which no courier would write: nobody recounts them.
+    pub fn makes_up_deliveries(&self) {
+        self.made_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails unless every receiver who was chosen is delivered, waiting or given up with a reason. Each test ends with it.
+    pub async fn ledger_balances(&self) {
+        let deadline = Instant::now() + BOOKKEEPING;
+        loop {
+            let now = self.clock.now();
+            let ledger = self.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger can be read");
+            if ledger.balances() {
+                return;
+            }
+            // A call that was lost, before the courier takes it back, is seen when a test moves the clock.
+            assert!(Instant::now() < deadline, "the ledger does not balance:\n{ledger}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// A number that this application has not given yet, for names.

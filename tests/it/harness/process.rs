@@ -1,7 +1,7 @@
 //! The real binary, for what only a process shows: exit codes, standard output, signals, being killed.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
@@ -54,6 +54,19 @@ pub fn refuses_to_start(folder: &Path, settings: &[(&str, &str)]) -> String {
     let sentence = run("off");
     assert_eq!(run("info"), sentence);
     sentence
+}
+
+impl Process {
+    /// Runs one command to its end with these settings and this standard input: its exit code, and both its outputs.
+    pub fn ends(folder: &Path, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> (Option<i32>, String) {
+        let mut child = command(folder, settings).args(arguments).stdin(Stdio::piped()).spawn().expect("belfry starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("a command reads its input");
+        drop(stdin);
+        let Output { status, stdout, stderr } = end(child);
+        let told = [stdout, stderr].map(|output| String::from_utf8(output).expect("text")).concat();
+        (status.code(), told)
+    }
 }
 
 fn end(mut child: Child) -> Output {

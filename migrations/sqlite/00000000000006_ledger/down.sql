@@ -1,0 +1,1 @@
+ALTER TABLE alert_entries DROP COLUMN chosen;
