@@ -70,7 +70,8 @@ impl App {
             .then(|| {
                 let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
                 let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
-                Courier::start(db, keys, origins, clock.clone(), waker.clone(), speller)
+                let schedule = settings.retry_schedule.clone();
+                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, schedule)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;

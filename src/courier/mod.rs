@@ -9,6 +9,7 @@ mod digest;
 mod model;
 mod pace;
 mod policy;
+mod retries;
 mod sender;
 mod store;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod worker;
 
 pub use digest::{About, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
+pub use retries::RetrySchedule;
 pub use store::{
     clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
     ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},

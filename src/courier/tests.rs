@@ -7,6 +7,7 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, insert_int
 
 use super::{
     policy::Ending,
+    retries::RetrySchedule,
     sender::{Called, Sender},
     store::{
         bells,
@@ -149,7 +150,7 @@ impl House {
     async fn record(&self, claim: Claim, meaning: Meaning) -> bool {
         let answer = Answer { meaning, rest: None, code: None, text: String::new() };
         let called = Called { ending: Ending::Answered(answer), http_status: Some(200), detail: String::new() };
-        self.write(move |c, now| complete::record(c, &claim.wire, &called, 0.0, now)).await
+        self.write(move |c, now| complete::record(c, &claim.wire, &called, (&RetrySchedule::default(), 0.0), now)).await
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     digest::Speller,
     model::Outcome,
+    retries::RetrySchedule,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
@@ -150,12 +151,28 @@ impl Courier {
         waker: Waker,
         speller: Speller,
     ) -> Result<Self> {
+        Self::start_with(db, keys, origins, clock, waker, speller, RetrySchedule::default())
+    }
+
+    /// Starts one that tries again by this schedule.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        speller: Speller,
+        schedule: RetrySchedule,
+    ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
         let (waking, seen) = (waker.clone(), Arc::default());
-        let worker = Worker { db, clock, sender, waker: waking, places, speller, listener, seen };
+        let worker = Worker { db, clock, sender, waker: waking, places, speller, listener, schedule, seen };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { waker, stopping, task })
@@ -187,6 +204,7 @@ struct Worker {
     speller: Speller,
     /// What hears of other processes' writes, where there is a way.
     listener: Option<Arc<Listener>>,
+    schedule: RetrySchedule,
     /// When the clock was last looked at.
     seen: Arc<Mutex<Option<Moment>>>,
 }
@@ -241,7 +259,8 @@ impl Worker {
         let now = moment.now;
         if set_clock::is_set(before, now) {
             tracing::warn!(%before, %now, "the machine's clock was set; what waits, rests and is sent is moved along");
-            self.db.write(move |c| set_clock::adjust(c, before, now)).await?;
+            let schedule = self.schedule.clone();
+            self.db.write(move |c| set_clock::adjust(c, &schedule, before, now)).await?;
         }
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
         Ok(moment)
@@ -298,8 +317,8 @@ impl Worker {
             let (claim, called) = (Arc::clone(&claim), Arc::clone(&called));
             let (lease_until, now) = (claim.lease_until, self.clock.now());
             let meaning = called.ending.reason().as_str();
-            let dice = dice();
-            match self.db.write(move |c| complete::record(c, &claim.wire, &called, dice, now)).await {
+            let (schedule, dice) = (self.schedule.clone(), dice());
+            match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
                 Ok(true) => return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called"),
                 Ok(false) => {
                     return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");

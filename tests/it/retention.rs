@@ -57,10 +57,13 @@ async fn take(app: &TestApp, tenant: TenantId, title: &str, receiver: &str, stat
     app.db.write(move |c| Ok(alerts::take(c, &context, &alert)?.alert)).await.expect("an event")
 }
 
-/// Cleans as the application does now and then, so many days later than before.
+/// Cleans as the application does now and then, so many days later than before. What is left still adds up.
 async fn clean_after(app: &TestApp, days: i64) {
     app.clock.advance(TimeDelta::days(days));
-    retention::clean(&app.db, app.clock.now()).await.expect("the record is cleaned");
+    let now = app.clock.now();
+    retention::clean(&app.db, now).await.expect("the record is cleaned");
+    let ledger = app.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger");
+    assert!(ledger.balances(), "{ledger}");
 }
 
 /// How many rows a table has.

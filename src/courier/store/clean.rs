@@ -48,7 +48,8 @@ pub fn clean_deliveries(c: &mut AnyConnection, before: NaiveDateTime, at_most: i
 /// # Errors
 /// When the database cannot be written.
 pub fn clean_messages(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Result<usize> {
-    let carried = deliveries::table.filter(deliveries::message.eq(messages::id.nullable()));
+    // With an offset Postgres asks for each of these few messages, and does not read every delivery instead.
+    let carried = deliveries::table.filter(deliveries::message.eq(messages::id.nullable())).limit(1).offset(0);
     let empty: Vec<MessageId> = messages::table
         // Written out, so that the index of these alone is seen to fit.
         .filter(sql::<Bool>("messages.state = 'failed'"))

@@ -8,6 +8,7 @@ use crate::{
     courier::{
         model::{DeliveryState, Kind, Priority, Reason},
         policy::{self, Decision, Ending, Fate, Situation},
+        retries::RetrySchedule,
         sender::Called,
     },
     db::{
@@ -36,18 +37,18 @@ pub(in crate::courier) fn record(
     c: &mut AnyConnection,
     wire: &OnTheWire,
     called: &Called,
-    dice: f64,
+    (schedule, dice): (&RetrySchedule, f64),
     now: NaiveDateTime,
 ) -> Result<bool> {
     let bell = bells::lock(c, &wire.fingerprint)?;
-    let settled = settle(c, wire, called, dice, now)?;
+    let settled = settle_by(c, wire, called, (schedule, dice), now)?;
     if settled {
         bells::look_again(c, &bell.fingerprint, Some(now), None)?;
     }
     Ok(settled)
 }
 
-/// The same for a caller that has locked the bell.
+/// The same for a caller that has locked the bell, about a claim that ran out: no schedule says what becomes of that.
 pub(super) fn settle(
     c: &mut AnyConnection,
     wire: &OnTheWire,
@@ -55,9 +56,19 @@ pub(super) fn settle(
     dice: f64,
     now: NaiveDateTime,
 ) -> Result<bool> {
+    settle_by(c, wire, called, (&RetrySchedule::default(), dice), now)
+}
+
+fn settle_by(
+    c: &mut AnyConnection,
+    wire: &OnTheWire,
+    called: &Called,
+    (schedule, dice): (&RetrySchedule, f64),
+    now: NaiveDateTime,
+) -> Result<bool> {
     let reason = called.ending.reason();
     let in_a_row = 1 + before_in_a_row(c, wire, reason)?;
-    let situation = Situation { priority: wire.priority, tries: wire.tries, in_a_row, dice };
+    let situation = Situation { schedule, priority: wire.priority, tries: wire.tries, in_a_row, dice };
     let decision = policy::decide(&called.ending, &situation);
     note_attempt(c, wire, called, now)?;
     if !release(c, wire, &decision, now)? {

@@ -11,9 +11,9 @@ use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQ
 
 use super::claim::LEASE;
 use crate::{
-    courier::{model::DeliveryState, pace, policy, sender::WHOLE_CALL},
+    courier::{model::DeliveryState, pace, policy, retries::RetrySchedule, sender::WHOLE_CALL},
     db::{
-        AnyConnection, MessageId,
+        AnyConnection, AtMost as _, MessageId,
         schema::{attempts, messages, paces},
     },
     error::{Error, Result},
@@ -30,11 +30,16 @@ pub(in crate::courier) fn is_set(before: NaiveDateTime, now: NaiveDateTime) -> b
 
 /// When the last call was made: where that is still to come, the clock was set back while nobody was running.
 pub(in crate::courier) fn last_call(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
-    Ok(attempts::table.order(attempts::id.desc()).select(attempts::started_at).first(c).optional()?)
+    Ok(attempts::table.order(attempts::id.desc()).select(attempts::started_at).first_row(c).optional()?)
 }
 
 /// The clock shows `now`, and would show `before` if nobody had set it.
-pub(in crate::courier) fn adjust(c: &mut AnyConnection, before: NaiveDateTime, now: NaiveDateTime) -> Result<()> {
+pub(in crate::courier) fn adjust(
+    c: &mut AnyConnection,
+    schedule: &RetrySchedule,
+    before: NaiveDateTime,
+    now: NaiveDateTime,
+) -> Result<()> {
     let change = Change { before, now };
     // The bells first, as everybody takes them.
     update(paces::table.filter(paces::due_at.is_not_null())).set(paces::due_at.eq(Some(now))).execute(c)?;
@@ -43,7 +48,7 @@ pub(in crate::courier) fn adjust(c: &mut AnyConnection, before: NaiveDateTime, n
     update(full).set(paces::full_until.eq(None::<NaiveDateTime>)).execute(c)?;
     change.rests(c)?;
     change.leases(c)?;
-    change.retries(c)?;
+    change.retries(c, schedule)?;
     change.calls(c)
 }
 
@@ -88,14 +93,14 @@ impl Change {
         Ok(())
     }
 
-    fn retries(&self, c: &mut AnyConnection) -> Result<()> {
+    fn retries(&self, c: &mut AnyConnection, schedule: &RetrySchedule) -> Result<()> {
         let waiting = messages::table
             .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
             .filter(messages::finished_at.is_null())
             .filter(messages::due_at.gt(self.before.min(self.now)))
             .select((messages::id, messages::due_at, messages::tries));
         for (message, due, tries) in waiting.load::<(MessageId, NaiveDateTime, i64)>(c)? {
-            if let Some(moved) = self.moved(due, policy::longest_pause(tries)) {
+            if let Some(moved) = self.moved(due, policy::longest_pause(schedule, tries)) {
                 update(messages::table.find(message)).set(messages::due_at.eq(moved)).execute(c)?;
             }
         }
