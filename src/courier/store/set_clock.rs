@@ -43,6 +43,7 @@ pub(in crate::courier) fn adjust(
     let change = Change { before, now };
     // The bells first, as everybody takes them.
     update(paces::table.filter(paces::due_at.is_not_null())).set(paces::due_at.eq(Some(now))).execute(c)?;
+    // Whether a minute is full is found out anew at each bell's next turn.
     let full = paces::table.filter(paces::full_until.is_not_null());
     update(full).set(paces::full_until.eq(None::<NaiveDateTime>)).execute(c)?;
     change.rests(c)?;

@@ -14,7 +14,7 @@ use belfry::sandbox::{Call, Fault, RobotKind, Verdict};
 use chrono::TimeDelta;
 
 use super::{
-    crew::{Crew, open, query},
+    crew::{Crew, is_balanced, open, query},
     full, oracle,
     sender::Sender,
 };
@@ -104,6 +104,7 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     let refused =
         |token: &&str| app.sandbox.calls(token).iter().any(|call| matches!(call.verdict, Verdict::Refused { .. }));
     assert_eq!(robots.iter().find(|token| refused(token)), None, "a robot was rung too often");
+    is_balanced(&app.db, app.clock.now()).await;
     eprintln!("clock set by {by} and back and again: everything delivered within {gone_by}; {verdict}");
 }
 

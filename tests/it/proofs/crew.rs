@@ -6,7 +6,7 @@ use belfry::{
     access::Role,
     courier,
     db::{
-        AnyConnection, MessageId,
+        AnyConnection, Database, MessageId,
         schema::{contacts, messages, paces},
     },
     portals::{self, ReturnOrigins, store::Secrets},
@@ -14,7 +14,7 @@ use belfry::{
     sandbox::{Call, RobotKind, Verdict},
     secrets::KeyRing,
 };
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::oracle::Read;
@@ -174,4 +174,10 @@ pub async fn drained(app: &TestApp, seconds: u64) {
         assert!(Instant::now() < deadline, "{waiting} deliveries wait after {seconds} s");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Fails unless the ledger balances: whoever was chosen is delivered, waits, or was given up with a reason.
+pub async fn is_balanced(db: &Database, now: NaiveDateTime) {
+    let ledger = db.read(move |c| courier::ledger(c, now)).await.expect("the ledger is recounted");
+    assert!(ledger.balances(), "{ledger}");
 }

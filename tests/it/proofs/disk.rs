@@ -20,7 +20,7 @@ use diesel::connection::SimpleConnection as _;
 use futures_util::StreamExt as _;
 
 use super::{
-    crew::Crew,
+    crew::{Crew, is_balanced},
     oracle::{Numbers, Verdict, named},
     sender::Sender,
     sized,
@@ -144,6 +144,7 @@ fn on_a_full_disk_only_what_is_stored_is_acknowledged_and_it_goes_on_when_there_
         process.signal("TERM");
         assert!(process.wait().0.success());
         let verdict = Verdict::of(&acknowledged, &unanswered, &crew.read(app)).holds();
+        is_balanced(&db, app.clock.now()).await;
         eprintln!(
             "full disk: {} alerts answered with 201 and stored, {} with 503 and not stored; it stored again {back:.1?} after \
              there was room, and all {} were delivered; {verdict}",
@@ -206,5 +207,6 @@ fn while_the_database_is_locked_only_what_is_stored_is_acknowledged_and_it_goes_
         Verdict::of(&acknowledged, &unanswered, &crew.read(app)).holds();
         process.signal("TERM");
         assert!(process.wait().0.success());
+        is_balanced(&app.db, app.clock.now()).await;
     });
 }

@@ -10,7 +10,7 @@ use belfry::sandbox::{Group, RobotKind};
 use futures_util::StreamExt as _;
 
 use super::{
-    crew::{Crew, drained},
+    crew::{Crew, drained, is_balanced},
     full,
     oracle::Verdict,
     sender::Sender,
@@ -91,6 +91,7 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
         back - promoted
     );
     assert!(verdict.doubled.is_empty(), "DingTalk knows what it has heard: {verdict}");
+    is_balanced(&app.db, app.clock.now()).await;
     if full() {
         eprintln!("  {} lines of its log are faults", log.lines().filter(|line| line.contains("ERROR")).count());
     }

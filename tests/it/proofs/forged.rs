@@ -18,7 +18,10 @@ use std::{
 
 use belfry::{
     courier::{self, Kind, Notice},
-    db::{AnyConnection, RobotId, TenantId, schema::robots},
+    db::{
+        AnyConnection, RobotId, TenantId,
+        schema::{paces, robots},
+    },
     sandbox::RobotKind,
     secrets::{KeyRing, Place},
 };
@@ -273,6 +276,13 @@ fn smuggle(
         robots::created_at.eq(now),
     );
     let robot: RobotId = diesel::insert_into(robots::table).values(robot).returning(robots::id).get_result(c)?;
+    let bell = (
+        paces::fingerprint.eq(&fingerprint),
+        paces::channel.eq(kind.name()),
+        paces::rest_until.eq(now),
+        paces::due_at.eq(Some(now)),
+    );
+    diesel::insert_into(paces::table).values(bell).execute(c)?;
     let notice = Notice {
         tenant,
         kind: Kind::MemberSaved,

@@ -12,7 +12,7 @@ use belfry::sandbox::RobotKind;
 
 use super::{
     below,
-    crew::{Crew, age_leases, drained, query},
+    crew::{Crew, age_leases, drained, is_balanced, query},
     full,
     oracle::{Numbers, Verdict, named},
     sender::Sender,
@@ -92,6 +92,7 @@ async fn kill_and_account(app: &TestApp) {
     let dingtalk = Verdict::of(&Numbers::new(), &acknowledged, &crew.read_by(app, |kind| kind == RobotKind::DingTalk));
     assert!(dingtalk.doubled.is_empty(), "DingTalk knows what it has heard: {dingtalk}");
     crew.was_never_refused(app);
+    is_balanced(&app.db, app.clock.now()).await;
 }
 
 /// Fails unless the database is whole: by SQLite's own check, and by a recount of what belongs together.

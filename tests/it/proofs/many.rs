@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use belfry::sandbox::{Call, Fault, RobotKind, Verdict};
 
 use super::{
-    crew::{Crew, age_leases, drained, query},
+    crew::{Crew, age_leases, drained, is_balanced, query},
     full, oracle,
     sender::Sender,
     sized,
@@ -93,6 +93,7 @@ async fn four_processes(app: &TestApp) {
                     (SELECT 1 FROM attempts l WHERE l.message = a.message AND l.meaning = 'lost') ORDER BY a.number";
     assert_eq!(query(app, meanings).await, ["lost", "delivered"]);
     crew.was_never_refused(app);
+    is_balanced(&app.db, app.clock.now()).await;
     crew.was_never_rung_too_often(app);
 }
 

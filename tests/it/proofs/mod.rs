@@ -8,7 +8,8 @@
 //! BELFRY_PROOF=full cargo test --release --test it proofs:: -- --nocapture --test-threads=1
 //! ```
 //!
-//! Every proof of delivery ends with one oracle ([`oracle`]): what was answered with 201, held against what the groups read.
+//! Every proof of delivery ends with one oracle ([`oracle`]): what was answered with 201, held
+//! against what the groups read; and the ledger balances.
 
 mod answers;
 mod clock;

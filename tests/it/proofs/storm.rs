@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use futures_util::StreamExt as _;
 
 use super::{
-    crew::{Crew, open, query},
+    crew::{Crew, is_balanced, open, query},
     full,
     oracle::{Read, Verdict},
     sender::Sender,
@@ -40,6 +40,7 @@ async fn account(app: &TestApp, crew: &Crew, sender: &Sender<'_>, alerts: u64) -
                    LEFT JOIN messages m ON m.id = d.message AND m.state = 'success' WHERE d.state = 'success'";
     assert_eq!(query(app, carried).await, [format!("{alerts} of {alerts} by {alerts}")]);
     crew.was_never_refused(app);
+    is_balanced(&app.db, app.clock.now()).await;
     verdict
 }
 
