@@ -17,7 +17,8 @@ mod worker;
 
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use store::{
-    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},
+    depth::{Queue, broken, queues},
+    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger, totals},
     moving::move_waiting,
     outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
@@ -25,5 +26,6 @@ pub use store::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,
         tested_robot, upsert_robot,
     },
+    seals::{reseal_bodies, sealed_bodies, unopened},
 };
-pub use worker::{Courier, Waker};
+pub use worker::{Courier, Pulse, Waker};

@@ -3,9 +3,13 @@
 //! It is woken after a write and looks by itself at least once a second, so a wake that is lost costs a second and no
 //! message.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::{JoinHandle, JoinSet},
@@ -13,19 +17,20 @@ use tokio::{
 };
 
 use super::{
-    model::Outcome,
+    model::{Kind, Outcome},
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
         claim::{self, Claim},
-        complete, outbox,
+        complete,
+        outbox::{self, Received},
     },
 };
 use crate::{
     clock::Clock,
     db::{Database, DeliveryId, TenantId},
     error::Result,
-    robots::Origins,
+    robots::{Meaning, Origins},
     secrets::{KeyRing, random},
 };
 
@@ -84,8 +89,29 @@ impl Waker {
     }
 }
 
+/// When a worker last looked for work and could. Clones are of the same worker.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
 /// The running worker.
 pub struct Courier {
+    pulse: Pulse,
     waker: Waker,
     stopping: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -99,10 +125,17 @@ impl Courier {
     pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places };
+        let pulse = Pulse::new();
+        let worker = Worker { db, clock, sender, waker: waker.clone(), places, pulse: pulse.clone() };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
-        Ok(Self { waker, stopping, task })
+        Ok(Self { pulse, waker, stopping, task })
+    }
+
+    /// Whether this worker is alive.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// What wakes this worker.
@@ -128,6 +161,7 @@ struct Worker {
     sender: Sender,
     waker: Waker,
     places: Arc<Semaphore>,
+    pulse: Pulse,
 }
 
 impl Worker {
@@ -139,6 +173,7 @@ impl Worker {
             while calls.try_join_next().is_some() {}
             let pause = match self.start_due(&mut calls).await {
                 Ok(pause) => {
+                    self.pulse.beat();
                     back_off = BACK_OFF.0;
                     pause
                 }
@@ -197,6 +232,7 @@ impl Worker {
     /// Records the end of a call, however long the database needs to take it, unless the lease ends before.
     async fn record(&self, claim: Claim, called: Called) {
         let (message, tenant, deliveries) = (claim.wire.message, claim.tenant, claim.deliveries.clone());
+        let channel = claim.channel.as_str();
         let (claim, called) = (Arc::new(claim), Arc::new(called));
         let mut back_off = BACK_OFF.0;
         loop {
@@ -205,8 +241,11 @@ impl Worker {
             let meaning = called.ending.reason().as_str();
             let dice = dice();
             match self.db.write(move |c| complete::record(c, &claim.wire, &called, dice, now)).await {
-                Ok(true) => return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called"),
-                Ok(false) => {
+                Ok(Some(received)) => {
+                    self.count(channel, meaning, received, now);
+                    return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called");
+                }
+                Ok(None) => {
                     return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
                 }
                 Err(fault) if now < lease_until => {
@@ -218,6 +257,21 @@ impl Worker {
             }
             sleep(back_off).await;
             back_off = (back_off * 2).min(BACK_OFF.1);
+        }
+    }
+}
+
+impl Worker {
+    /// Counts a recorded call, and what its group has by it.
+    fn count(&self, channel: &'static str, meaning: &'static str, received: Vec<Received>, now: NaiveDateTime) {
+        let metrics = self.db.metrics();
+        metrics.called(channel, meaning);
+        if meaning == Meaning::Wait.as_str() {
+            metrics.throttled(channel);
+        }
+        for (kind, since) in received {
+            let kind = Kind::parse(&kind).map_or("other", Kind::as_str);
+            metrics.received(channel, kind, (now - since).to_std().unwrap_or_default());
         }
     }
 }

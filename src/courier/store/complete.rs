@@ -3,7 +3,11 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, update};
 
-use super::{bells, outbox, robots};
+use super::{
+    bells,
+    outbox::{self, Received},
+    robots,
+};
 use crate::{
     courier::{
         model::{DeliveryState, Priority, Reason},
@@ -30,18 +34,18 @@ pub(in crate::courier) struct OnTheWire {
     pub priority: Priority,
 }
 
-/// Records how a call ended. Answers false, and changes nothing but the attempt's own row, when the record comes too late:
-/// the claim ran out and the message went back to its queue.
+/// Records how a call ended, and answers what its group has now. Answers nothing, and changes nothing but the attempt's own
+/// row, when the record comes too late: the claim ran out and the message went back to its queue.
 pub(in crate::courier) fn record(
     c: &mut AnyConnection,
     wire: &OnTheWire,
     called: &Called,
     dice: f64,
     now: NaiveDateTime,
-) -> Result<bool> {
+) -> Result<Option<Vec<Received>>> {
     let bell = bells::lock(c, &wire.fingerprint)?;
     let settled = settle(c, wire, called, dice, now)?;
-    if settled {
+    if settled.is_some() {
         bells::look_again(c, &bell.fingerprint, Some(now))?;
     }
     Ok(settled)
@@ -54,18 +58,19 @@ pub(super) fn settle(
     called: &Called,
     dice: f64,
     now: NaiveDateTime,
-) -> Result<bool> {
+) -> Result<Option<Vec<Received>>> {
     let reason = called.ending.reason();
     let in_a_row = 1 + before_in_a_row(c, wire, reason)?;
     let situation = Situation { priority: wire.priority, tries: wire.tries, in_a_row, dice };
     let decision = policy::decide(&called.ending, &situation);
     note_attempt(c, wire, called, now)?;
     if !release(c, wire, &decision, now)? {
-        return Ok(false);
+        return Ok(None);
     }
+    let mut received = Vec::new();
     match decision.fate {
         Fate::Delivered => {
-            outbox::finish(c, wire.message, DeliveryState::Success, "", now)?;
+            received = outbox::deliver(c, wire.message, now)?;
             robots::mend(c, wire.robot)?;
         }
         Fate::Failed(reason) => outbox::finish(c, wire.message, DeliveryState::Failed, reason.as_str(), now)?,
@@ -79,7 +84,7 @@ pub(super) fn settle(
     if let Some(rest) = decision.rest {
         bells::rest(c, &wire.fingerprint, now + delta(rest))?;
     }
-    Ok(true)
+    Ok(Some(received))
 }
 
 fn delta(duration: std::time::Duration) -> TimeDelta {
