@@ -6,8 +6,11 @@ use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
     channels::{self, Mode, Switches},
-    courier,
-    db::{Address, AnyConnection, Database, TenantId, schema::contacts},
+    courier::{self, Kind, Notice},
+    db::{
+        Address, AnyConnection, Database, RobotId, TenantId,
+        schema::{contacts, robots},
+    },
     error::Result,
     language::Language,
     members::store::{self as members, NewMember},
@@ -20,7 +23,7 @@ use belfry::{
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-/// How many members there are, `m0` and on.
+/// How many members a sandbox has robots for, as many as it remembers: the first `m0` and on, the second those after them.
 pub const CREW: u64 = 1000;
 
 /// The token of the robot of a member.
@@ -28,18 +31,18 @@ pub fn token(number: u64) -> String {
     format!("{number:060x}fake")
 }
 
-/// Fills an empty database: the portal's token.
-pub fn seed(address: &Address, folder: &Path, robots: &str) -> String {
+/// Fills an empty database with a crew for each of these sandboxes: the portal's token.
+pub fn seed(address: &Address, folder: &Path, sandboxes: &[&str]) -> String {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(robots).expect("an origin");
+    let origins = Origins::parse(&sandboxes.join(",")).expect("origins");
     let secrets = Secrets::generate().expect("secrets");
     let (db, token) = (Database::open(address).expect("the database opens"), secrets.token.expose().to_owned());
-    let robots = robots.to_owned();
+    let sandboxes: Vec<String> = sandboxes.iter().map(|origin| (*origin).to_owned()).collect();
     let filled = db.write(move |c| {
         let now = belfry::clock::Clock::default().now();
         let tenant = tenant(c, now)?;
-        for number in 0..CREW {
-            let webhook = RobotKind::DingTalk.url(&robots, &self::token(number));
+        for (number, sandbox) in (0..).zip(sandboxes.iter().flat_map(|origin| (0..CREW).map(move |_| origin))) {
+            let webhook = RobotKind::DingTalk.url(sandbox, &self::token(number));
             let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
             member(c, tenant, &format!("m{number}"), &address, &keys, now)?;
         }
@@ -89,4 +92,28 @@ fn member(
     let contact = (contacts::member.eq(member), contacts::channel.eq("dingtalk"), contacts::robot.eq(robot));
     diesel::insert_into(contacts::table).values(contact).execute(c)?;
     Ok(())
+}
+
+/// Puts this many messages for each robot into the outbox of a database that was filled.
+pub fn enqueue(address: &Address, each: u64) {
+    let db = Database::open(address).expect("the database opens");
+    let put = db.write(move |c| {
+        let robots: Vec<(RobotId, TenantId)> =
+            robots::table.order(robots::id).select((robots::id, robots::tenant)).load(c)?;
+        let notice = |(robot, tenant), number| Notice {
+            tenant,
+            kind: Kind::MemberSaved,
+            title: format!("Dataphin: message {number}"),
+            body: "a text of some length that says what is wrong and what to do about it".to_owned(),
+            robot,
+            member: None,
+            recipient: "somebody".to_owned(),
+            requested_by: None,
+            alert: None,
+        };
+        let notices = (0..each).flat_map(|number| robots.iter().map(move |robot| notice(*robot, number))).collect();
+        courier::enqueue_all(c, notices, belfry::clock::Clock::default().now())?;
+        Ok(())
+    });
+    actix_web::rt::System::new().block_on(put).expect("the outbox is filled");
 }

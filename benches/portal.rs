@@ -16,6 +16,7 @@ mod load;
 #[path = "../tests/it/harness/postgres.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod postgres;
+#[expect(dead_code, reason = "the bench of the courier asks for more")]
 mod process;
 mod seed;
 mod session;

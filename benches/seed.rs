@@ -4,12 +4,12 @@ use belfry::{
     access::Actor,
     accounts::{self, Username},
     db::{Address, AnyConnection, Database, TenantId},
-    error::Result,
+    error::{Error, Result},
     language::Language,
     secrets::Passwords,
     tenants::store::{self as tenants, NewTenant},
 };
-use diesel::connection::SimpleConnection as _;
+use diesel::{QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::BigInt};
 
 /// The password of the administrator.
 pub const PASSWORD: &str = "seven quiet bells at dawn";
@@ -64,14 +64,32 @@ pub fn seed(address: &Address) {
 
 /// What a database that has been in use has had: on Postgres the autovacuum's visit. On SQLite nothing runs ANALYZE.
 fn settle(c: &mut AnyConnection) -> Result<()> {
-    match c {
-        AnyConnection::Postgres(_) => {
-            // VACUUM calls a page visible to all only when its rows' commit is on disk; the cluster commits asynchronously.
-            c.batch_execute("CHECKPOINT")?;
-            Ok(c.batch_execute("VACUUM ANALYZE")?)
-        }
-        AnyConnection::Sqlite(_) => Ok(()),
+    if let AnyConnection::Sqlite(_) = c {
+        return Ok(());
     }
+    // VACUUM calls a page visible to all only when its rows' commit is on disk, and the cluster commits asynchronously: a first
+    // one straight after often finds none.
+    for _ in 0..20 {
+        c.batch_execute("CHECKPOINT")?;
+        c.batch_execute("VACUUM ANALYZE")?;
+        if visible_pages(c)? > 0 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(250));
+    }
+    Err(Error::internal("no VACUUM made the members visible to all"))
+}
+
+#[derive(QueryableByName)]
+struct Visible {
+    #[diesel(sql_type = BigInt)]
+    pages: i64,
+}
+
+/// How many pages of the members an index may answer for alone.
+fn visible_pages(c: &mut AnyConnection) -> Result<i64> {
+    let pages = "SELECT relallvisible::bigint AS pages FROM pg_class WHERE oid = 'members'::regclass";
+    Ok(sql_query(pages).get_result::<Visible>(c)?.pages)
 }
 
 fn fill(c: &mut AnyConnection, tenant: TenantId, size: Size) {

@@ -29,9 +29,10 @@ use crate::{
     health::Health,
     members,
     metrics::Metrics,
-    portals, routes,
+    portals, retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
+    templates,
     web::{self, Shared},
 };
 
@@ -48,6 +49,7 @@ pub struct App {
     server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
+    teller: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
 
@@ -65,23 +67,35 @@ impl App {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
             false => None,
         };
-        let waker = Waker::default();
+        let waker = Waker::new(&db);
         let courier = settings
             .work
             .delivers()
             .then(|| {
                 let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
-                Courier::start(db, keys, origins, clock.clone(), waker.clone())
+                let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
+                let schedule = settings.retry_schedule.clone();
+                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, schedule)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
         let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(Courier::pulse));
+        let teller = settings.work.delivers().then(|| {
+            let teller = members::Teller {
+                db: db.clone(),
+                clock: clock.clone(),
+                waker: waker.clone(),
+                product: settings.product_name.clone(),
+                public_url: settings.public_url.clone(),
+            };
+            tokio::spawn(members::tell_of_broken_robots(teller))
+        });
         let server = listener
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, set_up_code })
+        Ok(Self { server, courier, sweeper, teller, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -123,6 +137,9 @@ impl App {
             courier.stop().await;
         }
         self.sweeper.abort();
+        if let Some(teller) = self.teller {
+            teller.abort();
+        }
         ended
     }
 }
@@ -138,7 +155,17 @@ fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, St
     Ok(Some((listener, address)))
 }
 
-/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then.
+/// Where people find the pages, for links in messages: what the operator says, or else the address really bound.
+fn public_origin(settings: &Settings, listener: &Option<(TcpListener, SocketAddr)>) -> Option<String> {
+    match (&settings.public_url, listener) {
+        (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
+        (None, Some((_, address))) if settings.work.serves() => Some(format!("http://{address}")),
+        (None, _) => None,
+    }
+}
+
+/// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then, and what is not kept any
+/// longer by the settings.
 async fn sweep(db: Database, clock: Clock) {
     loop {
         let now = clock.now();
@@ -149,6 +176,9 @@ async fn sweep(db: Database, clock: Clock) {
         });
         if let Err(fault) = swept.await {
             tracing::warn!(%fault, "what has ended could not be removed");
+        }
+        if let Err(fault) = retention::clean(&db, now).await {
+            tracing::warn!(%fault, "what is not kept any longer could not be removed; it is tried again");
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }

@@ -22,6 +22,7 @@ pub mod members; // who is reached by which robot
 pub mod metrics; // what the process counts of itself
 pub mod people; // members as groups and schedules name them
 pub mod portals; // what internal portals may post, and the doors they post to
+pub mod retention; // how long what has ended is kept
 pub mod robots; // what each vendor's robots want and answer
 pub mod routes; // the URL map
 pub mod sandbox; // robots that answer like the real ones

@@ -19,6 +19,7 @@ use crate::{
     health,
     members::pages as members,
     portals::{answer_bare_errors, intake, pages as portals},
+    retention::pages as retention,
     schedules::pages as schedules,
     templates::pages as templates,
     tenants::{home_pages as home, pages as tenants},
@@ -78,6 +79,7 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/me/verify").post(members::me_verify))
         .service(resource("/t/{tenant}/me/confirm").post(members::me_confirm))
         .service(resource("/instance/log-in").get(log_in_settings::show).post(log_in_settings::save))
+        .service(resource("/instance/retention").get(retention::show).post(retention::save))
         .service(resource("/instance/audit").get(audit::instance))
         .service(resource("/instance/tenants").get(tenants::list))
         .service(resource("/instance/tenants/new").get(tenants::add_form).post(tenants::add))

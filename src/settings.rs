@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use url::Url;
 
-use crate::{db, robots::Origins};
+use crate::{courier::RetrySchedule, db, robots::Origins};
 
 /// Where a portal listens when the operator says nothing.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -45,6 +45,10 @@ pub struct Typed {
     /// The word in page titles and in every message: the robots' custom keyword
     #[arg(long, env = "BELFRY_PRODUCT_NAME", default_value = "Dataphin", global = true)]
     pub product_name: String,
+    /// The pauses between the tries of a message that met a passing fault, e.g. 5s,30s,10m,2h,8h,24h; 27 hours in all at least
+    /// [default: 5s,30s,2m,10m,30m,1h,2h,4h,6h,6h,8h]
+    #[arg(long, env = "BELFRY_RETRY_SCHEDULE", default_value = "", hide_default_value = true, global = true)]
+    pub retry_schedule: String,
     /// Which log lines are written, as in RUST_LOG
     #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
     pub log: String,
@@ -76,6 +80,8 @@ pub struct Settings {
     pub robot_origins: Origins,
     /// The word in page titles and messages.
     pub product_name: String,
+    /// The pauses between tries.
+    pub retry_schedule: RetrySchedule,
     /// What this process does.
     pub work: Work,
 }
@@ -144,6 +150,9 @@ impl Typed {
         if !["text", "json"].contains(&self.log_format.as_str()) {
             keep(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
         }
+        let retry_schedule = RetrySchedule::parse(&self.retry_schedule)
+            .map_err(|fault| keep(format!("BELFRY_RETRY_SCHEDULE {fault}.")))
+            .unwrap_or_default();
         match (listen, database, robot_origins, faults.is_empty()) {
             (Some(listen), Some(database), Some(robot_origins), true) => Ok(Settings {
                 listen,
@@ -153,6 +162,7 @@ impl Typed {
                 trusted_proxies,
                 robot_origins,
                 product_name,
+                retry_schedule,
                 work: self.work(),
             }),
             _ => Err(faults),

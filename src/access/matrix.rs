@@ -121,6 +121,8 @@ pub enum InstanceAction {
     EditInstanceChannels,
     /// Logon Security Settings.
     EditLogIn,
+    /// Data Retention Settings.
+    EditRetention,
     /// The audit log of everything.
     ViewInstanceAudit,
 }
@@ -159,6 +161,7 @@ pub fn instance_allows(action: InstanceAction, instance: bool) -> bool {
         InstanceAction::ManageTenants
         | InstanceAction::EditInstanceChannels
         | InstanceAction::EditLogIn
+        | InstanceAction::EditRetention
         | InstanceAction::ViewInstanceAudit => instance,
     }
 }
@@ -222,6 +225,7 @@ pub mod permissions {
     permission!(Permission, Action: ViewGroups, ManageGroups, ViewSchedules, ManageSchedules);
     permission!(Permission, Action: ViewTemplates, EditTemplates);
     permission!(InstancePermission, InstanceAction: ManageTenants, EditInstanceChannels, EditLogIn, ViewInstanceAudit);
+    permission!(InstancePermission, InstanceAction: EditRetention);
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::{Role, Standing};
 use crate::{
     db::{
-        AccountId, AnyConnection, MemberId, TenantId, directly,
+        AccountId, AnyConnection, AtMost as _, MemberId, TenantId, directly,
         schema::{members, tenants},
     },
     error::{Error, Result},
@@ -149,6 +149,6 @@ pub fn tenant_by_slug(c: &mut AnyConnection, slug: &str) -> Result<Tenant> {
         .filter(tenants::slug.eq(slug))
         .filter(tenants::deleted_at.is_null())
         .select(TenantRow::as_select())
-        .first(c)?;
+        .first_row(c)?;
     Ok(row.into())
 }

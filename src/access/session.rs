@@ -16,7 +16,7 @@ use super::Account;
 use crate::{
     clock::Clock,
     db::{
-        AccountId, AnyConnection, Database, directly,
+        AccountId, AnyConnection, AtMost as _, Database, directly,
         schema::{accounts, log_in_settings, sessions},
     },
     error::{Error, Result},
@@ -284,7 +284,7 @@ impl Sessions {
     /// # Errors
     /// When the database cannot be read.
     pub fn of(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<Vec<Self>> {
-        let idle: i64 = log_in_settings::table.select(log_in_settings::idle_minutes).first(c)?;
+        let idle: i64 = log_in_settings::table.select(log_in_settings::idle_minutes).first_row(c)?;
         let rows: Vec<(String, String, String, NaiveDateTime, NaiveDateTime)> = sessions::table
             .filter(sessions::account.eq(account))
             .filter(sessions::created_at.gt(now - ABSOLUTE))

@@ -13,7 +13,7 @@ use crate::{
     access::{Actor, Sessions},
     audit::{self, Change},
     db::{
-        AccountId, AnyConnection, TenantId, one_at_a_time,
+        AccountId, AnyConnection, AtMost as _, TenantId, one_at_a_time,
         schema::{accounts, lockouts, log_in_failures, log_in_settings, set_up_codes},
     },
     error::{Error, Result},
@@ -75,7 +75,7 @@ pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<
             accounts::code_expires_at,
             accounts::made_in,
         ))
-        .first(c)
+        .first_row(c)
         .optional()?;
     Ok(row.map(|(id, username, password_hash, code_expires_at, made_in)| Credentials {
         id,
@@ -146,7 +146,7 @@ pub fn insert_without_code(
 /// # Errors
 /// When the database cannot be read.
 pub fn made_in(c: &mut AnyConnection, account: AccountId) -> Result<Option<TenantId>> {
-    Ok(accounts::table.find(account).select(accounts::made_in).first(c)?)
+    Ok(accounts::table.find(account).select(accounts::made_in).first_row(c)?)
 }
 
 /// A password that its owner chose, in place of the password or code that he showed to be his.
@@ -189,7 +189,7 @@ pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: Naiv
 
 /// The hash of an account's password.
 pub fn password_hash(c: &mut AnyConnection, account: AccountId) -> Result<String> {
-    Ok(accounts::table.find(account).select(accounts::password_hash).first(c)?)
+    Ok(accounts::table.find(account).select(accounts::password_hash).first_row(c)?)
 }
 
 /// Keeps the language an account chose.
@@ -224,7 +224,7 @@ impl Subjects {
             .filter(lockouts::subject.eq(&self.account))
             .filter(lockouts::until.gt(now))
             .select(lockouts::until)
-            .first(c)
+            .first_row(c)
             .optional()?;
         let failed: Vec<NaiveDateTime> = log_in_failures::table
             .filter(log_in_failures::subject.eq(&self.address))
@@ -303,7 +303,7 @@ fn network(address: &str) -> String {
 pub fn log_in_settings(c: &mut AnyConnection) -> Result<LogInSettings> {
     let (idle_minutes, failures, lock_minutes) = log_in_settings::table
         .select((log_in_settings::idle_minutes, log_in_settings::failures, log_in_settings::lock_minutes))
-        .first(c)?;
+        .first_row(c)?;
     Ok(LogInSettings { idle_minutes, failures, lock_minutes })
 }
 

@@ -38,6 +38,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the rule looks for its receivers: it rings, or would but for the hour, which the record then says.
+    #[must_use]
+    pub fn picks(self) -> bool {
+        matches!(self, Self::Rings | Self::QuietHours)
+    }
+
     /// The word on the time line.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -27,5 +27,5 @@ pub use handle::Handling;
 pub use list::{Filter, Place};
 pub use matcher::{Matcher, Operator};
 pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
-pub use take::{Context, Preview, Taken, preview, preview_with, take};
+pub use take::{Context, Preview, Taken, preview, preview_with, take, take_all};
 pub use tools::Tools;

@@ -1,5 +1,6 @@
 //! Alerts in the database. Every query takes the tenant first.
 
+pub mod clean;
 pub mod events;
 pub mod handle;
 pub mod list;

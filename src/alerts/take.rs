@@ -9,18 +9,18 @@ use super::{
     choose::{Choice, Pick, Sent, Verdict, reach},
     model::{Incoming, Rule, Signal},
     store::{
-        events::{self, EntryKind, NewEntry},
+        events::{self, EntryKind, Event, Mark, NewEntry},
         people, rules,
     },
     words::{Telling, Told},
 };
 use crate::{
-    channels::store as channels,
-    courier::{self, AboutAlert, Kind, Notice, Unreached},
+    channels::{Switches, store as channels},
+    courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
     db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId},
     error::{Error, Result},
     robots::Channel,
-    templates::{Words, store as templates},
+    templates::{Templates, Words, store as templates},
 };
 
 /// Where an alert comes in, and when.
@@ -49,73 +49,124 @@ pub struct Taken {
     pub deliveries: i64,
 }
 
-/// What every alert of a tenant needs to know of it.
+/// What every alert of a tenant needs to know of it, read once for all alerts of a post.
 pub(super) struct Town {
     pub name: String,
     pub zone: Tz,
+    pub templates: Templates,
+    switches: Switches,
+    /// The rules that are on, once an alert has asked for them.
+    rules: Option<Vec<Rule>>,
 }
 
-fn town(c: &mut AnyConnection, tenant: TenantId) -> Result<Town> {
-    let (name, zone) = events::name_and_zone(c, tenant)?;
-    Ok(Town { name, zone: zone.parse().unwrap_or(Tz::UTC) })
+impl Town {
+    fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Self> {
+        let (name, zone) = events::name_and_zone(c, tenant)?;
+        let (templates, switches) = (templates::load(c, tenant)?, channels::settings(c, tenant)?);
+        let zone = zone.parse().unwrap_or(Tz::UTC);
+        Ok(Self { name, zone, templates, switches: switches.effective().clone(), rules: None })
+    }
+
+    fn rules(&mut self, c: &mut AnyConnection, tenant: TenantId) -> Result<&[Rule]> {
+        if self.rules.is_none() {
+            self.rules = Some(rules::active(c, tenant)?);
+        }
+        Ok(self.rules.as_deref().unwrap_or_default())
+    }
 }
 
-/// Stores an alert, with everything that follows from it. Call it in the [`crate::db::Database::write`] of whatever else
-/// belongs together with it, and wake the courier afterwards.
+/// Stores an alert, with everything that follows from it, as [`take_all`] does with several.
 ///
 /// # Errors
 /// When the database cannot be used.
 pub fn take(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Taken> {
-    let town = town(c, context.tenant)?;
-    match alert.signal {
-        Signal::Firing => fired(c, context, &town, alert),
-        Signal::Resolved => resolved(c, context, &town, alert),
-    }
+    let taken = take_all(c, context, std::slice::from_ref(alert))?;
+    taken.into_iter().next().ok_or_else(|| Error::internal("an alert was not taken in"))
 }
 
-fn fired(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming) -> Result<Taken> {
-    let (event, kind) = events::fire(c, context.tenant, alert, &context.sender, context.now)?;
-    let sent = match kind {
-        EntryKind::Repeated => rules::sent(c, event.id)?,
-        _ => BTreeMap::new(),
-    };
-    let quiet = event.quiet_until.is_some_and(|until| until > context.now);
-    let plan = if quiet { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
-    let verdicts = if quiet { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
-    let choice = plan.reach(c, context.tenant)?;
-    let chosen = choice.receivers();
-    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
-    let entry = events::add_entry(c, event.id, entry, context.now)?;
-    let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
-    // A rule all of whose receivers were missed has not rung: it may do so as often as before.
-    let rang: BTreeSet<String> = choice.calls.iter().flat_map(|call| call.chosen_by.iter().cloned()).collect();
-    let deliveries = tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice)?;
-    let mut silent_until = None;
-    for asked in &plan.asked {
-        if matches!(asked.verdict, Verdict::Rings | Verdict::QuietHours) {
-            rules::note_send(c, event.id, asked.rule, rang.contains(&asked.name), context.now)?;
-            silent_until = silent_until.max(Some(context.now + asked.frequency));
+/// Stores alerts, with everything that follows from them. Call it in the [`crate::db::Database::write`] of whatever else
+/// belongs together with them, as the last thing there, and wake the courier afterwards.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn take_all(c: &mut AnyConnection, context: &Context, alerts: &[Incoming]) -> Result<Vec<Taken>> {
+    let mut town = Town::load(c, context.tenant)?;
+    let mut outbox = Outbox::default();
+    let mut taken = Vec::with_capacity(alerts.len());
+    for alert in alerts {
+        taken.push(match alert.signal {
+            Signal::Firing => fired(c, context, &mut town, alert, &mut outbox)?,
+            Signal::Resolved => resolved(c, context, &town, alert, &mut outbox)?,
+        });
+    }
+    outbox.ring(c, context.now)?;
+    Ok(taken)
+}
+
+fn fired(
+    c: &mut AnyConnection,
+    context: &Context,
+    town: &mut Town,
+    alert: &Incoming,
+    outbox: &mut Outbox,
+) -> Result<Taken> {
+    // Another look is needed only when the event ends, or another begins, between the look and the write.
+    for _ in 0..3 {
+        let last = events::lock_last_of_key(c, context.tenant, &alert.key)?;
+        let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
+        let open = last.filter(Event::is_open);
+        let sent = match &open {
+            Some(event) => rules::sent(c, event.id)?,
+            None => BTreeMap::new(),
+        };
+        let plan = if quiet_until.is_some() { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
+        let choice = plan.reach(&town.switches);
+        let silenced = plan.ringing().map(|asked| context.now + asked.frequency).max();
+        let silent_until = silenced.or(open.as_ref().and_then(|event| event.silent_until));
+        let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
+        let mark = Mark { reached, quiet_until, silent_until };
+        let (kind, event) = match open {
+            Some(open) => (EntryKind::Repeated, events::repeat(c, open.id, alert, mark, context.now)?),
+            None => (EntryKind::Firing, events::begin(c, context.tenant, alert, &context.sender, mark, context.now)?),
+        };
+        let Some(event) = event else { continue };
+        let verdicts = if quiet_until.is_some() { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
+        let chosen = choice.receivers();
+        let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
+        let entry = events::add_entry(c, event.id, entry, context.now)?;
+        // A rule all of whose receivers were missed has not rung: it may do so as often as before.
+        let rang: BTreeSet<&str> =
+            choice.calls.iter().flat_map(|call| call.chosen_by.iter().map(String::as_str)).collect();
+        for asked in plan.ringing() {
+            rules::note_send(c, event.id, asked.rule, rang.contains(asked.name.as_str()), context.now)?;
         }
+        let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
+        tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice, outbox)?;
+        return Ok(Taken { alert: event.id, entry, deliveries: reached });
     }
-    if deliveries > 0 || silent_until.is_some() {
-        events::note_reached(c, event.id, deliveries, silent_until)?;
-    }
-    Ok(Taken { alert: event.id, entry, deliveries })
+    Err(Error::unavailable("an event begins and ends all the time"))
 }
 
 /// Tells those who heard of the event that it is over.
-fn resolved(c: &mut AnyConnection, context: &Context, town: &Town, alert: &Incoming) -> Result<Taken> {
+fn resolved(
+    c: &mut AnyConnection,
+    context: &Context,
+    town: &Town,
+    alert: &Incoming,
+    outbox: &mut Outbox,
+) -> Result<Taken> {
     let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
     let quiet = event.quiet_until.is_some_and(|until| until > context.now);
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
     let tells = was_open && !quiet;
     let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
-    let choice = Plan { picks, asked: Vec::new() }.reach(c, context.tenant)?;
+    let choice = Plan { picks, asked: Vec::new() }.reach(&town.switches);
     let (kind, chosen) = (EntryKind::Resolved, choice.receivers());
     let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
+    let deliveries = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event };
-    let deliveries = tell(c, context, town, &telling, entry, choice)?;
+    tell(c, context, town, &telling, entry, choice, outbox)?;
     Ok(Taken { alert: event.id, entry, deliveries })
 }
 
@@ -149,12 +200,13 @@ impl Plan {
         serde_json::to_string(&rules).map_err(Error::internal)
     }
 
-    fn reach(&self, c: &mut AnyConnection, tenant: TenantId) -> Result<Choice> {
-        if self.picks.is_empty() {
-            return Ok(Choice::default());
-        }
-        let settings = channels::settings(c, tenant)?;
-        Ok(reach(self.picks.clone(), settings.effective()))
+    fn reach(&self, switches: &Switches) -> Choice {
+        reach(self.picks.clone(), switches)
+    }
+
+    /// The rules that ring, or would but for the hour.
+    fn ringing(&self) -> impl Iterator<Item = &Asked> {
+        self.asked.iter().filter(|asked| asked.verdict.picks())
     }
 }
 
@@ -162,7 +214,7 @@ impl Plan {
 fn plan(
     c: &mut AnyConnection,
     context: &Context,
-    town: &Town,
+    town: &mut Town,
     alert: &Incoming,
     sent: &BTreeMap<RuleId, Sent>,
     typed: Option<&Rule>,
@@ -173,28 +225,25 @@ fn plan(
             |person| Pick { who: Ok(person), rule: String::new(), channels: Channel::ALL.to_vec(), is_quiet: false };
         return Ok(Plan { picks: named.into_iter().map(pick).collect(), asked: Vec::new() });
     }
-    let mut plan = Plan::default();
-    let mut rules = rules::active(c, context.tenant)?;
-    if let Some(typed) = typed {
-        rules.retain(|rule| rule.id != typed.id);
-        rules.extend(typed.is_on.then(|| typed.clone()));
-    }
-    for rule in rules {
-        let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, town.zone);
-        if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
-            plan.picks.extend(picks(c, context, town, &rule, verdict == Verdict::QuietHours)?);
+    let (mut plan, zone) = (Plan::default(), town.zone);
+    let stored = town.rules(c, context.tenant)?.iter();
+    let stored = stored.filter(|rule| typed.is_none_or(|typed| typed.id != rule.id));
+    for rule in stored.chain(typed.filter(|typed| typed.is_on)) {
+        let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, zone);
+        if verdict.picks() {
+            plan.picks.extend(picks(c, context, zone, rule, verdict == Verdict::QuietHours)?);
         }
         // A rule that is meant for other alerts has nothing to do with this one.
         if verdict != Verdict::Other {
-            plan.asked.push(Asked { rule: rule.id, name: rule.name, verdict, frequency: rule.frequency });
+            plan.asked.push(Asked { rule: rule.id, name: rule.name.clone(), verdict, frequency: rule.frequency });
         }
     }
     Ok(plan)
 }
 
 /// Whom a rule picks at this moment.
-fn picks(c: &mut AnyConnection, context: &Context, town: &Town, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
-    let who = people::behind(c, context.tenant, &rule.receivers, context.now, town.zone)?;
+fn picks(c: &mut AnyConnection, context: &Context, zone: Tz, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
+    let who = people::behind(c, context.tenant, &rule.receivers, context.now, zone)?;
     let pick = |who| Pick { who, rule: rule.name.clone(), channels: rule.channels.clone(), is_quiet };
     Ok(who.into_iter().map(pick).collect())
 }
@@ -207,17 +256,16 @@ fn tell(
     telling: &Telling<'_>,
     entry: EntryId,
     choice: Choice,
-) -> Result<i64> {
+    outbox: &mut Outbox,
+) -> Result<()> {
     let Choice { calls, misses } = choice;
     if calls.is_empty() && misses.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    let templates = templates::load(c, context.tenant)?;
-    let mut told = Told::new(templates, context, town, telling, &calls);
-    let mut notices = Vec::with_capacity(calls.len());
+    let mut told = Told::new(context, town, telling, &calls);
     for call in calls {
         let Words { title, body } = told.over(call.channel);
-        notices.push(Notice {
+        let notice = Notice {
             tenant: context.tenant,
             kind: telling.kind,
             title,
@@ -233,9 +281,9 @@ fn tell(
                 mention: call.person.phone,
                 chosen_by: call.chosen_by.join(", "),
             }),
-        });
+        };
+        outbox.put(c, notice, context.now)?;
     }
-    let deliveries = courier::enqueue_all(c, notices, context.now)?.len();
     for miss in misses {
         // What a resend would say, once he can be reached.
         let Words { title, body } = told.over(Channel::DingTalk);
@@ -254,7 +302,7 @@ fn tell(
         };
         courier::unreached(c, unreached, context.now)?;
     }
-    i64::try_from(deliveries).map_err(Error::internal)
+    Ok(())
 }
 
 /// Who would hear an alert that came in now.
@@ -286,7 +334,7 @@ pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, 
 }
 
 fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
-    let town = town(c, context.tenant)?;
+    let mut town = Town::load(c, context.tenant)?;
     let last = events::last_of_key(c, context.tenant, &alert.key)?;
     let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
     let open = last.filter(|event| event.is_open()).map(|event| event.id);
@@ -294,13 +342,13 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
         _ if quiet_until.is_some() => Plan::default(),
         (Signal::Firing, Some(event)) => {
             let sent = rules::sent(c, event)?;
-            plan(c, context, &town, alert, &sent, typed)?
+            plan(c, context, &mut town, alert, &sent, typed)?
         }
-        (Signal::Firing, None) => plan(c, context, &town, alert, &BTreeMap::new(), typed)?,
+        (Signal::Firing, None) => plan(c, context, &mut town, alert, &BTreeMap::new(), typed)?,
         (Signal::Resolved, Some(event)) => Plan { picks: people::heard(c, context.tenant, event)?, asked: Vec::new() },
         (Signal::Resolved, None) => Plan::default(),
     };
-    let choice = plan.reach(c, context.tenant)?;
+    let choice = plan.reach(&town.switches);
     let rules = plan.asked.into_iter().map(|asked| (asked.name, asked.verdict)).collect();
     Ok(Preview { rules, choice, quiet_until })
 }

@@ -38,15 +38,16 @@ impl Telling<'_> {
 }
 
 /// The words of one telling, made once for each channel that needs them.
-pub(super) struct Told {
-    templates: Templates,
+pub(super) struct Told<'t> {
+    templates: &'t Templates,
     reason: Reason,
     variables: Variables,
     made: Vec<(Channel, Words)>,
 }
 
-impl Told {
-    pub fn new(templates: Templates, context: &Context, town: &Town, telling: &Telling<'_>, calls: &[Call]) -> Self {
+impl<'t> Told<'t> {
+    pub fn new(context: &Context, town: &'t Town, telling: &Telling<'_>, calls: &[Call]) -> Self {
+        let templates = &town.templates;
         let (alert, event, language) = (telling.alert, telling.event, templates.language());
         let mut recipients: Vec<String> = calls.iter().map(|call| call.person.name.clone()).collect();
         recipients.sort();

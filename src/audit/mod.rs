@@ -5,4 +5,4 @@ pub mod pages;
 pub mod store;
 
 pub use model::{ACTIONS, Change};
-pub use store::{Entry, record};
+pub use store::{Entry, clean, record};

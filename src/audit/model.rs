@@ -27,6 +27,7 @@ pub const ACTIONS: &[&str] = &[
     "tenant-deleted",
     "tenant-restored",
     "log-in-settings-changed",
+    "retention-changed",
     "portal-added",
     "portal-edited",
     "portal-rotated",

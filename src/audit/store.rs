@@ -47,6 +47,20 @@ pub fn record(c: &mut AnyConnection, who: &Actor, entry: &Entry<'_>, now: NaiveD
     Ok(())
 }
 
+/// Removes rows from before this moment, oldest first and at most so many. Answers how many.
+///
+/// The first rows by id are the oldest, so that no index by time is needed; after a clock was set back, one may stay for as long
+/// as its neighbours do.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Result<usize> {
+    let first: Vec<(i64, NaiveDateTime)> =
+        audit::table.order(audit::id).limit(at_most).select((audit::id, audit::at)).load(c)?;
+    let old: Vec<i64> = first.into_iter().take_while(|(_, at)| *at < before).map(|(id, _)| id).collect();
+    Ok(diesel::delete(audit::table.filter(audit::id.eq_any(old))).execute(c)?)
+}
+
 /// A row as pages show it.
 #[derive(Clone, Debug)]
 pub struct Row {

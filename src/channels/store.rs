@@ -7,7 +7,7 @@ use super::{Mode, Settings, Switches};
 use crate::{
     courier,
     db::{
-        AnyConnection, INSTANCE_SCOPE, TenantId,
+        AnyConnection, INSTANCE_SCOPE, TenantId, directly,
         schema::{channel_switches, tenants},
     },
     error::{Error, Result},
@@ -22,14 +22,26 @@ pub fn instance(c: &mut AnyConnection) -> Result<Switches> {
     switches(c, INSTANCE_SCOPE)
 }
 
-/// All there is to know of a tenant's channels.
+/// All there is to know of a tenant's channels, in one query.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// [`Error::NotFound`] when there is no such tenant.
 pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
-    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first(c)?;
-    let mode = Mode::parse(&mode).ok_or_else(|| Error::internal("a tenant has an unknown channel mode"))?;
-    Ok(Settings { mode, custom: switches(c, tenant.0)?, system: instance(c)? })
+    type Row = (String, Option<(i64, String, bool)>);
+    let in_scope = channel_switches::scope.eq(tenant.0).or(channel_switches::scope.eq(INSTANCE_SCOPE));
+    let rows = tenants::table.find(tenant).left_join(channel_switches::table.on(in_scope)).select((
+        tenants::channel_mode,
+        (channel_switches::scope, channel_switches::channel, channel_switches::is_on).nullable(),
+    ));
+    let rows: Vec<Row> = directly!(c, c => rows.load(c)?);
+    let (mode, _) = rows.first().ok_or(Error::NotFound)?;
+    let mode = Mode::parse(mode).ok_or_else(|| Error::internal("a tenant has an unknown channel mode"))?;
+    let on = |wanted: i64| {
+        let switches = rows.iter().filter_map(|(_, switch)| switch.as_ref());
+        let on = switches.filter(|(scope, _, is_on)| *scope == wanted && *is_on);
+        Switches::on(on.filter_map(|(_, channel, _)| Channel::parse(channel)))
+    };
+    Ok(Settings { mode, custom: on(tenant.0), system: on(INSTANCE_SCOPE) })
 }
 
 /// Sets the instance's switches.

@@ -5,9 +5,11 @@
 //! during a call. Several processes may work on one database. What is claimed and never recorded goes out again with the same
 //! identity, so a crash can double a message that was in flight, but not lose one.
 
+mod digest;
 mod model;
 mod pace;
 mod policy;
+mod retries;
 mod sender;
 mod store;
 #[cfg(test)]
@@ -15,12 +17,15 @@ mod tests;
 mod vetting;
 mod worker;
 
+pub use digest::{About, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
+pub use retries::RetrySchedule;
 pub use store::{
+    clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
     depth::{Queue, broken, queues},
     ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger, totals},
     moving::move_waiting,
-    outbox::{enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
+    outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
     robots::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,

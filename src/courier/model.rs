@@ -20,11 +20,20 @@ pub enum Kind {
     Resolved,
     /// Somebody pressed **Verify** and waits for the code in the group.
     Verification,
+    /// Administrators are told that robots of their tenant do not work any more.
+    RobotBroken,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::MemberSaved, Self::Test, Self::Firing, Self::Repeated, Self::Resolved, Self::Verification];
+    const ALL: [Self; 7] = [
+        Self::MemberSaved,
+        Self::Test,
+        Self::Firing,
+        Self::Repeated,
+        Self::Resolved,
+        Self::Verification,
+        Self::RobotBroken,
+    ];
 
     /// The name in the database.
     #[must_use]
@@ -36,6 +45,7 @@ impl Kind {
             Self::Repeated => "repeated",
             Self::Resolved => "resolved",
             Self::Verification => "verification",
+            Self::RobotBroken => "robot_broken",
         }
     }
 

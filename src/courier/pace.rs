@@ -3,6 +3,10 @@
 //! The vendor counts when a call arrives, which lies between its start and its end. A call therefore keeps its place
 //! until a whole window after its *end*: whatever the network did in between, no window at the vendor's holds more
 //! calls than the limit.
+//!
+//! What waits goes out one by one as long as it makes fewer messages than the robot has places to spare. Otherwise it is
+//! folded, and the places that are left are spread over the time until used ones come free, so that a group in a storm
+//! hears something every few seconds and is never cut off for the rest of a minute.
 
 use std::time::Duration;
 
@@ -16,6 +20,9 @@ const KEPT: u32 = 2;
 
 /// Limits over at least this long have places to keep; a limit over a second is too small to share.
 const LONG_WINDOW: Duration = Duration::from_secs(60);
+
+/// The part of the ordinary places, one in so many, that single messages leave to digests.
+const FOR_DIGESTS: usize = 3;
 
 /// A call as the pace sees it.
 #[derive(Clone, Copy, Debug)]
@@ -62,16 +69,93 @@ fn next_within(
     longest_call: TimeDelta,
     now: NaiveDateTime,
 ) -> NaiveDateTime {
-    let kept = if priority < Priority::Ordinary || limit.per < LONG_WINDOW { 0 } else { KEPT };
-    let places = usize::try_from(limit.count.saturating_sub(kept).max(1)).unwrap_or(usize::MAX);
-    let mut leaving: Vec<NaiveDateTime> =
-        calls.iter().map(|call| call.leaves(limit, longest_call)).filter(|leaves| *leaves > now).collect();
-    leaving.sort_unstable();
+    let leaving = leaving(limit, calls, longest_call, now);
     // With as many calls inside as there are places, all but (places - 1) of them must leave first.
-    match leaving.len().checked_sub(places) {
+    match leaving.len().checked_sub(places(limit, priority)) {
         Some(last_to_leave) => leaving.get(last_to_leave).copied().unwrap_or(now),
         None => now,
     }
+}
+
+/// How many messages of this priority a window takes.
+fn places(limit: Limit, priority: Priority) -> usize {
+    let kept = if priority < Priority::Ordinary || limit.per < LONG_WINDOW { 0 } else { KEPT };
+    usize::try_from(limit.count.saturating_sub(kept).max(1)).unwrap_or(usize::MAX)
+}
+
+/// When each call that still has a place gives it back, soonest first.
+fn leaving(limit: Limit, calls: &[Call], longest_call: TimeDelta, now: NaiveDateTime) -> Vec<NaiveDateTime> {
+    let leaves = calls.iter().map(|call| call.leaves(limit, longest_call));
+    let mut leaving: Vec<NaiveDateTime> = leaves.filter(|leaves| *leaves > now).collect();
+    leaving.sort_unstable();
+    leaving
+}
+
+/// How many messages wait for a robot at this moment if nothing is folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Crowd {
+    /// Critical ones.
+    pub urgent: usize,
+    /// All others but tests.
+    pub ordinary: usize,
+}
+
+/// How the next message goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// The earliest start; not after `now` means at once.
+    pub start: NaiveDateTime,
+    /// Whether it is to take everything along that waits with it.
+    pub folds: bool,
+}
+
+/// When the next message may start, and whether it is to be a digest. A critical one is never kept waiting as long as each of
+/// them finds a place; the others leave a part of the places to digests.
+pub(super) fn next_turn(
+    limits: &[Limit],
+    priority: Priority,
+    crowd: Crowd,
+    calls: &[Call],
+    longest_call: TimeDelta,
+    now: NaiveDateTime,
+) -> Turn {
+    let at_once = next_start(limits, priority, calls, longest_call, now);
+    let waiting = match priority {
+        Priority::Test => 0,
+        Priority::Urgent => crowd.urgent,
+        Priority::Ordinary => crowd.urgent + crowd.ordinary,
+    };
+    let long = || limits.iter().filter(|limit| limit.per >= LONG_WINDOW);
+    let spare = |limit: &Limit| {
+        let places = places(*limit, priority);
+        let for_digests = if priority == Priority::Ordinary { places / FOR_DIGESTS } else { 0 };
+        places.saturating_sub(for_digests + leaving(*limit, calls, longest_call, now).len())
+    };
+    if long().all(|limit| waiting <= spare(limit)) {
+        return Turn { start: at_once, folds: false };
+    }
+    let spread = long().map(|limit| spread(*limit, priority, calls, longest_call, now));
+    Turn { start: spread.fold(at_once, NaiveDateTime::max), folds: true }
+}
+
+/// The earliest start if the free places, and those that come free, are used at even distances from the last call on.
+fn spread(
+    limit: Limit,
+    priority: Priority,
+    calls: &[Call],
+    longest_call: TimeDelta,
+    now: NaiveDateTime,
+) -> NaiveDateTime {
+    let leaving = leaving(limit, calls, longest_call, now);
+    let Some(last) = calls.iter().map(|call| call.started_at).max().filter(|_| !leaving.is_empty()) else { return now };
+    let free = places(limit, priority).saturating_sub(leaving.len());
+    // The n-th call from here on needs the place that comes free n-th: it is not too soon when n distances reach there.
+    let distances = leaving.iter().zip(free + 1..).map(|(leaves, nth)| {
+        let nth = i32::try_from(nth).unwrap_or(i32::MAX);
+        (*leaves - last) / nth
+    });
+    // A last call in the future is a clock that was set back: no reason to wait for more than a window.
+    (last + distances.max().unwrap_or_default()).min(now + window(limit))
 }
 
 #[cfg(test)]
@@ -127,6 +211,67 @@ mod tests {
         assert_eq!(next(Channel::WeCom, Priority::Ordinary, &calls, 1_000), 71_000);
     }
 
+    fn turn(channel: Channel, priority: Priority, waiting: usize, calls: &[Call], now: i64) -> (i64, bool) {
+        let crowd = match priority {
+            Priority::Urgent => Crowd { urgent: waiting, ordinary: 1_000 },
+            _ => Crowd { urgent: 0, ordinary: waiting },
+        };
+        let turn = next_turn(limits(channel), priority, crowd, calls, LONGEST, at(now));
+        ((turn.start - at(0)).num_milliseconds(), turn.folds)
+    }
+
+    #[test]
+    fn what_a_quiet_robot_takes_goes_out_one_by_one_and_more_than_that_at_once_as_a_digest() {
+        assert_eq!(turn(Channel::DingTalk, Priority::Ordinary, 12, &[], 5), (5, false));
+        assert_eq!(turn(Channel::DingTalk, Priority::Ordinary, 13, &[], 5), (5, true));
+        assert_eq!(turn(Channel::DingTalk, Priority::Urgent, 20, &[], 5), (5, false));
+        assert_eq!(turn(Channel::DingTalk, Priority::Urgent, 21, &[], 5), (5, true));
+        assert_eq!(turn(Channel::Lark, Priority::Ordinary, 66, &[], 5), (5, false));
+        assert_eq!(turn(Channel::Lark, Priority::Ordinary, 67, &[], 5), (5, true));
+    }
+
+    #[test]
+    fn a_critical_one_has_the_kept_places_while_ordinary_ones_wait_for_their_digest() {
+        let calls: Vec<Call> = (0..18).map(|n| call(n * 3_400, n * 3_400 + 50)).collect();
+        let now = 17 * 3_400 + 100;
+        assert_eq!(turn(Channel::DingTalk, Priority::Urgent, 2, &calls, now), (now, false));
+        assert_eq!(turn(Channel::DingTalk, Priority::Test, 0, &calls, now), (now, false));
+        assert!(turn(Channel::DingTalk, Priority::Urgent, 3, &calls, now).1);
+        let (start, folds) = turn(Channel::DingTalk, Priority::Ordinary, 1, &calls, now);
+        assert!(folds && (17 * 3_400 + 3_300..18 * 3_400 + 100).contains(&start), "{start}");
+    }
+
+    #[test]
+    fn in_a_lasting_storm_a_group_never_waits_longer_than_a_few_seconds() {
+        for (channel, first, later) in [(Channel::DingTalk, 9_000, 4_500), (Channel::Lark, 2_500, 1_000)] {
+            // An alert every tenth of a second.
+            let (mut now, mut told, mut calls, mut starts) = (0, 0, Vec::new(), Vec::new());
+            while now < 300_000 {
+                let came_in = now / 100 + 1;
+                let (start, folds) =
+                    turn(channel, Priority::Ordinary, usize::try_from(came_in - told).unwrap(), &calls, now);
+                if start > now {
+                    now = start;
+                    continue;
+                }
+                told = if folds { came_in } else { told + 1 };
+                calls.push(call(now, now + 50));
+                starts.push(now);
+                now += 100;
+            }
+            let gaps: Vec<i64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            assert!(gaps.iter().all(|gap| *gap <= first), "{gaps:?}");
+            let settled = starts.windows(2).filter(|pair| pair[0] > 70_000).map(|pair| pair[1] - pair[0]);
+            assert!(settled.max().unwrap() <= later, "{gaps:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_clock_was_set_back_a_digest_waits_for_a_window_at_most() {
+        let calls = [call(86_400_000, 86_400_050); 12];
+        assert!(turn(Channel::WeCom, Priority::Ordinary, 5, &calls, 0).0 <= 61_000);
+    }
+
     proptest! {
         /// Messages are sent as soon as the pace allows; each arrives at some moment between start and end of its call.
         #[test]
@@ -152,6 +297,23 @@ mod tests {
                     prop_assert!(beyond - first > window, "{count} and one more within {window} ms");
                 }
             }
+        }
+
+        /// Spreading never starts a message before it has a place, nor folds what finds room.
+        #[test]
+        fn a_turn_is_never_sooner_than_the_pace(
+            channel in prop::sample::select(&Channel::ALL[..]),
+            ends in prop::collection::vec(0_i64..60_000, 0..120),
+            waiting in 1_usize..200,
+            urgent in any::<bool>(),
+        ) {
+            let calls: Vec<Call> = ends.iter().map(|end| call((end - 100).max(0), *end)).collect();
+            let now = ends.iter().copied().max().unwrap_or_default();
+            let priority = if urgent { Priority::Urgent } else { Priority::Ordinary };
+            let (start, folds) = turn(channel, priority, waiting, &calls, now);
+            let at_once = next(channel, priority, &calls, now);
+            prop_assert!(start >= at_once && start <= now + 61_000);
+            prop_assert!(folds || start == at_once);
         }
 
         /// A queue never stands still for longer than it must.

@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use super::model::{Fault, Priority, Reason};
-use crate::robots::{Answer, Cause, Meaning};
+use chrono::TimeDelta;
 
-/// The pauses between tries, in seconds: the first two soon enough for a hiccup, all of them together 27 hours and 42 minutes, so
-/// that a fault that lasts a day loses nothing. After the last one follows one more try.
-const SCHEDULE: [u64; 11] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 21_600, 28_800];
-
-/// Pauses up to this long are varied downwards, longer ones upwards: hiccups are met early, and the whole never shrinks.
-const EARLY: u64 = 30;
-
-/// By how much a pause is varied, so that what failed together does not come back together.
-const JITTER: f64 = 0.2;
+use super::{
+    model::{Fault, Priority, Reason},
+    retries::{self, RetrySchedule},
+};
+use crate::robots::{Answer, Cause, Channel, Meaning, rest_after_throttle};
 
 /// A test gets one more try, this soon: somebody is waiting for the answer.
 const TEST_RETRY: Duration = Duration::from_secs(2);
+
+/// How many tries a message may have used whose call was never recorded: as many as the longest schedule has.
+const MOST_LOST: i64 = retries::MOST as i64;
 
 /// After "too fast", should the answer not say how long.
 const REST: Duration = Duration::from_secs(60);
 
 /// What is known at the end of a call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Situation {
+pub(super) struct Situation<'s> {
+    /// The pauses between tries.
+    pub schedule: &'s RetrySchedule,
     pub priority: Priority,
     /// How many tries this message has used, this one included; at least one.
     pub tries: i64,
@@ -80,7 +80,7 @@ pub(super) struct Decision {
 
 /// Decides. A test never waits for anything but a place in its minute: every answer but a hiccup ends it at once, so that
 /// the person who pressed the button reads what the robot said.
-pub(super) fn decide(ending: &Ending, situation: &Situation) -> Decision {
+pub(super) fn decide(ending: &Ending, situation: &Situation<'_>) -> Decision {
     let reason = ending.reason();
     let rest = match ending {
         Ending::Answered(Answer { meaning: Meaning::Wait, rest, .. }) => Some(rest.unwrap_or(REST)),
@@ -97,14 +97,19 @@ pub(super) fn decide(ending: &Ending, situation: &Situation) -> Decision {
         (Reason::Robot(Meaning::Wait), _) => Fate::Held,
         (Reason::Robot(Meaning::TooLong | Meaning::ContentRefused | Meaning::OurFault), _) => Fate::Failed(reason),
         (Reason::Robot(Meaning::Broken(_)), _) if breaks.is_some() => Fate::Held,
-        // The process ended in between, which says nothing about the robot: no reason to let the message wait longer.
-        (Reason::Call(Fault::Lost), _) => again(Some(Duration::ZERO), None, situation),
-        _ => again(pause(situation), rest, situation),
+        // The process ended in between, which says nothing about the robot: no reason to let the message wait longer, nor to
+        // give it up after its last try, but one that ends every process has an end too.
+        (Reason::Call(Fault::Lost), _) if situation.tries <= MOST_LOST => Fate::Again(Duration::ZERO),
+        (Reason::Call(Fault::Lost), _) => Fate::Failed(Reason::GivenUp),
+        _ => match situation.schedule.pause_after(situation.tries, situation.dice) {
+            Some(pause) => Fate::Again(pause.max(rest.unwrap_or_default())),
+            None => Fate::Failed(Reason::GivenUp),
+        },
     };
     Decision { fate, rest, breaks }
 }
 
-fn test_fate(reason: Reason, rest: Option<Duration>, situation: &Situation) -> Fate {
+fn test_fate(reason: Reason, rest: Option<Duration>, situation: &Situation<'_>) -> Fate {
     // After a time-out the person has waited long enough, and the group may have the message.
     let hiccup = matches!(
         reason,
@@ -123,28 +128,26 @@ fn test_fate(reason: Reason, rest: Option<Duration>, situation: &Situation) -> F
     })
 }
 
-fn again(pause: Option<Duration>, asked: Option<Duration>, situation: &Situation) -> Fate {
-    match pause {
-        Some(pause) if situation.tries <= tries_after_the_first() => Fate::Again(pause.max(asked.unwrap_or_default())),
-        _ => Fate::Failed(Reason::GivenUp),
-    }
+/// For how long a bell rests at the very most, whatever an answer asks for.
+pub(super) fn longest_rest() -> TimeDelta {
+    Channel::ALL
+        .into_iter()
+        .filter_map(|channel| TimeDelta::from_std(rest_after_throttle(channel, Some(Duration::MAX))).ok())
+        .max()
+        .unwrap_or_default()
 }
 
-fn tries_after_the_first() -> i64 {
-    i64::try_from(SCHEDULE.len()).unwrap_or(i64::MAX)
-}
-
-/// The pause after this try; none when it was the last.
-fn pause(situation: &Situation) -> Option<Duration> {
-    let step = usize::try_from(situation.tries.max(1) - 1).ok()?;
-    let seconds = *SCHEDULE.get(step)?;
-    let vary = JITTER * situation.dice.clamp(0.0, 1.0);
-    let factor = if seconds <= EARLY { 1.0 - vary } else { 1.0 + vary };
-    Some(Duration::from_secs(seconds).mul_f64(factor))
+/// For how long a message that was tried so often waits at the very most.
+pub(super) fn longest_pause(schedule: &RetrySchedule, tries: i64) -> TimeDelta {
+    let longest = [0.0, 1.0].into_iter().filter_map(|dice| schedule.pause_after(tries, dice)).max();
+    let whole = TimeDelta::from_std(longest.unwrap_or_default()).unwrap_or_default();
+    if tries == 0 { TimeDelta::zero() } else { whole.max(longest_rest()) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -153,8 +156,10 @@ mod tests {
         Ending::Answered(Answer { meaning, rest: rest.map(Duration::from_secs), code: None, text: String::new() })
     }
 
-    fn after(priority: Priority, tries: i64, in_a_row: u32) -> Situation {
-        Situation { priority, tries, in_a_row, dice: 0.5 }
+    static SCHEDULE: LazyLock<RetrySchedule> = LazyLock::new(RetrySchedule::default);
+
+    fn after(priority: Priority, tries: i64, in_a_row: u32) -> Situation<'static> {
+        Situation { schedule: &SCHEDULE, priority, tries, in_a_row, dice: 0.5 }
     }
 
     fn any_meaning() -> impl Strategy<Value = Meaning> {
@@ -167,15 +172,6 @@ mod tests {
             Just(Ending::Refused),
             prop::sample::select(&Fault::ALL[..]).prop_map(Ending::Failed),
         ]
-    }
-
-    #[test]
-    fn the_first_two_retries_come_within_five_and_thirty_seconds() {
-        for dice in [0.0, 0.5, 1.0] {
-            let pause = |tries| pause(&Situation { dice, ..after(Priority::Ordinary, tries, 1) }).unwrap();
-            assert!((4.0..=5.0).contains(&pause(1).as_secs_f64()));
-            assert!((24.0..=30.0).contains(&pause(2).as_secs_f64()));
-        }
     }
 
     #[test]
@@ -260,7 +256,9 @@ mod tests {
                 let fate = decide(&ending, &Situation { dice, ..after(priority, tries, 1) }).fate;
                 matches!(fate, Fate::Again(_))
             };
-            prop_assert!(!counted(Priority::Ordinary, 12));
+            let is_lost = ending.reason() == Reason::Call(Fault::Lost);
+            prop_assert!(is_lost || !counted(Priority::Ordinary, 12));
+            prop_assert!(!counted(Priority::Ordinary, MOST_LOST + 1));
             prop_assert!(!counted(Priority::Test, 2));
         }
 

@@ -7,8 +7,10 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, insert_int
 
 use super::{
     policy::Ending,
+    retries::RetrySchedule,
     sender::{Called, Sender},
     store::{
+        bells,
         claim::{self, Claim},
         complete,
     },
@@ -17,12 +19,12 @@ use super::{
 use crate::{
     clock::Clock,
     db::{
-        AccountId, Address, AnyConnection, Database, DeliveryId, RobotId, TenantId,
+        AccountId, Address, AnyConnection, AtMost as _, Database, DeliveryId, RobotId, TenantId,
         schema::{accounts, attempts, channel_switches, deliveries, messages, robots as robot_rows, tenants},
     },
     error::Result,
     robots::{Answer, Cause, Channel, Meaning, Origins, RobotAddress, SigningSecret},
-    sandbox::{Fault as SandboxFault, Group, RobotKind, Sandbox, Standing, Verdict},
+    sandbox::{BANNED_TEXT, Fault as SandboxFault, Group, RobotKind, Sandbox, Standing, Verdict},
     secrets::KeyRing,
 };
 
@@ -70,7 +72,7 @@ impl House {
 
     fn courier(&self) -> Courier {
         let (db, keys, clock) = (self.db.clone(), self.keys.clone(), self.clock.clone());
-        Courier::start(db, keys, self.origins(), clock, self.waker.clone()).unwrap()
+        Courier::start(db, keys, self.origins(), clock, self.waker.clone(), spelled()).unwrap()
     }
 
     fn address(&self, kind: RobotKind, token: &str) -> RobotAddress {
@@ -140,7 +142,7 @@ impl House {
     }
 
     async fn claim(&self) -> Option<Claim> {
-        let round = self.write(|c, now| claim::claim_due(c, now, 64)).await;
+        let round = self.write(|c, now| claim::claim_due(c, now, 64, &spelled())).await;
         round.claims.into_iter().next()
     }
 
@@ -148,8 +150,14 @@ impl House {
     async fn record(&self, claim: Claim, meaning: Meaning) -> bool {
         let answer = Answer { meaning, rest: None, code: None, text: String::new() };
         let called = Called { ending: Ending::Answered(answer), http_status: Some(200), detail: String::new() };
-        self.write(move |c, now| Ok(complete::record(c, &claim.wire, &called, 0.0, now)?.is_some())).await
+        let schedule = RetrySchedule::default();
+        self.write(move |c, now| Ok(complete::record(c, &claim.wire, &called, (&schedule, 0.0), now)?.is_some())).await
     }
+}
+
+/// The words of digests, as the application gives them.
+fn spelled() -> Speller {
+    crate::templates::speller("Dataphin".to_owned(), Some("https://belfry.example".to_owned()))
 }
 
 fn open(folder: &tempfile::TempDir) -> Database {
@@ -281,8 +289,9 @@ async fn an_unknown_token_that_alternates_with_success_does_not_break_the_robot_
         house.enqueue(robot, "Dataphin").await;
         let claim = house.claim().await.unwrap();
         assert!(house.record(claim, meaning).await);
-        let now =
-            house.db.read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first::<String>(c)?));
+        let now = house
+            .db
+            .read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first_row::<String, _>(c)?));
         assert_eq!(now.await.unwrap(), state);
         house.advance(TimeDelta::minutes(20));
     }
@@ -389,44 +398,71 @@ async fn no_robot_gets_more_than_its_limit_whatever_waits_and_whoever_rings_it()
     let house = House::new().await;
     let mine = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
     let (theirs, _) = house.robot_of(OTHER_TENANT, RobotKind::DingTalk, "fake-ding", None).await;
-    let mut last = DeliveryId(0);
     for n in 0..25 {
         house.enqueue_for(OTHER_TENANT, theirs, Kind::MemberSaved, &format!("Dataphin: theirs {n}")).await;
-        last = house.enqueue(mine, &format!("Dataphin: mine {n}")).await;
+        house.enqueue(mine, &format!("Dataphin: mine {n}")).await;
     }
     // Two workers on one file, as two processes would be.
-    let other =
-        Courier::start(open(&house.folder), house.keys.clone(), house.origins(), house.clock.clone(), Waker::default());
-    let couriers = [house.courier(), other.unwrap()];
-    let everything = |calls: &[crate::sandbox::Call]| calls.len() >= 50;
+    let (db, keys, clock) = (open(&house.folder), house.keys.clone(), house.clock.clone());
+    let other = Courier::start(db, keys, house.origins(), clock, Waker::default(), spelled()).unwrap();
+    let couriers = [house.courier(), other];
+    let delivered = deliveries::table.filter(deliveries::state.eq(DeliveryState::Success.as_str())).count();
     let mut steps = 0;
-    while !house.sandbox.wait_until("fake-ding", everything, Duration::from_millis(200)).await {
-        house.advance(TimeDelta::seconds(7));
+    while house.db.read(move |c| Ok(delivered.get_result::<i64>(c)?)).await.unwrap() < 50 {
+        house.advance(TimeDelta::seconds(1));
+        tokio::time::sleep(Duration::from_millis(50)).await;
         steps += 1;
         assert!(steps < 100, "the queue does not drain");
     }
-    assert_eq!(house.ended(last).await.state, DeliveryState::Success);
     // The sandbox goes by the same clock and answers "too fast" to the first one that is.
     let calls = house.sandbox.calls("fake-ding");
     assert!(calls.iter().all(|call| call.verdict == Verdict::Heard));
-    assert_eq!(calls.len(), 50);
+    // What a tenant has to say stays apart from what the other has.
+    let texts: Vec<String> = house.sandbox.heard("fake-ding").into_iter().map(|heard| heard.message.text).collect();
+    for n in 0..25 {
+        for whose in ["mine", "theirs"] {
+            let of = |text: &&String| text.lines().any(|line| line.trim_end().ends_with(&format!("{whose} {n}")));
+            assert_eq!(texts.iter().filter(of).count(), 1, "{whose} {n}: {texts:?}");
+        }
+    }
+    assert!(!texts.iter().any(|text| text.contains("mine") && text.contains("theirs")));
     for courier in couriers {
         courier.stop().await;
     }
 }
 
 #[actix_web::test]
-async fn a_test_overtakes_the_queue_and_has_a_place_when_the_minute_is_full() {
+async fn what_comes_in_for_a_robot_without_a_place_is_decided_when_it_has_one_but_a_test_at_once() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "full", Group::default()).await;
+    for number in 0..12 {
+        house.enqueue(robot, &format!("Dataphin: {number}")).await;
+        let claim = house.claim().await.unwrap();
+        assert!(house.record(claim, Meaning::Delivered).await);
+    }
+    house.enqueue(robot, "Dataphin: one more").await;
+    assert!(house.claim().await.is_none(), "the others of the minute are kept for digests");
+    let due = async || house.db.read(bells::next_due).await.unwrap();
+    let full_until = due().await;
+    assert!(full_until > Some(house.clock.now() + TimeDelta::seconds(1)), "{full_until:?}");
+    house.enqueue(robot, "Dataphin: later").await;
+    assert_eq!(due().await, full_until, "nothing is decided before there is a place");
+    house.test(robot).await;
+    assert!(due().await <= Some(house.clock.now()), "a test is decided at once");
+    assert_eq!(house.claim().await.unwrap().title, "Dataphin: a test");
+}
+
+#[actix_web::test]
+async fn a_test_overtakes_the_queue_and_has_a_place_when_others_are_spread_over_the_minute() {
     let house = House::new().await;
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
-    let mut waiting = DeliveryId(0);
-    for n in 0..30 {
-        waiting = house.enqueue(robot, &format!("Dataphin: {n}")).await;
-    }
     let courier = house.courier();
-    assert!(house.sandbox.wait_until("fake-ding", |calls| calls.len() == 18, SOON).await);
+    for n in 0..12 {
+        house.ended(house.enqueue(robot, &format!("Dataphin: {n}")).await).await;
+    }
+    let waiting = house.enqueue(robot, "Dataphin: waiting").await;
     assert_eq!(house.ended(house.test(robot).await).await.state, DeliveryState::Success);
-    assert_eq!(house.sandbox.calls("fake-ding").len(), 19);
+    assert_eq!(house.sandbox.calls("fake-ding").len(), 13);
     assert_eq!(house.outcome(waiting).await.state, DeliveryState::Waiting);
     courier.stop().await;
 }
@@ -491,14 +527,14 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
     // The operator no longer names this origin; nothing else allows it.
     let (db, keys, clock) = (house.db.clone(), house.keys.clone(), house.clock.clone());
-    let courier = Courier::start(db, keys, Origins::default(), clock, house.waker.clone()).unwrap();
+    let courier = Courier::start(db, keys, Origins::default(), clock, house.waker.clone(), spelled()).unwrap();
     let refused = house.ended(house.test(robot).await).await;
     assert_eq!((refused.state, refused.reason.as_str()), (DeliveryState::Failed, "broken-address-refused"));
     // A value sealed for another row does not open.
     house
         .write(move |c, now| {
             let row = robot_rows::table.find(robot);
-            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first(c)?;
+            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first_row(c)?;
             let stolen = (
                 robot_rows::tenant.eq(OTHER_TENANT),
                 robot_rows::channel.eq("dingtalk"),
@@ -515,7 +551,10 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
         })
         .await;
     let stolen = house.db.read(|c| {
-        Ok(robot_rows::table.filter(robot_rows::tenant.eq(OTHER_TENANT)).select(robot_rows::id).first::<RobotId>(c)?)
+        Ok(robot_rows::table
+            .filter(robot_rows::tenant.eq(OTHER_TENANT))
+            .select(robot_rows::id)
+            .first_row::<RobotId, _>(c)?)
     });
     let stolen = stolen.await.unwrap();
     let delivery = house.enqueue_for(OTHER_TENANT, stolen, Kind::Test, "Dataphin").await;
@@ -664,7 +703,7 @@ async fn four_workers_on_one_database_deliver_every_message_once() {
     let mut couriers = Vec::new();
     for _ in 0..4 {
         let (db, keys, clock) = (open(&house.folder), house.keys.clone(), house.clock.clone());
-        couriers.push(Courier::start(db, keys, house.origins(), clock, house.waker.clone()).unwrap());
+        couriers.push(Courier::start(db, keys, house.origins(), clock, house.waker.clone(), spelled()).unwrap());
     }
     let tokens: Vec<String> = (0..20).map(|n| format!("fake-{n}")).collect();
     for token in &tokens {
@@ -689,4 +728,96 @@ async fn four_workers_on_one_database_deliver_every_message_once() {
         Ok((success.get_result::<i64>(c)?, attempts::table.count().get_result::<i64>(c)?))
     });
     assert_eq!(ended.await.unwrap(), (100, 100));
+}
+
+/// The number that a digest counts beside the lines that it lists; 0 when it lists all.
+fn counted(body: &str) -> i64 {
+    let number = body.split("[and ").nth(1).and_then(|rest| rest.split(' ').next());
+    number.map_or(0, |number| number.parse().unwrap())
+}
+
+#[actix_web::test]
+async fn ten_thousand_that_wait_become_one_message_quickly_and_none_is_lost_from_it() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
+    let storm = (0..10_500).map(|n| notice(robot, Kind::MemberSaved, &format!("Dataphin: storm {n:05}"))).collect();
+    house.write(move |c, now| enqueue_all(c, storm, now)).await;
+    let started = std::time::Instant::now();
+    let claim = house.claim().await.unwrap();
+    let took = started.elapsed();
+    // In a program that is not optimised.
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let listed: Vec<&str> = claim.body.lines().filter_map(|line| line.strip_prefix("- Dataphin: storm ")).collect();
+    assert!(listed.len() > 100 && listed.is_sorted(), "{}", claim.body);
+    assert_eq!(i64::try_from(listed.len()).unwrap() + counted(&claim.body), 10_000);
+    assert_eq!(claim.title, "[Dataphin] 10000 alerts in one message");
+    let message = claim.wire.message;
+    assert!(claim.body.contains(&format!("(https://belfry.example/t/tenant-1/deliveries?message={message})")));
+    let carried = deliveries::table
+        .filter(deliveries::message.eq(message))
+        .filter(deliveries::state.eq(DeliveryState::Sending.as_str()))
+        .count();
+    assert_eq!(house.db.read(move |c| Ok(carried.get_result::<i64>(c)?)).await.unwrap(), 10_000);
+    assert!(house.record(claim, Meaning::Delivered).await);
+    house.advance(TimeDelta::seconds(4));
+    let rest = house.claim().await.unwrap();
+    assert_eq!(rest.title, "[Dataphin] 500 alerts in one message");
+}
+
+#[actix_web::test]
+async fn a_refused_digest_is_halved_until_the_bad_text_is_alone_and_fails_alone() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
+    let titles = |n| if n == 13 { format!("Dataphin: {BANNED_TEXT}") } else { format!("Dataphin: good {n:02}") };
+    let storm = (0..30).map(|n| notice(robot, Kind::MemberSaved, &titles(n))).collect();
+    let made = house.write(move |c, now| enqueue_all(c, storm, now)).await;
+    let courier = house.courier();
+    let open = deliveries::table.filter(deliveries::finished_at.is_null()).count();
+    let mut steps = 0;
+    while house.db.read(move |c| Ok(open.get_result::<i64>(c)?)).await.unwrap() > 0 {
+        house.advance(TimeDelta::seconds(1));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        steps += 1;
+        assert!(steps < 200, "the queue does not drain");
+    }
+    courier.stop().await;
+    for (n, delivery) in made.into_iter().enumerate() {
+        let (state, reason) =
+            if n == 13 { (DeliveryState::Failed, "content-refused") } else { (DeliveryState::Success, "") };
+        let outcome = house.outcome(delivery).await;
+        assert_eq!((outcome.state, outcome.reason.as_str()), (state, reason), "{n}");
+    }
+    let calls = house.sandbox.calls("fake-ding");
+    let throttled = |call: &crate::sandbox::Call| matches!(call.verdict, Verdict::Refused { code: 660_026, .. });
+    assert!(calls.len() <= 12 && !calls.iter().any(throttled), "{calls:?}");
+    let texts: Vec<String> = house.sandbox.heard("fake-ding").into_iter().map(|heard| heard.message.text).collect();
+    for n in (0..30).filter(|n| *n != 13) {
+        let told = texts.iter().filter(|text| text.contains(&format!("good {n:02}"))).count();
+        assert_eq!(told, 1, "{n}: {texts:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_held_queue_that_drains_is_folded_and_a_digest_that_is_tried_again_is_the_same_message() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
+    let storm = (0..40).map(|n| notice(robot, Kind::MemberSaved, &format!("Dataphin: {n}"))).collect();
+    house.write(move |c, now| enqueue_all(c, storm, now)).await;
+    let first = house.claim().await.unwrap();
+    let (uuid, body) = (first.msg_uuid.clone(), first.body.clone());
+    assert!(house.record(first, Meaning::Broken(Cause::Keyword)).await);
+    let held = (0..40).map(|n| notice(robot, Kind::MemberSaved, &format!("Dataphin: later {n}"))).collect();
+    house.write(move |c, now| enqueue_all(c, held, now)).await;
+    assert!(house.claim().await.is_none());
+    let test = house.test(robot).await;
+    let claim = house.claim().await.unwrap();
+    assert_eq!(claim.deliveries, [test]);
+    assert!(house.record(claim, Meaning::Delivered).await);
+    house.advance(TimeDelta::seconds(60));
+    let again = house.claim().await.unwrap();
+    assert_eq!((&again.msg_uuid, &again.body), (&uuid, &body));
+    assert!(house.record(again, Meaning::Delivered).await);
+    house.advance(TimeDelta::seconds(60));
+    let claim = house.claim().await.unwrap();
+    assert_eq!((claim.title.as_str(), counted(&claim.body)), ("[Dataphin] 40 alerts in one message", 0));
 }

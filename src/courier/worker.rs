@@ -1,7 +1,7 @@
 //! The worker: looks for due messages, sends them side by side, and records each end.
 //!
-//! It is woken after a write and looks by itself at least once a second, so a wake that is lost costs a second and no
-//! message.
+//! It is woken after a write, on Postgres in every process that delivers, and looks by itself now and then, so a wake that is
+//! lost costs seconds and no message.
 
 use std::{
     pin::pin,
@@ -11,24 +11,27 @@ use std::{
 
 use chrono::{NaiveDateTime, TimeDelta};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinHandle, JoinSet},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
+    digest::Speller,
     model::{Kind, Outcome},
+    retries::RetrySchedule,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
-        claim::{self, Claim},
+        claim::{self, Claim, Round},
         complete,
         outbox::{self, Received},
+        set_clock,
     },
 };
 use crate::{
-    clock::Clock,
-    db::{Database, DeliveryId, TenantId},
+    clock::{Clock, Moment},
+    db::{Database, DeliveryId, Listener, TenantId},
     error::Result,
     robots::{Meaning, Origins},
     secrets::{KeyRing, random},
@@ -37,8 +40,17 @@ use crate::{
 /// How many robots are called at a time. One that hangs takes one place for ten seconds and holds up no other.
 const AT_A_TIME: usize = 64;
 
-/// How long the worker sleeps at most: so soon it finds what other processes wrote.
+/// How long the worker sleeps at most where nobody tells it what other processes wrote: so soon it finds it.
 const POLL: Duration = Duration::from_secs(1);
+
+/// How long it sleeps at most where it is told: a process may end between its write and its word.
+const TOLD_POLL: Duration = Duration::from_secs(5);
+
+/// The channel on which Postgres tells of what is new in the outbox.
+const OUTBOX: &str = "belfry_outbox";
+
+/// After a word to the other processes, what is written within this time is told with one more.
+const LULL: Duration = Duration::from_millis(10);
 
 /// When everything that is due is being decided by other processes.
 const OTHERS_AT_WORK: Duration = Duration::from_millis(50);
@@ -49,17 +61,39 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fr
 /// How often a page that waits for a delivery looks by itself.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// Wakes the worker, and whoever waits for the end of a delivery. Clones ring the same one. In a process without a worker it
-/// rings for nobody, and the worker of another process finds the work by itself.
+/// Wakes the workers, and whoever waits for the end of a delivery. Clones ring the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct Waker {
     work: Arc<Notify>,
     ended: Arc<Notify>,
+    /// To the workers of other processes, where there is a way.
+    others: Option<mpsc::Sender<()>>,
 }
 
 impl Waker {
+    /// One that on Postgres wakes the workers of all processes on this database. On SQLite it wakes the one of this process alone,
+    /// and those of others find the work by themselves. Call it on the tokio runtime.
+    #[must_use]
+    pub fn new(db: &Database) -> Self {
+        let others = db.tells().then(|| {
+            // One place: a word that is not told yet covers everything written until it is.
+            let (others, told) = mpsc::channel(1);
+            tokio::spawn(tell_others(db.clone(), told));
+            others
+        });
+        Self { others, ..Self::default() }
+    }
+
     /// Says that there is something new in the outbox; call it after the write has succeeded.
     pub fn wake(&self) {
+        self.wake_here();
+        if let Some(others) = &self.others {
+            let _already_on_its_way = others.try_send(());
+        }
+    }
+
+    /// Wakes the worker of this process.
+    fn wake_here(&self) {
         self.work.notify_one();
     }
 
@@ -86,6 +120,16 @@ impl Waker {
             // Another process may end it without a word here: then the glance finds out.
             drop(timeout_at(deadline.min(Instant::now() + GLANCE), ended).await);
         }
+    }
+}
+
+/// Passes words on until the last waker is gone. One that is lost is made good by the others' own looks.
+async fn tell_others(db: Database, mut told: mpsc::Receiver<()>) {
+    while told.recv().await.is_some() {
+        if let Err(fault) = db.tell(OUTBOX).await {
+            tracing::warn!(%fault, "the workers of other processes could not be told of new work; they find it by themselves");
+        }
+        sleep(LULL).await;
     }
 }
 
@@ -118,15 +162,41 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Starts the worker on the current tokio runtime.
+    /// Starts the worker on the current tokio runtime. The speller finds the words for what is folded.
     ///
     /// # Errors
-    /// [`crate::error::Error::Internal`] when the system's certificates cannot be read.
-    pub fn start(db: Database, keys: KeyRing, origins: Origins, clock: Clock, waker: Waker) -> Result<Self> {
+    /// [`crate::error::Error::Internal`] when the system's certificates cannot be read, or a thread cannot be started.
+    pub fn start(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        speller: Speller,
+    ) -> Result<Self> {
+        Self::start_with(db, keys, origins, clock, waker, speller, RetrySchedule::default())
+    }
+
+    /// Starts one that tries again by this schedule.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        db: Database,
+        keys: KeyRing,
+        origins: Origins,
+        clock: Clock,
+        waker: Waker,
+        speller: Speller,
+        schedule: RetrySchedule,
+    ) -> Result<Self> {
         let sender = Sender::new(keys, origins, clock.clone())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
-        let pulse = Pulse::new();
-        let worker = Worker { db, clock, sender, waker: waker.clone(), places, pulse: pulse.clone() };
+        let woken = waker.clone();
+        let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
+        let (waking, seen, pulse) = (waker.clone(), Arc::default(), Pulse::new());
+        let own = pulse.clone();
+        let worker = Worker { db, clock, sender, waker: waking, places, pulse: own, speller, listener, schedule, seen };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
         Ok(Self { pulse, waker, stopping, task })
@@ -162,9 +232,21 @@ struct Worker {
     waker: Waker,
     places: Arc<Semaphore>,
     pulse: Pulse,
+    speller: Speller,
+    /// What hears of other processes' writes, where there is a way.
+    listener: Option<Arc<Listener>>,
+    schedule: RetrySchedule,
+    /// When the clock was last looked at.
+    seen: Arc<Mutex<Option<Moment>>>,
 }
 
 impl Worker {
+    /// How long to sleep at most.
+    fn poll(&self) -> Duration {
+        let is_told = self.listener.as_ref().is_some_and(|listener| listener.hears());
+        if is_told { TOLD_POLL } else { POLL }
+    }
+
     async fn run(self, mut stopping: watch::Receiver<bool>) {
         let mut calls = JoinSet::new();
         let mut back_off = BACK_OFF.0;
@@ -197,12 +279,33 @@ impl Worker {
         }
     }
 
+    /// Brings what waits into line with the clock, when somebody has set it since the last look. Answers this look.
+    async fn mind_the_clock(&self) -> Result<Moment> {
+        let moment = self.clock.moment();
+        let last = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match last {
+            Some(last) => moment.unset_since(last),
+            // Of the time when nobody was running, it can only be told that the clock was set back.
+            None => self.db.read(set_clock::last_call).await?.map_or(moment.now, |last| last.max(moment.now)),
+        };
+        let now = moment.now;
+        if set_clock::is_set(before, now) {
+            tracing::warn!(%before, %now, "the machine's clock was set; what waits, rests and is sent is moved along");
+            let schedule = self.schedule.clone();
+            self.db.write(move |c| set_clock::adjust(c, &schedule, before, now)).await?;
+        }
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        Ok(moment)
+    }
+
     /// Starts calls for what may go out now, as many as there are places, and answers for how long to sleep.
     async fn start_due(&self, calls: &mut JoinSet<()>) -> Result<Duration> {
+        let minded = self.mind_the_clock().await?;
         let due = self.db.read(bells::next_due).await?;
         let until_due = due.map_or(TimeDelta::MAX, |due| due - self.clock.now());
         if until_due > TimeDelta::zero() {
-            return Ok(until_due.to_std().map_or(POLL, |until| until.min(POLL)));
+            let poll = self.poll();
+            return Ok(until_due.to_std().map_or(poll, |until| until.min(poll)));
         }
         // Every call that ends wakes the worker, so nobody has to wait for a place here.
         let places: Vec<OwnedSemaphorePermit> =
@@ -210,8 +313,16 @@ impl Worker {
         if places.is_empty() {
             return Ok(POLL);
         }
-        let (clock, at_most) = (self.clock.clone(), places.len());
-        let round = self.db.write(move |c| claim::claim_due(c, clock.now(), at_most)).await?;
+        let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
+        let round = self.db.write(move |c| {
+            let moment = clock.moment();
+            if set_clock::is_set(moment.unset_since(minded), moment.now) {
+                // Just now: nothing is claimed by a time that is not minded yet.
+                return Ok(Round::default());
+            }
+            claim::claim_due(c, moment.now, at_most, &speller)
+        });
+        let round = round.await?;
         if round.ended {
             self.waker.ended.notify_waiters();
         }
@@ -226,7 +337,7 @@ impl Worker {
         drop(place);
         self.record(claim, called).await;
         self.waker.ended.notify_waiters();
-        self.waker.wake();
+        self.waker.wake_here();
     }
 
     /// Records the end of a call, however long the database needs to take it, unless the lease ends before.
@@ -239,8 +350,8 @@ impl Worker {
             let (claim, called) = (Arc::clone(&claim), Arc::clone(&called));
             let (lease_until, now) = (claim.lease_until, self.clock.now());
             let meaning = called.ending.reason().as_str();
-            let dice = dice();
-            match self.db.write(move |c| complete::record(c, &claim.wire, &called, dice, now)).await {
+            let (schedule, dice) = (self.schedule.clone(), dice());
+            match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
                 Ok(Some(received)) => {
                     self.count(channel, meaning, received, now);
                     return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called");

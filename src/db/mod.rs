@@ -5,11 +5,13 @@
 //! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
+mod at_most;
 mod condition;
 mod connection;
 #[cfg(test)]
 pub mod fixture;
 mod keyset;
+mod listen;
 mod pager;
 mod pool;
 pub mod schema;
@@ -26,10 +28,12 @@ use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
+pub use at_most::AtMost;
 pub use condition::{careless, faults, is_empty};
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
+pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use types::{
@@ -41,7 +45,7 @@ use crate::{
     error::{Error, Result},
     metrics::Metrics,
 };
-use pool::{Manager, Pool};
+use pool::{Doubts, Manager, Pool};
 use writer::Writer;
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -56,10 +60,13 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    /// Told when the database was not to be had.
+    doubts: Doubts,
     /// As many permits as the pool has connections: a request waits here without holding a thread.
     permits: Arc<Semaphore>,
     writer: Option<Writer>,
     metrics: Metrics,
+    address: Arc<Address>,
 }
 
 impl Database {
@@ -82,10 +89,12 @@ impl Database {
             AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first, metrics.clone())?)),
             AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
         };
-        let pool = Manager::new(address.clone())
+        let doubts = Doubts::default();
+        let pool = Manager::new(address.clone(), doubts.clone())
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(connections as usize)), writer, metrics })
+        let permits = Arc::new(Semaphore::new(connections as usize));
+        Ok(Self { pool, doubts, permits, writer, metrics, address: Arc::new(address.clone()) })
     }
 
     /// Runs queries that change nothing.
@@ -172,12 +181,17 @@ impl Database {
             .await
             .map_err(|_| Error::unavailable("no database connection became free in time"))?
             .map_err(Error::unavailable)?;
-        let (pool, metrics, span) = (self.pool.clone(), self.metrics.clone(), tracing::Span::current());
+        let (pool, doubts, metrics) = (self.pool.clone(), self.doubts.clone(), self.metrics.clone());
+        let span = tracing::Span::current();
         Ok(move || {
             let _permit = permit;
-            let mut connection = pool.get().map_err(Error::unavailable)?;
+            let mut pooled = pool.get().map_err(Error::unavailable)?;
             metrics.waited_for_connection(asked.elapsed());
-            span.in_scope(|| job(&mut connection))
+            let answer = span.in_scope(|| job(&mut pooled.connection));
+            if let Err(Error::Unavailable(_)) = &answer {
+                doubts.add();
+            }
+            answer
         })
     }
 

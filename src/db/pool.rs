@@ -4,6 +4,10 @@ use std::{
     fmt, fs,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -112,16 +116,43 @@ impl fmt::Debug for Address {
 /// The pool of connections.
 pub type Pool = r2d2::Pool<Manager>;
 
+/// A connection of the pool.
+pub struct Pooled {
+    /// The connection.
+    pub connection: AnyConnection,
+    /// How many doubts there were when it was last known to work.
+    works_since: u64,
+}
+
+/// Says that the database was not to be had: every connection that was opened before is tried before it is used again.
+///
+/// A server that dies or restarts takes all its connections with it, and the pool would hand out each of the dead ones once
+/// more. Trying them at every use would cost every query a round trip.
+#[derive(Clone, Debug, Default)]
+pub struct Doubts(Arc<AtomicU64>);
+
+impl Doubts {
+    /// One more.
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Makes the pool's connections. Its own, because diesel's tries each kind of database in turn, whatever the URL says.
 #[derive(Debug)]
 pub struct Manager {
     address: Address,
+    doubts: Doubts,
 }
 
 impl Manager {
     /// A manager for the database at this address.
-    pub fn new(address: Address) -> Self {
-        Self { address }
+    pub fn new(address: Address, doubts: Doubts) -> Self {
+        Self { address, doubts }
     }
 
     /// A pool of at most this many connections, of which one is opened at once.
@@ -130,27 +161,35 @@ impl Manager {
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(WAIT)
-            .test_on_check_out(false)
+            .test_on_check_out(true)
             .build(self)
     }
 }
 
 impl r2d2::ManageConnection for Manager {
-    type Connection = AnyConnection;
+    type Connection = Pooled;
     type Error = r2d2::Error;
 
-    fn connect(&self) -> Result<AnyConnection, r2d2::Error> {
-        self.address
+    fn connect(&self) -> Result<Pooled, r2d2::Error> {
+        let works_since = self.doubts.count();
+        let connection = self
+            .address
             .connect()
-            .map_err(|fault| r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(fault)))
+            .map_err(|fault| r2d2::Error::ConnectionError(diesel::ConnectionError::BadConnection(fault)))?;
+        Ok(Pooled { connection, works_since })
     }
 
-    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), r2d2::Error> {
-        connection.batch_execute("SELECT 1").map_err(r2d2::Error::QueryError)
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), r2d2::Error> {
+        let doubts = self.doubts.count();
+        if pooled.works_since != doubts {
+            pooled.connection.batch_execute("SELECT 1").map_err(r2d2::Error::QueryError)?;
+            pooled.works_since = doubts;
+        }
+        Ok(())
     }
 
-    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        let broken_transaction = R2D2Connection::is_broken(connection);
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        let broken_transaction = R2D2Connection::is_broken(&mut pooled.connection);
         std::thread::panicking() || broken_transaction
     }
 }

@@ -65,6 +65,7 @@ diesel::table! {
         state -> Text,
         reason -> Text,
         created_at -> Timestamp,
+        untold_since -> Nullable<Timestamp>,
     }
 }
 
@@ -91,6 +92,7 @@ diesel::table! {
         channel -> Text,
         rest_until -> Timestamp,
         due_at -> Nullable<Timestamp>,
+        full_until -> Nullable<Timestamp>,
     }
 }
 
@@ -111,6 +113,7 @@ diesel::table! {
         tries -> BigInt,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
+        folded -> BigInt,
     }
 }
 
@@ -138,6 +141,7 @@ diesel::table! {
         chosen_by -> Text,
         sealed_body -> Nullable<Binary>,
         resent_as -> Nullable<BigInt>,
+        portion -> BigInt,
     }
 }
 
@@ -189,6 +193,15 @@ diesel::table! {
         idle_minutes -> BigInt,
         failures -> BigInt,
         lock_minutes -> BigInt,
+    }
+}
+
+diesel::table! {
+    retention (id) {
+        id -> BigInt,
+        delivery_days -> BigInt,
+        alert_days -> BigInt,
+        audit_days -> BigInt,
     }
 }
 
@@ -428,6 +441,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_in_failures,
     lockouts,
     log_in_settings,
+    retention,
     set_up_codes,
     audit,
     verifications,

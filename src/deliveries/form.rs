@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::store::Filter;
 use crate::{
     courier::{DeliveryState, Reason},
-    db::Seek,
+    db::{MessageId, Seek},
     robots::Channel,
     web::{Times, query_string},
 };
@@ -29,6 +29,8 @@ pub struct Asked {
     pub from: String,
     /// The last day.
     pub to: String,
+    /// The number of the message that carries them, as the links in digests name it.
+    pub message: String,
     /// The page of the rows older than this one.
     pub before: Option<i64>,
     /// The page of the rows newer than this one.
@@ -49,6 +51,7 @@ impl Asked {
             recipient: self.recipient.trim().to_owned(),
             since: Times::typed_day(&self.from).map(|day| times.day_start(day)),
             until: Times::typed_day(&self.to).and_then(next).map(|day| times.day_start(day)),
+            message: self.message.parse().ok().map(MessageId),
         }
     }
 
@@ -58,7 +61,7 @@ impl Asked {
     }
 
     /// The filters by the keys of their labels, as they stand in the URL; the empty ones too.
-    pub fn fields(&self) -> [(&'static str, &'static str, &str); 7] {
+    pub fn fields(&self) -> [(&'static str, &'static str, &str); 8] {
         [
             ("deliveries-keyword", "q", &self.q),
             ("deliveries-recipient", "recipient", &self.recipient),
@@ -67,6 +70,7 @@ impl Asked {
             ("deliveries-status", "status", &self.status),
             ("deliveries-reason", "reason", &self.reason),
             ("deliveries-channel", "channel", &self.channel),
+            ("deliveries-digest", "message", &self.message),
         ]
     }
 

@@ -10,7 +10,7 @@ use diesel::{
 use crate::{
     courier::{DeliveryState, Kind, Reason, RobotState},
     db::{
-        AlertId, AnyConnection, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
+        AlertId, AnyConnection, AtMost as _, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
         position_function,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
@@ -50,6 +50,8 @@ pub struct Filter {
     pub since: Option<NaiveDateTime>,
     /// Only those made before.
     pub until: Option<NaiveDateTime>,
+    /// Only those that this message carries.
+    pub message: Option<MessageId>,
 }
 
 /// A delivery as the record lists it.
@@ -173,6 +175,9 @@ fn narrowed<'q>(
         // Written out, so that the index of the rows that have a reason is seen to fit.
         query = query.filter(deliveries::reason.eq(reason.as_str())).filter(sql::<Bool>("deliveries.reason <> ''"));
     }
+    if let Some(message) = filter.message {
+        query = query.filter(deliveries::message.eq(Some(message)));
+    }
     if let Some(since) = filter.since {
         query = query.filter(deliveries::created_at.ge(since));
     }
@@ -208,7 +213,7 @@ type Place = (NaiveDateTime, DeliveryId);
 /// Where the row of this id stands, if the tenant has it.
 fn place(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<Place>> {
     let row = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::id.eq(id));
-    Ok(row.select((deliveries::created_at, deliveries::id)).first(c).optional()?)
+    Ok(row.select((deliveries::created_at, deliveries::id)).first_row(c).optional()?)
 }
 
 /// The rows that stand on this side of a place: `<` for the older ones, `>` for the newer.
@@ -315,6 +320,8 @@ pub struct Found {
     pub held: bool,
     /// When its message is to be tried again, if that is known.
     pub next_try: Option<NaiveDateTime>,
+    /// The digest that it went out in, and of how many alerts that tells.
+    pub digest: Option<(MessageId, i64)>,
     /// Every call of the robot, first to last.
     pub attempts: Vec<Attempt>,
 }
@@ -344,7 +351,7 @@ pub struct Attempt {
 /// [`Error::NotFound`] when there is none, or it is not for this member.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: DeliveryId) -> Result<Found> {
     type Rest = (Option<MemberId>, String, Option<String>, Option<(String, String, String)>);
-    let (listed, rest, message): (ListedRow, Rest, Option<(MessageId, NaiveDateTime)>) = deliveries::table
+    let (listed, rest, message): (ListedRow, Rest, Option<(MessageId, NaiveDateTime, i64)>) = deliveries::table
         .left_join(accounts::table.on(deliveries::requested_by.eq(accounts::id.nullable())))
         .left_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
         .left_join(messages::table)
@@ -358,9 +365,9 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
                 accounts::username.nullable(),
                 (robots::host, robots::last_four, robots::state).nullable(),
             ),
-            (messages::id, messages::due_at).nullable(),
+            (messages::id, messages::due_at, messages::folded).nullable(),
         ))
-        .first(c)?;
+        .first_row(c)?;
     let (member, body, requested_by, robot) = rest;
     if matches!(scope, Scope::Only(own) if member != Some(own)) {
         return Err(Error::NotFound);
@@ -370,12 +377,13 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
     let broken = robot.as_ref().is_some_and(|(_, _, state)| state == RobotState::Broken.as_str());
     let robot = robot.map(|(host, last_four, _)| (host, last_four));
     let held = waits && broken;
-    let next_try = message.map(|(_, due_at)| due_at).filter(|_| waits && !held);
+    let next_try = message.map(|(_, due_at, _)| due_at).filter(|_| waits && !held);
+    let digest = message.map(|(message, _, alerts)| (message, alerts)).filter(|(_, alerts)| *alerts > 0);
     let attempts = match message {
-        Some((message, _)) => attempts_of(c, message)?,
+        Some((message, ..)) => attempts_of(c, message)?,
         None => Vec::new(),
     };
-    Ok(Found { listed, body, requested_by, robot, held, next_try, attempts })
+    Ok(Found { listed, body, requested_by, robot, held, next_try, digest, attempts })
 }
 
 fn attempts_of(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {

@@ -14,7 +14,7 @@ use crate::{
     access::Actor,
     audit::{self, Change},
     db::{
-        AccountId, AnyConnection, GroupId, PAGE_SIZE, Pager, TenantId, position_function,
+        AccountId, AnyConnection, AtMost as _, GroupId, PAGE_SIZE, Pager, TenantId, position_function,
         schema::{user_group_accounts, user_groups},
     },
     error::Result,
@@ -149,7 +149,7 @@ fn admins_of(c: &mut AnyConnection, tenant: TenantId, ids: &[GroupId]) -> Result
 /// [`Error::NotFound`](crate::error::Error::NotFound) when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: GroupId) -> Result<Group> {
     let (name, description, is_on) =
-        of_tenant(tenant, id).select((user_groups::name, user_groups::description, user_groups::is_on)).first(c)?;
+        of_tenant(tenant, id).select((user_groups::name, user_groups::description, user_groups::is_on)).first_row(c)?;
     let places = places(c, id)?;
     let accounts: Vec<AccountId> = places.keys().copied().collect();
     let (mut members, mut admins) = (Vec::new(), Vec::new());
@@ -222,7 +222,7 @@ pub fn accounts_of(
     tenant: TenantId,
     id: GroupId,
 ) -> Result<Option<(String, bool, Vec<AccountId>)>> {
-    let group = of_tenant(tenant, id).select((user_groups::name, user_groups::is_on)).first(c).optional()?;
+    let group = of_tenant(tenant, id).select((user_groups::name, user_groups::is_on)).first_row(c).optional()?;
     let Some((name, is_on)) = group else { return Ok(None) };
     let accounts = user_group_accounts::table
         .filter(user_group_accounts::user_group.eq(id))

@@ -1,5 +1,6 @@
 //! Members of a tenant: who they are, which role they have, and by which robots they are reached.
 
+mod broken;
 mod edit;
 mod form;
 mod list;
@@ -11,6 +12,7 @@ pub mod store;
 mod tools;
 mod verify;
 
+pub use broken::{Teller, tell_of_broken_robots};
 pub use form::EditAccount;
 pub use model::{ContactChange, ContactState, Email, Phone, RobotChange, Status};
 pub use posted::{PostedMember, Refused, Saved, Sender, save_posted};

@@ -9,6 +9,7 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
+pub mod broken;
 pub mod verifications;
 
 use super::{
@@ -23,7 +24,8 @@ use crate::{
     channels::channel_key,
     courier,
     db::{
-        AccountId, AnyConnection, DeliveryId, MemberId, Moment, RobotId, TenantId, directly, position_function,
+        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, directly,
+        position_function,
         schema::{contacts, members, robots, tenants},
     },
     db::{PAGE_SIZE, Pager},
@@ -155,20 +157,23 @@ fn whole(c: &mut AnyConnection, tenant: TenantId, order: Order, pager: &Pager) -
 
 /// The rows of a part of the whole list, in the order in which they are read.
 fn lines(c: &mut AnyConnection, tenant: TenantId, (sort, descending): Order, window: Window) -> Result<Vec<Line>> {
-    let part = members::table.filter(members::tenant.eq(tenant)).limit(window.length).offset(window.offset);
+    let of_tenant = members::table.filter(members::tenant.eq(tenant));
     macro_rules! by {
-        ($order:expr) => {
-            directly!(c, c => part.order($order).select(Line::as_select()).load(c)?)
-        };
+        ($order:expr) => {{
+            let lines = of_tenant.order($order);
+            directly!(c, c => lines.select(Line::as_select()).at_most::<PAGE_SIZE>().after(window.offset).load(c)?)
+        }};
     }
-    Ok(match (sort, descending != window.from_end) {
+    let mut lines: Vec<Line> = match (sort, descending != window.from_end) {
         (Sort::Username, false) => by!((members::username_key.asc(), members::id.asc())),
         (Sort::Username, true) => by!((members::username_key.desc(), members::id.desc())),
         (Sort::DisplayName, false) => by!((members::display_name_key.asc(), members::id.asc())),
         (Sort::DisplayName, true) => by!((members::display_name_key.desc(), members::id.desc())),
         (Sort::Joined, false) => by!((members::joined_at.asc(), members::id.asc())),
         (Sort::Joined, true) => by!((members::joined_at.desc(), members::id.desc())),
-    })
+    };
+    lines.truncate(usize::try_from(window.length).map_err(Error::internal)?);
+    Ok(lines)
 }
 
 /// A page of what a filter finds: its ids, and the pager. A search reads an index from end to end, so near the start of
@@ -405,7 +410,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
         .filter(members::tenant.eq(tenant))
         .filter(members::id.eq(id))
         .select((Row::as_select(), members::may_fire))
-        .first(c)?;
+        .first_row(c)?;
     Ok(Member {
         id: row.id,
         account: row.account,
@@ -429,7 +434,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id)).select(members::id);
     if let AnyConnection::Postgres(c) = c {
         // SQLite has one writer, and needs no lock.
-        row.for_update().first::<MemberId>(c)?;
+        row.for_no_key_update().first::<MemberId>(c)?;
     }
     find(c, tenant, id)
 }
@@ -440,7 +445,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
 /// When the database cannot be read.
 pub fn of_account(c: &mut AnyConnection, tenant: TenantId, account: AccountId) -> Result<Option<MemberId>> {
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::account.eq(account));
-    Ok(row.select(members::id).first(c).optional()?)
+    Ok(row.select(members::id).first_row(c).optional()?)
 }
 
 /// Changes what the tenant calls a member, and answers the change for the audit log.
@@ -655,7 +660,8 @@ fn change_robot(
         if let Some(stored) = stored {
             courier::move_waiting(c, tenant, member.id, stored.robot, Some(robot), now)?;
         }
-        let after: (String, String) = robots::table.find(robot).select((robots::host, robots::last_four)).first(c)?;
+        let after: (String, String) =
+            robots::table.find(robot).select((robots::host, robots::last_four)).first_row(c)?;
         updated.changes.push(Change {
             field: channel_key(&channel).to_owned(),
             before: stored.map(|stored| format!("{} …{}", stored.host, stored.last_four)).unwrap_or_default(),

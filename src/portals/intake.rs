@@ -250,13 +250,9 @@ impl Post {
     }
 
     fn take(&self, c: &mut AnyConnection, alerts: &[Incoming]) -> Result<Answer> {
-        let (context, mut first, mut deliveries) = (self.context(), None, 0);
-        for alert in alerts {
-            let taken = alerts::take(c, &context, alert)?;
-            first = first.or(Some(taken.alert));
-            deliveries += taken.deliveries;
-        }
-        let id = first.map_or(0, |alert| alert.0);
+        let taken = alerts::take_all(c, &self.context(), alerts)?;
+        let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
+        let id = taken.first().map_or(0, |taken| taken.alert.0);
         Ok(self.answer(201, id, &format!("alerts/{id}"), deliveries))
     }
 

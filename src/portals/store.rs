@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::model::{Details, OVERLAP, ReturnOrigins};
 use crate::{
-    db::{AnyConnection, PortalId, TenantId, schema::portals},
+    db::{AnyConnection, AtMost as _, PortalId, TenantId, schema::portals},
     error::{Error, Result},
     secrets::{KeyRing, Place, PlainToken},
 };
@@ -89,7 +89,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<Por
         .filter(portals::tenant.eq(tenant))
         .filter(portals::id.eq(id))
         .select(Row::as_select())
-        .first(c)?;
+        .first_row(c)?;
     Ok(row.into())
 }
 
@@ -137,7 +137,8 @@ fn key_place(tenant: TenantId, token_hash: &[u8]) -> Place<'_> {
 /// [`Error::NotFound`] when the tenant has none of this id; [`Error::Internal`] when the key does not open.
 pub fn signing_key(c: &mut AnyConnection, tenant: TenantId, id: PortalId, keys: &KeyRing) -> Result<String> {
     let row = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::id.eq(id));
-    let (hash, sealed): (Vec<u8>, Vec<u8>) = row.select((portals::token_hash, portals::sealed_signing_key)).first(c)?;
+    let (hash, sealed): (Vec<u8>, Vec<u8>) =
+        row.select((portals::token_hash, portals::sealed_signing_key)).first_row(c)?;
     keys.unseal(key_place(tenant, &hash), &sealed)
 }
 
@@ -255,7 +256,7 @@ pub fn end_overlap(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Res
 /// # Errors
 /// [`Error::NotFound`] when there is none that is in use.
 pub fn revoke(c: &mut AnyConnection, tenant: TenantId, id: PortalId, now: NaiveDateTime) -> Result<()> {
-    let name_key: String = in_use(tenant, id).select(portals::name_key).first(c)?;
+    let name_key: String = in_use(tenant, id).select(portals::name_key).first_row(c)?;
     // No name that is typed holds a line feed.
     let ended = (portals::revoked_at.eq(Some(now)), portals::name_key.eq(format!("{name_key}\n{id}")));
     one(diesel::update(in_use(tenant, id)).set(ended).execute(c)?)?;

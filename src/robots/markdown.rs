@@ -49,6 +49,27 @@ pub(super) fn heading(title: &str) -> String {
     format!("### {}", title.replace("](", "]\u{200b}(").replace('<', "<\u{200b}"))
 }
 
+/// A title within a line of Markdown, so that it stays one line and makes neither a link nor a mention nor bold letters.
+///
+/// As in a heading, nothing is replaced, because titles must be found again: zero-width spaces break what would be markup.
+#[must_use]
+pub fn title_within(title: &str) -> String {
+    let mut within = String::with_capacity(title.len());
+    for character in one_line(title).chars() {
+        // A title's own end may not join with what follows it either: that is never one of these.
+        let joins =
+            matches!((within.chars().next_back(), character), (Some('*'), '*') | (Some('~'), '~') | (Some(']'), '('));
+        if joins {
+            within.push('\u{200b}');
+        }
+        within.push(character);
+        if character == '<' {
+            within.push('\u{200b}');
+        }
+    }
+    within
+}
+
 /// The lines of a text as pieces without markup, for channels that have none.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span<'_>>> {
     text.lines().map(|line| spans(unmarked(line.trim_end())))
@@ -161,11 +182,34 @@ mod tests {
         assert_eq!(escape_markdown("张三 zhang_san (ops)"), "张三 zhang_san (ops)");
     }
 
+    #[test]
+    fn a_title_within_a_line_stays_as_it_was_written() {
+        assert_eq!(title_within("disk #7 [db] at 95 % *now*"), "disk #7 [db] at 95 % *now*");
+        assert_eq!(
+            title_within("[x](https://a) <@all> **b**"),
+            "[x]\u{200b}(https://a) <\u{200b}@all> *\u{200b}*b*\u{200b}*"
+        );
+    }
+
     proptest! {
         #[test]
         fn an_escaped_text_is_a_single_piece_of_text(text in any::<String>()) {
             let escaped = escape_markdown(&text);
             prop_assert!(!escaped.contains(['@', '<', '[', '*', '`', '\n']) && !escaped.contains("://"));
+        }
+
+        #[test]
+        fn a_title_within_a_line_is_found_again_and_makes_no_markup(
+            before in "[a-z ]{0,5}",
+            title in "[\\[\\]()#>*~<ahtps:/@\n中]{0,40}",
+        ) {
+            let within = title_within(&title);
+            prop_assert_eq!(within.replace('\u{200b}', ""), one_line(&title));
+            let line = format!("- **{before}** {within} [Open](https://a.example)");
+            let spans: Vec<_> = lines(&line).flatten().collect();
+            let link = Span::Link { text: "Open".to_owned(), url: "https://a.example" };
+            let text = Span::Text(format!("- {before} {within} "));
+            prop_assert_eq!(spans, [text, link]);
         }
 
         #[test]

@@ -20,7 +20,7 @@ mod wecom;
 
 pub use address::{AddressFault, Origins, RobotAddress};
 pub use answer::{Answer, Cause, Meaning, read_answer};
-pub use markdown::{escape_markdown, links_alone};
+pub use markdown::{escape_markdown, links_alone, title_within};
 pub use message::{CONTENT_TYPE, Message, Request, fits, request};
 pub use pace::{Limit, limits, rest_after_throttle};
 pub use secret::{RobotUrl, SecretFault, SigningSecret};

@@ -17,7 +17,7 @@ use crate::{
     access::Actor,
     audit::{self, Change},
     db::{
-        AccountId, AnyConnection, PAGE_SIZE, Pager, ScheduleId, TenantId, position_function,
+        AccountId, AnyConnection, AtMost as _, PAGE_SIZE, Pager, ScheduleId, TenantId, position_function,
         schema::{accounts, members, shift_accounts, shift_schedules},
     },
     error::{Error, Result},
@@ -228,7 +228,7 @@ fn of_tenant(tenant: TenantId, id: ScheduleId) -> _ {
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<Found> {
-    let row: Row = of_tenant(tenant, id).select(Row::as_select()).first(c)?;
+    let row: Row = of_tenant(tenant, id).select(Row::as_select()).first_row(c)?;
     with_everybody(c, tenant, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
@@ -251,7 +251,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<F
 /// # Errors
 /// When the database cannot be read.
 pub fn load(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<Option<(String, Schedule)>> {
-    let row: Option<Row> = of_tenant(tenant, id).select(Row::as_select()).first(c).optional()?;
+    let row: Option<Row> = of_tenant(tenant, id).select(Row::as_select()).first_row(c).optional()?;
     let Some(row) = row else { return Ok(None) };
     let shifts = shifts_of(c, &[id])?.remove(&id).unwrap_or_default();
     let schedule = row.schedule(shifts)?;

@@ -54,6 +54,12 @@ impl Templates {
                 Err(fault) => self.tell(own, &fault.to_string()),
             }
         }
+        self.render_belfrys(reason, variables)
+    }
+
+    /// The words of a message, whatever the tenant wrote itself.
+    #[must_use]
+    pub fn render_belfrys(&self, reason: Reason, variables: &Variables) -> Words {
         engine::belfrys_words(self.language, reason, variables)
     }
 

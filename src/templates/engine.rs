@@ -158,10 +158,13 @@ fn plain(variables: &Variables) -> Value {
 /// The variables of a text. The product's name stays byte for byte, because it is a keyword; content keeps its line ends;
 /// an address must stay one.
 fn marked_up(variables: &Variables) -> Value {
-    let lines: Vec<String> = variables.content.lines().map(escape_markdown).collect();
+    let content = match variables.content_is_markdown {
+        true => variables.content.clone(),
+        false => variables.content.lines().map(escape_markdown).collect::<Vec<_>>().join("\n"),
+    };
     context! {
         product => Value::from_safe_string(variables.product.clone()),
-        content => Value::from_safe_string(lines.join("\n")),
+        content => Value::from_safe_string(content),
         link => Value::from_safe_string(link(&variables.link)),
         ..plain(variables)
     }
@@ -169,7 +172,7 @@ fn marked_up(variables: &Variables) -> Value {
 
 /// An address that no Markdown reader takes for less or more than an address; nothing when it leads elsewhere than to the
 /// web.
-fn link(text: &str) -> String {
+pub fn link(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) => {
             let encode = |character: char| match character {

@@ -26,6 +26,7 @@ pub fn variables(
     Variables {
         title: t("templates-example-title"),
         content: t(if is_digest { "templates-example-digest" } else { "templates-example-content" }),
+        content_is_markdown: is_digest,
         severity: t("templates-example-severity"),
         severity_code: "critical".to_owned(),
         source: "Prometheus".to_owned(),

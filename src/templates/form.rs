@@ -101,6 +101,9 @@ impl EditTemplate {
         if words.title.is_empty() {
             return Err(FieldErrors::one("title", "templates-title-empty"));
         }
+        if reason == Reason::Digest && !words.body.contains(&example.content) {
+            return Err(FieldErrors::one("body", "templates-list-missing"));
+        }
         Ok((source, words))
     }
 }

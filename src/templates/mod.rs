@@ -5,6 +5,7 @@
 
 mod belfrys;
 mod choice;
+mod digest;
 mod engine;
 mod example;
 mod form;
@@ -13,5 +14,6 @@ pub mod pages;
 pub mod store;
 
 pub use choice::Templates;
+pub use digest::speller;
 pub use form::EditTemplate;
 pub use model::{Fault, Reason, Source, Variables, Words, duration};

@@ -104,6 +104,9 @@ pub struct Variables {
     pub title: String,
     /// The alert's content; its line ends are kept. For a digest the list of what it carries, a line each.
     pub content: String,
+    /// Whether the content is Markdown already, as a digest's list is. No template names this.
+    #[serde(skip)]
+    pub content_is_markdown: bool,
     /// The severity, as a word of the message's language.
     pub severity: String,
     /// The severity for comparisons: `critical`, `warning`, `info`.

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Reason, Source, Templates, choice::Own};
 use crate::{
     db::{
-        AnyConnection, TenantId,
+        AnyConnection, AtMost as _, TenantId, directly,
         schema::{message_templates, tenants},
     },
     error::{Error, Result},
@@ -20,7 +20,7 @@ use crate::{
 /// [`Error::NotFound`] when there is no such tenant.
 pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
     type Row = (String, Option<(String, String, String, String, NaiveDateTime)>);
-    let rows: Vec<Row> = tenants::table
+    let rows = tenants::table
         .left_join(message_templates::table.on(message_templates::tenant.eq(tenants::id)))
         .filter(tenants::id.eq(tenant))
         .select((
@@ -33,8 +33,8 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
                 message_templates::changed_at,
             )
                 .nullable(),
-        ))
-        .load(c)?;
+        ));
+    let rows: Vec<Row> = directly!(c, c => rows.load(c)?);
     let (language, _) = rows.first().ok_or(Error::NotFound)?;
     let language = Language::from_tag(language).unwrap_or_default();
     // A channel or reason of another version has no messages here.
@@ -44,6 +44,14 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
         Some(Own { channel: Channel::parse(&channel)?, reason: Reason::parse(&reason)?, source, changed_at })
     });
     Ok(Templates { tenant, language, own: own.collect() })
+}
+
+/// A tenant's name, and the slug in the addresses of its pages.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such tenant.
+pub fn name_and_slug(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+    Ok(tenants::table.find(tenant).select((tenants::name, tenants::slug)).first(c)?)
 }
 
 /// A template as the list shows it.
@@ -97,7 +105,7 @@ pub fn find(
             message_templates::changed_by,
             message_templates::changed_at,
         ))
-        .first::<(String, String, String, NaiveDateTime)>(c)
+        .first_row::<(String, String, String, NaiveDateTime), _>(c)
         .optional()?;
     Ok(row.map(|(title, body, changed_by, changed_at)| {
         (Source { title, body }, Listed { channel, reason, changed_by, changed_at })
@@ -148,7 +156,7 @@ pub fn reset(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: 
 /// # Errors
 /// [`Error::NotFound`] when there is no such tenant.
 pub fn language(c: &mut AnyConnection, tenant: TenantId) -> Result<Language> {
-    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first(c)?;
+    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first_row(c)?;
     Ok(Language::from_tag(&tag).unwrap_or_default())
 }
 

@@ -14,7 +14,7 @@ use crate::{
     audit::{self, Change},
     courier,
     db::{
-        AccountId, AnyConnection, TenantId,
+        AccountId, AnyConnection, AtMost as _, TenantId,
         schema::{accounts, tenants},
     },
     error::{Error, Result},
@@ -88,7 +88,8 @@ pub fn join_metadata_warehouse(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<TenantId> {
-    let known = tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first(c).optional()?;
+    let known =
+        tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_row(c).optional()?;
     if let Some(id) = known {
         let member = NewMember { account, username, display_name: username.as_str(), role: Role::SuperAdministrator };
         insert_member(c, id, &member, now)?;
@@ -200,7 +201,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             tenants::metadata_warehouse,
             tenants::deleted_at,
         ))
-        .first(c)?;
+        .first_row(c)?;
     let time_zone = time_zone.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))?;
     let details = Details { name, description, time_zone };
     Ok(Found {
@@ -294,7 +295,7 @@ pub fn renew_code(
     if found.deleted || !found.super_admin_is_new {
         return Err(Error::NotFound);
     }
-    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first(c)?;
+    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first_row(c)?;
     crate::accounts::store::set_code(c, account, hash, now)?;
     note(c, tenant, "member-code-renewed", &found.super_admin, Vec::new(), who, now)?;
     Ok(found)

@@ -222,6 +222,7 @@ impl Frame {
                     self.link("nav-tenants", "/instance/tenants".to_owned()),
                     self.link("nav-instance-channels", "/instance/message-channel".to_owned()),
                     self.link("nav-log-in", "/instance/log-in".to_owned()),
+                    self.link("nav-retention", "/instance/retention".to_owned()),
                     self.link("nav-instance-audit", "/instance/audit".to_owned()),
                 ],
             });

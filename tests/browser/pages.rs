@@ -96,6 +96,8 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, "/instance/message-channel"),
         stop(Who::Root, "/instance/log-in"),
         stop(Who::Root, "/instance/log-in").posting("/instance/log-in", &[("failures", "99")]).answers(422),
+        stop(Who::Root, "/instance/retention"),
+        stop(Who::Root, "/instance/retention").posting("/instance/retention", &[("alert_days", "6")]).answers(422),
         stop(Who::Root, "/instance/audit"),
         stop(Who::Root, "/instance/tenants"),
         stop(Who::Root, "/instance/tenants/new"),

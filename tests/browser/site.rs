@@ -88,6 +88,7 @@ impl Site {
             public_url: None,
             trusted_proxies: Vec::new(),
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
+            retry_schedule: belfry::courier::RetrySchedule::default(),
             product_name: "Dataphin".to_owned(),
             work: Work::Both,
         };

@@ -145,7 +145,7 @@ fn is_in_pages(used: &str) -> bool {
         && module.is_some_and(|module| module == "pages" || module.ends_with("_pages"))
 }
 
-const FEATURES: [&str; 11] = [
+const FEATURES: [&str; 12] = [
     "accounts",
     "tenants",
     "channels",
@@ -157,6 +157,7 @@ const FEATURES: [&str; 11] = [
     "groups",
     "schedules",
     "templates",
+    "retention",
 ];
 
 fn holds(law: &str, broken: Vec<String>) {

@@ -17,7 +17,7 @@ use belfry::{
 use chrono::TimeDelta;
 use diesel::prelude::*;
 
-use crate::harness::{TestApp, User, dump};
+use crate::harness::{Backend, TestApp, Tweaks, User, dump, run_with};
 
 /// What somebody changes about a group's robot.
 type Change = fn(&mut Group);
@@ -417,4 +417,31 @@ on_both! {
         assert!(page.text(".robot-field").contains("sam"), "{}", page.text(".robot-field"));
         assert_eq!(dump(&app.db).await["robots"].len(), 1);
     }
+}
+
+const SLOW: Tweaks = Tweaks { flags: &["--retry-schedule", "1h,24h,4h"], only_database: false };
+
+async fn try_again_in_an_hour(app: &TestApp) {
+    let town = app.settle().await;
+    app.switch_on().await;
+    let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+    app.sandbox.fail(DINGTALK, Fault::Busy, Some(1));
+    let before = app.clock.now();
+    save(&mut app.log_in("sam").await, town.mia, &[("dingtalk_robot", &webhook)]).await;
+    recorded(app, 1).await;
+    let due = app.db.read(|c| Ok(messages::table.select(messages::due_at).first::<chrono::NaiveDateTime>(c)?));
+    let pause = due.await.expect("the message waits") - before;
+    assert!(pause >= TimeDelta::hours(1) && pause < TimeDelta::minutes(73), "{pause}");
+    app.clock.advance(TimeDelta::minutes(73));
+    hears(app, DINGTALK, 1).await;
+}
+
+#[test]
+fn a_message_is_tried_again_by_the_schedule_that_the_operator_set_on_sqlite() {
+    run_with(Backend::Sqlite, SLOW, try_again_in_an_hour);
+}
+
+#[test]
+fn a_message_is_tried_again_by_the_schedule_that_the_operator_set_on_postgres() {
+    run_with(Backend::Postgres, SLOW, try_again_in_an_hour);
 }

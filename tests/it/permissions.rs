@@ -221,6 +221,9 @@ POST /t/{tenant}/me/confirm                   malformed      login  404    404  
 GET  /instance/log-in                         -              login  403    403    403    403    200    403    403    login  password
 POST /instance/log-in                         -              login  403    403    403    403    422    403    403    login  password
 
+GET  /instance/retention                      -              login  403    403    403    403    200    403    403    login  password
+POST /instance/retention                      -              login  403    403    403    403    422    403    403    login  password
+
 GET  /instance/audit                          -              login  403    403    403    403    200    403    403    login  password
 
 GET  /instance/tenants                        -              login  403    403    403    403    200    403    403    login  password

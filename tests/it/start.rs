@@ -146,3 +146,9 @@ fn a_log_filter_that_cannot_be_read_is_told() {
     let sentence = Process::start(folder().path(), &[("BELFRY_LOG", "belfry=loud")]).stderr();
     assert!(sentence.is_empty() || !sentence.contains("panicked"), "{sentence}");
 }
+
+#[test]
+fn a_retry_schedule_that_does_not_outlast_a_night_is_refused_with_the_reason() {
+    let sentence = refuses_to_start(folder().path(), &[("BELFRY_RETRY_SCHEDULE", "5s,30s,1h")]);
+    assert!(sentence.contains("BELFRY_RETRY_SCHEDULE may be over after 1.0 hours"), "{sentence}");
+}

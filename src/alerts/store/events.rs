@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::{
     alerts::model::Incoming,
     db::{
-        AlertId, AnyConnection, EntryId, TenantId,
+        AlertId, AnyConnection, AtMost as _, EntryId, TenantId, directly,
         schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
@@ -68,6 +68,8 @@ pub struct Event {
     pub source: String,
     /// When it was resolved or finished by hand.
     pub finished_at: Option<NaiveDateTime>,
+    /// Until when its rules are silent.
+    pub silent_until: Option<NaiveDateTime>,
 }
 
 impl Event {
@@ -79,52 +81,83 @@ impl Event {
 }
 
 /// What an [`Event`] is read from.
-const COLUMNS: (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::source, alerts::finished_at) =
-    (alerts::id, alerts::count, alerts::first_at, alerts::quiet_until, alerts::source, alerts::finished_at);
+type Columns = (
+    alerts::id,
+    alerts::count,
+    alerts::first_at,
+    alerts::quiet_until,
+    alerts::source,
+    alerts::finished_at,
+    alerts::silent_until,
+);
+const COLUMNS: Columns = (
+    alerts::id,
+    alerts::count,
+    alerts::first_at,
+    alerts::quiet_until,
+    alerts::source,
+    alerts::finished_at,
+    alerts::silent_until,
+);
 
-/// The event of a firing: the open one of its key, or a new one. The row is locked until the transaction ends.
+/// What an alert does to its event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    /// For how many a message waits because of it.
+    pub reached: i64,
+    /// Until when nobody is to be disturbed.
+    pub quiet_until: Option<NaiveDateTime>,
+    /// Until when its rules are silent.
+    pub silent_until: Option<NaiveDateTime>,
+}
+
+/// Counts one more firing of an open event; nothing when it is open no longer.
 ///
 /// # Errors
-/// When the database cannot be used.
-pub fn fire(
+/// When the database cannot be written.
+pub fn repeat(
+    c: &mut AnyConnection,
+    event: AlertId,
+    alert: &Incoming,
+    mark: Mark,
+    now: NaiveDateTime,
+) -> Result<Option<Event>> {
+    let open = alerts::table.filter(alerts::id.eq(event)).filter(alerts::finished_at.is_null());
+    let fired = (
+        alerts::count.eq(alerts::count + 1),
+        alerts::last_at.eq(now),
+        alerts::severity.eq(alert.severity.as_str()),
+        alerts::reached.eq(alerts::reached + mark.reached),
+        alerts::silent_until.eq(mark.silent_until),
+    );
+    let fired = diesel::update(open).set(fired).returning(COLUMNS);
+    Ok(directly!(c, c => fired.get_result::<Event>(c).optional()?))
+}
+
+/// A new event of a firing, unless there is an open one of its key by now.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn begin(
     c: &mut AnyConnection,
     tenant: TenantId,
     alert: &Incoming,
     sender: &str,
+    mark: Mark,
     now: NaiveDateTime,
-) -> Result<(Event, EntryKind)> {
-    // A second round is needed only when the event ends between the two looks.
-    for _ in 0..3 {
-        if let Some(event) = again(c, tenant, alert, now)? {
-            return Ok((event, EntryKind::Repeated));
-        }
-        if let Some(event) = begin(c, tenant, alert, sender, (1, None), now)? {
-            return Ok((event, EntryKind::Firing));
-        }
-    }
-    Err(Error::unavailable("an event begins and ends all the time"))
+) -> Result<Option<Event>> {
+    insert(c, tenant, alert, sender, (1, None), mark, now)
 }
 
-fn again(c: &mut AnyConnection, tenant: TenantId, alert: &Incoming, now: NaiveDateTime) -> Result<Option<Event>> {
-    let open = alerts::table
-        .filter(alerts::tenant.eq(tenant))
-        .filter(alerts::key.eq(&alert.key))
-        .filter(alerts::finished_at.is_null());
-    let fired =
-        (alerts::count.eq(alerts::count + 1), alerts::last_at.eq(now), alerts::severity.eq(alert.severity.as_str()));
-    Ok(diesel::update(open).set(fired).returning(COLUMNS).get_result::<Event>(c).optional()?)
-}
-
-/// A new event, unless there is an open one of its key by now.
-fn begin(
+fn insert(
     c: &mut AnyConnection,
     tenant: TenantId,
     alert: &Incoming,
     sender: &str,
     (count, finished_at): (i64, Option<NaiveDateTime>),
+    mark: Mark,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    let quiet_until = last_of_key(c, tenant, &alert.key)?.and_then(|event| event.quiet_until);
     let names: Vec<&str> = alert.receivers.iter().map(|name| name.as_str()).collect();
     let search_text = [&alert.title, &alert.key, sender].join("\n").to_ascii_lowercase();
     let row = (
@@ -140,21 +173,24 @@ fn begin(
         alerts::receivers.eq(serde_json::to_string(&names).map_err(Error::internal)?),
         alerts::search_text.eq(search_text),
         alerts::count.eq(count),
-        alerts::reached.eq(0),
+        alerts::reached.eq(mark.reached),
         alerts::first_at.eq(now),
         alerts::last_at.eq(now),
-        alerts::quiet_until.eq(quiet_until.filter(|until| *until > now)),
+        alerts::quiet_until.eq(mark.quiet_until),
+        alerts::silent_until.eq(mark.silent_until),
         alerts::finished_at.eq(finished_at),
     );
     let insert = diesel::insert_into(alerts::table).values(row);
-    Ok(match c {
-        AnyConnection::Sqlite(c) => {
-            insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()
-        }
-        AnyConnection::Postgres(c) => {
-            insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()
-        }
-    }?)
+    Ok(directly!(c, c => {
+        insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()?
+    }))
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn of_key<'k>(tenant: TenantId, key: &'k str) -> _ {
+    let newest_first = alerts::id.desc();
+    let columns: Columns = COLUMNS;
+    alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::key.eq(key)).order(newest_first).select(columns)
 }
 
 /// The latest event of a key, open or not.
@@ -162,12 +198,19 @@ fn begin(
 /// # Errors
 /// When the database cannot be read.
 pub fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
-    let last = alerts::table
-        .filter(alerts::tenant.eq(tenant))
-        .filter(alerts::key.eq(key))
-        .order(alerts::id.desc())
-        .select(COLUMNS);
-    Ok(last.first(c).optional()?)
+    Ok(of_key(tenant, key).first_row(c).optional()?)
+}
+
+/// The same, locked until the transaction ends: what is decided about an alert of this key depends on it.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
+    Ok(match c {
+        AnyConnection::Sqlite(c) => of_key(tenant, key).first_row(c).optional(),
+        // Not as strongly as for deletion: the courier refers to the event while it holds a bell that is wanted here later.
+        AnyConnection::Postgres(c) => of_key(tenant, key).for_no_key_update().first_row(c).optional(),
+    }?)
 }
 
 /// Whether an event of this key is going on.
@@ -200,7 +243,7 @@ pub fn resolve(
     }
     let known = match last_of_key(c, tenant, &alert.key)? {
         Some(event) => Some(event),
-        None => begin(c, tenant, alert, sender, (0, Some(now)), now)?,
+        None => insert(c, tenant, alert, sender, (0, Some(now)), Mark::default(), now)?,
     };
     known.map(|event| (event, false)).ok_or_else(|| Error::unavailable("an event begins and ends all the time"))
 }
@@ -238,26 +281,8 @@ pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now
         alert_entries::at.eq(now),
         alert_entries::chosen.eq(Some(i64::try_from(entry.chosen).map_err(Error::internal)?)),
     );
-    Ok(diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id).get_result(c)?)
-}
-
-/// Notes how many were reached by a firing, and until when the event's rules are silent.
-///
-/// # Errors
-/// When the database cannot be written.
-pub fn note_reached(
-    c: &mut AnyConnection,
-    event: AlertId,
-    reached: i64,
-    silent_until: Option<NaiveDateTime>,
-) -> Result<()> {
-    let row = alerts::table.find(event);
-    let reached = alerts::reached.eq(alerts::reached + reached);
-    match silent_until {
-        Some(until) => diesel::update(row).set((reached, alerts::silent_until.eq(Some(until)))).execute(c)?,
-        None => diesel::update(row).set(reached).execute(c)?,
-    };
-    Ok(())
+    let entry = diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id);
+    Ok(directly!(c, c => entry.get_result(c)?))
 }
 
 /// Notes which form of the page Fire Alert made an entry, so that a second click on it fires nothing.
@@ -279,7 +304,7 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
         .filter(alert_entries::form_hash.eq(Some(form)))
         .filter(alerts::tenant.eq(tenant))
         .select(alerts::id);
-    Ok(entry.first(c).optional()?)
+    Ok(entry.first_row(c).optional()?)
 }
 
 /// The name of a tenant and the time zone of its clocks, as they are stored.
@@ -287,5 +312,6 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
 /// # Errors
 /// When the database cannot be read.
 pub fn name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
-    Ok(tenants::table.find(tenant).select((tenants::name, tenants::time_zone)).first(c)?)
+    let found = tenants::table.find(tenant).select((tenants::name, tenants::time_zone));
+    Ok(directly!(c, c => found.first_row(c)?))
 }

@@ -7,7 +7,7 @@ use super::events::EntryKind;
 use crate::{
     alerts::handle::Handling,
     db::{
-        AlertId, AnyConnection, TenantId,
+        AlertId, AnyConnection, AtMost as _, TenantId,
         schema::{alert_entries, alerts},
     },
     error::{Error, Result},
@@ -29,7 +29,7 @@ pub fn handle(
     let mut titles = Vec::new();
     for id in ids {
         let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
-        let known: Option<AlertId> = event.select(alerts::id).first(c).optional()?;
+        let known: Option<AlertId> = event.select(alerts::id).first_row(c).optional()?;
         let id = known.ok_or(Error::NotFound)?;
         if let Some(title) = change(c, id, what, now)? {
             note(c, id, what, actor, now)?;

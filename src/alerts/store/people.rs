@@ -15,7 +15,7 @@ use crate::{
     },
     courier::Reason,
     db::{
-        AccountId, AlertId, AnyConnection, GroupId, MemberId, RobotId, ScheduleId, TenantId,
+        AccountId, AlertId, AnyConnection, AtMost as _, GroupId, MemberId, RobotId, ScheduleId, TenantId, directly,
         schema::{accounts, contacts, deliveries, members},
     },
     error::Result,
@@ -49,7 +49,10 @@ pub fn named(c: &mut AnyConnection, tenant: TenantId, usernames: &[Username]) ->
     let mut found = Vec::new();
     match keys.as_slice() {
         // Unlike a list, a statement that the database has to read only once.
-        [key] => found = rows(tenant).filter(members::username_key.eq(key)).load::<Row>(c)?,
+        [key] => {
+            let of_name = rows(tenant).filter(members::username_key.eq(key));
+            found = directly!(c, c => of_name.load::<Row>(c)?);
+        }
         keys => {
             for keys in keys.chunks(CHUNK) {
                 found.extend(rows(tenant).filter(members::username_key.eq_any(keys)).load::<Row>(c)?);
@@ -67,7 +70,10 @@ pub fn named(c: &mut AnyConnection, tenant: TenantId, usernames: &[Username]) ->
 pub fn of_accounts(c: &mut AnyConnection, tenant: TenantId, ids: &[AccountId]) -> Result<Vec<Person>> {
     let mut found = Vec::new();
     match ids {
-        [id] => found = rows(tenant).filter(members::account.eq(id)).load::<Row>(c)?,
+        [id] => {
+            let of_account = rows(tenant).filter(members::account.eq(id));
+            found = directly!(c, c => of_account.load::<Row>(c)?);
+        }
         ids => {
             for ids in ids.chunks(CHUNK) {
                 found.extend(rows(tenant).filter(members::account.eq_any(ids)).load::<Row>(c)?);
@@ -207,6 +213,6 @@ fn stranger(name: &str) -> Person {
 
 /// Somebody who is no member any more, by the name of his account.
 fn gone(c: &mut AnyConnection, id: AccountId) -> Result<Person> {
-    let name: String = accounts::table.find(id).select(accounts::username).first(c)?;
+    let name: String = accounts::table.find(id).select(accounts::username).first_row(c)?;
     Ok(Person { account: Some(id), ..stranger(&name) })
 }

@@ -14,7 +14,7 @@ use crate::{
     alerts::model::{EventStatus, Severity, Source},
     courier::{DeliveryState, RobotState},
     db::{
-        AlertId, AnyConnection, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
+        AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
         schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
     deliveries::store::{Attempt, Scope},
@@ -111,7 +111,7 @@ struct Row {
 /// [`Error::NotFound`] when the tenant has no such event.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Found> {
     let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
-    let row: Row = event.select(Row::as_select()).first(c)?;
+    let row: Row = event.select(Row::as_select()).first_row(c)?;
     Ok(Found {
         id: row.id,
         severity: severity(&row.severity)?,
@@ -208,6 +208,8 @@ pub struct Call {
     pub channel: Channel,
     /// Host and last four characters of the webhook.
     pub robot: (String, String),
+    /// The message, and of how many alerts it tells when it is a digest; else 0.
+    pub message: (MessageId, i64),
     /// The call and its answer.
     pub attempt: Attempt,
 }
@@ -361,6 +363,9 @@ fn told(
     Ok((rows.into_iter().map(told).collect::<Result<_>>()?, is_cut))
 }
 
+/// A call with its message (and of how many alerts that tells) and its robot.
+type CallRow = ((MessageId, i64), (String, String, String), Attempt);
+
 /// The calls for the deliveries that may be seen, by message.
 fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<Call>>> {
     let mut ids: Vec<MessageId> = told.iter().filter(|told| told.is_visible).filter_map(|told| told.message).collect();
@@ -368,12 +373,12 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
     ids.dedup();
     let mut calls: HashMap<MessageId, Vec<Call>> = HashMap::new();
     for ids in ids.chunks(CHUNK) {
-        let rows: Vec<(MessageId, (String, String, String), Attempt)> = attempts::table
+        let rows: Vec<CallRow> = attempts::table
             .inner_join(messages::table.inner_join(robots::table.on(robots::id.eq(messages::robot))))
             .filter(attempts::message.eq_any(ids))
             .order((attempts::message, attempts::number))
             .select((
-                attempts::message,
+                (attempts::message, messages::folded),
                 (robots::channel, robots::host, robots::last_four),
                 (
                     attempts::number,
@@ -388,7 +393,8 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
             .load(c)?;
         for (message, (channel, host, last_four), attempt) in rows {
             let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
-            calls.entry(message).or_default().push(Call { channel, robot: (host, last_four), attempt });
+            let call = Call { channel, robot: (host, last_four), message, attempt };
+            calls.entry(message.0).or_default().push(call);
         }
     }
     Ok(calls)

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, RunQueryDsl as _, dsl::case_when, insert_into, update,
+};
 
 use crate::{
-    db::{AnyConnection, schema::paces},
+    courier::model::Priority,
+    db::{AnyConnection, AtMost as _, schema::paces},
     error::Result,
     robots::Channel,
 };
@@ -18,8 +22,8 @@ pub(super) struct Bell {
     pub rest_until: NaiveDateTime,
 }
 
-/// Says that something waits for this bell from now on. On Postgres this also makes a process that is just deciding for
-/// the bell, without knowing of this transaction, look again.
+/// Says that something is to be decided for this bell from now on. On Postgres this also makes a process that is just deciding
+/// for the bell, without knowing of this transaction, look again.
 pub(super) fn touch(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel, now: NaiveDateTime) -> Result<()> {
     let row = (
         paces::fingerprint.eq(fingerprint),
@@ -49,6 +53,45 @@ pub(super) fn touch_all<'b>(
     in_order.into_iter().try_for_each(|(fingerprint, channel)| touch(c, fingerprint, channel, now))
 }
 
+/// Says that something was put into the queues of these bells, each with the priority of the most urgent, in the order that every
+/// transaction keeps. Only what may go out before the bell's next ordinary message makes it due before that.
+pub(super) fn queued<'b>(
+    c: &mut AnyConnection,
+    bells: impl IntoIterator<Item = (&'b [u8], Channel, Priority)>,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let mut in_order: BTreeMap<&[u8], (Priority, Channel)> = BTreeMap::new();
+    for (fingerprint, channel, priority) in bells {
+        let known = in_order.entry(fingerprint).or_insert((priority, channel));
+        *known = (*known).min((priority, channel));
+    }
+    in_order.into_iter().try_for_each(|(fingerprint, (priority, channel))| match priority {
+        Priority::Ordinary => wait_in_line(c, fingerprint, now),
+        Priority::Test | Priority::Urgent => touch(c, fingerprint, channel, now),
+    })
+}
+
+/// Makes a bell due when it has a place for an ordinary message, unless it is due before.
+fn wait_in_line(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDateTime) -> Result<()> {
+    let bell = paces::table.filter(paces::fingerprint.eq(fingerprint));
+    match c {
+        // With one writer, what is due soon enough needs no write.
+        AnyConnection::Sqlite(c) => {
+            let turn = case_when(paces::full_until.gt(Some(now)), paces::full_until).otherwise(Some(now));
+            let late = bell.filter(paces::due_at.is_null().or(paces::due_at.gt(turn).assume_not_null()));
+            update(late).set(paces::due_at.eq(turn)).execute(c)
+        }
+        // The row is written in any case: whoever is just deciding for the bell has not seen what was put into its queue, and
+        // this waits until he has decided.
+        AnyConnection::Postgres(c) => {
+            let soonest = case_when(paces::due_at.lt(paces::full_until), paces::due_at).otherwise(paces::full_until);
+            let turn = case_when(paces::full_until.gt(Some(now)), soonest).otherwise(Some(now));
+            update(bell).set(paces::due_at.eq(turn)).execute(c)
+        }
+    }?;
+    Ok(())
+}
+
 /// Locks the bells that are due, longest due first. On Postgres those that another process has locked are left out.
 pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: i64) -> Result<Vec<Bell>> {
     let due = paces::table
@@ -66,14 +109,21 @@ pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: i64) 
 pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<Bell> {
     let bell = paces::table.filter(paces::fingerprint.eq(fingerprint)).select((paces::fingerprint, paces::rest_until));
     Ok(match c {
-        AnyConnection::Sqlite(c) => bell.first(c),
+        AnyConnection::Sqlite(c) => bell.first_row(c),
         AnyConnection::Postgres(c) => bell.for_update().first(c),
     }?)
 }
 
-/// When to look at this bell again; never, until something is put into its queue.
-pub(super) fn look_again(c: &mut AnyConnection, fingerprint: &[u8], at: Option<NaiveDateTime>) -> Result<()> {
-    update(paces::table.filter(paces::fingerprint.eq(fingerprint))).set(paces::due_at.eq(at)).execute(c)?;
+/// When to look at this bell again; never, until something is put into its queue. Until `full_until` nothing ordinary that is
+/// put there makes it due.
+pub(super) fn look_again(
+    c: &mut AnyConnection,
+    fingerprint: &[u8],
+    at: Option<NaiveDateTime>,
+    full_until: Option<NaiveDateTime>,
+) -> Result<()> {
+    let bell = paces::table.filter(paces::fingerprint.eq(fingerprint));
+    update(bell).set((paces::due_at.eq(at), paces::full_until.eq(full_until))).execute(c)?;
     Ok(())
 }
 
@@ -86,5 +136,5 @@ pub(super) fn rest(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTi
 /// When the next bell is due, of all there are.
 pub(crate) fn next_due(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
     let first = paces::table.filter(paces::due_at.is_not_null()).order(paces::due_at).select(paces::due_at);
-    Ok(first.first::<Option<NaiveDateTime>>(c).optional()?.flatten())
+    Ok(first.first_row::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
 }

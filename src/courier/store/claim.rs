@@ -4,7 +4,7 @@
 //! ran out without a record (the process ended, or stood still) is taken back here; its late record is refused by the
 //! number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{
@@ -15,18 +15,19 @@ use diesel::{
 use super::{
     bells::{self, Bell},
     complete::{self, OnTheWire},
-    outbox,
+    fold, outbox,
     robots::{RobotState, channel_of, secret_place, url_place},
 };
 use crate::{
     courier::{
+        digest::Speller,
         model::{DeliveryState, Fault, Priority, Reason},
-        pace::{self, Call},
+        pace::{self, Call, Crowd},
         policy::Ending,
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, directly,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -35,7 +36,11 @@ use crate::{
 };
 
 /// How long a claim holds: the whole call and time to record it.
-const LEASE: TimeDelta = TimeDelta::seconds(45);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(45);
+
+/// How many rows of a queue are looked at to see how many messages they make: more than any window takes, also where several
+/// members share a robot.
+const GLANCE: i64 = 200;
 
 /// When to look again at a bell whose rows could not be worked with, so that it does not keep the others waiting.
 const POSTPONED: TimeDelta = TimeDelta::seconds(30);
@@ -44,7 +49,7 @@ const POSTPONED: TimeDelta = TimeDelta::seconds(30);
 pub(in crate::courier) struct Claim {
     pub wire: OnTheWire,
     pub tenant: TenantId,
-    /// What the message carries, for the log.
+    /// What the message carries, for the log; nothing for a digest, whose deliveries point to it.
     pub deliveries: Vec<DeliveryId>,
     pub channel: Channel,
     pub sealed_url: Vec<u8>,
@@ -81,6 +86,7 @@ impl Claim {
 }
 
 /// What a look at the due bells brought.
+#[derive(Default)]
 pub(in crate::courier) struct Round {
     /// How many bells were looked at.
     pub looked_at: usize,
@@ -91,20 +97,31 @@ pub(in crate::courier) struct Round {
 }
 
 /// Looks at the due bells, at most so many, and claims the next message of each that may ring.
-pub(in crate::courier) fn claim_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: usize) -> Result<Round> {
+pub(in crate::courier) fn claim_due(
+    c: &mut AnyConnection,
+    now: NaiveDateTime,
+    at_most: usize,
+    speller: &Speller,
+) -> Result<Round> {
     let bells = bells::lock_due(c, now, i64::try_from(at_most).unwrap_or(i64::MAX))?;
     let mut round = Round { looked_at: bells.len(), claims: Vec::new(), ended: false };
+    let mut folded = 0;
     for bell in bells {
+        // Nothing else is stored meanwhile on SQLite: what is left stays due, and has its turn in the next round.
+        if folded >= fold::MOST {
+            break;
+        }
         // A savepoint, so that rows nobody can work with spoil their own bell's turn alone.
-        match c.transaction(|c| turn(c, &bell, now)) {
+        match c.transaction(|c| turn(c, &bell, now, speller)) {
             Ok(turn) => {
                 round.claims.extend(turn.claim);
                 round.ended |= turn.ended;
+                folded += turn.folded;
             }
             Err(Error::Unavailable(fault)) => return Err(Error::Unavailable(fault)),
             Err(fault) => {
                 tracing::error!(%fault, "the queue of a robot cannot be worked on; it is tried again later");
-                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED))?;
+                bells::look_again(c, &bell.fingerprint, Some(now + POSTPONED), None)?;
             }
         }
     }
@@ -117,8 +134,12 @@ struct Turn {
     claim: Option<Claim>,
     /// When to look at the bell again; never, until something is put into its queue.
     look_again: Option<NaiveDateTime>,
+    /// Until when nothing ordinary can go out, whatever is put into the queue.
+    full_until: Option<NaiveDateTime>,
     /// Whether deliveries ended without a call.
     ended: bool,
+    /// How many alerts were folded.
+    folded: i64,
 }
 
 /// One tenant's robot at a bell.
@@ -147,6 +168,16 @@ struct Candidate {
     /// Since when it could have gone out.
     since: NaiveDateTime,
     work: Work,
+    /// With which others it may be folded, and whether there are any.
+    portion: i64,
+    company: bool,
+}
+
+/// What a robot's queue begins with, and how many messages it makes, as far as that was looked at.
+#[derive(Default)]
+struct Queue {
+    first: Option<Candidate>,
+    crowd: Crowd,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,14 +189,14 @@ pub(super) enum Work {
 }
 
 /// Decides for a locked bell: the next message, if it may ring, and when to look again.
-fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
+fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Speller) -> Result<Turn> {
     let (busy_until, lost) = in_flight(c, bell, now)?;
     let mut turn = match busy_until {
-        Some(lease_until) => Turn { look_again: Some(lease_until), ..Turn::default() },
-        None => next(c, bell, now)?,
+        Some(lease_until) => Turn { look_again: Some(lease_until), full_until: Some(lease_until), ..Turn::default() },
+        None => next(c, bell, now, speller)?,
     };
     turn.ended |= lost;
-    bells::look_again(c, &bell.fingerprint, turn.look_again)?;
+    bells::look_again(c, &bell.fingerprint, turn.look_again, turn.full_until)?;
     Ok(turn)
 }
 
@@ -183,7 +214,7 @@ fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(
             messages::priority,
             messages::lease_until,
         ))
-        .first::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>)>(c)
+        .first_row::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>), _>(c)
         .optional()?;
     let Some((message, robot, fence, tries, priority, lease_until)) = sending else { return Ok((None, false)) };
     if let Some(until) = lease_until.filter(|until| *until > now) {
@@ -196,7 +227,7 @@ fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(
     Ok((None, true))
 }
 
-fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> {
+fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Speller) -> Result<Turn> {
     let mut turn = Turn::default();
     let mut open = Vec::new();
     for rope in ropes(c, bell)? {
@@ -205,11 +236,18 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> 
             None => open.push(rope),
         }
     }
-    let mut best: Option<(Candidate, &Rope)> = None;
+    let (mut best, mut crowd): (Option<(Candidate, &Rope)>, _) = (None, Crowd::default());
     for rope in &open {
-        for candidate in [fresh(c, rope)?, again(c, bell, rope, now)?].into_iter().flatten() {
-            if best.is_none_or(|(other, _)| candidate < other) {
-                best = Some((candidate, rope));
+        let again = again(c, bell, rope, now)?;
+        let behind = again.first.is_some() || is_any_waiting(c, bell, rope)?;
+        let fresh = fresh(c, rope, behind)?;
+        for queue in [fresh, again] {
+            crowd.urgent += queue.crowd.urgent;
+            crowd.ordinary += queue.crowd.ordinary;
+            if let Some(first) = queue.first
+                && best.is_none_or(|(other, _)| first < other)
+            {
+                best = Some((first, rope));
             }
         }
     }
@@ -223,12 +261,26 @@ fn next(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<Turn> 
         outbox::give_up(c, candidate.work, Reason::TestTooFast, now)?;
         return Ok(Turn { look_again: Some(now), ended: true, ..turn });
     }
-    let start = next_start(c, bell, rope, priority, now)?.max(bell.rest_until);
+    let next = next_turn(c, bell, rope, (priority, crowd), now)?;
+    let start = next.start.max(bell.rest_until);
     if start > now {
-        turn.look_again = Some(start);
+        // What is ordinary starts no sooner than what is urgent.
+        (turn.look_again, turn.full_until) = (Some(start), Some(start));
     } else {
-        let claim = take(c, bell, rope, candidate.work, now)?;
-        turn.look_again = Some(claim.lease_until);
+        let message = match candidate.work {
+            Work::Again(message) => message,
+            Work::Fresh(_) if candidate.company && (next.folds || candidate.portion > 0) => {
+                let channel = channel_of(&rope.channel)?;
+                let robot =
+                    fold::Robot { robot: rope.robot, fingerprint: &bell.fingerprint, tenant: rope.tenant, channel };
+                let (message, alerts) = fold::fold(c, &robot, candidate.portion, speller, now)?;
+                turn.folded = alerts;
+                message
+            }
+            Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
+        };
+        let claim = take(c, bell, rope, message, now)?;
+        (turn.look_again, turn.full_until) = (Some(claim.lease_until), Some(claim.lease_until));
         turn.claim = Some(claim);
     }
     Ok(turn)
@@ -262,7 +314,7 @@ fn closed(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Reason>> {
         .filter(channel_switches::scope.eq(scope))
         .filter(channel_switches::channel.eq(&rope.channel))
         .select(channel_switches::is_on);
-    let is_on = switch.first::<bool>(c).optional()?.unwrap_or(false);
+    let is_on = switch.first_row::<bool, _>(c).optional()?.unwrap_or(false);
     Ok((!is_on).then_some(Reason::ChannelOff))
 }
 
@@ -271,18 +323,44 @@ fn lowest(rope: &Rope) -> i64 {
     if rope.is_broken() { Priority::Test.number() } else { i64::MAX }
 }
 
-fn fresh(c: &mut AnyConnection, rope: &Rope) -> Result<Option<Candidate>> {
-    let first = deliveries::table
+/// A delivery in the queue: priority, since when, id, entry and portion.
+type Queued = (i64, NaiveDateTime, DeliveryId, Option<EntryId>, i64);
+
+/// What waits and was not tried yet. `behind` says whether some message is still to be tried again: then the end of what it
+/// tells of waits for it.
+fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
+    let queue = deliveries::table
         .filter(deliveries::robot.eq(rope.robot))
         .filter(deliveries::priority.le(lowest(rope)))
         .order((deliveries::priority, deliveries::id))
-        .select((deliveries::priority.assume_not_null(), deliveries::created_at, deliveries::id));
-    let first = first.first::<(i64, NaiveDateTime, DeliveryId)>(c).optional()?;
-    Ok(first.map(|(priority, since, delivery)| Candidate { priority, since, work: Work::Fresh(delivery) }))
+        .select((
+            deliveries::priority.assume_not_null(),
+            deliveries::created_at,
+            deliveries::id,
+            deliveries::entry,
+            deliveries::portion,
+        ));
+    let rows: Vec<Queued> = match behind {
+        true => queue.filter(fold::in_order(rope.robot)).at_most::<GLANCE>().load(c)?,
+        false => directly!(c, c => queue.at_most::<GLANCE>().load(c))?,
+    };
+    let Some(&(priority, since, delivery, _, portion)) = rows.first() else { return Ok(Queue::default()) };
+    let notice = |(_, _, id, entry, _): &Queued| entry.map_or(-id.0, |entry| entry.0);
+    let is_test = |row: &Queued| Priority::of(row.0) == Priority::Test;
+    // What belongs to a portion makes one message, and everything else one for each alert.
+    let mut messages: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !is_test(row)) {
+        let message = if row.4 > 0 { (row.4, 0) } else { (0, notice(row)) };
+        messages.entry(message).or_insert(row.0);
+    }
+    let urgent = messages.values().filter(|priority| Priority::of(**priority) == Priority::Urgent).count();
+    let company: BTreeSet<i64> = rows.iter().filter(|row| row.4 == portion && !is_test(row)).map(notice).collect();
+    let first = Candidate { priority, since, work: Work::Fresh(delivery), portion, company: company.len() > 1 };
+    Ok(Queue { first: Some(first), crowd: Crowd { urgent, ordinary: messages.len() - urgent } })
 }
 
-fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) -> Result<Option<Candidate>> {
-    let first = messages::table
+fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) -> Result<Queue> {
+    let due: Vec<(i64, NaiveDateTime, MessageId)> = messages::table
         .filter(messages::fingerprint.eq(&bell.fingerprint))
         .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
         .filter(messages::finished_at.is_null())
@@ -290,9 +368,27 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
         .filter(messages::due_at.le(now))
         .filter(messages::priority.le(lowest(rope)))
         .order((messages::priority, messages::due_at, messages::id))
-        .select((messages::priority, messages::due_at, messages::id));
-    let first = first.first::<(i64, NaiveDateTime, MessageId)>(c).optional()?;
-    Ok(first.map(|(priority, since, message)| Candidate { priority, since, work: Work::Again(message) }))
+        .select((messages::priority, messages::due_at, messages::id))
+        .at_most::<GLANCE>()
+        .load(c)?;
+    let of = |priority| due.iter().filter(|row| Priority::of(row.0) == priority).count();
+    let crowd = Crowd { urgent: of(Priority::Urgent), ordinary: of(Priority::Ordinary) };
+    let first = due.first().map(|(priority, since, message)| {
+        let work = Work::Again(*message);
+        Candidate { priority: *priority, since: *since, work, portion: 0, company: false }
+    });
+    Ok(Queue { first, crowd })
+}
+
+/// Whether any message is to be tried again, be it later.
+fn is_any_waiting(c: &mut AnyConnection, bell: &Bell, rope: &Rope) -> Result<bool> {
+    let waiting = messages::table
+        .filter(messages::fingerprint.eq(&bell.fingerprint))
+        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::finished_at.is_null())
+        .filter(messages::robot.eq(rope.robot))
+        .select(messages::id);
+    Ok(directly!(c, c => waiting.first::<MessageId>(c)).optional()?.is_some())
 }
 
 /// When the first message that waits for a later moment is due.
@@ -307,20 +403,20 @@ fn next_due(c: &mut AnyConnection, bell: &Bell, ropes: &[Rope], now: NaiveDateTi
             .filter(messages::due_at.gt(now))
             .filter(messages::priority.le(lowest(rope)))
             .select(min(messages::due_at))
-            .first::<Option<NaiveDateTime>>(c)?;
+            .first_row::<Option<NaiveDateTime>, _>(c)?;
         next = [next, again].into_iter().flatten().min();
     }
     Ok(next)
 }
 
-/// When the pace allows the next call; the calls of all tenants, processes and restarts count.
-fn next_start(
+/// When the pace allows the next call, and whether that is to be a digest; the calls of all tenants, processes and restarts count.
+fn next_turn(
     c: &mut AnyConnection,
     bell: &Bell,
     rope: &Rope,
-    priority: Priority,
+    (priority, crowd): (Priority, Crowd),
     now: NaiveDateTime,
-) -> Result<NaiveDateTime> {
+) -> Result<pace::Turn> {
     let limits = limits(channel_of(&rope.channel)?);
     let longest = TimeDelta::from_std(WHOLE_CALL).map_err(Error::internal)?;
     let calls = attempts::table
@@ -330,19 +426,15 @@ fn next_start(
         .load::<(NaiveDateTime, Option<NaiveDateTime>)>(c)?;
     let calls: Vec<Call> =
         calls.into_iter().map(|(started_at, finished_at)| Call { started_at, finished_at }).collect();
-    Ok(pace::next_start(limits, priority, &calls, longest, now))
+    Ok(pace::next_turn(limits, priority, crowd, &calls, longest, now))
 }
 
 /// Takes the work: the message is on the wire from here on, and the attempt counts.
-fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveDateTime) -> Result<Claim> {
+fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, message: MessageId, now: NaiveDateTime) -> Result<Claim> {
     let lease_until = now + LEASE;
-    let message = match work {
-        Work::Fresh(delivery) => carry(c, bell, rope, delivery)?,
-        Work::Again(message) => message,
-    };
     let taken =
         messages::table.filter(messages::id.eq(message)).filter(messages::state.eq(DeliveryState::Waiting.as_str()));
-    let (fence, tries, priority, title, body, msg_uuid) = update(taken)
+    let (fence, tries, priority, title, body, msg_uuid, folded) = update(taken)
         .set((
             messages::state.eq(DeliveryState::Sending.as_str()),
             messages::lease_until.eq(Some(lease_until)),
@@ -356,17 +448,10 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
             messages::title,
             messages::body,
             messages::msg_uuid,
+            messages::folded,
         ))
-        .get_result::<(i64, i64, i64, String, String, String)>(c)?;
-    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
-    let sending = deliveries::state.eq(DeliveryState::Sending.as_str());
-    let carried: Vec<(DeliveryId, String, Option<Vec<u8>>)> = update(carried)
-        .set(sending)
-        .returning((deliveries::id, deliveries::mention, deliveries::sealed_body))
-        .get_results(c)?;
-    let sealed_body = carried.iter().find_map(|(delivery, _, sealed)| Some((*delivery, sealed.clone()?)));
-    let (carried, mentions): (Vec<_>, Vec<_>) =
-        carried.into_iter().map(|(delivery, mention, _)| (delivery, mention)).unzip();
+        .get_result::<(i64, i64, i64, String, String, String, i64)>(c)?;
+    let Carried { deliveries: carried, mentions, sealed_body } = sending(c, message, folded > 0)?;
     insert_into(attempts::table)
         .values((
             attempts::message.eq(message),
@@ -388,11 +473,34 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, work: Work, now: NaiveD
         sealed_secret: rope.sealed_secret.clone(),
         title,
         body,
-        mentions: once_each(mentions),
+        mentions,
         sealed_body,
         msg_uuid,
         lease_until,
     })
+}
+
+/// What a message that is about to be sent carries.
+struct Carried {
+    deliveries: Vec<DeliveryId>,
+    mentions: Vec<String>,
+    sealed_body: Option<(DeliveryId, Vec<u8>)>,
+}
+
+/// Marks what a message carries as being sent. A digest carries too much to be read row by row.
+fn sending(c: &mut AnyConnection, message: MessageId, is_digest: bool) -> Result<Carried> {
+    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    let sending = update(carried).set(deliveries::state.eq(DeliveryState::Sending.as_str()));
+    if is_digest {
+        sending.execute(c)?;
+        return Ok(Carried { deliveries: Vec::new(), mentions: fold::mentions(c, message)?, sealed_body: None });
+    }
+    let carried: Vec<(DeliveryId, String, Option<Vec<u8>>)> =
+        sending.returning((deliveries::id, deliveries::mention, deliveries::sealed_body)).get_results(c)?;
+    let sealed_body = carried.iter().find_map(|(delivery, _, sealed)| Some((*delivery, sealed.clone()?)));
+    let (deliveries, mentions): (Vec<_>, Vec<_>) =
+        carried.into_iter().map(|(delivery, mention, _)| (delivery, mention)).unzip();
+    Ok(Carried { deliveries, mentions: once_each(mentions), sealed_body })
 }
 
 /// The numbers that are there, each once.
@@ -413,7 +521,7 @@ fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) 
             deliveries::created_at,
             deliveries::entry,
         ))
-        .first::<(String, String, i64, NaiveDateTime, Option<EntryId>)>(c)?;
+        .first_row::<(String, String, i64, NaiveDateTime, Option<EntryId>), _>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(rope.robot),

@@ -1,17 +1,18 @@
 //! Recording a call: what its end means for the message, its deliveries, the robot and the bell, in one transaction.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, update};
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
 
 use super::{
-    bells,
+    bells, fold,
     outbox::{self, Received},
     robots,
 };
 use crate::{
     courier::{
-        model::{DeliveryState, Priority, Reason},
+        model::{DeliveryState, Kind, Priority, Reason},
         policy::{self, Decision, Ending, Fate, Situation},
+        retries::RetrySchedule,
         sender::Called,
     },
     db::{
@@ -40,18 +41,18 @@ pub(in crate::courier) fn record(
     c: &mut AnyConnection,
     wire: &OnTheWire,
     called: &Called,
-    dice: f64,
+    (schedule, dice): (&RetrySchedule, f64),
     now: NaiveDateTime,
 ) -> Result<Option<Vec<Received>>> {
     let bell = bells::lock(c, &wire.fingerprint)?;
-    let settled = settle(c, wire, called, dice, now)?;
+    let settled = settle_by(c, wire, called, (schedule, dice), now)?;
     if settled.is_some() {
-        bells::look_again(c, &bell.fingerprint, Some(now))?;
+        bells::look_again(c, &bell.fingerprint, Some(now), None)?;
     }
     Ok(settled)
 }
 
-/// The same for a caller that has locked the bell.
+/// The same for a caller that has locked the bell, about a claim that ran out: no schedule says what becomes of that.
 pub(super) fn settle(
     c: &mut AnyConnection,
     wire: &OnTheWire,
@@ -59,9 +60,19 @@ pub(super) fn settle(
     dice: f64,
     now: NaiveDateTime,
 ) -> Result<Option<Vec<Received>>> {
+    settle_by(c, wire, called, (&RetrySchedule::default(), dice), now)
+}
+
+fn settle_by(
+    c: &mut AnyConnection,
+    wire: &OnTheWire,
+    called: &Called,
+    (schedule, dice): (&RetrySchedule, f64),
+    now: NaiveDateTime,
+) -> Result<Option<Vec<Received>>> {
     let reason = called.ending.reason();
     let in_a_row = 1 + before_in_a_row(c, wire, reason)?;
-    let situation = Situation { priority: wire.priority, tries: wire.tries, in_a_row, dice };
+    let situation = Situation { schedule, priority: wire.priority, tries: wire.tries, in_a_row, dice };
     let decision = policy::decide(&called.ending, &situation);
     note_attempt(c, wire, called, now)?;
     if !release(c, wire, &decision, now)? {
@@ -73,13 +84,17 @@ pub(super) fn settle(
             received = outbox::deliver(c, wire.message, now)?;
             robots::mend(c, wire.robot)?;
         }
+        // Because of one text that it lists, perhaps: the others are not to be lost with it.
+        Fate::Failed(Reason::Robot(Meaning::TooLong | Meaning::ContentRefused | Meaning::OurFault))
+            if fold::fall_apart(c, wire.message, now)? => {}
         Fate::Failed(reason) => outbox::finish(c, wire.message, DeliveryState::Failed, reason.as_str(), now)?,
         Fate::Again(_) | Fate::Held => wait(c, wire.message, reason)?,
     }
     if decision.breaks.is_some()
         && let Reason::Robot(meaning) = reason
     {
-        robots::break_down(c, wire.robot, meaning)?;
+        let untold_since = is_worth_telling(c, wire.message)?.then_some(now);
+        robots::break_down(c, wire.robot, meaning, untold_since)?;
     }
     if let Some(rest) = decision.rest {
         bells::rest(c, &wire.fingerprint, now + delta(rest))?;
@@ -89,6 +104,16 @@ pub(super) fn settle(
 
 fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX / 4)
+}
+
+/// Whether administrators are to hear that the robot of this message broke: not when all that it carries is such a notice itself,
+/// so that broken robots do not ring one another down the line. The home page names those too.
+fn is_worth_telling(c: &mut AnyConnection, message: MessageId) -> Result<bool> {
+    let others = deliveries::table
+        .filter(deliveries::message.eq(Some(message)))
+        .filter(deliveries::kind.ne(Kind::RobotBroken.as_str()))
+        .select(deliveries::id);
+    Ok(select(exists(others)).get_result(c)?)
 }
 
 /// How many of the bell's calls right before this one brought the same answer. Looked up only where it matters.

@@ -5,11 +5,14 @@
 
 pub(super) mod bells;
 pub(super) mod claim;
+pub(super) mod clean;
 pub(super) mod complete;
 pub(super) mod depth;
+pub(super) mod fold;
 pub(super) mod ledger;
 pub(super) mod moving;
 pub(super) mod outbox;
 pub(super) mod resend;
 pub(super) mod robots;
 pub(super) mod seals;
+pub(super) mod set_clock;

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
 
 use super::{
-    bells,
+    bells, fold,
     outbox::failed,
     robots::{self, Known},
 };
@@ -51,7 +51,7 @@ pub fn move_waiting(
     // With the bells of both in its hands, nobody takes from either queue meanwhile.
     let both = [Some(&old), new.as_ref().map(|(_, known)| known)];
     bells::touch_all(c, both.into_iter().flatten().map(Known::bell), now)?;
-    let tried = take_out(c, tenant, member, from, new.is_some())?;
+    let tried = take_out(c, tenant, member, from, (new.is_some(), now))?;
     let rows = waiting(tenant, member, from).filter(deliveries::kind.eq_any(Kind::resendable()));
     match new {
         Some((robot, Known { broken, .. })) => {
@@ -70,7 +70,7 @@ fn take_out(
     tenant: TenantId,
     member: MemberId,
     from: RobotId,
-    goes_on: bool,
+    (goes_on, now): (bool, NaiveDateTime),
 ) -> Result<Vec<MessageId>> {
     let carrying: Vec<(MessageId, i64)> = waiting(tenant, member, from)
         .inner_join(messages::table)
@@ -78,7 +78,15 @@ fn take_out(
         .select((messages::id, messages::priority))
         .distinct()
         .load(c)?;
-    for (message, priority) in carrying.iter().filter(|_| goes_on) {
+    for (message, priority) in &carrying {
+        if fold::is_digest(c, *message)? {
+            // It tells of what others hear as well, and would still tell of what is not to be heard there now.
+            fold::unfold(c, *message, now)?;
+            continue;
+        }
+        if !goes_on {
+            continue;
+        }
         let rows = waiting(tenant, member, from).filter(deliveries::message.eq(message));
         let queued = (deliveries::message.eq(None::<MessageId>), deliveries::priority.eq(Some(*priority)));
         update(rows).set(queued).execute(c)?;

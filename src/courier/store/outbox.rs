@@ -14,9 +14,9 @@ use super::{
     robots::{self, Known},
 };
 use crate::{
-    courier::model::{DeliveryState, Notice, Outcome, Reason, Unreached},
+    courier::model::{DeliveryState, Notice, Outcome, Priority, Reason, Unreached},
     db::{
-        AnyConnection, DeliveryId, MessageId, RobotId, TenantId,
+        AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, directly,
         schema::{attempts, deliveries, messages},
     },
     error::{Error, Result},
@@ -26,66 +26,85 @@ use crate::{
 /// Puts a notice into the outbox; call it in the [`crate::db::Database::write`] that stores what the notice is about, and
 /// [`crate::courier::Waker::wake`] after it. What is for a broken robot waits with the robot's reason; a test goes out all the same.
 ///
-/// Several notices go by [`enqueue_all`], which takes their bells in one order.
+/// Several notices go by an [`Outbox`], which takes their bells in one order.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue(c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
-    let robot = robots::find(c, notice.tenant, notice.robot)?;
-    let delivery = insert(c, notice, &robot, now)?;
-    bells::touch(c, &robot.fingerprint, robot.channel, now)?;
+    let mut outbox = Outbox::default();
+    let delivery = outbox.put(c, notice, now)?;
+    outbox.ring(c, now)?;
     Ok(delivery)
 }
 
-/// Puts several notices of one tenant into the outbox, as [`enqueue`] does with one, and answers their deliveries in the same
-/// order.
-///
-/// On Postgres each bell is locked from here on until the transaction ends. Within one call they are locked in one order,
-/// whatever the tenant; a transaction that calls this several times (as for a body with several alerts) may still meet another
-/// that does so the other way round, and then the database ends one of them.
+/// Puts several notices into the outbox, as [`enqueue`] does with one, and answers their deliveries in the same order.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has no such robot.
 pub fn enqueue_all(c: &mut AnyConnection, notices: Vec<Notice>, now: NaiveDateTime) -> Result<Vec<DeliveryId>> {
-    let mut robots: BTreeMap<RobotId, Known> = BTreeMap::new();
-    let mut deliveries = Vec::with_capacity(notices.len());
-    for notice in notices {
-        let robot = match robots.entry(notice.robot) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(robots::find(c, notice.tenant, notice.robot)?),
-        };
-        deliveries.push(insert(c, notice, robot, now)?);
-    }
-    bells::touch_all(c, robots.values().map(Known::bell), now)?;
+    let mut outbox = Outbox::default();
+    let deliveries = notices.into_iter().map(|notice| outbox.put(c, notice, now)).collect::<Result<_>>()?;
+    outbox.ring(c, now)?;
     Ok(deliveries)
+}
+
+/// Notices of one transaction. Their bells are rung at its end, in the one order that every transaction keeps: on Postgres each is
+/// locked from then on until the transaction ends, and no two transactions wait for each other.
+#[derive(Default)]
+#[must_use = "what is put into it goes out only when it is rung"]
+pub struct Outbox {
+    /// The robots, each with the priority of the most urgent of what was put into its queue.
+    robots: BTreeMap<RobotId, (Known, Priority)>,
+}
+
+impl Outbox {
+    /// Puts a notice into it, as [`enqueue`] does. Nothing goes out before [`Self::ring`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the tenant has no such robot.
+    pub fn put(&mut self, c: &mut AnyConnection, notice: Notice, now: NaiveDateTime) -> Result<DeliveryId> {
+        let priority = notice.priority();
+        let (robot, soonest) = match self.robots.entry(notice.robot) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert((robots::find(c, notice.tenant, notice.robot)?, priority)),
+        };
+        *soonest = priority.min(*soonest);
+        insert(c, notice, robot, now)
+    }
+
+    /// Rings the bells of everything that was put into it. The last thing in a transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn ring(self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        bells::queued(c, self.robots.values().map(|(robot, soonest)| robot.queue(*soonest)), now)
+    }
 }
 
 fn insert(c: &mut AnyConnection, notice: Notice, robot: &Known, now: NaiveDateTime) -> Result<DeliveryId> {
     let reason = robot.broken.as_deref().filter(|_| !notice.kind.is_awaited()).unwrap_or_default();
     let priority = notice.priority().number();
     let alert = notice.alert.as_ref();
-    Ok(insert_into(deliveries::table)
-        .values((
-            deliveries::tenant.eq(notice.tenant),
-            deliveries::kind.eq(notice.kind.as_str()),
-            deliveries::title.eq(notice.title),
-            deliveries::body.eq(notice.body),
-            deliveries::channel.eq(robot.channel.as_str()),
-            deliveries::robot.eq(Some(notice.robot)),
-            deliveries::member.eq(notice.member),
-            deliveries::recipient.eq(notice.recipient),
-            deliveries::requested_by.eq(notice.requested_by),
-            deliveries::state.eq(DeliveryState::Waiting.as_str()),
-            deliveries::reason.eq(reason),
-            deliveries::priority.eq(Some(priority)),
-            deliveries::created_at.eq(now),
-            deliveries::alert.eq(alert.map(|about| about.alert)),
-            deliveries::entry.eq(alert.map(|about| about.entry)),
-            deliveries::mention.eq(alert.map(|about| about.mention.as_str()).unwrap_or_default()),
-            deliveries::chosen_by.eq(alert.map(|about| about.chosen_by.as_str()).unwrap_or_default()),
-        ))
-        .returning(deliveries::id)
-        .get_result(c)?)
+    let row = insert_into(deliveries::table).values((
+        deliveries::tenant.eq(notice.tenant),
+        deliveries::kind.eq(notice.kind.as_str()),
+        deliveries::title.eq(notice.title),
+        deliveries::body.eq(notice.body),
+        deliveries::channel.eq(robot.channel.as_str()),
+        deliveries::robot.eq(Some(notice.robot)),
+        deliveries::member.eq(notice.member),
+        deliveries::recipient.eq(notice.recipient),
+        deliveries::requested_by.eq(notice.requested_by),
+        deliveries::state.eq(DeliveryState::Waiting.as_str()),
+        deliveries::reason.eq(reason),
+        deliveries::priority.eq(Some(priority)),
+        deliveries::created_at.eq(now),
+        deliveries::alert.eq(alert.map(|about| about.alert)),
+        deliveries::entry.eq(alert.map(|about| about.entry)),
+        deliveries::mention.eq(alert.map(|about| about.mention.as_str()).unwrap_or_default()),
+        deliveries::chosen_by.eq(alert.map(|about| about.chosen_by.as_str()).unwrap_or_default()),
+    ));
+    Ok(directly!(c, c => row.returning(deliveries::id).get_result(c)?))
 }
 
 /// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
@@ -148,7 +167,7 @@ pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) ->
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
         .select((deliveries::state, deliveries::reason, deliveries::message))
-        .first::<(String, String, Option<MessageId>)>(c)
+        .first_row::<(String, String, Option<MessageId>), _>(c)
         .optional()?;
     let (state, reason, message) = row.ok_or(Error::NotFound)?;
     let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
@@ -157,7 +176,7 @@ pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) ->
         .filter(attempts::finished_at.is_not_null())
         .order(attempts::number.desc())
         .select((attempts::code, attempts::answer));
-    let (code, answer) = last.first::<(String, String)>(c).optional()?.unwrap_or_default();
+    let (code, answer) = last.first_row::<(String, String), _>(c).optional()?.unwrap_or_default();
     Ok(Outcome { state, reason, code, answer })
 }
 

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     courier::model::{DeliveryState, Kind, Priority, Reason},
     db::{
-        AccountId, AlertId, AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId, TenantId,
+        AccountId, AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId,
+        TenantId,
         schema::{alerts, channel_switches, contacts, deliveries, members, tenants},
     },
     error::{Error, Result},
@@ -213,7 +214,7 @@ fn reason_of(row: &Failed) -> Reason {
 
 /// The channels that the tenant's own switches, or the instance's, have on.
 fn on(c: &mut AnyConnection, tenant: TenantId) -> Result<BTreeSet<&'static str>> {
-    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first(c)?;
+    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first_row(c)?;
     let scope = if mode == "custom" { tenant.0 } else { INSTANCE_SCOPE };
     let on: Vec<String> = channel_switches::table
         .filter(channel_switches::scope.eq(scope))

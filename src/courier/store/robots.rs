@@ -8,9 +8,9 @@ use diesel::{
 
 use super::bells;
 use crate::{
-    courier::model::Kind,
+    courier::model::{Kind, Priority},
     db::{
-        AccountId, AnyConnection, DeliveryId, MemberId, RobotId, TenantId,
+        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId, directly,
         schema::{deliveries, robots},
     },
     error::{Error, Result},
@@ -95,7 +95,7 @@ pub fn upsert_robot(
         .filter(robots::tenant.eq(tenant))
         .filter(robots::fingerprint.eq(fingerprint.as_slice()))
         .select((robots::id, robots::sealed_url, robots::sealed_secret))
-        .first::<(RobotId, Vec<u8>, Option<Vec<u8>>)>(c)?;
+        .first_row::<(RobotId, Vec<u8>, Option<Vec<u8>>), _>(c)?;
     if made > 0 {
         return Ok((robot, true));
     }
@@ -146,7 +146,7 @@ pub fn set_secret(
     let known = find(c, tenant, robot)?;
     bells::touch(c, &known.fingerprint, known.channel, now)?;
     let place = secret_place(tenant, &known.fingerprint);
-    let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first(c)?;
+    let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first_row(c)?;
     // One that does not open any more is another one.
     let stored = sealed.and_then(|sealed| keys.unseal(place, &sealed).ok());
     if stored.as_deref() == Some(secret.expose()) {
@@ -173,7 +173,7 @@ pub fn known_robot(
         .filter(robots::tenant.eq(tenant))
         .filter(robots::fingerprint.eq(fingerprint.as_slice()))
         .select(robots::id);
-    Ok(known.first(c).optional()?)
+    Ok(known.first_row(c).optional()?)
 }
 
 /// The robot that a test message of this account for this member went to: what was typed and tested, but not saved yet.
@@ -195,7 +195,7 @@ pub fn tested_robot(
         .filter(deliveries::requested_by.eq(Some(by)))
         .filter(deliveries::channel.eq(channel.as_str()))
         .select(deliveries::robot.assume_not_null())
-        .first(c)
+        .first_row(c)
         .optional()?
         .ok_or(Error::NotFound)
 }
@@ -326,16 +326,22 @@ impl Known {
     pub fn bell(&self) -> (&[u8], Channel) {
         (&self.fingerprint, self.channel)
     }
+
+    /// The bell, with the priority of what was put into its queue, for [`bells::queued`].
+    pub fn queue(&self, priority: Priority) -> (&[u8], Channel, Priority) {
+        (&self.fingerprint, self.channel, priority)
+    }
 }
 
 /// A robot of this tenant; any other is not found.
 pub(super) fn find(c: &mut AnyConnection, tenant: TenantId, robot: RobotId) -> Result<Known> {
-    let row = robots::table
-        .filter(robots::tenant.eq(tenant))
-        .filter(robots::id.eq(robot))
-        .select((robots::fingerprint, robots::channel, robots::state, robots::reason))
-        .first::<(Vec<u8>, String, String, String)>(c)
-        .optional()?;
+    let row = robots::table.filter(robots::tenant.eq(tenant)).filter(robots::id.eq(robot)).select((
+        robots::fingerprint,
+        robots::channel,
+        robots::state,
+        robots::reason,
+    ));
+    let row: Option<(Vec<u8>, String, String, String)> = directly!(c, c => row.first_row(c).optional()?);
     let (fingerprint, channel, state, reason) = row.ok_or(Error::NotFound)?;
     let broken = RobotState::parse(&state) == Some(RobotState::Broken);
     Ok(Known { fingerprint, channel: channel_of(&channel)?, broken: broken.then_some(reason) })
@@ -346,10 +352,18 @@ pub(super) fn channel_of(name: &str) -> Result<Channel> {
     Channel::parse(name).ok_or_else(|| Error::internal("a row names a channel that does not exist"))
 }
 
-/// Holds everything that waits for this robot until it is mended.
-pub(super) fn break_down(c: &mut AnyConnection, robot: RobotId, meaning: Meaning) -> Result<()> {
-    let state = (robots::state.eq(RobotState::Broken.as_str()), robots::reason.eq(meaning.as_str()));
-    update(robots::table.filter(robots::id.eq(robot))).set(state).execute(c)?;
+/// Holds everything that waits for this robot until it is mended. One that has worked until now is marked as untold since that
+/// moment, if any, so that somebody tells the administrators; it is a fact in the same transaction and needs no memory.
+pub(super) fn break_down(
+    c: &mut AnyConnection,
+    robot: RobotId,
+    meaning: Meaning,
+    untold_since: Option<NaiveDateTime>,
+) -> Result<()> {
+    let row = robots::table.filter(robots::id.eq(robot));
+    let broken = RobotState::Broken.as_str();
+    update(row.filter(robots::state.ne(broken))).set(robots::untold_since.eq(untold_since)).execute(c)?;
+    update(row).set((robots::state.eq(broken), robots::reason.eq(meaning.as_str()))).execute(c)?;
     explain_waiting(c, robot, meaning.as_str())
 }
 
@@ -357,7 +371,11 @@ pub(super) fn break_down(c: &mut AnyConnection, robot: RobotId, meaning: Meaning
 /// touched its bell before, so that it is looked at.
 pub(super) fn mend(c: &mut AnyConnection, robot: RobotId) -> Result<()> {
     let broken = robots::table.filter(robots::id.eq(robot)).filter(robots::state.eq(RobotState::Broken.as_str()));
-    let state = (robots::state.eq(RobotState::Ok.as_str()), robots::reason.eq(""));
+    let state = (
+        robots::state.eq(RobotState::Ok.as_str()),
+        robots::reason.eq(""),
+        robots::untold_since.eq(None::<NaiveDateTime>),
+    );
     if update(broken).set(state).execute(c)? > 0 {
         explain_waiting(c, robot, "")?;
     }

@@ -33,6 +33,7 @@ audit-action-tenant-edited = Edited a tenant
 audit-action-tenant-deleted = Deleted a tenant
 audit-action-tenant-restored = Restored a tenant
 audit-action-log-in-settings-changed = Changed the logon security settings
+audit-action-retention-changed = Changed the data retention settings
 audit-action-alert-fired = Fired an alert
 audit-action-alert-quieted = Set do not disturb for an alert
 audit-action-alert-disturbed = Lifted do not disturb for an alert

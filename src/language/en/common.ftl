@@ -39,6 +39,7 @@ nav-own-tenants = Your tenants
 nav-tenants = Tenants
 nav-instance-channels = Instance message channels
 nav-log-in = Logon Security Settings
+nav-retention = Data Retention Settings
 nav-instance-audit = Instance audit log
 
 form-faults = Nothing was saved. Please correct this first:

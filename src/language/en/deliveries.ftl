@@ -42,6 +42,13 @@ deliveries-details-of = Details of { $object }
 deliveries-number = Number
 deliveries-alert = Alert event
 deliveries-chosen-by = Chosen by the alert rules
+deliveries-digest = Digest
+deliveries-in-digest = { $count ->
+    [one] One alert in one message
+   *[other] { $count } alerts in one message
+}
+deliveries-of-digest = Only what message { $number } carries.
+deliveries-all = Show all
 deliveries-count = Deliveries
 deliveries-download = Download as CSV
 deliveries-resend = Resend

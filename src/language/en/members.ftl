@@ -86,3 +86,11 @@ members-verify-body = Verification code: { $code }
 members-may-fire = May fire alerts
 flash-verified = Verified: the member reads this group.
 members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.
+# A group hears that robots of its tenant do not work any more.
+members-broken-title = { $product }: the group robot { $robot } takes no messages
+members-broken-title-several = { $product }: { $count } group robots take no messages
+members-broken-lead = In the tenant { $tenant }, messages cannot be delivered over what is listed here. They are kept, and go out by themselves once it is mended.
+members-broken-robot = **{ $channel } { $robot }** (for { $members }): { $reason }
+members-broken-and-more = and { $count } more
+members-broken-link = [Mend it on the tenant's home page]({ $url })
+members-broken-no-link = Log in to { $product }: the tenant's home page leads to each of them.

@@ -46,12 +46,19 @@ templates-variable-member = The member whose alerts arrive here
 templates-variable-by = Who saved or tested
 templates-too-large = At most 8 KiB, please: about 8,000 letters or 2,700 Chinese characters.
 templates-keyword-missing = The message would not always contain { $product }, and DingTalk's robots refuse a message without it. Put { "{{ product }}" } into the title, outside of any condition.
+templates-list-missing = Every digest must hold its list whole. Put { "{{ content }}" } into the text as it is, outside of any condition.
 templates-title-empty = The title would come out empty.
 templates-fault-variable = Line { $line }: there is no “{ $name }” here. The table below lists what can be filled in.
 templates-fault-filter = Line { $line }: there is no filter “{ $name }”. There are default, truncate, upper and lower.
 templates-fault-forbidden = Line { $line }: “{ $what }” is not possible in a template.
 templates-fault-syntax = Line { $line }: this cannot be understood. See whether every { "{{" } has its { "}}" } and every { "{% if %}" } its { "{% endif %}" }.
 templates-fault-too-much = Line { $line }: this is too much for one template. Make it shorter.
+templates-digest-critical = Critical
+templates-digest-warning = Warning
+templates-digest-info = Info
+templates-digest-resolved = Resolved
+templates-digest-open = Open
+templates-digest-more = and { $count } more
 templates-days = { $count } d
 templates-hours = { $count } h
 templates-minutes = { $count } min
@@ -59,9 +66,9 @@ templates-no-minute = less than a minute
 templates-example-title = Disk of db-7 is 95 % full
 templates-example-content = 12 GiB are left on /var/lib.
     It will be full in about two hours.
-templates-example-digest = Disk of db-7 is 95 % full
-    Replica of db-3 is 40 s behind
-    Job nightly-report failed
+templates-example-digest = - **Critical** Disk of db-7 is 95 % full
+    - **Warning** Replica of db-3 is 40 s behind
+    - **Resolved** Job nightly-report failed
 templates-example-severity = Critical
 templates-example-member = Li Na
 templates-example-by = Wang Wei

@@ -33,6 +33,7 @@ audit-action-tenant-edited = 编辑租户
 audit-action-tenant-deleted = 删除租户
 audit-action-tenant-restored = 恢复租户
 audit-action-log-in-settings-changed = 修改登录安全设置
+audit-action-retention-changed = 修改数据保留设置
 audit-action-alert-fired = 触发告警
 audit-action-alert-quieted = 设置告警免打扰
 audit-action-alert-disturbed = 取消告警免打扰

@@ -39,6 +39,7 @@ nav-own-tenants = 您的租户
 nav-tenants = 租户管理
 nav-instance-channels = 实例消息渠道
 nav-log-in = 登录安全设置
+nav-retention = 数据保留设置
 nav-instance-audit = 实例审计日志
 
 form-faults = 尚未保存，请先修改以下内容：

@@ -83,3 +83,11 @@ members-verify-body = 验证码：{ $code }
 members-may-fire = 可触发告警
 flash-verified = 验证成功：该成员能看到此群的消息。
 members-secret-without-robot = 没有与此密钥对应的机器人：请同时提交其 Webhook。
+# 群里得知租户的机器人已无法接收消息。
+members-broken-title = { $product }：群机器人 { $robot } 无法接收消息
+members-broken-title-several = { $product }：{ $count } 个群机器人无法接收消息
+members-broken-lead = 租户 { $tenant } 的消息无法通过以下机器人送达。这些消息会保留，修复后自动发送。
+members-broken-robot = **{ $channel } { $robot }**（接收人：{ $members }）：{ $reason }
+members-broken-and-more = 另有 { $count } 个
+members-broken-link = [前往租户首页修复]({ $url })
+members-broken-no-link = 请登录 { $product }，从租户首页逐一修复。

@@ -46,12 +46,19 @@ templates-variable-member = 告警将发送到本群的成员
 templates-variable-by = 保存或测试的操作人
 templates-too-large = 最大 8 KiB，约 2700 个汉字。
 templates-keyword-missing = 消息不能保证包含“{ $product }”，钉钉机器人会拒收。请在标题中加入 { "{{ product }}" }，且不要放在条件中。
+templates-list-missing = 汇总消息必须完整包含告警列表。请将 { "{{ content }}" } 原样放在正文中，且不要放在任何条件内。
 templates-title-empty = 生成的标题为空。
 templates-fault-variable = 第 { $line } 行：没有变量“{ $name }”。可用变量见下表。
 templates-fault-filter = 第 { $line } 行：没有过滤器“{ $name }”。可用的有 default、truncate、upper 和 lower。
 templates-fault-forbidden = 第 { $line } 行：模板中不能使用“{ $what }”。
 templates-fault-syntax = 第 { $line } 行：无法识别。请检查每个 { "{{" } 是否有对应的 { "}}" }，每个 { "{% if %}" } 是否有对应的 { "{% endif %}" }。
 templates-fault-too-much = 第 { $line } 行：模板过于复杂，请精简。
+templates-digest-critical = 严重
+templates-digest-warning = 警告
+templates-digest-info = 提示
+templates-digest-resolved = 已恢复
+templates-digest-open = 查看
+templates-digest-more = 另有 { $count } 条
 templates-days = { $count } 天
 templates-hours = { $count } 小时
 templates-minutes = { $count } 分钟
@@ -59,9 +66,9 @@ templates-no-minute = 不到 1 分钟
 templates-example-title = db-7 磁盘使用率达到 95%
 templates-example-content = /var/lib 剩余 12 GiB。
     预计两小时后写满。
-templates-example-digest = db-7 磁盘使用率达到 95%
-    db-3 副本延迟 40 秒
-    nightly-report 任务失败
+templates-example-digest = - **严重** db-7 磁盘使用率达到 95%
+    - **警告** db-3 副本延迟 40 秒
+    - **已恢复** 任务 nightly-report 执行失败
 templates-example-severity = 严重
 templates-example-member = 李娜
 templates-example-by = 王伟

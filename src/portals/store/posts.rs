@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::key_place;
 use crate::{
     db::{
-        AnyConnection, PortalId, TenantId,
+        AnyConnection, AtMost as _, PortalId, TenantId,
         schema::{idempotency, portal_nonces, portals, tenants},
     },
     error::{Error, Result},
@@ -68,7 +68,7 @@ pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -
     let found = open()
         .filter(portals::token_hash.eq(hash).or(was.assume_not_null()))
         .select((Row::as_select(), TOWN))
-        .first::<(Row, Town)>(c)
+        .first_row::<(Row, Town), _>(c)
         .optional()?;
     Ok(found.map(caller))
 }
@@ -96,7 +96,7 @@ pub fn with_keys(
     let found = open()
         .filter(portals::id.eq(id))
         .select((Row::as_select(), TOWN, sealed))
-        .first::<(Row, Town, Sealed)>(c)
+        .first_row::<(Row, Town, Sealed), _>(c)
         .optional()?;
     let Some((row, town, (hash, key, old_hash, old_key, old_until))) = found else { return Ok(None) };
     let mut keys = vec![ring.unseal(key_place(row.tenant, &hash), &key)?];
@@ -210,7 +210,7 @@ pub fn take_key(
     }
     let known = row.select((idempotency::body_hash, idempotency::status, idempotency::answer));
     // Swept away between the two looks: the next attempt finds the key free.
-    let known: Option<(Vec<u8>, i64, String)> = known.first(c).optional()?;
+    let known: Option<(Vec<u8>, i64, String)> = known.first_row(c).optional()?;
     let (hash, status, answer) = known.ok_or_else(|| Error::unavailable("an idempotency key has just ended"))?;
     match u16::try_from(status) {
         Ok(status) if hash == body_hash => Ok(KeyUse::Answered(status, answer)),

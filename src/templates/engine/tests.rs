@@ -12,6 +12,7 @@ fn alert() -> Variables {
         tenant: "north".to_owned(),
         title: "Disk of db-7 [95 %] *full*".to_owned(),
         content: "12 GiB left\n<@all> [x](https://evil.example)".to_owned(),
+        content_is_markdown: false,
         severity: "Critical".to_owned(),
         severity_code: "critical".to_owned(),
         source: "prom@west".to_owned(),

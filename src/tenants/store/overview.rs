@@ -4,7 +4,7 @@ use diesel::{dsl::count_star, prelude::*};
 
 use crate::{
     db::{
-        AnyConnection, MemberId, TenantId,
+        AnyConnection, AtMost as _, MemberId, TenantId,
         schema::{contacts, members, robots, tenants},
     },
     error::Result,
@@ -63,7 +63,7 @@ pub fn reach(c: &mut AnyConnection, tenant: TenantId) -> Result<Reach> {
         .filter(members::status.eq("active"))
         .filter(members::robot_count.eq(0));
     Ok(Reach {
-        members: tenants::table.find(tenant).select(tenants::member_count).first(c)?,
+        members: tenants::table.find(tenant).select(tenants::member_count).first_row(c)?,
         by_channel: Channel::ALL.map(|channel| (channel, of(&everybody, channel) - of(&disabled, channel))).to_vec(),
         unreached: unreached.count().get_result(c)?,
     })

@@ -46,6 +46,15 @@ pub struct Tweaks {
     pub only_database: bool,
 }
 
+/// Runs one test on a database of its own making, without an application.
+pub fn run_on(database_url: &str, test: impl AsyncFnOnce(&TestApp)) {
+    actix_web::rt::System::new().block_on(async {
+        let tweaks = Tweaks { only_database: true, ..Tweaks::default() };
+        let app = TestApp::start_on(database_url.to_owned(), folder(), None, tweaks).await;
+        test(&app).await;
+    });
+}
+
 /// A running application. Everything of it is gone with this value.
 pub struct TestApp {
     /// `http://127.0.0.1:PORT`.
@@ -86,16 +95,20 @@ pub fn run_with(backend: Backend, tweaks: Tweaks, test: impl AsyncFnOnce(&TestAp
 
 impl TestApp {
     async fn start(backend: Backend, tweaks: Tweaks) -> Self {
-        // The first in a process wins; all are the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = folder();
         let postgres = (backend == Backend::Postgres).then(TestDatabase::migrated);
         let database_url = match &postgres {
             Some(database) => database.url.clone(),
             None => format!("sqlite://{}", folder.path().join("belfry.db").display()),
         };
+        Self::start_on(database_url, folder, postgres, tweaks).await
+    }
+
+    async fn start_on(database_url: String, folder: TempDir, postgres: Option<TestDatabase>, tweaks: Tweaks) -> Self {
+        // The first in a process wins; all are the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let clock = Clock::default();
-        let sandbox = Sandbox::new(clock.clone());
+        let sandbox = Sandbox::new(clock.elsewhere());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
         actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
@@ -121,7 +134,13 @@ impl TestApp {
 
     /// Starts another process's worth of application on the same database and keys: its origin and set-up code.
     pub async fn another(&self) -> (String, Option<String>) {
-        serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), Tweaks::default()).await
+        self.another_with(&[]).await
+    }
+
+    /// The same with these flags.
+    pub async fn another_with(&self, flags: &'static [&'static str]) -> (String, Option<String>) {
+        let tweaks = Tweaks { flags, ..Tweaks::default() };
+        serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), tweaks).await
     }
 
     /// The folder of the database and the key file.

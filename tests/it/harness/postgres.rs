@@ -102,7 +102,7 @@ impl Cluster {
 }
 
 /// Where initdb and postgres are: in PATH, or where Debian puts them.
-fn programs() -> PathBuf {
+pub(super) fn programs() -> PathBuf {
     let debian =
         fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let mut debian: Vec<PathBuf> = debian.collect();
@@ -118,7 +118,7 @@ fn programs() -> PathBuf {
 }
 
 /// Postgres refuses to run as root: when we are root, the folder and the server belong to somebody else.
-fn without_root(folder: &Path) -> Vec<String> {
+pub(super) fn without_root(folder: &Path) -> Vec<String> {
     if fs::metadata(folder).expect("the folder is there").uid() != 0 {
         return Vec::new();
     }

@@ -1,0 +1,2 @@
+ALTER TABLE deliveries DROP COLUMN portion;
+ALTER TABLE messages DROP COLUMN folded;

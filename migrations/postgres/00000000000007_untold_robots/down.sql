@@ -1,0 +1,2 @@
+DROP INDEX robots_untold;
+ALTER TABLE robots DROP COLUMN untold_since;

@@ -1,0 +1,90 @@
+//! Removing finished events with everything that belongs to them.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use diesel::{
+    dsl::{exists, not},
+    prelude::*,
+};
+
+use crate::{
+    courier,
+    db::{
+        AlertId, AnyConnection, EntryId,
+        schema::{alert_entries, alerts, deliveries, rule_sends},
+    },
+    error::Result,
+};
+
+/// How many events a step looks at.
+const EVENTS: i64 = 100;
+
+/// Removes events that were over before this moment, oldest first: about so many rows of them, entry by entry with all its
+/// deliveries, and each event itself when none of its entries is left. An event some of whose messages wait, or were sent again
+/// since, is kept, and so is one that still keeps its key quiet. Answers how many rows were removed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Result<usize> {
+    let busy = deliveries::table
+        .filter(deliveries::alert.eq(alerts::id.nullable()))
+        .filter(deliveries::finished_at.is_null().or(deliveries::finished_at.ge(before)));
+    let old: Vec<AlertId> = alerts::table
+        .filter(alerts::finished_at.lt(before))
+        .filter(alerts::quiet_until.is_null().or(alerts::quiet_until.lt(before)))
+        .filter(not(exists(busy)))
+        .order((alerts::finished_at, alerts::id))
+        .limit(EVENTS)
+        .select(alerts::id)
+        .load(c)?;
+    let entries: Vec<EntryId> = alert_entries::table
+        .filter(alert_entries::alert.eq_any(&old))
+        .order((alert_entries::alert, alert_entries::id))
+        .limit(at_most)
+        .select(alert_entries::id)
+        .load(c)?;
+    let deliveries = courier::deliveries_of_entries(c, &entries)?.into_iter().collect();
+    let entries = up_to(at_most, entries, &deliveries);
+    let mut removed = courier::remove_of_entries(c, &entries, before)?;
+    removed += diesel::delete(alert_entries::table.filter(alert_entries::id.eq_any(&entries))).execute(c)?;
+    let unfinished: Vec<AlertId> = alert_entries::table
+        .filter(alert_entries::alert.eq_any(&old))
+        .select(alert_entries::alert)
+        .distinct()
+        .load(c)?;
+    let gone: Vec<AlertId> = old.into_iter().filter(|alert| !unfinished.contains(alert)).collect();
+    removed += courier::remove_of_alerts(c, &gone, before)?;
+    diesel::delete(rule_sends::table.filter(rule_sends::alert.eq_any(&gone))).execute(c)?;
+    removed += diesel::delete(alerts::table.filter(alerts::id.eq_any(&gone))).execute(c)?;
+    Ok(removed)
+}
+
+/// The first of these entries: as many as make so many rows with their deliveries, and one in any case.
+fn up_to(at_most: i64, entries: Vec<EntryId>, deliveries: &BTreeMap<EntryId, i64>) -> Vec<EntryId> {
+    let mut rows = 0;
+    let fits = |entry: &EntryId| {
+        let is_first = rows == 0;
+        rows += 1 + deliveries.get(entry).copied().unwrap_or_default();
+        is_first || rows <= at_most
+    };
+    entries.into_iter().take_while(fits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_whole_entries_and_one_that_is_too_large_alone() {
+        let deliveries = [(1, 4), (3, 900)].map(|(entry, count)| (EntryId(entry), count)).into();
+        let of = |entries: &[i64]| {
+            let taken = up_to(10, entries.iter().map(|entry| EntryId(*entry)).collect(), &deliveries);
+            taken.into_iter().map(|entry| entry.0).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[1, 2, 4, 5, 6, 7, 8]), [1, 2, 4, 5, 6, 7]);
+        assert_eq!(of(&[1, 3, 4]), [1]);
+        assert_eq!(of(&[3, 4]), [3]);
+        assert_eq!(of(&[]), [0_i64; 0]);
+    }
+}

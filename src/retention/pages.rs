@@ -1,0 +1,48 @@
+//! The page Data Retention Settings: how long alert events, deliveries and the audit log are kept.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use askama::Template;
+
+use super::{form, store};
+use crate::{
+    access::{CanInstance, permissions::EditRetention},
+    clock::Clock,
+    db::Database,
+    error::Result,
+    web::{self, FieldErrors, Form, Frame, actor, redirect_saying},
+};
+
+#[derive(Template)]
+#[template(path = "retention/settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    form: form::Typed,
+    errors: FieldErrors,
+}
+
+/// The settings as they are.
+pub async fn show(db: Data<Database>, who: CanInstance<EditRetention>, frame: Frame) -> Result<HttpResponse> {
+    let form = db.read(store::settings).await?.into();
+    web::page(StatusCode::OK, &SettingsPage { frame: frame.seen_by(&who), form, errors: FieldErrors::default() })
+}
+
+/// Saves the settings. They count from the next cleaning on.
+pub async fn save(
+    db: Data<Database>,
+    clock: Data<Clock>,
+    who: CanInstance<EditRetention>,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<form::Typed>,
+) -> Result<HttpResponse> {
+    let settings = match form.check() {
+        Ok(settings) => settings,
+        Err(errors) => {
+            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
+            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    db.write(move |c| store::save(c, &settings, &actor, now)).await?;
+    Ok(redirect_saying("/instance/retention", "flash-saved"))
+}

@@ -1,0 +1,51 @@
+//! The numbers of Data Retention Settings in the database.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::Retention;
+use crate::{
+    access::Actor,
+    audit::{self, Change},
+    db::{AnyConnection, schema::retention},
+    error::Result,
+};
+
+/// The settings.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn settings(c: &mut AnyConnection) -> Result<Retention> {
+    let (alert_days, delivery_days, audit_days) =
+        retention::table.select((retention::alert_days, retention::delivery_days, retention::audit_days)).first(c)?;
+    Ok(Retention { alert_days, delivery_days, audit_days })
+}
+
+/// Changes the settings. Saving what is there already notes nothing.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn save(c: &mut AnyConnection, settings: &Retention, who: &Actor, now: NaiveDateTime) -> Result<()> {
+    let before = self::settings(c)?;
+    let change = |field, before: i64, after: i64| Change::between(field, &before.to_string(), &after.to_string());
+    let changes: Vec<Change> = [
+        change("retention-alert-days", before.alert_days, settings.alert_days),
+        change("retention-delivery-days", before.delivery_days, settings.delivery_days),
+        change("retention-audit-days", before.audit_days, settings.audit_days),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    diesel::update(retention::table)
+        .set((
+            retention::alert_days.eq(settings.alert_days),
+            retention::delivery_days.eq(settings.delivery_days),
+            retention::audit_days.eq(settings.audit_days),
+        ))
+        .execute(c)?;
+    let entry = audit::Entry { tenant: None, action: "retention-changed", object: "", changes };
+    audit::record(c, who, &entry, now)
+}
