@@ -26,7 +26,10 @@ use crate::{
     courier::{Courier, Waker},
     db::Database,
     error::Error,
-    members, portals, retention, routes,
+    health::Health,
+    members,
+    metrics::Metrics,
+    portals, retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
     templates,
@@ -57,7 +60,8 @@ impl App {
     /// One sentence for the operator.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, String> {
         let keys = KeyRing::open(&settings.key_file)?;
-        let db = Database::open(&settings.database)?;
+        let metrics = Metrics::default();
+        let db = Database::open_counting(&settings.database, metrics)?;
         let listener = listener(&settings)?;
         let set_up_code = match settings.work.serves() {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
@@ -76,6 +80,7 @@ impl App {
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(Courier::pulse));
         let teller = settings.work.delivers().then(|| {
             let teller = members::Teller {
                 db: db.clone(),
@@ -87,7 +92,7 @@ impl App {
             tokio::spawn(members::tell_of_broken_robots(teller))
         });
         let server = listener
-            .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker)?, address)))
+            .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
         Ok(Self { server, courier, sweeper, teller, set_up_code })
@@ -202,6 +207,7 @@ fn server(
     keys: KeyRing,
     clock: Clock,
     waker: Waker,
+    health: Health,
 ) -> std::io::Result<Server> {
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let shared = Data::new(Shared {
@@ -229,6 +235,7 @@ fn server(
         waker: waker.clone(),
     });
     let waker = Data::new(waker);
+    let (health, metrics) = (Data::new(health), Data::new(db.metrics().clone()));
     let database = Data::new(db);
     let clock = Data::new(clock);
     let passwords = Data::new(passwords);
@@ -261,6 +268,8 @@ fn server(
             .app_data(member_tools.clone())
             .app_data(alert_tools.clone())
             .app_data(waker.clone())
+            .app_data(health.clone())
+            .app_data(metrics.clone())
             .configure(routes::open)
             .configure(|config| {
                 if let Some(pages) = pages {
@@ -272,6 +281,7 @@ fn server(
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
             .wrap(from_fn(web::head_as_get))
+            .wrap(from_fn(web::observe))
     })
     .workers(workers)
     .shutdown_timeout(SHUTDOWN)

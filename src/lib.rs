@@ -8,6 +8,7 @@ pub mod alerts; // what comes in, who hears it, what becomes of it
 pub mod app; // one runnable application out of settings
 pub mod audit; // who changed what
 pub mod channels; // Message Channel Settings
+pub mod check; // everything that is wrong with a deployment
 pub mod clock; // the time
 pub mod courier; // from the outbox to the robot, and what became of it
 pub mod db; // SQLite or Postgres, reading and writing
@@ -15,8 +16,10 @@ pub mod deliveries; // the record of what was delivered
 pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
 pub mod groups; // user groups
+pub mod health; // alive, ready, and how it fares
 pub mod language; // every text, in two languages
 pub mod members; // who is reached by which robot
+pub mod metrics; // what the process counts of itself
 pub mod people; // members as groups and schedules name them
 pub mod portals; // what internal portals may post, and the doors they post to
 pub mod retention; // how long what has ended is kept

@@ -10,9 +10,10 @@ use belfry::{
     access::Actor,
     accounts::{self, Username},
     app::App,
+    check::{self, Asked},
     clock::Clock,
     courier,
-    db::{Address, AnyConnection, Database, PortalId, RobotId},
+    db::{Database, PortalId, RobotId},
     demo,
     language::Language,
     portals,
@@ -58,6 +59,9 @@ enum Command {
         /// Recounts every delivery as well: receivers chosen = delivered + waiting + given up
         #[arg(long)]
         ledger: bool,
+        /// Says what is unsafe in production as well
+        #[arg(long)]
+        deploy: bool,
     },
     /// Writes a consistent copy of a live SQLite database
     Backup {
@@ -87,8 +91,8 @@ fn start_log(settings: &Typed) {
 }
 
 fn run(cli: &Cli) -> Result<(), String> {
-    if let Some(Command::Check { ledger }) = cli.command {
-        return check(&cli.settings, ledger);
+    if let Some(Command::Check { ledger, deploy }) = cli.command {
+        return check(&cli.settings, Asked { ledger, deploy });
     }
     let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
@@ -191,8 +195,9 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     }
 }
 
-/// How many robots or portals one transaction of a rotation seals: few, so that a running server is not kept waiting.
+/// How many robots, portals or texts one transaction of a rotation seals: few, so that a running server is not kept waiting.
 const RESEAL_AT_ONCE: i64 = 100;
+const BODIES_AT_ONCE: usize = 100;
 
 async fn rotate_key(settings: Settings) -> Result<(), String> {
     let db = Database::open(&settings.database)?;
@@ -217,38 +222,29 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
             None => break,
         }
     }
+    let bodies = db.read(courier::sealed_bodies).await.map_err(|fault| fault.to_string())?;
+    for some in bodies.chunks(BODIES_AT_ONCE) {
+        let (ring, some) = (keys.clone(), some.to_vec());
+        db.write(move |c| courier::reseal_bodies(c, &ring, &some)).await.map_err(|fault| fault.to_string())?;
+    }
     eprintln!("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
     Ok(())
 }
 
-/// Tells every fault at once. It makes nothing: what is not there yet is made by the first start.
-fn check(typed: &Typed, ledger: bool) -> Result<(), String> {
-    let settings = typed.check().map_err(|faults| faults.join("\nbelfry: "))?;
-    let mut faults = Vec::new();
-    if settings.key_file.exists() {
-        faults.extend(KeyRing::open(&settings.key_file).err());
+/// Tells every fault at once.
+fn check(typed: &Typed, asked: Asked) -> Result<(), String> {
+    let report = check::check(typed, asked, Clock::default().now());
+    if let Some(ledger) = &report.ledger {
+        eprint!("{ledger}");
     }
-    let exists = !matches!(&settings.database, Address::Sqlite(path) if !path.exists());
-    if exists {
-        match settings.database.connect() {
-            Ok(mut connection) if ledger => recount(&mut connection)?,
-            Ok(_) => {}
-            Err(fault) => faults.push(fault),
-        }
+    for reminder in &report.reminders {
+        eprintln!("Remember: {reminder}");
     }
-    if !faults.is_empty() {
-        return Err(faults.join("\nbelfry: "));
+    if !report.faults.is_empty() {
+        return Err(report.faults.join("\nbelfry: "));
     }
     eprintln!("Nothing is wrong.");
     Ok(())
-}
-
-/// Tells the sums of the ledger, and everything that does not add up.
-fn recount(connection: &mut AnyConnection) -> Result<(), String> {
-    let ledger = courier::ledger(connection, Clock::default().now())
-        .map_err(|fault| format!("The deliveries could not be recounted: {fault}"))?;
-    eprint!("{ledger}");
-    if ledger.balances() { Ok(()) } else { Err("The ledger does not balance.".to_owned()) }
 }
 
 /// The one line on standard output.

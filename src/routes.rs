@@ -4,9 +4,8 @@ use actix_web::{
     HttpResponse, Resource,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
-    http::header::ContentType,
     middleware::from_fn,
-    web::{self as actix, Data, ServiceConfig},
+    web::{self as actix, ServiceConfig},
 };
 
 use crate::{
@@ -14,10 +13,10 @@ use crate::{
     alerts::{pages as alerts, rule_pages as alert_rules},
     audit::pages as audit,
     channels::pages as channels,
-    db::Database,
     deliveries::pages as deliveries,
     error::{Error, Result},
     groups::pages as groups,
+    health,
     members::pages as members,
     portals::{answer_bare_errors, intake, pages as portals},
     retention::pages as retention,
@@ -27,11 +26,12 @@ use crate::{
     web::host_guard,
 };
 
-/// What answers without a session: health and static files.
+/// What answers without a session: health, metrics and static files.
 pub fn open(config: &mut ServiceConfig) {
     config
-        .service(resource("/healthz").get(alive))
-        .service(resource("/readyz").get(ready))
+        .service(resource("/healthz").get(health::alive))
+        .service(resource("/readyz").get(health::ready))
+        .service(resource("/metrics").get(health::metrics))
         .service(resource("/static/{file}").get(crate::web::file));
 }
 
@@ -144,23 +144,6 @@ fn door(
 /// A path that says so when it is there but cannot be used that way.
 fn resource(path: &str) -> Resource {
     actix::resource(path).default_service(actix::to(other_way))
-}
-
-/// Alive: the process answers.
-async fn alive() -> &'static str {
-    "ok\n"
-}
-
-/// Ready: the database answers too.
-async fn ready(db: Data<Database>) -> HttpResponse {
-    match db.read(crate::accounts::store::any).await {
-        Ok(_) => HttpResponse::Ok().content_type(ContentType::plaintext()).body("ready\n"),
-        Err(fault) => {
-            tracing::warn!(%fault, "not ready: the database cannot be read");
-            let mut answer = HttpResponse::ServiceUnavailable();
-            answer.content_type(ContentType::plaintext()).body("the database cannot be read\n")
-        }
-    }
 }
 
 async fn nothing_here() -> Result<HttpResponse> {

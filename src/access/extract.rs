@@ -107,6 +107,7 @@ async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
             Ok((principal, tenant))
         })
         .await?;
+    tracing::Span::current().record("tenant", tenant.id.0);
     let membership = principal.membership(&tenant.slug).cloned();
     let who = Can { principal, tenant, membership, permission: PhantomData };
     if who.may(P::ACTION) { Ok(who) } else { Err(Error::Forbidden) }

@@ -137,6 +137,7 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
         name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
         address: web::address(request),
     };
+    let metrics = tools.db.metrics().clone();
     tools
         .db
         .write(move |c| {
@@ -156,6 +157,7 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
                 None => {
                     subjects.failed(c, now)?;
                     tracing::warn!(address = who.address, "a log-in failed");
+                    metrics.log_in_failed();
                     if who.account.is_some() {
                         store::note(c, &who, "log-in-failed", now)?;
                     }

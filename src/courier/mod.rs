@@ -22,7 +22,8 @@ pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason,
 pub use retries::RetrySchedule;
 pub use store::{
     clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
-    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger},
+    depth::{Queue, broken, queues},
+    ledger::{Discrepancy, Finding, Ledger, Sums, Wrong, ledger, totals},
     moving::move_waiting,
     outbox::{Outbox, enqueue, enqueue_all, enqueue_sealed, outcome, unreached},
     resend::{Resent, resend},
@@ -30,5 +31,6 @@ pub use store::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,
         tested_robot, upsert_robot,
     },
+    seals::{reseal_bodies, sealed_bodies, unopened},
 };
-pub use worker::{Courier, Waker};
+pub use worker::{Courier, Pulse, Waker};

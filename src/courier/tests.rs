@@ -150,7 +150,8 @@ impl House {
     async fn record(&self, claim: Claim, meaning: Meaning) -> bool {
         let answer = Answer { meaning, rest: None, code: None, text: String::new() };
         let called = Called { ending: Ending::Answered(answer), http_status: Some(200), detail: String::new() };
-        self.write(move |c, now| complete::record(c, &claim.wire, &called, (&RetrySchedule::default(), 0.0), now)).await
+        let schedule = RetrySchedule::default();
+        self.write(move |c, now| Ok(complete::record(c, &claim.wire, &called, (&schedule, 0.0), now)?.is_some())).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinHandle, JoinSet},
@@ -18,20 +18,22 @@ use tokio::{
 
 use super::{
     digest::Speller,
-    model::Outcome,
+    model::{Kind, Outcome},
     retries::RetrySchedule,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
         bells,
         claim::{self, Claim, Round},
-        complete, outbox, set_clock,
+        complete,
+        outbox::{self, Received},
+        set_clock,
     },
 };
 use crate::{
     clock::{Clock, Moment},
     db::{Database, DeliveryId, Listener, TenantId},
     error::Result,
-    robots::Origins,
+    robots::{Meaning, Origins},
     secrets::{KeyRing, random},
 };
 
@@ -131,8 +133,29 @@ async fn tell_others(db: Database, mut told: mpsc::Receiver<()>) {
     }
 }
 
+/// When a worker last looked for work and could. Clones are of the same worker.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Mutex<Instant>>);
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
 /// The running worker.
 pub struct Courier {
+    pulse: Pulse,
     waker: Waker,
     stopping: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -171,11 +194,18 @@ impl Courier {
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);
-        let (waking, seen) = (waker.clone(), Arc::default());
-        let worker = Worker { db, clock, sender, waker: waking, places, speller, listener, schedule, seen };
+        let (waking, seen, pulse) = (waker.clone(), Arc::default(), Pulse::new());
+        let own = pulse.clone();
+        let worker = Worker { db, clock, sender, waker: waking, places, pulse: own, speller, listener, schedule, seen };
         let (stopping, stopped) = watch::channel(false);
         let task = tokio::spawn(worker.run(stopped));
-        Ok(Self { waker, stopping, task })
+        Ok(Self { pulse, waker, stopping, task })
+    }
+
+    /// Whether this worker is alive.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// What wakes this worker.
@@ -201,6 +231,7 @@ struct Worker {
     sender: Sender,
     waker: Waker,
     places: Arc<Semaphore>,
+    pulse: Pulse,
     speller: Speller,
     /// What hears of other processes' writes, where there is a way.
     listener: Option<Arc<Listener>>,
@@ -224,6 +255,7 @@ impl Worker {
             while calls.try_join_next().is_some() {}
             let pause = match self.start_due(&mut calls).await {
                 Ok(pause) => {
+                    self.pulse.beat();
                     back_off = BACK_OFF.0;
                     pause
                 }
@@ -311,6 +343,7 @@ impl Worker {
     /// Records the end of a call, however long the database needs to take it, unless the lease ends before.
     async fn record(&self, claim: Claim, called: Called) {
         let (message, tenant, deliveries) = (claim.wire.message, claim.tenant, claim.deliveries.clone());
+        let channel = claim.channel.as_str();
         let (claim, called) = (Arc::new(claim), Arc::new(called));
         let mut back_off = BACK_OFF.0;
         loop {
@@ -319,8 +352,11 @@ impl Worker {
             let meaning = called.ending.reason().as_str();
             let (schedule, dice) = (self.schedule.clone(), dice());
             match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
-                Ok(true) => return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called"),
-                Ok(false) => {
+                Ok(Some(received)) => {
+                    self.count(channel, meaning, received, now);
+                    return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called");
+                }
+                Ok(None) => {
                     return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
                 }
                 Err(fault) if now < lease_until => {
@@ -332,6 +368,21 @@ impl Worker {
             }
             sleep(back_off).await;
             back_off = (back_off * 2).min(BACK_OFF.1);
+        }
+    }
+}
+
+impl Worker {
+    /// Counts a recorded call, and what its group has by it.
+    fn count(&self, channel: &'static str, meaning: &'static str, received: Vec<Received>, now: NaiveDateTime) {
+        let metrics = self.db.metrics();
+        metrics.called(channel, meaning);
+        if meaning == Meaning::Wait.as_str() {
+            metrics.throttled(channel);
+        }
+        for (kind, since) in received {
+            let kind = Kind::parse(&kind).map_or("other", Kind::as_str);
+            metrics.received(channel, kind, (now - since).to_std().unwrap_or_default());
         }
     }
 }

@@ -6,6 +6,7 @@
 //! pooled connection.
 
 mod at_most;
+mod condition;
 mod connection;
 #[cfg(test)]
 pub mod fixture;
@@ -20,6 +21,7 @@ mod writer;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Instant,
 };
 
 use diesel::{Connection as _, connection::SimpleConnection};
@@ -27,6 +29,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use at_most::AtMost;
+pub use condition::{careless, faults, is_empty};
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
@@ -38,7 +41,10 @@ pub use types::{
     RuleId, ScheduleId, TenantId,
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    metrics::Metrics,
+};
 use pool::{Doubts, Manager, Pool};
 use writer::Writer;
 
@@ -59,6 +65,7 @@ pub struct Database {
     /// As many permits as the pool has connections: a request waits here without holding a thread.
     permits: Arc<Semaphore>,
     writer: Option<Writer>,
+    metrics: Metrics,
     address: Arc<Address>,
 }
 
@@ -68,10 +75,18 @@ impl Database {
     /// # Errors
     /// A sentence for the operator when the database cannot be reached, opened or migrated. It names no password.
     pub fn open(address: &Address) -> std::result::Result<Self, String> {
+        Self::open_counting(address, Metrics::default())
+    }
+
+    /// The same, and counts here how long is waited for it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_counting(address: &Address, metrics: Metrics) -> std::result::Result<Self, String> {
         let mut first = address.connect()?;
         migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
         let (connections, writer) = match first {
-            AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first)?)),
+            AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first, metrics.clone())?)),
             AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
         };
         let doubts = Doubts::default();
@@ -79,7 +94,7 @@ impl Database {
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
         let permits = Arc::new(Semaphore::new(connections as usize));
-        Ok(Self { pool, doubts, permits, writer, address: Arc::new(address.clone()) })
+        Ok(Self { pool, doubts, permits, writer, metrics, address: Arc::new(address.clone()) })
     }
 
     /// Runs queries that change nothing.
@@ -92,6 +107,24 @@ impl Database {
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
         self.pooled(job).await
+    }
+
+    /// The same on a thread of its own, for what takes long: on SQLite others go on reading and answering meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_aside<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        tokio::task::spawn_blocking(self.with_connection(job).await?).await.map_err(Error::internal)?
+    }
+
+    /// Where whoever has the way to the database counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Runs one transaction: everything in the closure is kept, or nothing.
@@ -137,25 +170,37 @@ impl Database {
         }
     }
 
+    /// The job with a connection to run on, once there is one. Its log lines belong to the request that it is for.
+    async fn with_connection<T, F>(&self, job: F) -> Result<impl FnOnce() -> Result<T> + Send + use<T, F>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        let asked = Instant::now();
+        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| Error::unavailable("no database connection became free in time"))?
+            .map_err(Error::unavailable)?;
+        let (pool, doubts, metrics) = (self.pool.clone(), self.doubts.clone(), self.metrics.clone());
+        let span = tracing::Span::current();
+        Ok(move || {
+            let _permit = permit;
+            let mut pooled = pool.get().map_err(Error::unavailable)?;
+            metrics.waited_for_connection(asked.elapsed());
+            let answer = span.in_scope(|| job(&mut pooled.connection));
+            if let Err(Error::Unavailable(_)) = &answer {
+                doubts.add();
+            }
+            answer
+        })
+    }
+
     async fn pooled<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::unavailable("no database connection became free in time"))?
-            .map_err(Error::unavailable)?;
-        let (pool, doubts) = (self.pool.clone(), self.doubts.clone());
-        let run = move || {
-            let _permit = permit;
-            let mut pooled = pool.get().map_err(Error::unavailable)?;
-            let answer = job(&mut pooled.connection);
-            if let Err(Error::Unavailable(_)) = &answer {
-                doubts.add();
-            }
-            answer
-        };
+        let run = self.with_connection(job).await?;
         if self.writer.is_some() {
             // SQLite reads from this process's own memory, for less time than handing the work to another thread takes.
             return catch_unwind(AssertUnwindSafe(run)).map_err(|_| Error::internal("a query panicked"))?;

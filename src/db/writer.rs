@@ -8,6 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
+    time::Instant,
 };
 
 use diesel::{
@@ -17,7 +18,10 @@ use diesel::{
 use tokio::sync::oneshot;
 
 use super::AnyConnection;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    metrics::Metrics,
+};
 
 /// The most closures one transaction takes, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
@@ -26,6 +30,7 @@ const BATCH: usize = 256;
 #[derive(Clone)]
 pub struct Writer {
     jobs: Sender<Job>,
+    metrics: Metrics,
 }
 
 /// Runs in the transaction, or is told why there is none, and gives what is to be called with the outcome of the commit.
@@ -34,13 +39,14 @@ type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
     /// Starts the thread with its own connection.
-    pub fn start(connection: AnyConnection) -> std::result::Result<Self, String> {
+    pub fn start(connection: AnyConnection, metrics: Metrics) -> std::result::Result<Self, String> {
         let (jobs, waiting) = channel();
+        let counting = metrics.clone();
         thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || serve(connection, &waiting))
+            .spawn(move || serve(connection, &waiting, &counting))
             .map_err(|fault| format!("The writer thread could not be started: {fault}"))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, metrics })
     }
 
     /// Runs the closure in a transaction of its own kind of all or nothing, and answers once it is on disk.
@@ -49,7 +55,11 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let (job, outcome) = prepare(job);
+        let (asked, metrics, span) = (Instant::now(), self.metrics.clone(), tracing::Span::current());
+        let (job, outcome) = prepare(move |connection| {
+            metrics.waited_for_writer(asked.elapsed());
+            span.in_scope(|| job(connection))
+        });
         self.jobs.send(job).map_err(|_| Error::unavailable("the writer has ended"))?;
         outcome.await.map_err(|_| Error::internal("a write panicked"))?
     }
@@ -80,17 +90,20 @@ where
     (run, outcome)
 }
 
-fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>) {
+fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>, metrics: &Metrics) {
     while let Ok(first) = waiting.recv() {
         let batch = std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1));
-        commit_together(&mut connection, batch);
+        metrics.committed(commit_together(&mut connection, batch));
     }
 }
 
-fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = Job>) {
+/// Runs a batch and answers how many closures it had.
+fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = Job>) -> u32 {
     let mut state = begin(connection);
     let mut answers = Vec::new();
+    let mut writes = 0;
     for job in batch {
+        writes += 1;
         match &state {
             Ok(()) => match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut *connection)))) {
                 Ok(answer) => {
@@ -114,6 +127,7 @@ fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = J
     for answer in answers {
         answer(committed.clone());
     }
+    writes
 }
 
 /// Takes the write lock at once: a transaction that starts as a reader could not wait for it later.

@@ -179,6 +179,7 @@ impl Post {
 
     fn new(tools: &Tools, request: &HttpRequest, caller: Caller, body: &[u8]) -> Proven<Self> {
         let shared = request.app_data::<Data<Shared>>().ok_or(Problem::Internal)?;
+        tracing::Span::current().record("tenant", caller.tenant.0);
         let hash = || [request.path().as_bytes(), &[0], body].concat();
         let key = key(request)?.map(|text| Key { text, body_hash: Sha256::digest(hash()).to_vec() });
         Ok(Self {

@@ -305,6 +305,32 @@ pub fn reseal(c: &mut AnyConnection, keys: &KeyRing, after: PortalId, at_most: i
     Ok(rows.last().map(|(id, ..)| *id))
 }
 
+/// How many signing keys are sealed, and how many of them do not open. Without keys none does.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn unopened(c: &mut AnyConnection, keys: Option<&KeyRing>) -> Result<(i64, i64)> {
+    type Row = (TenantId, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let rows: Vec<Row> = portals::table
+        .select((
+            portals::tenant,
+            portals::token_hash,
+            portals::sealed_signing_key,
+            portals::old_token_hash,
+            portals::old_sealed_signing_key,
+        ))
+        .load(c)?;
+    let (mut all, mut closed) = (0, 0);
+    for (tenant, hash, sealed, old_hash, old_sealed) in rows {
+        for (hash, sealed) in [Some((hash, sealed)), old_hash.zip(old_sealed)].into_iter().flatten() {
+            let opens = keys.is_some_and(|keys| keys.unseal(key_place(tenant, &hash), &sealed).is_ok());
+            all += 1;
+            closed += i64::from(!opens);
+        }
+    }
+    Ok((all, closed))
+}
+
 /// A key sealed anew, unless it is sealed with the newest key already.
 fn resealed(keys: &KeyRing, tenant: TenantId, hash: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>> {
     if keys.is_newest(sealed) {

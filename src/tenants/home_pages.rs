@@ -148,6 +148,30 @@ impl Pulse {
             .map(|end| end.map(|(start, _)| frame.times().hour(start)).unwrap_or_default())
     }
 
+    /// How many receivers were chosen.
+    fn chosen(&self) -> i64 {
+        self.hours.iter().map(|(_, hour)| hour.chosen).sum()
+    }
+
+    /// Whether all of them are accounted for.
+    fn balances(&self) -> bool {
+        self.hours.iter().all(|(_, hour)| hour.chosen == hour.total())
+    }
+
+    /// Who was chosen, and what became of them: the key of a column's name, the record's filter by status, and how many.
+    fn ledger(&self) -> Vec<(&'static str, &'static str, i64)> {
+        let keys = ["tenants-home-ledger-delivered", "tenants-home-ledger-waiting", "tenants-home-ledger-given-up"];
+        let became = keys.into_iter().zip(["success", "waiting", "failed"]).zip(self.parts());
+        let became = became.map(|((key, status), part)| (key, status, part.count));
+        [("tenants-home-ledger-chosen", "", self.chosen())].into_iter().chain(became).collect()
+    }
+
+    /// The record's query for what has this status, from the first day of the picture on.
+    fn recorded(&self, status: &str, frame: &Frame) -> String {
+        let first = self.hours.first().map(|(start, _)| frame.times().day(start)).unwrap_or_default();
+        query_string(&[("from", &first), ("status", status)])
+    }
+
     /// The hours in which there was any.
     fn busy(&self) -> impl Iterator<Item = &(NaiveDateTime, Hour)> {
         self.hours.iter().filter(|(_, hour)| hour.total() > 0)

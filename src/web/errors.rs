@@ -10,7 +10,7 @@ use actix_web::{
 };
 use askama::Template;
 
-use super::{Frame, headers::add_headers, page, redirect};
+use super::{Frame, headers::add_headers, observe::RequestId, page, redirect};
 use crate::{error::Error, language::Language};
 
 #[derive(Template)]
@@ -19,6 +19,8 @@ struct ErrorPage {
     frame: Frame,
     title: &'static str,
     advice: &'static str,
+    /// The number of the request, where its log lines say what went wrong.
+    number: Option<String>,
 }
 
 impl ResponseError for Error {
@@ -63,7 +65,7 @@ pub async fn error_pages(
     let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match answer.response().error() {
         Some(fault) => answer_to(fault.as_error::<Error>(), fault, answer.request()),
-        None if bare => error_page(None, status, Frame::of(answer.request())),
+        None if bare => error_page(None, status, answer.request()),
         None => return Ok(answer.map_into_boxed_body()),
     };
     // The forms of an error page need the visitor's cookie as any other's do.
@@ -81,7 +83,7 @@ fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpReque
     if status == StatusCode::SEE_OTHER {
         return fault.error_response();
     }
-    let mut response = error_page(ours, status, Frame::of(request));
+    let mut response = error_page(ours, status, request);
     if let Some(Error::TooMany { retry_after }) = ours
         && let Ok(value) = retry_after.to_string().parse()
     {
@@ -91,9 +93,10 @@ fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpReque
 }
 
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
-fn error_page(ours: Option<&Error>, status: StatusCode, frame: Frame) -> HttpResponse<BoxBody> {
-    let (title, advice) = texts(ours, status);
-    page(status, &ErrorPage { frame, title, advice }).unwrap_or_else(|_| HttpResponse::new(status))
+fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    let ((title, advice), frame) = (texts(ours, status), Frame::of(request));
+    let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
+    page(status, &ErrorPage { frame, title, advice, number }).unwrap_or_else(|_| HttpResponse::new(status))
 }
 
 fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static str) {
@@ -122,17 +125,18 @@ pub async fn last_resort(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let id = RequestId::of(request.request());
     match next.call(request).await {
         Ok(answer) => Ok(answer.map_into_boxed_body()),
         Err(fault) if fault.as_response_error().status_code().is_server_error() => {
             tracing::error!(%fault, "a request failed before it came to a page");
-            Err(InternalError::from_response(fault, unavailable()).into())
+            Err(InternalError::from_response(fault, unavailable(id.as_ref())).into())
         }
         Err(fault) => Err(fault),
     }
 }
 
-fn unavailable() -> HttpResponse<BoxBody> {
+fn unavailable(id: Option<&RequestId>) -> HttpResponse<BoxBody> {
     let [english, chinese] = Language::ALL.map(|language| {
         format!("{}. {}", language.text("error-unavailable"), language.text("error-unavailable-advice"))
     });
@@ -142,5 +146,8 @@ fn unavailable() -> HttpResponse<BoxBody> {
         .body(format!("{english}\n\n{chinese}\n"));
     // An error passes the middleware that adds them to answers.
     add_headers(response.headers_mut());
+    if let Some((name, value)) = id.map(RequestId::header) {
+        response.headers_mut().insert(name, value);
+    }
     response
 }

@@ -353,7 +353,7 @@ fn every_page_of_the_url_map_is_looked_at() {
     let is_looked_at = |page: &str| stops.iter().any(|stop| fits(page, stop.url.split('?').next().unwrap_or_default()));
     let missed: Vec<&str> =
         pages.into_iter().filter(|page| !page.starts_with("/static") && !is_looked_at(page)).collect();
-    assert_eq!(missed, ["/healthz", "/readyz", "/t/{tenant}/deliveries.csv"], "these are no pages");
+    assert_eq!(missed, ["/healthz", "/readyz", "/metrics", "/t/{tenant}/deliveries.csv"], "these are no pages");
 }
 
 /// Whether a path is one of a pattern such as `/t/{tenant}/members`.

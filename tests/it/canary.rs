@@ -37,6 +37,8 @@ async fn pages(user: &mut User, member: &str) -> Vec<(String, String)> {
         "/t/ours/settings/message-channel".to_owned(),
         "/t/ours/deliveries".to_owned(),
         "/t/ours/audit".to_owned(),
+        "/metrics".to_owned(),
+        "/readyz".to_owned(),
     ];
     paths.extend((1..=8).map(|delivery| format!("/t/ours/deliveries/{delivery}")));
     for path in paths {

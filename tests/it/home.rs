@@ -115,6 +115,8 @@ on_both! {
         let page = sam.get("/t/ours").await.is(200);
         assert_eq!(table(&page, "#pulse"), ["3 0 0", "5 3 1"]);
         assert_eq!((bars(&page, "good"), bars(&page, "wait"), bars(&page, "bad")), (2, 1, 1));
+        assert_eq!(page.texts("#ledger tbody td"), ["12", "8", "3", "1"], "chosen = delivered + waiting + given up");
+        assert!(page.attribute("#ledger td:last-child a", "href").is_some_and(|to| to.ends_with("&status=failed")));
         let description = page.text("#pulse-desc");
         assert!(description.contains("Success: 8. Waiting: 3. Failed: 1."), "{description}");
         assert_eq!(page.attribute("#pulse svg[role=img]", "aria-describedby").as_deref(), Some("pulse-desc"));

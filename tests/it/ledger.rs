@@ -48,7 +48,7 @@ async fn rows(app: &TestApp, alert: AlertId) -> Vec<(DeliveryId, String, String)
 }
 
 /// What became of a firing for three receivers.
-struct Scene {
+pub struct Scene {
     ours: TenantId,
     alert: AlertId,
     /// To a robot that works.
@@ -60,7 +60,7 @@ struct Scene {
 }
 
 /// An alert that one of its receivers hears, one waits for, and one is not reached by.
-async fn scene(app: &TestApp) -> Scene {
+pub async fn scene(app: &TestApp) -> Scene {
     let ours = app.settle().await.ours;
     app.switch_on().await;
     let mut sam = app.log_in("sam").await;

@@ -33,6 +33,7 @@ route                                         object         anonymous member sy
 
 GET  /healthz                                 -              200    200    200    200    200    200    200    200    200    200
 GET  /readyz                                  -              200    200    200    200    200    200    200    200    200    200
+GET  /metrics                                 -              200    200    200    200    200    200    200    200    200    200
 GET  /static/{file}                           unknown        404    404    404    404    404    404    404    404    404    404
 
 POST /intake/members                          -              401    401    401    401    401    401    401    401    401    401

@@ -3,7 +3,11 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
 
-use super::{bells, fold, outbox, robots};
+use super::{
+    bells, fold,
+    outbox::{self, Received},
+    robots,
+};
 use crate::{
     courier::{
         model::{DeliveryState, Kind, Priority, Reason},
@@ -31,18 +35,18 @@ pub(in crate::courier) struct OnTheWire {
     pub priority: Priority,
 }
 
-/// Records how a call ended. Answers false, and changes nothing but the attempt's own row, when the record comes too late:
-/// the claim ran out and the message went back to its queue.
+/// Records how a call ended, and answers what its group has now. Answers nothing, and changes nothing but the attempt's own
+/// row, when the record comes too late: the claim ran out and the message went back to its queue.
 pub(in crate::courier) fn record(
     c: &mut AnyConnection,
     wire: &OnTheWire,
     called: &Called,
     (schedule, dice): (&RetrySchedule, f64),
     now: NaiveDateTime,
-) -> Result<bool> {
+) -> Result<Option<Vec<Received>>> {
     let bell = bells::lock(c, &wire.fingerprint)?;
     let settled = settle_by(c, wire, called, (schedule, dice), now)?;
-    if settled {
+    if settled.is_some() {
         bells::look_again(c, &bell.fingerprint, Some(now), None)?;
     }
     Ok(settled)
@@ -55,7 +59,7 @@ pub(super) fn settle(
     called: &Called,
     dice: f64,
     now: NaiveDateTime,
-) -> Result<bool> {
+) -> Result<Option<Vec<Received>>> {
     settle_by(c, wire, called, (&RetrySchedule::default(), dice), now)
 }
 
@@ -65,18 +69,19 @@ fn settle_by(
     called: &Called,
     (schedule, dice): (&RetrySchedule, f64),
     now: NaiveDateTime,
-) -> Result<bool> {
+) -> Result<Option<Vec<Received>>> {
     let reason = called.ending.reason();
     let in_a_row = 1 + before_in_a_row(c, wire, reason)?;
     let situation = Situation { schedule, priority: wire.priority, tries: wire.tries, in_a_row, dice };
     let decision = policy::decide(&called.ending, &situation);
     note_attempt(c, wire, called, now)?;
     if !release(c, wire, &decision, now)? {
-        return Ok(false);
+        return Ok(None);
     }
+    let mut received = Vec::new();
     match decision.fate {
         Fate::Delivered => {
-            outbox::finish(c, wire.message, DeliveryState::Success, "", now)?;
+            received = outbox::deliver(c, wire.message, now)?;
             robots::mend(c, wire.robot)?;
         }
         // Because of one text that it lists, perhaps: the others are not to be lost with it.
@@ -94,7 +99,7 @@ fn settle_by(
     if let Some(rest) = decision.rest {
         bells::rest(c, &wire.fingerprint, now + delta(rest))?;
     }
-    Ok(true)
+    Ok(Some(received))
 }
 
 fn delta(duration: std::time::Duration) -> TimeDelta {

@@ -180,6 +180,18 @@ pub fn outcome(c: &mut AnyConnection, tenant: TenantId, delivery: DeliveryId) ->
     Ok(Outcome { state, reason, code, answer })
 }
 
+/// What a group has now: the word of its kind, and since when it was waited for.
+pub(in crate::courier) type Received = (String, NaiveDateTime);
+
+/// Ends a message that its robot took, and all that it carries.
+pub(super) fn deliver(c: &mut AnyConnection, message: MessageId, now: NaiveDateTime) -> Result<Vec<Received>> {
+    let ended = (messages::state.eq(DeliveryState::Success.as_str()), messages::finished_at.eq(Some(now)));
+    update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
+    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    let received = (deliveries::kind, deliveries::created_at);
+    Ok(update(carried).set(ended_as(DeliveryState::Success, "", now)).returning(received).get_results(c)?)
+}
+
 /// Ends a message and all that it carries.
 pub(super) fn finish(
     c: &mut AnyConnection,
@@ -235,7 +247,7 @@ pub(super) fn turn_away(
     Ok(update(waiting).set(failed(reason, now)).execute(c)? > 0)
 }
 
-/// The change of a delivery that ends without a call.
+/// The change of a delivery that ends.
 #[derive(diesel::AsChangeset)]
 #[diesel(table_name = deliveries, treat_none_as_null = true)]
 pub(super) struct Ended {
@@ -249,11 +261,9 @@ pub(super) struct Ended {
 }
 
 pub(super) fn failed(reason: Reason, now: NaiveDateTime) -> Ended {
-    Ended {
-        state: DeliveryState::Failed.as_str(),
-        reason: reason.as_str(),
-        priority: None,
-        finished_at: Some(now),
-        sealed_body: None,
-    }
+    ended_as(DeliveryState::Failed, reason.as_str(), now)
+}
+
+fn ended_as(state: DeliveryState, reason: &'static str, now: NaiveDateTime) -> Ended {
+    Ended { state: state.as_str(), reason, priority: None, finished_at: Some(now), sealed_body: None }
 }

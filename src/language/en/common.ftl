@@ -87,4 +87,5 @@ error-unavailable-advice = Nothing was changed. Go back in a moment and send the
 error-busy = Too many are logging in right now
 error-busy-advice = Nothing was changed. Go back and try again in a moment.
 error-internal = Something went wrong on our side
+error-number = Number of this request in the log: { $number }
 error-internal-advice = It was written to the log. Go back and try again; if it happens again, tell whoever runs this portal.

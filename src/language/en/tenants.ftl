@@ -99,3 +99,10 @@ tenants-home-robots-count = Robots
 tenants-home-robots-desc = One strip. OK: { $ok }. Resting: { $resting }. Broken: { $broken }.
 tenants-home-robots-none = No member has a robot yet.
 tenants-home-robots-means = A resting robot was told to slow down; it takes messages again by itself.
+tenants-home-ledger = Every receiver accounted for
+tenants-home-ledger-chosen = Chosen
+tenants-home-ledger-delivered = = Delivered
+tenants-home-ledger-waiting = + Waiting
+tenants-home-ledger-given-up = + Given up
+tenants-home-ledger-means = Whoever an alert or a message is meant for counts as chosen. The numbers lead to the record, which begins with the first day.
+tenants-home-ledger-wrong = The numbers do not add up. Tell whoever runs this portal: belfry check --ledger names what is wrong.

@@ -87,4 +87,5 @@ error-unavailable-advice = 没有任何更改。请稍后返回并重新提交�
 error-busy = 当前登录的人数过多
 error-busy-advice = 未作任何更改。请返回并稍后重试。
 error-internal = 系统出现错误
+error-number = 此请求在日志中的编号：{ $number }
 error-internal-advice = 错误已写入日志。请返回后重试；如果再次出现，请告知门户的运维人员。

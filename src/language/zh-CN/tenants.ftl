@@ -95,3 +95,10 @@ tenants-home-robots-count = 机器人数
 tenants-home-robots-desc = 一条分段条形图。正常：{ $ok }。限流等待：{ $resting }。异常：{ $broken }。
 tenants-home-robots-none = 尚无成员配置机器人。
 tenants-home-robots-means = “限流等待”表示机器人被要求放慢速度，之后会自动恢复发送。
+tenants-home-ledger = 接收人对账
+tenants-home-ledger-chosen = 应通知
+tenants-home-ledger-delivered = = 已送达
+tenants-home-ledger-waiting = + 等待中
+tenants-home-ledger-given-up = + 已放弃
+tenants-home-ledger-means = 告警或消息的每个接收人都计入“应通知”。点击数字可查看推送记录，记录从首日零点开始。
+tenants-home-ledger-wrong = 数字对不上。请告知门户的运维人员：运行 belfry check --ledger 可列出有误之处。

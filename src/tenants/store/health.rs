@@ -38,6 +38,9 @@ pub struct Hour {
     /// Those that were given up.
     #[diesel(sql_type = BigInt)]
     pub failed: i64,
+    /// All that were chosen, counted by another index than the others: the sum of them, or the books are wrong.
+    #[diesel(sql_type = BigInt)]
+    pub chosen: i64,
 }
 
 impl Hour {
@@ -74,21 +77,22 @@ pub fn hours(
         .enumerate()
         .map(|(number, start)| format!("({number}, {}, {})", moment(*start), moment(*start + TimeDelta::hours(1))));
     let whose = member.map(|member| format!(" AND member = {member}")).unwrap_or_default();
-    let count = |state: DeliveryState| {
+    let those = |of_state: &str| {
         format!(
-            "(SELECT count(*) FROM deliveries WHERE tenant = {tenant}{whose} AND state = '{}' \
-             AND created_at >= hours.since AND created_at < hours.until)",
-            state.as_str()
+            "(SELECT count(*) FROM deliveries WHERE tenant = {tenant}{whose}{of_state} \
+             AND created_at >= hours.since AND created_at < hours.until)"
         )
     };
+    let count = |state: DeliveryState| those(&format!(" AND state = '{}'", state.as_str()));
     let query = format!(
         "WITH hours (number, since, until) AS (VALUES {}) \
-         SELECT {} AS success, {} + {} AS waiting, {} AS failed FROM hours ORDER BY number",
+         SELECT {} AS success, {} + {} AS waiting, {} AS failed, {} AS chosen FROM hours ORDER BY number",
         bounds.collect::<Vec<_>>().join(", "),
         count(DeliveryState::Success),
         count(DeliveryState::Waiting),
         count(DeliveryState::Sending),
         count(DeliveryState::Failed),
+        those(""),
     );
     Ok(sql_query(query).load(c)?)
 }

@@ -19,7 +19,7 @@ pub struct Process {
     child: Child,
     /// Its one line on standard output.
     pub line: String,
-    /// `http://ADDRESS:PORT`.
+    /// `http://ADDRESS:PORT`; nothing when it only delivers.
     pub origin: String,
     stderr: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<String>>,
@@ -82,7 +82,7 @@ fn end(mut child: Child) -> Output {
 }
 
 impl Process {
-    /// Starts the binary and waits until it accepts requests.
+    /// Starts the binary and waits until it accepts requests, or delivers.
     pub fn start(folder: &Path, settings: &[(&str, &str)]) -> Self {
         Self::of(command(folder, settings))
     }
@@ -111,7 +111,10 @@ impl Process {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("standard output can be read");
         let line = line.trim_end().to_owned();
-        let origin = line.strip_prefix("listening on ").map(str::to_owned);
+        let origin = match line.as_str() {
+            "delivering" => Some(String::new()),
+            line => line.strip_prefix("listening on ").map(str::to_owned),
+        };
         let rest = thread::spawn(move || {
             let mut rest = String::new();
             drop(stdout.read_to_string(&mut rest));

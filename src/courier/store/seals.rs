@@ -1,0 +1,92 @@
+//! Everything that is sealed in the courier's rows: whether it opens with the key file at hand, and the texts of deliveries
+//! sealed anew.
+
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, update};
+
+use super::{
+    outbox::body_place,
+    robots::{secret_place, url_place},
+};
+use crate::{
+    db::{
+        AnyConnection, DeliveryId, RobotId, TenantId,
+        schema::{deliveries, robots},
+    },
+    error::Result,
+    secrets::KeyRing,
+};
+
+/// How many robots are read at a time.
+const AT_A_TIME: i64 = 500;
+
+/// The deliveries whose text is sealed, until they have ended: codes on their way to a group, so never many.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn sealed_bodies(c: &mut AnyConnection) -> Result<Vec<DeliveryId>> {
+    let sealed = deliveries::table
+        .filter(deliveries::finished_at.is_null())
+        .filter(deliveries::sealed_body.is_not_null())
+        .select(deliveries::id);
+    Ok(sealed.load(c)?)
+}
+
+/// Seals the texts of these deliveries with the newest key, as far as they are not, and have not ended meanwhile.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when a text does not open with any key of the ring.
+pub fn reseal_bodies(c: &mut AnyConnection, keys: &KeyRing, these: &[DeliveryId]) -> Result<()> {
+    let rows: Vec<(DeliveryId, TenantId, Option<Vec<u8>>)> = deliveries::table
+        .filter(deliveries::id.eq_any(these))
+        .select((deliveries::id, deliveries::tenant, deliveries::sealed_body))
+        .load(c)?;
+    for (delivery, tenant, sealed) in rows {
+        let Some(sealed) = sealed.filter(|sealed| !keys.is_newest(sealed)) else { continue };
+        let row = delivery.0.to_be_bytes();
+        let renewed = keys.seal(body_place(tenant, &row), &keys.unseal(body_place(tenant, &row), &sealed)?)?;
+        // Only what is still as it was read: the text of a delivery that ends meanwhile is gone, and stays so.
+        let unchanged =
+            deliveries::table.filter(deliveries::id.eq(delivery)).filter(deliveries::sealed_body.eq(sealed));
+        update(unchanged).set(deliveries::sealed_body.eq(Some(renewed))).execute(c)?;
+    }
+    Ok(())
+}
+
+/// How many sealed values there are, and how many of them do not open. Without keys none does.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn unopened(c: &mut AnyConnection, keys: Option<&KeyRing>) -> Result<(i64, i64)> {
+    type Row = (RobotId, TenantId, Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+    let (mut all, mut closed, mut after) = (0, 0, RobotId(0));
+    let mut count = |opens: bool| {
+        all += 1;
+        closed += i64::from(!opens);
+    };
+    loop {
+        let rows: Vec<Row> = robots::table
+            .filter(robots::id.gt(after))
+            .order(robots::id)
+            .limit(AT_A_TIME)
+            .select((robots::id, robots::tenant, robots::fingerprint, robots::sealed_url, robots::sealed_secret))
+            .load(c)?;
+        let Some(last) = rows.last() else { break };
+        after = last.0;
+        for (_, tenant, fingerprint, url, secret) in &rows {
+            count(keys.is_some_and(|keys| keys.unseal(url_place(*tenant, fingerprint), url).is_ok()));
+            if let Some(secret) = secret {
+                count(keys.is_some_and(|keys| keys.unseal(secret_place(*tenant, fingerprint), secret).is_ok()));
+            }
+        }
+    }
+    let bodies: Vec<(DeliveryId, TenantId, Option<Vec<u8>>)> = deliveries::table
+        .filter(deliveries::finished_at.is_null())
+        .filter(deliveries::sealed_body.is_not_null())
+        .select((deliveries::id, deliveries::tenant, deliveries::sealed_body))
+        .load(c)?;
+    for (delivery, tenant, body) in bodies {
+        let (row, body) = (delivery.0.to_be_bytes(), body.unwrap_or_default());
+        count(keys.is_some_and(|keys| keys.unseal(body_place(tenant, &row), &body).is_ok()));
+    }
+    Ok((all, closed))
+}

@@ -1,0 +1,119 @@
+//! Whether a database can be used by this program: of its version, readable, writable, whole.
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use diesel::{RunQueryDsl as _, migration::MigrationSource, sql_query, sql_types::Text, sqlite::Sqlite};
+
+use super::{AnyConnection, Database, SQLITE_MIGRATIONS};
+use crate::error::Result;
+
+/// The versions of this program's migrations; those of the other database are the same.
+static OWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let own = MigrationSource::<Sqlite>::migrations(&SQLITE_MIGRATIONS).unwrap_or_default();
+    own.iter().map(|migration| migration.name().version().to_string()).collect()
+});
+
+#[derive(diesel::QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+fn lines(c: &mut AnyConnection, query: &str) -> Result<Vec<String>> {
+    Ok(sql_query(query).load::<Line>(c)?.into_iter().map(|row| row.line).collect())
+}
+
+fn applied(c: &mut AnyConnection) -> Result<BTreeSet<String>> {
+    Ok(lines(c, "SELECT version AS line FROM __diesel_schema_migrations")?.into_iter().collect())
+}
+
+impl Database {
+    /// Whether the tables are those of this program: neither older nor newer.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn is_of_this_version(&self) -> Result<bool> {
+        self.read(|c| Ok(applied(c)? == *OWN)).await
+    }
+
+    /// Writes a row as it was, down to the disk.
+    ///
+    /// # Errors
+    /// When nothing can be written at the moment.
+    pub async fn try_write(&self) -> Result<()> {
+        self.write(|c| Ok(sql_query("UPDATE log_in_settings SET id = id").execute(c).map(drop)?)).await
+    }
+}
+
+/// Whether there are no tables yet, because no Belfry has started on it.
+#[must_use]
+pub fn is_empty(c: &mut AnyConnection) -> bool {
+    let empty = match c {
+        AnyConnection::Sqlite(_) => "SELECT 'x' AS line WHERE NOT EXISTS (SELECT 1 FROM sqlite_master)",
+        AnyConnection::Postgres(_) => "SELECT 'x' AS line WHERE to_regclass('__diesel_schema_migrations') IS NULL",
+    };
+    lines(c, empty).is_ok_and(|found| !found.is_empty())
+}
+
+/// What is wrong with a database that has tables, a sentence each.
+#[must_use]
+pub fn faults(c: &mut AnyConnection) -> Vec<String> {
+    let mut faults = Vec::new();
+    match applied(c) {
+        Ok(applied) if !applied.is_subset(&OWN) => faults.push(
+            "The database was migrated by a newer Belfry: run that one, or restore a backup from before.".to_owned(),
+        ),
+        Ok(applied) if applied != *OWN => faults.push(
+            "The database's tables are of an older Belfry: make a backup and start belfry, which migrates them."
+                .to_owned(),
+        ),
+        Ok(_) => {}
+        Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
+    }
+    if matches!(c, AnyConnection::Sqlite(_)) {
+        faults.extend(damage(c));
+    }
+    faults
+}
+
+/// What SQLite itself finds wrong.
+fn damage(c: &mut AnyConnection) -> Vec<String> {
+    let whole = lines(c, "SELECT integrity_check AS line FROM pragma_integrity_check LIMIT 10");
+    let whole = match whole {
+        Ok(found) => found.into_iter().filter(|line| line != "ok").collect(),
+        Err(fault) => vec![fault.to_string()],
+    };
+    let damaged = whole.into_iter().map(|what| format!("The database is damaged, restore a backup: {what}."));
+    let orphans = lines(
+        c,
+        "SELECT \"table\" || ' ' || count(*) || ' ' || parent AS line FROM pragma_foreign_key_check \
+         GROUP BY \"table\", parent",
+    );
+    let orphans = match orphans {
+        Ok(found) => found,
+        Err(fault) => vec![fault.to_string()],
+    };
+    let orphans = orphans.into_iter().map(|line| {
+        let mut words = line.split(' ');
+        let (table, count, parent) = (words.next(), words.next(), words.next());
+        let [table, count, parent] = [table, count, parent].map(Option::unwrap_or_default);
+        format!("The database is damaged, restore a backup: {count} rows of {table} point to rows of {parent} that are not there.")
+    });
+    damaged.chain(orphans).collect()
+}
+
+/// What a database is told to do that loses what was acknowledged. SQLite is told otherwise by every connection.
+#[must_use]
+pub fn careless(c: &mut AnyConnection) -> Vec<String> {
+    if matches!(c, AnyConnection::Sqlite(_)) {
+        return Vec::new();
+    }
+    let off = |setting: &&str| {
+        lines(c, &format!("SELECT current_setting('{setting}') AS line")).is_ok_and(|value| value == ["off"])
+    };
+    let off = ["synchronous_commit", "fsync", "full_page_writes"].into_iter().filter(off);
+    off.map(|setting| {
+        format!("Postgres has {setting} off, so that an alert that was answered with 201 may be lost when its machine fails: turn it on.")
+    })
+    .collect()
+}

@@ -1,0 +1,146 @@
+//! What load balancers and monitoring systems ask: whether the process is alive, whether it can serve and deliver, and how
+//! it fares.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
+    web::Data,
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use crate::{
+    clock::Clock,
+    courier::{self, Pulse, Sums},
+    db::Database,
+    error::{Error, Result},
+    metrics::Now,
+};
+
+/// For how long what was found is answered again, so that asking often costs nothing.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the database may take to read or to write.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the courier may not have looked for work: several times what it sleeps or backs off at most.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often all deliveries are counted.
+const RECOUNT: Duration = Duration::from_secs(300);
+
+/// The media type of OpenMetrics' text form.
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/#protocol-negotiation>
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Why this process cannot be used, in a word.
+type Ready = std::result::Result<(), &'static str>;
+
+/// What is asked, and what was found lately.
+pub struct Health {
+    db: Database,
+    clock: Clock,
+    /// The courier's, where this process delivers.
+    pulse: Option<Pulse>,
+    found: Mutex<Option<(Instant, Ready)>>,
+    counted: Mutex<Option<(Instant, Sums)>>,
+}
+
+impl Health {
+    /// The health of a process with this database, and the pulse of its courier when it delivers.
+    #[must_use]
+    pub fn new(db: Database, clock: Clock, pulse: Option<Pulse>) -> Self {
+        Self { db, clock, pulse, found: Mutex::new(None), counted: Mutex::new(None) }
+    }
+
+    /// Whether everything works that this process is for. Whoever asks while somebody looks waits for what he finds.
+    async fn ready(&self) -> Ready {
+        let mut found = self.found.lock().await;
+        if let Some((at, ready)) = *found
+            && at.elapsed() < FRESH
+        {
+            return ready;
+        }
+        let ready = self.look().await;
+        *found = Some((Instant::now(), ready));
+        ready
+    }
+
+    async fn look(&self) -> Ready {
+        match timeout(PATIENCE, self.db.is_of_this_version()).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return Err("database-version"),
+            Ok(Err(fault)) => return not_ready("database-unreadable", &fault),
+            Err(_) => return not_ready("database-unreadable", &"it does not answer in time"),
+        }
+        match timeout(PATIENCE, self.db.try_write()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return not_ready("database-unwritable", &fault),
+            Err(_) => return not_ready("database-unwritable", &"it does not answer in time"),
+        }
+        match &self.pulse {
+            Some(pulse) if pulse.age() > SILENCE => not_ready("courier-silent", &"it does not look for work"),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is looked up for monitoring. Where the database cannot be asked it is left out: the counters are worth most then.
+    async fn now(&self) -> Now {
+        let looked = self.db.read_aside(|c| Ok((courier::queues(c)?, courier::broken(c)?))).await;
+        let (queues, broken) = looked.unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the queues cannot be measured");
+            Default::default()
+        });
+        let now = self.clock.now();
+        let queues = queues.into_iter().map(|queue| {
+            let age = (now - queue.oldest).num_seconds().max(0);
+            (queue.channel.as_str(), queue.depth, age)
+        });
+        let broken = broken.into_iter().map(|(channel, robots)| (channel.as_str(), robots));
+        Now { queues: queues.collect(), broken: broken.collect(), ledger: self.ledger().await }
+    }
+
+    async fn ledger(&self) -> Vec<(&'static str, i64)> {
+        let mut counted = self.counted.lock().await;
+        if counted.is_none_or(|(at, _)| at.elapsed() > RECOUNT) {
+            match self.db.read_aside(courier::totals).await {
+                Ok(sums) => *counted = Some((Instant::now(), sums)),
+                Err(fault) => tracing::warn!(%fault, "the deliveries cannot be counted"),
+            }
+        }
+        counted.map_or_else(Vec::new, |(_, Sums { chosen, delivered, waiting, given_up })| {
+            vec![("chosen", chosen), ("delivered", delivered), ("waiting", waiting), ("given_up", given_up)]
+        })
+    }
+}
+
+fn not_ready(word: &'static str, fault: &dyn std::fmt::Display) -> Ready {
+    tracing::warn!(%fault, "not ready: {word}");
+    Err(word)
+}
+
+/// Alive: the process answers.
+pub async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the database is of this version and takes reads and writes, and the courier is at work.
+pub async fn ready(health: Data<Health>) -> HttpResponse {
+    let (mut answer, word) = match health.ready().await {
+        Ok(()) => (HttpResponse::Ok(), "ready"),
+        Err(word) => (HttpResponse::ServiceUnavailable(), word),
+    };
+    answer.content_type(ContentType::plaintext()).body(format!("{word}\n"))
+}
+
+/// How it fares. What comes by a proxy comes from outside, and is not told.
+///
+/// # Errors
+/// [`Error::NotFound`] for whoever comes by a proxy.
+pub async fn metrics(request: HttpRequest, health: Data<Health>) -> Result<HttpResponse> {
+    let by_proxy = |name: &&str| request.headers().contains_key(*name);
+    if ["x-forwarded-for", "forwarded"].iter().any(by_proxy) {
+        return Err(Error::NotFound);
+    }
+    let now = health.now().await;
+    let text = health.db.metrics().write_out(&now).map_err(Error::internal)?;
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(text))
+}

@@ -1,0 +1,239 @@
+//! What a process counts of itself for monitoring systems: given to those who count, and written out when somebody asks.
+//!
+//! There is no global registry: each application has its own, so that tests run side by side. A label is one of few words of
+//! the program; no name, address or token of anybody becomes one.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::text::{encode, encode_registry},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+
+/// Bounds of what takes parts of a second, in seconds.
+const QUICK: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Bounds of the time to receipt, in seconds: from at once to a message that was held for a day.
+const RECEIPT: [f64; 14] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 14_400.0, 86_400.0];
+/// Bounds of how many writes one commit takes together.
+const BATCH: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// The names and words of some labels.
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// Makes the histograms of a family.
+#[derive(Clone, Copy, Debug)]
+struct Receipts;
+
+impl MetricConstructor<Histogram> for Receipts {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(RECEIPT)
+    }
+}
+
+/// Everything that is counted. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    registry: Registry,
+    attempts: Family<Labels<2>, Counter>,
+    throttles: Family<Labels<1>, Counter>,
+    receipts: Family<Labels<2>, Histogram, Receipts>,
+    requests: Family<Labels<1>, Counter>,
+    request_time: Histogram,
+    log_in_failures: Counter,
+    pool_wait: Histogram,
+    writer_wait: Histogram,
+    batch: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut counts = Counts {
+            registry: Registry::with_prefix("belfry"),
+            attempts: Family::default(),
+            throttles: Family::default(),
+            receipts: Family::new_with_constructor(Receipts),
+            requests: Family::default(),
+            request_time: Histogram::new(QUICK),
+            log_in_failures: Counter::default(),
+            pool_wait: Histogram::new(QUICK),
+            writer_wait: Histogram::new(QUICK),
+            batch: Histogram::new(BATCH),
+        };
+        counts.register();
+        Self(Arc::new(counts))
+    }
+}
+
+impl Counts {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "build",
+            "What this process was built from",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register("attempts", "Calls of robots, by what they brought", self.attempts.clone());
+        registry.register("throttle_answers", "Answers of robots that say too fast", self.throttles.clone());
+        let help = "From the creation of a delivery until its group has it";
+        registry.register_with_unit("receipt", help, Unit::Seconds, self.receipts.clone());
+        registry.register("http_requests", "Answered requests, by the class of their status", self.requests.clone());
+        let help = "From a request's head to the head of its answer";
+        registry.register_with_unit("http_request", help, Unit::Seconds, self.request_time.clone());
+        registry.register("log_in_failures", "Log-ins with a wrong name or password", self.log_in_failures.clone());
+        let help = "How long reads, and on Postgres writes, waited for a database connection";
+        registry.register_with_unit("database_pool_wait", help, Unit::Seconds, self.pool_wait.clone());
+        let help = "How long writes waited for the writer of SQLite";
+        registry.register_with_unit("database_writer_wait", help, Unit::Seconds, self.writer_wait.clone());
+        registry.register(
+            "database_writer_batch",
+            "Writes that one commit of SQLite took together",
+            self.batch.clone(),
+        );
+    }
+}
+
+impl Metrics {
+    /// A robot was called: over which channel, and what its answer meant, or why there was none.
+    pub fn called(&self, channel: &'static str, meaning: &'static str) {
+        self.0.attempts.get_or_create(&[("channel", channel), ("meaning", meaning)]).inc();
+    }
+
+    /// A robot said that it is called too fast.
+    pub fn throttled(&self, channel: &'static str) {
+        self.0.throttles.get_or_create(&[("channel", channel)]).inc();
+    }
+
+    /// A group has what was made for it so long ago.
+    pub fn received(&self, channel: &'static str, kind: &'static str, after: Duration) {
+        self.0.receipts.get_or_create(&[("channel", channel), ("kind", kind)]).observe(after.as_secs_f64());
+    }
+
+    /// A request was answered with this status after so long.
+    pub fn answered(&self, status: u16, after: Duration) {
+        let class = match status {
+            ..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            _ => "5xx",
+        };
+        self.0.requests.get_or_create(&[("status", class)]).inc();
+        self.0.request_time.observe(after.as_secs_f64());
+    }
+
+    /// Somebody typed a wrong name or password.
+    pub fn log_in_failed(&self) {
+        self.0.log_in_failures.inc();
+    }
+
+    /// Somebody waited so long for a database connection.
+    pub fn waited_for_connection(&self, long: Duration) {
+        self.0.pool_wait.observe(long.as_secs_f64());
+    }
+
+    /// A write waited so long for the writer.
+    pub fn waited_for_writer(&self, long: Duration) {
+        self.0.writer_wait.observe(long.as_secs_f64());
+    }
+
+    /// The writer committed so many writes together.
+    pub fn committed(&self, writes: u32) {
+        self.0.batch.observe(f64::from(writes));
+    }
+
+    /// Everything in OpenMetrics' text form, with what is only looked up when somebody asks.
+    ///
+    /// # Errors
+    /// When it cannot be written out.
+    pub fn write_out(&self, now: &Now) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        encode_registry(&mut text, &self.0.registry)?;
+        encode(&mut text, &now.registry())?;
+        Ok(text)
+    }
+}
+
+/// What is looked up when somebody asks.
+#[derive(Clone, Debug, Default)]
+pub struct Now {
+    /// By channel: how many deliveries have not ended, and for how many seconds the oldest has been waiting.
+    pub queues: Vec<(&'static str, i64, i64)>,
+    /// By channel: how many robots have to be mended.
+    pub broken: Vec<(&'static str, i64)>,
+    /// What became of everybody who was chosen, in words, and how many.
+    pub ledger: Vec<(&'static str, i64)>,
+}
+
+impl Now {
+    fn registry(&self) -> Registry {
+        let mut registry = Registry::with_prefix("belfry");
+        let [depth, oldest, broken, ledger]: [Family<Labels<1>, Gauge>; 4] = Default::default();
+        for (channel, waiting, seconds) in &self.queues {
+            depth.get_or_create(&[("channel", *channel)]).set(*waiting);
+            oldest.get_or_create(&[("channel", *channel)]).set(*seconds);
+        }
+        for (channel, robots) in &self.broken {
+            broken.get_or_create(&[("channel", *channel)]).set(*robots);
+        }
+        for (became, receivers) in &self.ledger {
+            ledger.get_or_create(&[("became", *became)]).set(*receivers);
+        }
+        registry.register("queue_depth", "Deliveries that have not ended", depth);
+        registry.register_with_unit("queue_oldest", "Age of the oldest of them", Unit::Seconds, oldest);
+        registry.register("robots_broken", "Robots that somebody has to mend", broken);
+        let help = "All receivers ever chosen and what became of them, counted every few minutes";
+        registry.register("ledger_receivers", help, ledger);
+        registry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_written_out_by_its_labels_and_ends_as_the_format_asks() {
+        let metrics = Metrics::default();
+        let clone = metrics.clone();
+        clone.called("dingtalk", "delivered");
+        clone.called("dingtalk", "delivered");
+        clone.throttled("lark");
+        clone.received("dingtalk", "test", Duration::from_millis(70));
+        for (status, millis) in [(200, 1), (201, 1), (303, 1), (404, 1), (503, 700)] {
+            clone.answered(status, Duration::from_millis(millis));
+        }
+        clone.log_in_failed();
+        clone.committed(3);
+        let now = Now { queues: vec![("wecom", 7, 90)], broken: vec![("lark", 1)], ledger: vec![("chosen", 12)] };
+        let text = metrics.write_out(&now).unwrap();
+        for line in [
+            "belfry_attempts_total{channel=\"dingtalk\",meaning=\"delivered\"} 2",
+            "belfry_throttle_answers_total{channel=\"lark\"} 1",
+            "belfry_receipt_seconds_bucket{le=\"0.05\",channel=\"dingtalk\",kind=\"test\"} 0",
+            "belfry_receipt_seconds_bucket{le=\"0.1\",channel=\"dingtalk\",kind=\"test\"} 1",
+            "belfry_http_requests_total{status=\"2xx\"} 2",
+            "belfry_http_requests_total{status=\"5xx\"} 1",
+            "belfry_http_request_seconds_count 5",
+            "belfry_log_in_failures_total 1",
+            "belfry_database_writer_batch_sum 3.0",
+            "belfry_queue_depth{channel=\"wecom\"} 7",
+            "belfry_queue_oldest_seconds{channel=\"wecom\"} 90",
+            "belfry_robots_broken{channel=\"lark\"} 1",
+            "belfry_ledger_receivers{became=\"chosen\"} 12",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+        assert!(text.contains(&format!("belfry_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
+    }
+}
