@@ -25,8 +25,9 @@ use crate::{
     secrets::random,
 };
 
-/// The most deliveries that one message carries: as long as folding takes, nothing else is stored on SQLite.
-pub(super) const MOST: i64 = 10_000;
+/// The most deliveries that one message carries, and that one round folds: as long as it takes, nothing else is stored on
+/// SQLite, and what it changes is kept in memory until its savepoint ends.
+pub(super) const MOST: i64 = 2_000;
 
 /// The most lines that are tried: more than any channel takes.
 const LINES: i64 = 400;
