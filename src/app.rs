@@ -177,10 +177,11 @@ async fn sweep(db: Database, clock: Clock) {
         if let Err(fault) = swept.await {
             tracing::warn!(%fault, "what has ended could not be removed");
         }
-        if let Err(fault) = retention::clean(&db, now).await {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        // Not at the start: whoever starts with a wrong clock has a while to see it before anything is removed.
+        if let Err(fault) = retention::clean(&db, clock.now()).await {
             tracing::warn!(%fault, "what is not kept any longer could not be removed; it is tried again");
         }
-        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 

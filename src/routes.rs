@@ -47,6 +47,8 @@ pub fn intake(config: &mut ServiceConfig) {
 /// Every page.
 pub fn pages(config: &mut ServiceConfig) {
     config
+        // They are tried one after the other: the longest list goes first.
+        .service(resource("/t/{tenant}/members").get(members::list))
         .service(resource("/setup").get(accounts::set_up_form).post(accounts::set_up))
         .service(resource("/login").get(accounts::log_in_form).post(accounts::log_in))
         .service(resource("/logout").post(accounts::log_out))
@@ -64,7 +66,6 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/settings/portals/{id}/rotate").post(portals::rotate))
         .service(resource("/t/{tenant}/settings/portals/{id}/end-overlap").post(portals::end_overlap))
         .service(resource("/t/{tenant}/settings/portals/{id}/revoke").post(portals::revoke))
-        .service(resource("/t/{tenant}/members").get(members::list))
         .service(resource("/t/{tenant}/members/new").get(members::add_form).post(members::add))
         .service(resource("/t/{tenant}/members/{id}/edit").get(members::edit_form).post(members::save))
         .service(resource("/t/{tenant}/members/{id}/test").post(members::test))

@@ -1,6 +1,6 @@
 //! Members in the database. Every query takes the tenant first.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
 use diesel::{
@@ -323,7 +323,7 @@ fn rows_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
     list_rows(found, reached)
 }
 
-fn list_rows(found: Vec<Line>, mut reached: HashMap<MemberId, Reached>) -> Result<Vec<ListRow>> {
+fn list_rows(found: Vec<Line>, mut reached: BTreeMap<MemberId, Reached>) -> Result<Vec<ListRow>> {
     found
         .into_iter()
         .map(|row| {
@@ -348,7 +348,7 @@ type Reached = Vec<(Channel, String, ContactState)>;
 /// Whose robot, and what a row shows of it: channel, last four characters, whether it is broken, whether it is verified.
 type Reaching = (MemberId, String, String, bool, bool);
 
-fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<HashMap<MemberId, Reached>> {
+fn robots_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<BTreeMap<MemberId, Reached>> {
     let rows: Vec<Reaching> = contacts::table
         .inner_join(robots::table)
         .filter(contacts::member.eq_any(ids))
@@ -371,7 +371,7 @@ fn robots_between(
     tenant: TenantId,
     one: &Line,
     other: &Line,
-) -> Result<HashMap<MemberId, Reached>> {
+) -> Result<BTreeMap<MemberId, Reached>> {
     let (low, high) =
         (one.username_key.as_str().min(&other.username_key), one.username_key.as_str().max(&other.username_key));
     // In the order of the indexes, so that nothing has to be sorted.
@@ -391,8 +391,8 @@ fn robots_between(
     Ok(by_member(directly!(c, c => reaching.load(c)?)))
 }
 
-fn by_member(rows: Vec<Reaching>) -> HashMap<MemberId, Reached> {
-    let mut reached: HashMap<MemberId, Reached> = HashMap::new();
+fn by_member(rows: Vec<Reaching>) -> BTreeMap<MemberId, Reached> {
+    let mut reached: BTreeMap<MemberId, Reached> = BTreeMap::new();
     for (member, channel, last_four, broken, verified) in rows {
         if let Some(channel) = Channel::parse(&channel) {
             reached.entry(member).or_default().push((channel, last_four, ContactState::of(verified, broken)));
