@@ -144,3 +144,35 @@ pub async fn metrics(request: HttpRequest, health: Data<Health>) -> Result<HttpR
     let text = health.db.metrics().write_out(&now).map_err(Error::internal)?;
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, OPEN_METRICS)).body(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Address;
+
+    #[test]
+    fn a_process_whose_courier_has_not_looked_for_work_for_long_is_not_ready() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&Address::Sqlite(folder.path().join("belfry.db"))).unwrap();
+        let health = |pulse| Health::new(db.clone(), Clock::default(), pulse);
+        let (late, lively) = (SILENCE + Duration::from_secs(1), SILENCE - Duration::from_secs(5));
+        actix_web::rt::System::new().block_on(async {
+            assert_eq!(health(Some(Pulse::of_age(late))).ready().await, Err("courier-silent"));
+            assert_eq!(health(Some(Pulse::of_age(lively))).ready().await, Ok(()));
+            assert_eq!(health(None).ready().await, Ok(()), "it shows pages only");
+        });
+    }
+
+    #[test]
+    fn what_was_found_is_answered_again_for_a_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&Address::Sqlite(folder.path().join("belfry.db"))).unwrap();
+        let health = Health::new(db, Clock::default(), None);
+        actix_web::rt::System::new().block_on(async {
+            *health.found.lock().await = Some((Instant::now(), Err("database-unwritable")));
+            assert_eq!(health.ready().await, Err("database-unwritable"));
+            *health.found.lock().await = Instant::now().checked_sub(FRESH).map(|at| (at, Err("database-unwritable")));
+            assert_eq!(health.ready().await, Ok(()));
+        });
+    }
+}

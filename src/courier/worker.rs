@@ -146,6 +146,12 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// One that last beat so long ago.
+    #[cfg(test)]
+    pub(crate) fn of_age(age: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Instant::now().checked_sub(age).unwrap())))
+    }
+
     /// How long ago that was.
     #[must_use]
     pub fn age(&self) -> Duration {

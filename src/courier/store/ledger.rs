@@ -341,7 +341,9 @@ struct OfState {
 /// # Errors
 /// When the database cannot be read.
 pub fn totals(c: &mut AnyConnection) -> Result<Sums> {
-    let rows: Vec<OfState> = sql_query("SELECT state, count(*) AS count FROM deliveries GROUP BY state").load(c)?;
+    // By tenant too: that is the order of the index, so that nothing has to be sorted.
+    let query = sql_query("SELECT state, count(*) AS count FROM deliveries GROUP BY tenant, state");
+    let rows: Vec<OfState> = query.load(c)?;
     let mut sums = Sums::default();
     rows.iter().for_each(|row| sums.count(&row.state, row.count));
     Ok(sums)
