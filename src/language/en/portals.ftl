@@ -78,7 +78,6 @@ portals-never-used = Never
 portals-state = Status
 portals-in-use = In use
 portals-revoked = Revoked
-portals-rotating = Rotating
 portals-actions = Actions
 portals-open = Open
 portals-open-this = Open { $name }

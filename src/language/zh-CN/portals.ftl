@@ -78,7 +78,6 @@ portals-never-used = 从未使用
 portals-state = 状态
 portals-in-use = 使用中
 portals-revoked = 已吊销
-portals-rotating = 轮换中
 portals-actions = 操作
 portals-open = 打开
 portals-open-this = 打开 { $name }
