@@ -14,6 +14,7 @@ use std::{
 use diesel::{
     Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection, r2d2, r2d2::R2D2Connection,
 };
+use scheduled_thread_pool::ScheduledThreadPool;
 use url::Url;
 
 use super::AnyConnection;
@@ -157,11 +158,17 @@ impl Manager {
 
     /// A pool of at most this many connections, of which one is opened at once.
     pub fn pool(self, size: u32) -> Result<Pool, r2d2::PoolError> {
+        // Threads that open connections in the background. A file is opened at once; a host that does not answer keeps one busy.
+        let openers = match self.address {
+            Address::Sqlite(_) => 1,
+            Address::Postgres(_) => 3,
+        };
         r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(WAIT)
             .test_on_check_out(true)
+            .thread_pool(Arc::new(ScheduledThreadPool::new(openers)))
             .build(self)
     }
 }
