@@ -6,6 +6,7 @@
 //! pooled connection.
 
 mod at_most;
+mod change;
 mod condition;
 mod connection;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 pub use at_most::AtMost;
+pub use change::change;
 pub use condition::{careless, faults, is_empty};
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;

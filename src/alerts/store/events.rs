@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::{
     alerts::model::Incoming,
     db::{
-        AlertId, AnyConnection, AtMost as _, EntryId, TenantId, directly,
+        AlertId, AnyConnection, AtMost as _, EntryId, TenantId, change, directly,
         schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
@@ -122,7 +122,7 @@ pub fn repeat(
     mark: Mark,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    let open = alerts::table.filter(alerts::id.eq(event)).filter(alerts::finished_at.is_null());
+    let open = alerts::id.eq(event).and(alerts::finished_at.is_null());
     let fired = (
         alerts::count.eq(alerts::count + 1),
         alerts::last_at.eq(now),
@@ -130,8 +130,8 @@ pub fn repeat(
         alerts::reached.eq(alerts::reached + mark.reached),
         alerts::silent_until.eq(mark.silent_until),
     );
-    let fired = diesel::update(open).set(fired).returning(COLUMNS);
-    Ok(directly!(c, c => fired.get_result::<Event>(c).optional()?))
+    let fired = change(alerts::table, open).set(fired).returning(COLUMNS);
+    Ok(fired.get_result::<Event>(c).optional()?)
 }
 
 /// A new event of a firing, unless there is an open one of its key by now.
@@ -232,12 +232,11 @@ pub fn resolve(
     sender: &str,
     now: NaiveDateTime,
 ) -> Result<(Event, bool)> {
-    let open = alerts::table
-        .filter(alerts::tenant.eq(tenant))
-        .filter(alerts::key.eq(&alert.key))
-        .filter(alerts::finished_at.is_null());
+    let of_key = alerts::tenant.eq(tenant).and(alerts::key.eq(&alert.key));
+    let open = of_key.and(alerts::finished_at.is_null());
     let ended = (alerts::finished_at.eq(Some(now)), alerts::last_at.eq(now));
-    let ended = diesel::update(open).set(ended).returning(COLUMNS).get_result::<Event>(c).optional()?;
+    let ended = change(alerts::table, open).set(ended).returning(COLUMNS);
+    let ended = ended.get_result::<Event>(c).optional()?;
     if let Some(event) = ended {
         return Ok((event, true));
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _, RunQueryDsl as _, dsl::case_when, insert_into, update,
+    QueryDsl as _, RunQueryDsl as _, dsl::case_when, insert_into,
 };
 
 use crate::{
     courier::model::Priority,
-    db::{AnyConnection, AtMost as _, schema::paces},
+    db::{AnyConnection, AtMost as _, change, schema::paces},
     error::Result,
     robots::Channel,
 };
@@ -25,20 +25,21 @@ pub(super) struct Bell {
 /// Says that something is to be decided for this bell from now on. On Postgres this also makes a process that is just deciding
 /// for the bell, without knowing of this transaction, look again.
 pub(super) fn touch(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel, now: NaiveDateTime) -> Result<()> {
+    let due = paces::due_at.eq(Some(now));
+    if change(paces::table, paces::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
+        return Ok(());
+    }
     let row = (
         paces::fingerprint.eq(fingerprint),
         paces::channel.eq(channel.as_str()),
         paces::rest_until.eq(now),
         paces::due_at.eq(Some(now)),
     );
-    let due = paces::due_at.eq(Some(now));
+    let insert = insert_into(paces::table).values(row);
+    // Another transaction may have begun it since that look.
     match c {
-        AnyConnection::Sqlite(c) => {
-            insert_into(paces::table).values(row).on_conflict(paces::fingerprint).do_update().set(due).execute(c)
-        }
-        AnyConnection::Postgres(c) => {
-            insert_into(paces::table).values(row).on_conflict(paces::fingerprint).do_update().set(due).execute(c)
-        }
+        AnyConnection::Sqlite(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
     }?;
     Ok(())
 }
@@ -73,20 +74,20 @@ pub(super) fn queued<'b>(
 
 /// Makes a bell due when it has a place for an ordinary message, unless it is due before.
 fn wait_in_line(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDateTime) -> Result<()> {
-    let bell = paces::table.filter(paces::fingerprint.eq(fingerprint));
+    let bell = paces::fingerprint.eq(fingerprint);
     match c {
         // With one writer, what is due soon enough needs no write.
-        AnyConnection::Sqlite(c) => {
+        AnyConnection::Sqlite(_) => {
             let turn = case_when(paces::full_until.gt(Some(now)), paces::full_until).otherwise(Some(now));
-            let late = bell.filter(paces::due_at.is_null().or(paces::due_at.gt(turn).assume_not_null()));
-            update(late).set(paces::due_at.eq(turn)).execute(c)
+            let late = bell.and(paces::due_at.is_null().or(paces::due_at.gt(turn).assume_not_null()));
+            change(paces::table, late).set(paces::due_at.eq(turn)).execute(c)
         }
         // The row is written in any case: whoever is just deciding for the bell has not seen what was put into its queue, and
         // this waits until he has decided.
-        AnyConnection::Postgres(c) => {
+        AnyConnection::Postgres(_) => {
             let soonest = case_when(paces::due_at.lt(paces::full_until), paces::due_at).otherwise(paces::full_until);
             let turn = case_when(paces::full_until.gt(Some(now)), soonest).otherwise(Some(now));
-            update(bell).set(paces::due_at.eq(turn)).execute(c)
+            change(paces::table, bell).set(paces::due_at.eq(turn)).execute(c)
         }
     }?;
     Ok(())
@@ -122,14 +123,15 @@ pub(super) fn look_again(
     at: Option<NaiveDateTime>,
     full_until: Option<NaiveDateTime>,
 ) -> Result<()> {
-    let bell = paces::table.filter(paces::fingerprint.eq(fingerprint));
-    update(bell).set((paces::due_at.eq(at), paces::full_until.eq(full_until))).execute(c)?;
+    let look = (paces::due_at.eq(at), paces::full_until.eq(full_until));
+    change(paces::table, paces::fingerprint.eq(fingerprint)).set(look).execute(c)?;
     Ok(())
 }
 
 /// Lets the bell rest until then.
 pub(super) fn rest(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTime) -> Result<()> {
-    update(paces::table.filter(paces::fingerprint.eq(fingerprint))).set(paces::rest_until.eq(until)).execute(c)?;
+    let rest = paces::rest_until.eq(until);
+    change(paces::table, paces::fingerprint.eq(fingerprint)).set(rest).execute(c)?;
     Ok(())
 }
 

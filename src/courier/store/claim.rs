@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{
-    Connection as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _, RunQueryDsl as _, dsl::min, insert_into, update,
+    BoolExpressionMethods as _, Connection as _, ExpressionMethods as _, JoinOnDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, dsl::min, insert_into,
 };
 
 use super::{
@@ -27,7 +27,8 @@ use crate::{
         sender::{Called, WHOLE_CALL},
     },
     db::{
-        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, directly,
+        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, change,
+        directly,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
     },
     error::{Error, Result},
@@ -432,9 +433,8 @@ fn next_turn(
 /// Takes the work: the message is on the wire from here on, and the attempt counts.
 fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, message: MessageId, now: NaiveDateTime) -> Result<Claim> {
     let lease_until = now + LEASE;
-    let taken =
-        messages::table.filter(messages::id.eq(message)).filter(messages::state.eq(DeliveryState::Waiting.as_str()));
-    let (fence, tries, priority, title, body, msg_uuid, folded) = update(taken)
+    let waiting = messages::id.eq(message).and(messages::state.eq(DeliveryState::Waiting.as_str()));
+    let (fence, tries, priority, title, body, msg_uuid, folded) = change(messages::table, waiting)
         .set((
             messages::state.eq(DeliveryState::Sending.as_str()),
             messages::lease_until.eq(Some(lease_until)),
@@ -489,8 +489,8 @@ struct Carried {
 
 /// Marks what a message carries as being sent. A digest carries too much to be read row by row.
 fn sending(c: &mut AnyConnection, message: MessageId, is_digest: bool) -> Result<Carried> {
-    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
-    let sending = update(carried).set(deliveries::state.eq(DeliveryState::Sending.as_str()));
+    let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
+    let sending = change(deliveries::table, carried).set(deliveries::state.eq(DeliveryState::Sending.as_str()));
     if is_digest {
         sending.execute(c)?;
         return Ok(Carried { deliveries: Vec::new(), mentions: fold::mentions(c, message)?, sealed_body: None });
@@ -540,16 +540,14 @@ fn carry(c: &mut AnyConnection, bell: &Bell, rope: &Rope, delivery: DeliveryId) 
         .returning(messages::id)
         .get_result::<MessageId>(c)?;
     let carried = (deliveries::message.eq(Some(message)), deliveries::priority.eq(None::<i64>));
-    let taken = deliveries::table.filter(deliveries::id.eq(delivery)).filter(deliveries::priority.is_not_null());
-    if update(taken).set(carried).execute(c)? != 1 {
+    let taken = deliveries::id.eq(delivery).and(deliveries::priority.is_not_null());
+    if change(deliveries::table, taken).set(carried).execute(c)? != 1 {
         return Err(Error::internal("a delivery was taken twice"));
     }
     if entry.is_some() {
-        let others = deliveries::table
-            .filter(deliveries::entry.eq(entry))
-            .filter(deliveries::robot.eq(rope.robot))
-            .filter(deliveries::priority.is_not_null());
-        update(others).set(carried).execute(c)?;
+        let of_entry = deliveries::entry.eq(entry).and(deliveries::robot.eq(rope.robot));
+        let others = of_entry.and(deliveries::priority.is_not_null());
+        change(deliveries::table, others).set(carried).execute(c)?;
     }
     Ok(message)
 }

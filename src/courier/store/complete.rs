@@ -1,7 +1,9 @@
 //! Recording a call: what its end means for the message, its deliveries, the robot and the bell, in one transaction.
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select, update};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::exists, select,
+};
 
 use super::{
     bells, fold,
@@ -16,7 +18,7 @@ use crate::{
         sender::Called,
     },
     db::{
-        AnyConnection, MessageId, RobotId,
+        AnyConnection, MessageId, RobotId, change,
         schema::{attempts, deliveries, messages},
     },
     error::Result,
@@ -137,10 +139,8 @@ fn note_attempt(c: &mut AnyConnection, wire: &OnTheWire, called: &Called, now: N
         Ending::Answered(answer) => (answer.code.as_deref().unwrap_or_default(), answer.text.as_str()),
         Ending::Refused | Ending::Failed(_) => ("", called.detail.as_str()),
     };
-    let attempt = attempts::table
-        .filter(attempts::message.eq(wire.message))
-        .filter(attempts::number.eq(wire.fence))
-        .filter(attempts::finished_at.is_null());
+    let this = attempts::message.eq(wire.message).and(attempts::number.eq(wire.fence));
+    let attempt = change(attempts::table, this.and(attempts::finished_at.is_null()));
     let noted = (
         attempts::finished_at.eq(Some(now)),
         attempts::http_status.eq(called.http_status.map(i64::from)),
@@ -148,34 +148,32 @@ fn note_attempt(c: &mut AnyConnection, wire: &OnTheWire, called: &Called, now: N
         attempts::meaning.eq(called.ending.reason().as_str()),
         attempts::answer.eq(text),
     );
-    update(attempt).set(noted).execute(c)?;
+    attempt.set(noted).execute(c)?;
     Ok(())
 }
 
 /// Gives the claim back, if it is still this one's.
 fn release(c: &mut AnyConnection, wire: &OnTheWire, decision: &Decision, now: NaiveDateTime) -> Result<bool> {
-    let mine = messages::table
-        .filter(messages::id.eq(wire.message))
-        .filter(messages::fence.eq(wire.fence))
-        .filter(messages::state.eq(DeliveryState::Sending.as_str()));
+    let claim = messages::id.eq(wire.message).and(messages::fence.eq(wire.fence));
+    let mine = change(messages::table, claim.and(messages::state.eq(DeliveryState::Sending.as_str())));
     let released =
         (messages::state.eq(DeliveryState::Waiting.as_str()), messages::lease_until.eq(None::<NaiveDateTime>));
     let changed = match decision.fate {
-        Fate::Again(after) => update(mine).set((released, messages::due_at.eq(now + delta(after)))).execute(c)?,
+        Fate::Again(after) => mine.set((released, messages::due_at.eq(now + delta(after)))).execute(c)?,
         // Back to its place in the queue, by its age, as if it had not been tried: nothing is wrong with the message.
         Fate::Held => {
             let as_before = (messages::due_at.eq(messages::created_at), messages::tries.eq(wire.tries - 1));
-            update(mine).set((released, as_before)).execute(c)?
+            mine.set((released, as_before)).execute(c)?
         }
-        Fate::Delivered | Fate::Failed(_) => update(mine).set(released).execute(c)?,
+        Fate::Delivered | Fate::Failed(_) => mine.set(released).execute(c)?,
     };
     Ok(changed == 1)
 }
 
 /// What the message carries waits with it.
 fn wait(c: &mut AnyConnection, message: MessageId, reason: Reason) -> Result<()> {
-    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let waiting = (deliveries::state.eq(DeliveryState::Waiting.as_str()), deliveries::reason.eq(reason.as_str()));
-    update(carried).set(waiting).execute(c)?;
+    change(deliveries::table, carried).set(waiting).execute(c)?;
     Ok(())
 }

@@ -11,7 +11,6 @@ use diesel::{
     expression::SqlLiteral,
     insert_into, sql_query,
     sql_types::{BigInt, Bool, Nullable, Text, Timestamp},
-    update,
 };
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         digest::{self, About, Line, Speller},
         model::{DeliveryState, Kind, Priority},
     },
-    db::{AlertId, AnyConnection, MessageId, RobotId, TenantId, schema::messages},
+    db::{AlertId, AnyConnection, MessageId, RobotId, TenantId, change, schema::messages},
     error::{Error, Result},
     robots::{Channel, Message, fits},
     secrets::random,
@@ -127,7 +126,7 @@ pub(super) fn fold(
         messages::created_at.eq(whole.since),
         messages::folded.eq(whole.notices),
     );
-    update(messages::table.find(message)).set(laid).execute(c)?;
+    change(messages::table, messages::id.eq(message)).set(laid).execute(c)?;
     Ok((message, whole.notices))
 }
 
@@ -294,6 +293,6 @@ fn put_back(c: &mut AnyConnection, message: MessageId, portion: &str, now: Naive
     );
     sql_query(queued).execute(c)?;
     let ended = (messages::state.eq(DeliveryState::Failed.as_str()), messages::finished_at.eq(Some(now)));
-    update(messages::table.find(message)).set(ended).execute(c)?;
+    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
     Ok(())
 }

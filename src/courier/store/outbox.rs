@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use chrono::NaiveDateTime;
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
-    insert_into, update,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, RunQueryDsl as _, insert_into, update,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     courier::model::{DeliveryState, Notice, Outcome, Priority, Reason, Unreached},
     db::{
-        AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, directly,
+        AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, change, directly,
         schema::{attempts, deliveries, messages},
     },
     error::{Error, Result},
@@ -186,10 +186,11 @@ pub(in crate::courier) type Received = (String, NaiveDateTime);
 /// Ends a message that its robot took, and all that it carries.
 pub(super) fn deliver(c: &mut AnyConnection, message: MessageId, now: NaiveDateTime) -> Result<Vec<Received>> {
     let ended = (messages::state.eq(DeliveryState::Success.as_str()), messages::finished_at.eq(Some(now)));
-    update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
-    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
+    let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let received = (deliveries::kind, deliveries::created_at);
-    Ok(update(carried).set(ended_as(DeliveryState::Success, "", now)).returning(received).get_results(c)?)
+    let delivered = change(deliveries::table, carried).set(ended_as(DeliveryState::Success, "", now));
+    Ok(delivered.returning(received).get_results(c)?)
 }
 
 /// Ends a message and all that it carries.
@@ -201,15 +202,15 @@ pub(super) fn finish(
     now: NaiveDateTime,
 ) -> Result<()> {
     let ended = (messages::state.eq(state.as_str()), messages::finished_at.eq(Some(now)));
-    update(messages::table.filter(messages::id.eq(message))).set(ended).execute(c)?;
-    let carried = deliveries::table.filter(deliveries::message.eq(message)).filter(deliveries::finished_at.is_null());
+    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
+    let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let ended = (
         deliveries::state.eq(state.as_str()),
         deliveries::reason.eq(reason),
         deliveries::finished_at.eq(Some(now)),
         deliveries::sealed_body.eq(None::<Vec<u8>>),
     );
-    update(carried).set(ended).execute(c)?;
+    change(deliveries::table, carried).set(ended).execute(c)?;
     Ok(())
 }
 

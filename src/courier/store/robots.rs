@@ -2,15 +2,15 @@
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{
-    ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _, insert_into, update,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update,
 };
 
 use super::bells;
 use crate::{
     courier::model::{Kind, Priority},
     db::{
-        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId, directly,
+        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId, change, directly,
         schema::{deliveries, robots},
     },
     error::{Error, Result},
@@ -370,13 +370,13 @@ pub(super) fn break_down(
 /// Lets a robot that was broken ring again: it proved to work, or its configuration was changed. The caller has locked or
 /// touched its bell before, so that it is looked at.
 pub(super) fn mend(c: &mut AnyConnection, robot: RobotId) -> Result<()> {
-    let broken = robots::table.filter(robots::id.eq(robot)).filter(robots::state.eq(RobotState::Broken.as_str()));
+    let broken = robots::id.eq(robot).and(robots::state.eq(RobotState::Broken.as_str()));
     let state = (
         robots::state.eq(RobotState::Ok.as_str()),
         robots::reason.eq(""),
         robots::untold_since.eq(None::<NaiveDateTime>),
     );
-    if update(broken).set(state).execute(c)? > 0 {
+    if change(robots::table, broken).set(state).execute(c)? > 0 {
         explain_waiting(c, robot, "")?;
     }
     Ok(())
