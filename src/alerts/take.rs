@@ -80,7 +80,7 @@ impl Town {
 /// # Errors
 /// When the database cannot be used.
 pub fn take(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Result<Taken> {
-    let taken = take_all(c, context, std::slice::from_ref(alert))?;
+    let taken = take_all(c, context, [alert])?;
     taken.into_iter().next().ok_or_else(|| Error::internal("an alert was not taken in"))
 }
 
@@ -89,10 +89,14 @@ pub fn take(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Resul
 ///
 /// # Errors
 /// When the database cannot be used.
-pub fn take_all(c: &mut AnyConnection, context: &Context, alerts: &[Incoming]) -> Result<Vec<Taken>> {
+pub fn take_all<'a>(
+    c: &mut AnyConnection,
+    context: &Context,
+    alerts: impl IntoIterator<Item = &'a Incoming>,
+) -> Result<Vec<Taken>> {
     let mut town = Town::load(c, context.tenant)?;
     let mut outbox = Outbox::default();
-    let mut taken = Vec::with_capacity(alerts.len());
+    let mut taken = Vec::new();
     for alert in alerts {
         taken.push(match alert.signal {
             Signal::Firing => fired(c, context, &mut town, alert, &mut outbox)?,

@@ -16,6 +16,7 @@ mod listen;
 mod pager;
 mod pool;
 pub mod schema;
+mod together;
 mod types;
 mod writer;
 
@@ -38,6 +39,7 @@ pub use keyset::{Keyset, Seek};
 pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
+pub use together::Together;
 pub use types::{
     AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, Moment, PortalId, RobotId,
     RuleId, ScheduleId, TenantId,
@@ -55,6 +57,9 @@ const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/po
 
 /// Connections for reading on SQLite; WAL lets them read while the writer writes.
 const SQLITE_READERS: u32 = 4;
+/// What the writer's connection has besides: room for the pages of a burst, in KiB. With less it would write pages to disk that
+/// it is about to change again.
+const SQLITE_WRITER: &str = "PRAGMA cache_size = -8000";
 /// Connections a process opens to Postgres, for reading and writing together.
 const POSTGRES_CONNECTIONS: u32 = 10;
 
@@ -88,7 +93,10 @@ impl Database {
         let mut first = address.connect()?;
         migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
         let (connections, writer) = match first {
-            AnyConnection::Sqlite(_) => (SQLITE_READERS, Some(Writer::start(first, metrics.clone())?)),
+            AnyConnection::Sqlite(ref mut sqlite) => {
+                sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
+                (SQLITE_READERS, Some(Writer::start(first, metrics.clone())?))
+            }
             AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
         };
         let doubts = Doubts::default();
@@ -143,6 +151,20 @@ impl Database {
         match &self.writer {
             Some(writer) => writer.write(job).await,
             None => self.pooled(|connection| connection.transaction(job)).await,
+        }
+    }
+
+    /// Stores this in one transaction; on SQLite, whose writers wait for each other anyway, in one with whatever else of its kind
+    /// is waiting.
+    ///
+    /// When this answers `Ok`, it is on disk.
+    ///
+    /// # Errors
+    /// What it answers when it is stored alone (then nothing of it is kept), or [`Error::Unavailable`] when it could not be stored.
+    pub async fn write_together<T: Together>(&self, what: T) -> Result<T::Stored> {
+        match &self.writer {
+            Some(writer) => writer.write_together(what).await,
+            None => self.pooled(move |connection| together::store_alone(connection, &what)).await,
         }
     }
 

@@ -1,5 +1,5 @@
-//! Group commit on SQLite: one thread takes all closures that are waiting, runs each in its own savepoint, commits them
-//! together, and only then answers.
+//! Group commit on SQLite: one thread takes all writes that are waiting, runs each in its own savepoint, or those of one kind
+//! in one, commits them together, and only then answers.
 //!
 //! SQLite takes one writer at a time and a durable commit costs a disk flush. Committing everything that waits with
 //! one flush is what lets many requests a second be on disk before their answer.
@@ -17,25 +17,41 @@ use diesel::{
 };
 use tokio::sync::oneshot;
 
-use super::AnyConnection;
+use super::{
+    AnyConnection,
+    together::{Ask, Together},
+};
 use crate::{
     error::{Error, Result},
     metrics::Metrics,
 };
 
-/// The most closures one transaction takes, so that the first of them is not kept waiting for ever.
+/// The most writes one transaction takes, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
 
-/// Hands closures to the writer thread. The thread ends when the last clone is gone.
+/// Hands writes to the writer thread. The thread ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Writer {
     jobs: Sender<Job>,
     metrics: Metrics,
 }
 
+/// What waits for the writer.
+enum Job {
+    Alone(Closure),
+    Together(Ask),
+}
+
+/// What the writer does in one go: a closure, or writes of one kind.
+enum Task {
+    Alone(Closure),
+    Together(Vec<Ask>),
+}
+
 /// Runs in the transaction, or is told why there is none, and gives what is to be called with the outcome of the commit.
-type Job = Box<dyn FnOnce(std::result::Result<&mut AnyConnection, String>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
+type Closure = Box<dyn FnOnce(std::result::Result<&mut AnyConnection, String>) -> Answer + Send>;
+/// Tells everybody who asked what became of it.
+pub(super) type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
     /// Starts the thread with its own connection.
@@ -60,6 +76,16 @@ impl Writer {
             metrics.waited_for_writer(asked.elapsed());
             span.in_scope(|| job(connection))
         });
+        self.ask(job, outcome).await
+    }
+
+    /// Stores this with whatever else of its kind is waiting, and answers once it is on disk.
+    pub async fn write_together<T: Together>(&self, what: T) -> Result<T::Stored> {
+        let (ask, outcome) = Ask::new(what, self.metrics.clone());
+        self.ask(Job::Together(ask), outcome).await
+    }
+
+    async fn ask<T>(&self, job: Job, outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
         self.jobs.send(job).map_err(|_| Error::unavailable("the writer has ended"))?;
         outcome.await.map_err(|_| Error::internal("a write panicked"))?
     }
@@ -72,7 +98,7 @@ where
     F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
 {
     let (sender, outcome) = oneshot::channel();
-    let run: Job = Box::new(move |transaction| {
+    let run: Closure = Box::new(move |transaction| {
         let result = match transaction {
             // Nested in the batch's transaction, this is a savepoint: an error undoes this closure alone.
             Ok(connection) => connection.transaction(job),
@@ -87,34 +113,44 @@ where
             drop(sender.send(answer));
         })
     });
-    (run, outcome)
+    (Job::Alone(run), outcome)
 }
 
 fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>, metrics: &Metrics) {
+    let mut last = 0;
     while let Ok(first) = waiting.recv() {
-        let batch = std::iter::once(first).chain(waiting.try_iter().take(BATCH - 1));
-        metrics.committed(commit_together(&mut connection, batch));
+        if last > 1 {
+            // Those who were just answered are about to ask again: with them the next commit is for more.
+            thread::yield_now();
+        }
+        last = commit_together(&mut connection, first, waiting);
+        metrics.committed(last);
     }
 }
 
-/// Runs a batch and answers how many closures it had.
-fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = Job>) -> u32 {
+/// Runs this and what is waiting, and answers how many writes it were.
+fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receiver<Job>) -> u32 {
     let mut state = begin(connection);
     let mut answers = Vec::new();
-    let mut writes = 0;
-    for job in batch {
-        writes += 1;
-        match &state {
-            Ok(()) => match catch_unwind(AssertUnwindSafe(|| job(Ok(&mut *connection)))) {
-                Ok(answer) => {
-                    answers.push(answer);
-                    state = still_open(connection);
-                }
-                Err(_) => state = Err("a write panicked; what was to be committed with it is undone".to_owned()),
-            },
-            // Without a transaction a closure's savepoint would be a real one and outlive a failed commit: refuse.
-            Err(fault) => answers.push(job(Err(fault.clone()))),
+    let (mut next, mut writes) = (Some(first), 0);
+    // While these are run, others come: a commit for more of them costs little more.
+    while let Some(first) = next {
+        let jobs: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).take(BATCH - writes).collect();
+        writes += jobs.len();
+        for task in tasks(jobs) {
+            match &state {
+                Ok(()) => match catch_unwind(AssertUnwindSafe(|| task.run(Ok(&mut *connection)))) {
+                    Ok(answer) => {
+                        answers.push(answer);
+                        state = still_open(connection);
+                    }
+                    Err(_) => state = Err("a write panicked; what was to be committed with it is undone".to_owned()),
+                },
+                // Without a transaction a savepoint would be a real one and outlive a failed commit: refuse.
+                Err(fault) => answers.push(task.run(Err(fault.clone()))),
+            }
         }
+        next = if writes < BATCH { waiting.try_recv().ok() } else { None };
     }
     let committed = state.and_then(|()| commit(connection));
     if committed.is_err() {
@@ -127,7 +163,39 @@ fn commit_together(connection: &mut AnyConnection, batch: impl Iterator<Item = J
     for answer in answers {
         answer(committed.clone());
     }
-    writes
+    u32::try_from(writes).unwrap_or(u32::MAX)
+}
+
+impl Task {
+    fn run(self, transaction: std::result::Result<&mut AnyConnection, String>) -> Answer {
+        match self {
+            Self::Alone(closure) => closure(transaction),
+            Self::Together(asks) => Ask::store_all(asks, transaction),
+        }
+    }
+}
+
+/// Puts writes of one kind together, in the place of the first of them.
+fn tasks(jobs: Vec<Job>) -> Vec<Task> {
+    let mut tasks: Vec<Task> = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let ask = match job {
+            Job::Alone(closure) => {
+                tasks.push(Task::Alone(closure));
+                continue;
+            }
+            Job::Together(ask) => ask,
+        };
+        let alike = tasks.iter_mut().find_map(|task| match task {
+            Task::Together(asks) if asks.first().is_some_and(|first| first.is_like(&ask)) => Some(asks),
+            _ => None,
+        });
+        match alike {
+            Some(asks) => asks.push(ask),
+            None => tasks.push(Task::Together(vec![ask])),
+        }
+    }
+    tasks
 }
 
 /// Takes the write lock at once: a transaction that starts as a reader could not wait for it later.
@@ -139,7 +207,7 @@ fn begin(connection: &mut AnyConnection) -> std::result::Result<(), String> {
 }
 
 /// Whether the batch's transaction is open, and nothing in it: SQLite itself ends it when the disk is full or fails.
-fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+pub(super) fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     let status = <AnyConnection as diesel::Connection>::TransactionManager::transaction_manager_status_mut(connection);
     match status.transaction_depth() {
         Ok(Some(depth)) if depth.get() == 1 => Ok(()),
@@ -199,6 +267,16 @@ mod tests {
         prepare(move |c| add(c, text))
     }
 
+    /// Commits these together.
+    fn commit_all<const N: usize>(c: &mut AnyConnection, jobs: [Job; N]) {
+        let (sender, waiting) = channel();
+        for job in jobs {
+            sender.send(job).unwrap();
+        }
+        let first = waiting.recv().unwrap();
+        commit_together(c, first, &waiting);
+    }
+
     fn is_unavailable<T>(outcome: &mut oneshot::Receiver<Result<T>>) -> bool {
         matches!(outcome.try_recv(), Ok(Err(Error::Unavailable(_))))
     }
@@ -213,7 +291,7 @@ mod tests {
         let (first, mut first_outcome) = note("first");
         let (bad, mut bad_outcome) = prepare(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
         let (last, mut last_outcome) = note("last");
-        commit_together(&mut c, [first, bad, last].into_iter());
+        commit_all(&mut c, [first, bad, last]);
         assert!(is_stored(&mut first_outcome) && is_stored(&mut last_outcome));
         assert!(matches!(bad_outcome.try_recv(), Ok(Err(Error::Forbidden))));
         assert_eq!(notes(&mut c), ["first", "last"]);
@@ -228,12 +306,12 @@ mod tests {
             panic!("a test's panic")
         });
         let (last, mut last_outcome) = note("last");
-        commit_together(&mut c, [first, bad, last].into_iter());
+        commit_all(&mut c, [first, bad, last]);
         assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut last_outcome));
         assert!(bad_outcome.try_recv().is_err(), "it is told that it panicked");
         assert_eq!(notes(&mut c), Vec::<String>::new());
         let (next, mut next_outcome) = note("next");
-        commit_together(&mut c, std::iter::once(next));
+        commit_all(&mut c, [next]);
         assert!(is_stored(&mut next_outcome));
         assert_eq!(notes(&mut c), ["next"]);
     }
@@ -245,11 +323,11 @@ mod tests {
         let mut other = Address::Sqlite(folder.path().join("belfry.db")).connect().unwrap();
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let ((first, mut first_outcome), (second, mut second_outcome)) = (note("first"), note("second"));
-        commit_together(&mut c, [first, second].into_iter());
+        commit_all(&mut c, [first, second]);
         assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut second_outcome));
         other.batch_execute("ROLLBACK").unwrap();
         let (next, mut next_outcome) = note("next");
-        commit_together(&mut c, std::iter::once(next));
+        commit_all(&mut c, [next]);
         assert!(is_stored(&mut next_outcome));
         assert_eq!(notes(&mut c), ["next"]);
     }
@@ -261,14 +339,100 @@ mod tests {
         let (first, mut first_outcome) = note("first");
         let (large, mut large_outcome) = prepare(|c| add(c, &"x".repeat(1_000_000)));
         let (last, mut last_outcome) = note("last");
-        commit_together(&mut c, [first, large, last].into_iter());
+        commit_all(&mut c, [first, large, last]);
         assert!(is_unavailable(&mut large_outcome), "it did not fit");
         assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut last_outcome));
         assert_eq!(notes(&mut c), Vec::<String>::new());
         c.batch_execute("PRAGMA max_page_count = 1000000").unwrap();
         let (next, mut next_outcome) = note("next");
-        commit_together(&mut c, std::iter::once(next));
+        commit_all(&mut c, [next]);
         assert!(is_stored(&mut next_outcome));
         assert_eq!(notes(&mut c), ["next"]);
+    }
+
+    /// A note that is stored together with others, how many at a time is written beside it.
+    struct Together(&'static str);
+
+    impl super::Together for Together {
+        type Stored = usize;
+
+        fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<usize>> {
+            for Self(text) in all {
+                add(c, text)?;
+                match *text {
+                    "bad" => return Err(Error::Forbidden),
+                    "panic" => panic!("a test's panic"),
+                    _ => {}
+                }
+            }
+            Ok(vec![all.len(); all.len()])
+        }
+    }
+
+    fn together(text: &'static str) -> (Job, oneshot::Receiver<Result<usize>>) {
+        let (ask, outcome) = Ask::new(Together(text), Metrics::default());
+        (Job::Together(ask), outcome)
+    }
+
+    #[test]
+    fn what_is_of_one_kind_is_stored_together_and_each_is_answered_for_itself() {
+        let (_folder, mut c) = notebook();
+        let ((first, mut first_outcome), (last, mut last_outcome)) = (together("first"), together("last"));
+        let (other, mut other_outcome) = note("other");
+        commit_all(&mut c, [first, other, last]);
+        assert!(matches!(first_outcome.try_recv(), Ok(Ok(2))) && matches!(last_outcome.try_recv(), Ok(Ok(2))));
+        assert!(is_stored(&mut other_outcome));
+        assert_eq!(notes(&mut c), ["first", "last", "other"]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_stored_takes_no_other_of_its_kind_with_it() {
+        let (_folder, mut c) = notebook();
+        let (first, mut first_outcome) = together("first");
+        let (bad, mut bad_outcome) = together("bad");
+        let (last, mut last_outcome) = together("last");
+        commit_all(&mut c, [first, bad, last]);
+        assert!(matches!(first_outcome.try_recv(), Ok(Ok(1))) && matches!(last_outcome.try_recv(), Ok(Ok(1))));
+        assert!(matches!(bad_outcome.try_recv(), Ok(Err(Error::Forbidden))));
+        assert_eq!(notes(&mut c), ["first", "last"]);
+    }
+
+    #[test]
+    fn a_panic_among_writes_of_one_kind_undoes_the_batch_and_the_next_is_stored() {
+        let (_folder, mut c) = notebook();
+        let ((first, mut first_outcome), (bad, mut bad_outcome)) = (together("first"), together("panic"));
+        commit_all(&mut c, [first, bad]);
+        assert!(first_outcome.try_recv().is_err() && bad_outcome.try_recv().is_err(), "they are told that it panicked");
+        assert_eq!(notes(&mut c), Vec::<String>::new());
+        let (next, mut next_outcome) = together("next");
+        commit_all(&mut c, [next]);
+        assert!(is_stored(&mut next_outcome));
+        assert_eq!(notes(&mut c), ["next"]);
+    }
+
+    #[test]
+    fn when_the_disk_is_full_none_of_a_kind_is_stored_outside_of_the_transaction() {
+        let (_folder, mut c) = notebook();
+        c.batch_execute("PRAGMA max_page_count = 1").unwrap();
+        let large: &'static str = "x".repeat(1_000_000).leak();
+        let ((first, mut first_outcome), (large, mut large_outcome)) = (together("first"), together(large));
+        let (last, mut last_outcome) = together("last");
+        commit_all(&mut c, [first, large, last]);
+        assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut large_outcome));
+        assert!(is_unavailable(&mut last_outcome));
+        assert_eq!(notes(&mut c), Vec::<String>::new());
+    }
+
+    #[test]
+    fn more_than_a_batch_takes_waits_for_the_next_one() {
+        let (_folder, mut c) = notebook();
+        let (sender, waiting) = channel();
+        for _ in 0..BATCH {
+            sender.send(note("waits").0).unwrap();
+        }
+        let (first, mut first_outcome) = note("first");
+        assert_eq!(commit_together(&mut c, first, &waiting), u32::try_from(BATCH).unwrap());
+        assert!(is_stored(&mut first_outcome));
+        assert_eq!(waiting.try_iter().count(), 1, "nothing was taken out that was not stored");
     }
 }

@@ -21,8 +21,8 @@ use super::{
     store::posts::{self, KeyUse},
 };
 use crate::{
-    alerts::{self, AlertFields, Incoming, Signal, Source},
-    db::{AnyConnection, PortalId},
+    alerts::{self, AlertFields, Incoming, Signal, Source, Taken},
+    db::{AnyConnection, PortalId, Together},
     error::Result,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
@@ -241,19 +241,32 @@ impl Post {
         self.answer(status, member.0, &format!("members/{member}/edit"), deliveries)
     }
 
-    /// Takes alerts in, all or none of them, and answers with the event of the first.
+    /// Takes an alert in, and answers with its event.
     ///
     /// # Errors
     /// Why nothing was stored.
-    pub async fn fire(&self, tools: &Tools, alerts: Vec<Incoming>) -> Proven<Answer> {
-        self.store(tools, move |c, post| Ok(Ok(post.take(c, &alerts)?))).await
+    pub async fn fire(&self, tools: &Tools, alert: Incoming) -> Proven<Answer> {
+        if self.can_be_refused() {
+            return self.store(tools, move |c, post| Ok(Ok(post.take(c, &[alert])?))).await;
+        }
+        let answer = tools.db.write_together(Firing { post: self.clone(), alert }).await?;
+        tools.waker.wake();
+        Ok(answer)
+    }
+
+    /// Whether what the database knows can be a reason not to store it.
+    fn can_be_refused(&self) -> bool {
+        self.key.is_some() || self.form.is_some() || self.caller.per_minute.is_some()
     }
 
     fn take(&self, c: &mut AnyConnection, alerts: &[Incoming]) -> Result<Answer> {
-        let taken = alerts::take_all(c, &self.context(), alerts)?;
+        Ok(self.taken(&alerts::take_all(c, &self.context(), alerts)?))
+    }
+
+    fn taken(&self, taken: &[Taken]) -> Answer {
         let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
         let id = taken.first().map_or(0, |taken| taken.alert.0);
-        Ok(self.answer(201, id, &format!("alerts/{id}"), deliveries))
+        self.answer(201, id, &format!("alerts/{id}"), deliveries)
     }
 
     /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out.
@@ -324,6 +337,40 @@ impl Post {
             posts::keep(c, portal, &key.text, answer.status, &answer.body)?;
         }
         Ok(Ok(answer))
+    }
+}
+
+/// An alert whose post nothing speaks against.
+struct Firing {
+    post: Post,
+    alert: Incoming,
+}
+
+impl Together for Firing {
+    type Stored = Answer;
+
+    /// All alerts of one portal are taken in at once.
+    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Answer>> {
+        let mut of_portal: BTreeMap<PortalId, Vec<(usize, &Self)>> = BTreeMap::new();
+        for (place, firing) in all.iter().enumerate() {
+            of_portal.entry(firing.post.caller.id).or_default().push((place, firing));
+        }
+        let mut answers = BTreeMap::new();
+        for firings in of_portal.into_values() {
+            let Some(latest) = firings.iter().map(|(_, firing)| &firing.post).max_by_key(|post| post.now) else {
+                continue;
+            };
+            if latest.caller.use_is_due(latest.now) {
+                posts::note_use(c, latest.caller.id, latest.now)?;
+            }
+            let alerts = firings.iter().map(|(_, firing)| &firing.alert);
+            let taken = alerts::take_all(c, &latest.context(), alerts)?;
+            let answered = firings.iter().zip(&taken);
+            answers.extend(
+                answered.map(|((place, firing), taken)| (*place, firing.post.taken(std::slice::from_ref(taken)))),
+            );
+        }
+        Ok(answers.into_values().collect())
     }
 }
 
@@ -420,7 +467,7 @@ pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) 
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
     let outcome = match alert(&post.caller.name, &fields) {
-        Ok(alert) => post.fire(&tools, vec![alert]).await,
+        Ok(alert) => post.fire(&tools, alert).await,
         Err(errors) => Err(Problem::Fields(errors)),
     };
     problem::answer(&request, outcome, post.return_to.as_deref())
