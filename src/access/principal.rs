@@ -51,6 +51,8 @@ pub struct Tenant {
     pub metadata_warehouse: bool,
     /// The IANA name of the time zone its pages show times in.
     pub time_zone: String,
+    /// How many members it has, disabled ones included.
+    pub member_count: i64,
 }
 
 /// What an account is in one tenant.
@@ -91,12 +93,13 @@ struct TenantRow {
     name: String,
     metadata_warehouse: bool,
     time_zone: String,
+    member_count: i64,
 }
 
 impl From<TenantRow> for Tenant {
     fn from(row: TenantRow) -> Self {
-        let TenantRow { id, slug, name, metadata_warehouse, time_zone } = row;
-        Self { id, slug, name, metadata_warehouse, time_zone }
+        let TenantRow { id, slug, name, metadata_warehouse, time_zone, member_count } = row;
+        Self { id, slug, name, metadata_warehouse, time_zone, member_count }
     }
 }
 

@@ -58,7 +58,13 @@ impl Username {
     /// As it is compared.
     #[must_use]
     pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+        Self::key_of(&self.0)
+    }
+
+    /// A name that is stored, as it is compared.
+    #[must_use]
+    pub fn key_of(username: &str) -> String {
+        username.to_ascii_lowercase()
     }
 }
 

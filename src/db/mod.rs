@@ -42,7 +42,7 @@ pub use pool::Address;
 pub use together::Together;
 pub use types::{
     AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, Moment, PortalId, RobotId,
-    RuleId, ScheduleId, TenantId,
+    RuleId, ScheduleId, TenantId, Word, Worded,
 };
 
 use crate::{

@@ -115,10 +115,37 @@ impl FromSql<Timestamp, Pg> for Moment {
 }
 
 impl FromSql<Timestamp, Sqlite> for Moment {
-    fn from_sql(bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        let text = <String as FromSql<Text, Sqlite>>::from_sql(bytes)?;
-        moment(&text).map(Self).ok_or_else(|| format!("not a time: {text}").into())
+    fn from_sql(mut bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = bytes.read_text();
+        moment(text).map(Self).ok_or_else(|| format!("not a time: {text}").into())
     }
+}
+
+/// A value that stands as a word in the database, for lists that read many: it is read without a copy of the word. Only a
+/// connection itself reads this type, not `AnyConnection`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromSqlRow)]
+pub struct Word<W>(pub W);
+
+/// A value that stands as a word in the database.
+pub trait Worded: Sized {
+    /// The value of a word.
+    fn of_word(word: &str) -> Option<Self>;
+}
+
+impl<W: Worded> FromSql<Text, Pg> for Word<W> {
+    fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        value(std::str::from_utf8(bytes.as_bytes())?)
+    }
+}
+
+impl<W: Worded> FromSql<Text, Sqlite> for Word<W> {
+    fn from_sql(mut bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        value(bytes.read_text())
+    }
+}
+
+fn value<W: Worded>(word: &str) -> deserialize::Result<Word<W>> {
+    W::of_word(word).map(Word).ok_or_else(|| format!("an unknown word: {word}").into())
 }
 
 /// The time that a text of SQLite's is.

@@ -107,7 +107,13 @@ pub fn masked_phone(phone: &str) -> String {
         (!hidden.is_empty()).then_some((first, hidden, last))
     });
     match parts {
-        Some((first, hidden, last)) => [first, &"•".repeat(hidden.chars().count()), last].concat(),
+        Some((first, hidden, last)) => {
+            let mut masked = String::with_capacity(first.len() + 3 * hidden.len() + last.len());
+            masked.push_str(first);
+            masked.extend(hidden.chars().map(|_| '•'));
+            masked.push_str(last);
+            masked
+        }
         None => "•".repeat(phone.chars().count()),
     }
 }

@@ -1,13 +1,14 @@
 //! The pages of Member Management and of My Contact Information.
 
-use std::borrow::Cow;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
     web::{Data, Path},
 };
-use askama::Template;
+use askama::{
+    Template,
+    filters::{Html, Safe, escape},
+};
 
 use super::{
     ContactState, Status, Tools,
@@ -46,48 +47,57 @@ struct ListPart {
     times: Times,
 }
 
-/// The texts that every row repeats, looked up once for the page.
+/// What every row repeats, looked up and escaped once for the page.
 struct RowTexts {
-    roles: [Cow<'static, str>; 3],
-    statuses: [Cow<'static, str>; 2],
-    channels: [Cow<'static, str>; 3],
-    states: [Cow<'static, str>; 3],
-    no_robot: Cow<'static, str>,
-    edit: Cow<'static, str>,
+    roles: [String; 3],
+    statuses: [String; 2],
+    channels: [String; 3],
+    states: [String; 3],
+    no_robot: Safe<String>,
+    edit: Safe<String>,
+    path: Safe<String>,
+    back: Safe<String>,
 }
 
 impl RowTexts {
-    fn of(frame: &Frame) -> Self {
+    fn of(frame: &Frame, list: &ListPart) -> Self {
         Self {
-            roles: Role::ALL.map(|role| frame.t(role.key())),
-            statuses: Status::ALL.map(|status| frame.t(status.key())),
-            channels: Channel::ALL.map(|channel| frame.t(channel_key(&channel))),
-            states: ContactState::ALL.map(|state| frame.t(state.key())),
-            no_robot: frame.t("members-no-robot"),
-            edit: frame.t("members-edit"),
+            roles: Role::ALL.map(|role| escaped(&frame.t(role.key()))),
+            statuses: Status::ALL.map(|status| escaped(&frame.t(status.key()))),
+            channels: Channel::ALL.map(|channel| escaped(&frame.t(channel_key(&channel)))),
+            states: ContactState::ALL.map(|state| escaped(&frame.t(state.key()))),
+            no_robot: Safe(escaped(&frame.t("members-no-robot"))),
+            edit: Safe(escaped(&frame.t("members-edit"))),
+            path: Safe(escaped(&list.path)),
+            back: Safe(escaped(&list.back)),
         }
     }
 
-    fn role(&self, role: &Role) -> &str {
+    fn role(&self, role: &Role) -> Safe<&str> {
         text_of(Role::ALL, &self.roles, role)
     }
 
-    fn status(&self, status: &Status) -> &str {
+    fn status(&self, status: &Status) -> Safe<&str> {
         text_of(Status::ALL, &self.statuses, status)
     }
 
-    fn channel(&self, channel: &Channel) -> &str {
+    fn channel(&self, channel: &Channel) -> Safe<&str> {
         text_of(Channel::ALL, &self.channels, channel)
     }
 
-    fn state(&self, state: &ContactState) -> &str {
+    fn state(&self, state: &ContactState) -> Safe<&str> {
         text_of(ContactState::ALL, &self.states, state)
     }
 }
 
-/// The text that stands in the place where its word does.
-fn text_of<'t, W: PartialEq, const N: usize>(words: [W; N], texts: &'t [Cow<'static, str>; N], word: &W) -> &'t str {
-    words.iter().zip(texts).find(|(known, _)| *known == word).map(|(_, text)| text.as_ref()).unwrap_or_default()
+/// The escaped text that stands in the place where its word does.
+fn text_of<'t, W: PartialEq, const N: usize>(words: [W; N], texts: &'t [String; N], word: &W) -> Safe<&'t str> {
+    Safe(words.iter().zip(texts).find(|(known, _)| *known == word).map(|(_, text)| text.as_str()).unwrap_or_default())
+}
+
+fn escaped(text: &str) -> String {
+    let Ok(escaped) = escape(text, Html);
+    escaped.to_string()
 }
 
 impl ListPart {
@@ -97,8 +107,8 @@ impl ListPart {
 }
 
 async fn list_part<P>(db: &Database, who: &Can<P>, query: ListQuery) -> Result<ListPart> {
-    let (tenant, filter, order, page) = (who.tenant.id, query.filter(), query.order(), query.page());
-    let (rows, pager) = db.read(move |c| store::list(c, tenant, &filter, order, page)).await?;
+    let (tenant, filter, order, page) = (who.tenant.clone(), query.filter(), query.order(), query.page());
+    let (rows, pager) = db.read(move |c| store::list(c, &tenant, &filter, order, page)).await?;
     let role = who.role().ok_or(Error::NotFound)?;
     let path = format!("/t/{}/members", who.tenant.slug);
     let (back, times) = (query.marked(), Times::of(&who.tenant.time_zone));

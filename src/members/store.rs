@@ -18,13 +18,13 @@ use super::{
     model::{Contact, ContactChange, Member, RobotChange, masked_email, masked_phone},
 };
 use crate::{
-    access::Role,
+    access::{Role, Tenant},
     accounts::Username,
     audit::Change,
     channels::channel_key,
     courier,
     db::{
-        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, directly,
+        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, Word, Worded, directly,
         position_function,
         schema::{contacts, members, robots, tenants},
     },
@@ -118,18 +118,17 @@ pub struct ListRow {
 /// When the database cannot be read.
 pub fn list(
     c: &mut AnyConnection,
-    tenant: TenantId,
+    tenant: &Tenant,
     filter: &Filter,
     order: Order,
     page: i64,
 ) -> Result<(Vec<ListRow>, Pager)> {
     if filter.is_everything() {
         // The whole tenant's number is kept beside it, so that it need not be counted.
-        let total = directly!(c, c => tenants::table.find(tenant).select(tenants::member_count).get_result(c)?);
-        let pager = Pager::new(page, total);
-        return Ok((whole(c, tenant, order, &pager)?, pager));
+        let pager = Pager::new(page, tenant.member_count);
+        return Ok((whole(c, tenant.id, order, &pager)?, pager));
     }
-    let (ids, pager) = found(c, tenant, filter, order, page)?;
+    let (ids, pager) = found(c, tenant.id, filter, order, page)?;
     Ok((rows_of(c, &ids)?, pager))
 }
 
@@ -283,10 +282,9 @@ fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> members::B
 struct Line {
     id: MemberId,
     username: String,
-    username_key: String,
     display_name: String,
-    role: String,
-    status: String,
+    role: Word<Role>,
+    status: Word<Status>,
     phone: String,
     email: String,
     joined_at: Moment,
@@ -303,6 +301,18 @@ struct Row {
     status: String,
     phone: String,
     email: String,
+}
+
+impl Worded for Role {
+    fn of_word(word: &str) -> Option<Self> {
+        Self::parse(word)
+    }
+}
+
+impl Worded for Status {
+    fn of_word(word: &str) -> Option<Self> {
+        Self::parse(word)
+    }
 }
 
 fn role(word: &str) -> Result<Role> {
@@ -329,8 +339,8 @@ fn list_rows(found: Vec<Line>, mut reached: BTreeMap<MemberId, Reached>) -> Resu
         .map(|row| {
             Ok(ListRow {
                 id: row.id,
-                role: role(&row.role)?,
-                status: status(&row.status)?,
+                role: row.role.0,
+                status: row.status.0,
                 phone: masked_phone(&row.phone),
                 email: masked_email(&row.email),
                 robots: reached.remove(&row.id).unwrap_or_default(),
@@ -372,8 +382,8 @@ fn robots_between(
     one: &Line,
     other: &Line,
 ) -> Result<BTreeMap<MemberId, Reached>> {
-    let (low, high) =
-        (one.username_key.as_str().min(&other.username_key), one.username_key.as_str().max(&other.username_key));
+    let (one, other) = (Username::key_of(&one.username), Username::key_of(&other.username));
+    let (low, high) = (one.as_str().min(&other), one.as_str().max(&other));
     // In the order of the indexes, so that nothing has to be sorted.
     let reaching = members::table
         .inner_join(contacts::table.inner_join(robots::table))

@@ -1,5 +1,7 @@
 //! Headers of every answer, and the one Host that is answered at all.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use actix_web::{
     HttpRequest,
     body::{BoxBody, MessageBody},
@@ -12,7 +14,6 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use url::Host;
 
 use super::frame::Shared;
 use crate::error::Error;
@@ -122,11 +123,16 @@ fn is_ours(request: &HttpRequest, shared: &Shared) -> bool {
 
 /// Without a public URL, an address or `localhost`: names are what rebinding attacks are made with.
 fn is_literal(host: &str) -> bool {
-    url::Url::parse(&format!("http://{host}/")).is_ok_and(|url| match url.host() {
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    })
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port),
+        _ => (host, "0"),
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    let is_address = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => name.parse::<Ipv4Addr>().is_ok(),
+    };
+    port.parse::<u16>().is_ok() && (is_address || name.eq_ignore_ascii_case("localhost"))
 }
 
 #[cfg(test)]
@@ -138,8 +144,13 @@ mod tests {
         assert!(is_literal("127.0.0.1:8080"));
         assert!(is_literal("[::1]:8080"));
         assert!(is_literal("localhost:8080"));
-        assert!(!is_literal("evil.example:8080"));
-        assert!(!is_literal(""));
+        assert!(is_literal("127.0.0.1") && is_literal("[fe80::1]") && is_literal("LOCALHOST"));
+        for name in
+            ["evil.example:8080", "", "localhost.evil.example", "127.0.0.1.evil.example", "::1", "[::1", "127.0.0.1:"]
+        {
+            assert!(!is_literal(name), "{name}");
+        }
+        assert!(!is_literal("127.0.0.1:65536") && !is_literal("localhost:8080@evil.example"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Times as people read them: in their tenant's time zone.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
 use chrono_tz::Tz;
 
@@ -29,7 +31,10 @@ impl Times {
     /// `2026-11-22`, in this zone.
     #[must_use]
     pub fn day(&self, time: &NaiveDateTime) -> String {
-        self.date(time).to_string()
+        let (day, mut text) = (self.date(time), String::with_capacity("2026-11-22".len()));
+        // A text takes whatever is written.
+        _ = write!(text, "{day}");
+        text
     }
 
     /// The day that it is in this zone.
