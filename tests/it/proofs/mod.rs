@@ -20,6 +20,7 @@ mod forged;
 mod kills;
 mod many;
 mod oracle;
+mod rebinding;
 mod sender;
 mod storm;
 
