@@ -16,6 +16,7 @@ mod pager;
 mod pool;
 pub mod schema;
 mod types;
+mod vanished;
 mod writer;
 
 use std::{

@@ -23,6 +23,7 @@ mod oracle;
 mod rebinding;
 mod sender;
 mod storm;
+mod vanished;
 
 /// Whether the full forms are asked for.
 fn full() -> bool {

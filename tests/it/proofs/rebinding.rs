@@ -5,9 +5,7 @@
 //! takes a user who may make one; where he may not, that proof says so and shows nothing. The one form is the full one.
 
 use std::{
-    env,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket},
-    process::Command,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -17,18 +15,12 @@ use belfry::sandbox::RobotKind;
 use chrono::TimeDelta;
 
 use super::{crew::query, forged::Listener};
-use crate::harness::{Backend, TestApp, folder, run};
+use crate::harness::{Backend, TestApp, in_own_network, run};
 
-/// Set in the network of its own.
-const INSIDE: &str = "BELFRY_PROOF_IN_ITS_OWN_NETWORK";
-/// $1 is what stands in resolv.conf there, the rest what is run.
-const OWN_NETWORK: &str = r#"
-mount --bind "$1" /etc/resolv.conf && ip link set lo up && ip address add 1.1.1.1/32 dev lo || exit 77
-shift
-exec "$@"
-"#;
-/// What the script ends with where it may not make a network.
-const MAY_NOT: i32 = 77;
+/// What resolvers ask there, and an address that is nobody else's there.
+const SET_UP: &str = "mount -t tmpfs belfry-proof /mnt && \
+                      printf 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n' >/mnt/resolv.conf && \
+                      mount --bind /mnt/resolv.conf /etc/resolv.conf && ip address add 1.1.1.1/32 dev lo";
 
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1));
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -38,32 +30,8 @@ const TOKEN: &str = "00000000000000000000000000000000000000000000000000000000fak
 
 #[test]
 fn a_name_that_leads_here_once_its_webhook_is_saved_is_not_called() {
-    if env::var_os(INSIDE).is_some() {
-        run(Backend::Sqlite, rebind);
-        return;
-    }
-    let place = folder();
-    let resolvers = place.path().join("resolv.conf");
-    std::fs::write(&resolvers, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n").expect("a file");
-    let inside = Command::new("unshare")
-        .args(["--mount", "--net", "sh", "-c", OWN_NETWORK, "sh"])
-        .args([resolvers.as_path(), &env::current_exe().expect("this test")])
-        .args(["--exact", "proofs::rebinding::a_name_that_leads_here_once_its_webhook_is_saved_is_not_called"])
-        .arg("--nocapture")
-        .env(INSIDE, "1")
-        .output();
-    let inside = inside.ok().filter(|output| {
-        let said = String::from_utf8_lossy(&output.stderr);
-        output.status.code() != Some(MAY_NOT) && !said.contains("unshare failed")
-    });
-    let Some(output) = inside else {
-        eprintln!("SKIPPED: this user may make no network of his own, so nothing is shown about rebinding");
-        return;
-    };
-    let [said, faults] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    assert!(output.status.success() && said.contains("1 passed"), "{said}{faults}");
-    eprint!("{}", faults.lines().filter(|line| line.starts_with("rebinding")).collect::<String>());
-    eprintln!();
+    let name = "proofs::rebinding::a_name_that_leads_here_once_its_webhook_is_saved_is_not_called";
+    in_own_network(name, SET_UP, || run(Backend::Sqlite, rebind));
 }
 
 /// Answers every question for a name with these addresses, for no time.
