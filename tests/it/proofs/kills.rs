@@ -45,6 +45,7 @@ async fn kill_and_account(app: &TestApp) {
             tokio::time::sleep(Duration::from_millis(below(sized(400, 2_000)))).await;
             process.kill();
             sender.post_to(Vec::new());
+            is_noticed(app).await;
             is_whole(app).await;
             flights.cut_off(on_the_wire(app).await);
             if full() && kill % 10 == 0 {
@@ -94,6 +95,20 @@ async fn kill_and_account(app: &TestApp) {
     assert!(dingtalk.doubled.is_empty(), "DingTalk knows what it has heard: {dingtalk}");
     crew.was_never_refused(app);
     is_balanced(&app.db, app.clock.now()).await;
+}
+
+/// Waits until nothing goes on for the process that was killed: Postgres may still be storing what it was told last.
+async fn is_noticed(app: &TestApp) {
+    if app.postgres.is_none() {
+        return;
+    }
+    let busy = "SELECT '' AS line FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !query(app, busy).await.is_empty() {
+        assert!(Instant::now() < deadline, "Postgres does not notice a kill");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 /// Fails unless the database is whole: by SQLite's own check, and by a recount of what belongs together.
