@@ -251,12 +251,14 @@ fn server(
             .cookie_content_security(CookieContentSecurity::Signed)
             .session_lifecycle(BrowserSession::default())
             .build();
-        // The first wrapped is the innermost: the guard sees a session, and its refusals become pages.
+        // The first wrapped is the innermost: the guard sees a session, and its refusals become pages, and so does a session
+        // that cannot be saved.
         let pages = actix::scope("")
             .wrap(from_fn(web::guard))
             .wrap(from_fn(web::host_guard))
             .wrap(from_fn(web::error_pages))
             .wrap(session)
+            .wrap(from_fn(web::unsaved_sessions))
             .configure(routes::pages);
         let pages = serves.then_some(pages);
         ActixApp::new()
@@ -277,7 +279,6 @@ fn server(
                     config.service(pages);
                 }
             })
-            .wrap(from_fn(web::last_resort))
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
             .wrap(from_fn(web::head_as_get))

@@ -14,6 +14,8 @@ pub enum Error {
     PasswordFirst,
     /// The deployment has no account yet.
     SetUpFirst,
+    /// A form that was kept in a page came back too late, to another address, or changed.
+    NotKept,
     /// Known, but not allowed.
     Forbidden,
     /// A form without this session's token, or from another site.

@@ -36,6 +36,8 @@ const ID: &str = "id";
 const ACCOUNT: &str = "account";
 const USERNAME: &str = "username";
 const LANGUAGE: &str = "language";
+/// Stands in a session that could not be read, and says why.
+const UNREAD: &str = "unread";
 const CODE: &str = "code";
 const BROWSER: &str = "agent";
 const ADDRESS: &str = "address";
@@ -70,6 +72,15 @@ impl LogIn {
         session.insert(BROWSER, agent).map_err(Error::internal)?;
         session.insert(ADDRESS, self.address).map_err(Error::internal)
     }
+}
+
+/// Whether the session that the cookie names could be read. Of one that could not, its id alone is known, and that from the
+/// cookie, which we have signed.
+///
+/// # Errors
+/// [`Error::Unavailable`] when it could not.
+pub fn was_read(session: &Session) -> Result<()> {
+    session.get::<String>(UNREAD).map_err(Error::internal)?.map_or(Ok(()), |fault| Err(Error::Unavailable(fault)))
 }
 
 /// The account of a session, if somebody is signed in.
@@ -225,7 +236,15 @@ fn parts(key: &SessionKey) -> Option<(String, String)> {
 impl SessionStore for Store {
     async fn load(&self, key: &SessionKey) -> std::result::Result<Option<HashMap<String, String>>, LoadError> {
         let Some((id, secret)) = parts(key) else { return Ok(None) };
-        self.find(id, secret).await.map_err(|fault| LoadError::Other(fault.into()))
+        // A fault would end the request right here, with an answer that is no page, and what was typed would be lost. The
+        // guard of the pages looks at `was_read` and says it instead.
+        Ok(match self.find(id.clone(), secret).await {
+            Ok(state) => state,
+            Err(fault) => {
+                let told = [(ID, id), (UNREAD, fault.to_string())];
+                Some(told.map(|(key, text)| (key.to_owned(), serde_json::Value::from(text).to_string())).into())
+            }
+        })
     }
 
     async fn save(

@@ -18,6 +18,7 @@ mod pool;
 pub mod schema;
 mod together;
 mod types;
+mod vanished;
 mod writer;
 
 use std::{

@@ -1,7 +1,7 @@
 //! Opening connections: which database a URL means, and the pool of readers.
 
 use std::{
-    fmt, fs,
+    env, fmt, fs,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
@@ -17,7 +17,7 @@ use diesel::{
 use scheduled_thread_pool::ScheduledThreadPool;
 use url::Url;
 
-use super::AnyConnection;
+use super::{AnyConnection, vanished::bounded};
 
 /// How long a request waits for a free connection before it is told that the database is busy.
 pub const WAIT: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const SQLITE_SET_UP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = W
 pub enum Address {
     /// A SQLite file.
     Sqlite(PathBuf),
-    /// A Postgres URL, handed to libpq as it is. It may hold a password.
+    /// A Postgres URL, handed to libpq with bounds on how long it waits for a host that has vanished. It may hold a password.
     Postgres(String),
 }
 
@@ -67,9 +67,12 @@ impl Address {
                 Ok(AnyConnection::Sqlite(sqlite))
             }
             // libpq's own words may quote the connection string: the first line says what is wrong.
-            Self::Postgres(url) => PgConnection::establish(url).map(AnyConnection::Postgres).map_err(|fault| {
-                cannot(&fault.to_string().lines().next().unwrap_or_default().replace(url.as_str(), "…"))
-            }),
+            Self::Postgres(url) => {
+                let bounded = bounded(url, |variable| env::var_os(variable).is_some());
+                PgConnection::establish(&bounded).map(AnyConnection::Postgres).map_err(|fault| {
+                    cannot(&fault.to_string().lines().next().unwrap_or_default().replace(url.as_str(), "…"))
+                })
+            }
         }
     }
 }

@@ -129,13 +129,19 @@ fn write_new(path: &Path, keys: &Keys) -> std::result::Result<(), String> {
 pub struct Place<'p> {
     /// The tenant that owns it.
     pub tenant: TenantId,
-    /// Table and column, as in `robots.sealed_url`.
+    /// Table and column, as in `robots.sealed_url`; for what the database does not keep, another name of its kind.
     pub column: &'static str,
     /// What tells its row from the others of the tenant.
     pub row: &'p [u8],
 }
 
-impl Place<'_> {
+impl<'p> Place<'p> {
+    /// One outside of the tenants. Their ids start at 1.
+    #[must_use]
+    pub fn of_no_tenant(column: &'static str, row: &'p [u8]) -> Self {
+        Self { tenant: TenantId(0), column, row }
+    }
+
     fn associated_data(&self) -> Vec<u8> {
         let mut data = self.tenant.0.to_be_bytes().to_vec();
         data.extend_from_slice(self.column.as_bytes());

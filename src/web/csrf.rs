@@ -21,9 +21,11 @@ use super::{
     flash,
     form::{Fields, path_is_readable},
     frame::Shared,
+    kept::{self, LARGEST_KEPT, is_kept},
     request::own_origin,
 };
 use crate::{
+    access,
     error::{Error, Result},
     secrets::{PlainToken, same},
 };
@@ -31,7 +33,7 @@ use crate::{
 /// The hidden field of every form.
 const FIELD: &str = "csrf";
 /// The largest form a page of ours posts, in bytes.
-const LARGEST: usize = 64 * 1024;
+pub(super) const LARGEST: usize = 64 * 1024;
 
 /// How long a form may take to arrive: a body that trickles in for ever holds a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,7 +52,8 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 ///
 /// # Errors
 /// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::Malformed`],
-/// [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`].
+/// [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and [`Error::Unavailable`] when the
+/// session could not be read.
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -75,6 +78,7 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
         return Err(Error::Malformed);
     }
     let shared = shared(request.request())?;
+    let was_read = access::was_read(&request.get_session());
     let (token, new_cookie) = token(request.request(), &shared)?;
     request.extensions_mut().insert(CsrfToken(token.clone()));
     // Pages know no other methods: whatever they are used for, it is nothing of ours.
@@ -85,14 +89,19 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
         if !same_origin(request.request(), &shared) {
             return Err(Error::CrossSite);
         }
-        let fields = read(request, PATIENCE).await?;
-        let presented = fields.get(FIELD).unwrap_or_default();
-        if new_cookie.is_some() || !same(presented.as_bytes(), token.as_bytes()) {
+        let posted = read(request, PATIENCE).await?;
+        let fields = kept::open(request.request(), posted)?;
+        let is_token = |token: &str| same(fields.get(FIELD).unwrap_or_default().as_bytes(), token.as_bytes());
+        // A session that could not be read may have ended, and the form may be a visitor's since then. It changes nothing now;
+        // when it is posted again, it is the session that counts.
+        let is_visitors = || visitor_token(request.request(), &shared).is_some_and(|token| is_token(&token));
+        if new_cookie.is_some() || !(is_token(&token) || was_read.is_err() && is_visitors()) {
             return Err(Error::CrossSite);
         }
         request.extensions_mut().insert(fields);
     }
-    Ok(new_cookie)
+    // Not before what cannot be let in was refused, and what was typed is at hand for the page that says so.
+    was_read.map(|()| new_cookie)
 }
 
 fn shared(request: &HttpRequest) -> Result<Data<Shared>> {
@@ -102,23 +111,28 @@ fn shared(request: &HttpRequest) -> Result<Data<Shared>> {
 /// The token of this request's session, or of its visitor, who may get his cookie only now.
 fn token(request: &HttpRequest, shared: &Shared) -> Result<(String, Option<Cookie<'static>>)> {
     let session = request.get_session().get::<String>("id").map_err(Error::internal)?;
-    let name = visitor_cookie_name(shared.https);
-    let visitor = request.cookie(name).map(|cookie| cookie.value().to_owned()).filter(|value| value.len() == 32);
-    let derive = |kind: &str, id: &str| hex::encode(shared.keys.digest(kind, id.as_bytes()));
-    Ok(match (session, visitor) {
-        (Some(session), _) => (derive("csrf session", &session), None),
-        (None, Some(visitor)) => (derive("csrf visitor", &visitor), None),
-        (None, None) => {
-            let visitor = PlainToken::generate()?;
-            let cookie = Cookie::build(name, visitor.expose().to_owned())
-                .path("/")
-                .http_only(true)
-                .secure(shared.https)
-                .same_site(SameSite::Lax)
-                .finish();
-            (derive("csrf visitor", visitor.expose()), Some(cookie))
-        }
-    })
+    let known = session.map(|id| derive(shared, "csrf session", &id)).or_else(|| visitor_token(request, shared));
+    if let Some(token) = known {
+        return Ok((token, None));
+    }
+    let visitor = PlainToken::generate()?;
+    let cookie = Cookie::build(visitor_cookie_name(shared.https), visitor.expose().to_owned())
+        .path("/")
+        .http_only(true)
+        .secure(shared.https)
+        .same_site(SameSite::Lax)
+        .finish();
+    Ok((derive(shared, "csrf visitor", visitor.expose()), Some(cookie)))
+}
+
+/// The token of a visitor, by his cookie.
+fn visitor_token(request: &HttpRequest, shared: &Shared) -> Option<String> {
+    let cookie = request.cookie(visitor_cookie_name(shared.https)).filter(|cookie| cookie.value().len() == 32)?;
+    Some(derive(shared, "csrf visitor", cookie.value()))
+}
+
+fn derive(shared: &Shared, kind: &str, id: &str) -> String {
+    hex::encode(shared.keys.digest(kind, id.as_bytes()))
 }
 
 /// What the browser says about where the form was. `Sec-Fetch-Site` cannot be set by a page; `Origin` is what older
@@ -135,7 +149,11 @@ async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields
     if !form {
         return Err(Error::Malformed);
     }
-    Fields::decode(&read_body(request.take_payload(), LARGEST, patience).await?)
+    let body = read_body(request.take_payload(), LARGEST_KEPT, patience).await?;
+    if body.len() > LARGEST && !is_kept(&body) {
+        return Err(Error::TooLarge);
+    }
+    Fields::decode(&body)
 }
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! Errors as pages, in the reader's language, with a way out.
 
+use std::{cell::OnceCell, rc::Rc};
+
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError,
+    HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    error::InternalError,
-    http::{StatusCode, header, header::ContentType},
+    http::{StatusCode, header},
     middleware::Next,
 };
 use askama::Template;
 
-use super::{Frame, headers::add_headers, observe::RequestId, page, redirect};
-use crate::{error::Error, language::Language};
+use super::{Frame, kept::Again, observe::RequestId, page, redirect};
+use crate::error::Error;
+
+/// In how many seconds it is worth trying again when the database cannot be used.
+const SOON: i64 = 5;
 
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -19,6 +23,10 @@ struct ErrorPage {
     frame: Frame,
     title: &'static str,
     advice: &'static str,
+    /// Where to try again what may well be possible in a moment.
+    again: Option<String>,
+    /// The form to be posted there, sealed.
+    kept: Option<String>,
     /// The number of the request, where its log lines say what went wrong.
     number: Option<String>,
 }
@@ -30,7 +38,7 @@ impl ResponseError for Error {
             Self::Forbidden | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::NotKept => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -60,11 +68,16 @@ pub async fn error_pages(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let answer = next.call(request).await?;
+    // It is taken out of the request first, which would hold itself otherwise and never go.
+    let outside = answer.request().extensions_mut().remove::<Answered>();
+    if let Some(outside) = outside {
+        drop(outside.0.set(answer.request().clone()));
+    }
     let status = answer.status();
     // actix itself answers a method that a page does not have without any error to show.
     let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match answer.response().error() {
-        Some(fault) => answer_to(fault.as_error::<Error>(), fault, answer.request()),
+        Some(fault) => answer_to(fault, answer.request()),
         None if bare => error_page(None, status, answer.request()),
         None => return Ok(answer.map_into_boxed_body()),
     };
@@ -75,7 +88,8 @@ pub async fn error_pages(
     Ok(answer.into_response(response))
 }
 
-fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
+fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    let ours = fault.as_error::<Error>();
     let status = fault.as_response_error().status_code();
     if status.is_server_error() {
         tracing::error!(%fault, path = request.path(), "a request failed");
@@ -84,9 +98,12 @@ fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpReque
         return fault.error_response();
     }
     let mut response = error_page(ours, status, request);
-    if let Some(Error::TooMany { retry_after }) = ours
-        && let Ok(value) = retry_after.to_string().parse()
-    {
+    let wait = match ours {
+        Some(Error::TooMany { retry_after }) => Some(*retry_after),
+        Some(Error::Unavailable(_) | Error::Busy) => Some(SOON),
+        _ => None,
+    };
+    if let Some(Ok(value)) = wait.map(|wait| wait.to_string().parse()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
@@ -94,14 +111,18 @@ fn answer_to(ours: Option<&Error>, fault: &actix_web::Error, request: &HttpReque
 
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
 fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
-    let ((title, advice), frame) = (texts(ours, status), Frame::of(request));
+    let again = if status == StatusCode::SERVICE_UNAVAILABLE { Again::of(request) } else { None };
+    let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
+    let ((title, advice), frame) = (texts(ours, status, kept.is_some()), Frame::of(request));
     let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
-    page(status, &ErrorPage { frame, title, advice, number }).unwrap_or_else(|_| HttpResponse::new(status))
+    page(status, &ErrorPage { frame, title, advice, again, kept, number }).unwrap_or_else(|_| HttpResponse::new(status))
 }
 
-fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static str) {
+/// The keys of a page's title and advice. Of a form nobody knows whether it was saved when the connection broke.
+fn texts(ours: Option<&Error>, status: StatusCode, kept: bool) -> (&'static str, &'static str) {
     match (ours, status) {
         (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
+        (Some(Error::NotKept), _) => ("error-not-kept", "error-not-kept-advice"),
         (Some(Error::CrossSite), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
@@ -110,44 +131,36 @@ fn texts(ours: Option<&Error>, status: StatusCode) -> (&'static str, &'static st
         (_, StatusCode::REQUEST_TIMEOUT) => ("error-too-slow", "error-too-slow-advice"),
         (_, StatusCode::TOO_MANY_REQUESTS) => ("error-too-many", "error-too-many-advice"),
         (_, StatusCode::CONFLICT) => ("error-taken", "error-taken-advice"),
+        (_, StatusCode::SERVICE_UNAVAILABLE) if kept => ("error-unavailable", "error-unavailable-kept"),
         (_, StatusCode::SERVICE_UNAVAILABLE) => ("error-unavailable", "error-unavailable-advice"),
         (_, status) if status.is_client_error() => ("error-malformed", "error-malformed-advice"),
         _ => ("error-internal", "error-internal-advice"),
     }
 }
 
-/// What is answered when not even a session can be looked at: the database is gone. There is no reader's language to know
-/// then, so it says it in both.
+/// The request of an answer that is on its way out, for whoever stands outside of the session.
+#[derive(Clone, Default)]
+struct Answered(Rc<OnceCell<HttpRequest>>);
+
+/// Makes a page of it when a session could not be saved, which the middleware of the sessions does after every page: somebody
+/// has logged in, and the database is gone. Only forms change sessions; all else passes.
 ///
 /// # Errors
-/// None: whatever comes from within is answered.
-pub async fn last_resort(
+/// None of ours: those are answers by now.
+pub async fn unsaved_sessions(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let id = RequestId::of(request.request());
-    match next.call(request).await {
-        Ok(answer) => Ok(answer.map_into_boxed_body()),
-        Err(fault) if fault.as_response_error().status_code().is_server_error() => {
-            tracing::error!(%fault, "a request failed before it came to a page");
-            Err(InternalError::from_response(fault, unavailable(id.as_ref())).into())
+    if request.method().is_safe() {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    let answered = Answered::default();
+    request.extensions_mut().insert(answered.clone());
+    match (next.call(request).await, answered.0.get()) {
+        (Err(fault), Some(request)) => {
+            let fault = Error::unavailable(fault).into();
+            Ok(ServiceResponse::new(request.clone(), answer_to(&fault, request)))
         }
-        Err(fault) => Err(fault),
+        (answer, _) => Ok(answer?.map_into_boxed_body()),
     }
-}
-
-fn unavailable(id: Option<&RequestId>) -> HttpResponse<BoxBody> {
-    let [english, chinese] = Language::ALL.map(|language| {
-        format!("{}. {}", language.text("error-unavailable"), language.text("error-unavailable-advice"))
-    });
-    let mut response = HttpResponse::ServiceUnavailable()
-        .insert_header((header::RETRY_AFTER, "5"))
-        .content_type(ContentType::plaintext())
-        .body(format!("{english}\n\n{chinese}\n"));
-    // An error passes the middleware that adds them to answers.
-    add_headers(response.headers_mut());
-    if let Some((name, value)) = id.map(RequestId::header) {
-        response.headers_mut().insert(name, value);
-    }
-    response
 }

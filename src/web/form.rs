@@ -51,9 +51,13 @@ impl Fields {
             .map(Self)
     }
 
+    /// Encodes them as `a=1&b=2`, every byte that is not plain as `%XX`.
+    pub(super) fn encode(&self) -> Result<String> {
+        serde_html_form::to_string(&self.0).map_err(|_| Error::Malformed)
+    }
+
     fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        let encoded = serde_html_form::to_string(&self.0).map_err(|_| Error::Malformed)?;
-        serde_html_form::from_str(&encoded).map_err(|_| Error::Malformed)
+        serde_html_form::from_str(&self.encode()?).map_err(|_| Error::Malformed)
     }
 }
 

@@ -69,7 +69,7 @@ fn secure_cookies(headers: &mut HeaderMap) {
 }
 
 /// Adds the headers that an answer does not have yet.
-pub(super) fn add_headers(headers: &mut HeaderMap) {
+fn add_headers(headers: &mut HeaderMap) {
     for (name, value) in HEADERS {
         let name = HeaderName::from_static(name);
         if !headers.contains_key(&name) {

@@ -8,6 +8,7 @@ mod flash;
 mod form;
 mod frame;
 mod headers;
+mod kept;
 mod observe;
 mod request;
 mod static_files;
@@ -15,13 +16,13 @@ mod times;
 
 pub use body::read_body;
 pub use csrf::{guard, visitor_cookie_name};
-pub use errors::{error_pages, last_resort};
+pub use errors::{error_pages, unsaved_sessions};
 pub use flash::{redirect, redirect_saying};
 pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
 pub use headers::{head_as_get, host_guard, security_headers};
 pub use observe::observe;
-pub use request::{actor, address, agent, own_origin};
+pub use request::{actor, address, agent, own_origin, own_page};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
 

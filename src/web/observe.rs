@@ -37,7 +37,7 @@ impl RequestId {
     }
 
     /// The header of the answer.
-    pub(super) fn header(&self) -> (HeaderName, HeaderValue) {
+    fn header(&self) -> (HeaderName, HeaderValue) {
         (HEADER, self.0.clone())
     }
 

@@ -50,6 +50,16 @@ pub fn actor(request: &HttpRequest, account: &Account) -> Actor {
     Actor { account: Some(account.id), name: account.username.clone(), address: address(request) }
 }
 
+/// A path of ours to come back to, or to try again; anything else is the start page.
+#[must_use]
+pub fn own_page(path: &str) -> &str {
+    let ours = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if ours { path } else { "/" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +82,14 @@ mod tests {
     fn what_is_no_address_or_not_there_leaves_the_proxy_itself() {
         for hops in [&[][..], &["unknown"], &[""], &["198.51.100.1", "?"], &["10.0.0.9"]] {
             assert_eq!(seen("127.0.0.1", hops), "127.0.0.1", "{hops:?}");
+        }
+    }
+
+    #[test]
+    fn a_way_back_leads_to_a_page_of_ours_only() {
+        assert_eq!(own_page("/t/a/members?page=2"), "/t/a/members?page=2");
+        for foreign in ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb"] {
+            assert_eq!(own_page(foreign), "/", "{foreign:?}");
         }
     }
 }

@@ -31,6 +31,7 @@ mod limits;
 mod members;
 mod mending;
 mod monitoring;
+mod outage;
 mod pages;
 mod permissions;
 mod portals;

@@ -73,8 +73,8 @@ pub struct TestApp {
     made_up: AtomicBool,
     database_url: String,
     folder: TempDir,
-    // Dropped last: the databases above have connections to it.
-    _postgres: Option<TestDatabase>,
+    /// The database, where it is one of Postgres. Dropped last: those above have connections to it.
+    pub postgres: Option<TestDatabase>,
 }
 
 /// Runs one test with an application of its own.
@@ -128,7 +128,7 @@ impl TestApp {
             made_up: AtomicBool::new(false),
             database_url,
             folder,
-            _postgres: postgres,
+            postgres,
         }
     }
 

@@ -159,6 +159,20 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// Ends every connection and takes no other, as if the server were gone.
+    pub fn close(&self) {
+        CLUSTER.execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));
+        let theirs = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", self.name);
+        CLUSTER.execute(&theirs);
+    }
+
+    /// Takes connections again.
+    pub fn open(&self) {
+        CLUSTER.execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // Only to save space while other tests run: the whole cluster is removed at the end.

@@ -54,6 +54,20 @@ impl User {
         self.send(request).await
     }
 
+    /// Presses the button of a page that keeps a form: posts what it holds to where it says.
+    pub async fn try_again(&mut self, page: &Answer) -> Answer {
+        let to = page.attribute("main form[method=post]", "action").expect("a form on the page");
+        let kept = page.attribute("main form input[type=hidden][name=kept]", "value").expect("a kept form");
+        self.post_kept(&to, &kept).await
+    }
+
+    /// Posts a form that was kept in a page, as a browser would.
+    pub async fn post_kept(&mut self, to: &str, kept: &str) -> Answer {
+        let request = self.request(Method::POST, to).form(&[("kept", kept)]);
+        let request = request.header("origin", &self.origin).header("sec-fetch-site", "same-origin");
+        self.send(request).await
+    }
+
     /// The token of this browser's forms. Every page has the form for the language, error pages too.
     pub async fn token(&mut self) -> String {
         let answer = self.get("/a-page-that-is-not-there").await;

@@ -1,5 +1,6 @@
 //! A Postgres primary dies under load and its synchronous standby takes its place: every alert that was answered with 201 is
-//! delivered, whoever asks meanwhile is told that nothing is stored, and the service comes back by itself.
+//! delivered, whoever asks meanwhile is told that nothing is stored, a form that is posted meanwhile is kept and saved by a click
+//! afterwards, and the service comes back by itself.
 //!
 //! Full form: 200 alerts a second for 40 seconds, and nobody promotes the standby for twelve: longer than requests wait for the
 //! database, so that they are told.
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use belfry::sandbox::{Group, RobotKind};
 use futures_util::StreamExt as _;
+use reqwest::Method;
 
 use super::{
     crew::{Crew, drained, is_balanced},
@@ -16,7 +18,7 @@ use super::{
     sender::Sender,
     sized,
 };
-use crate::harness::{PostgresPair, Process, TestApp, lines, run_on};
+use crate::harness::{PASSWORD, PostgresPair, Process, TestApp, lines, run_on};
 
 #[test]
 fn a_primary_that_dies_under_load_loses_no_answered_alert_and_is_ridden_out() {
@@ -36,6 +38,12 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
     let process = Process::start(app.folder(), &settings);
     sender.post_to(vec![process.origin.clone()]);
 
+    let mut sue = process.visitor();
+    sue.log_in("sue", PASSWORD).await.is(303);
+    let token = sue.token().await;
+    let form = [("csrf", token.as_str()), ("phone", ""), ("email", "sue@corp.example")];
+    let form = sue.request(Method::POST, "/t/ours/me").form(&form);
+
     let begun = Instant::now();
     let alerts = a_second * seconds;
     let post = async |number: u64| {
@@ -49,17 +57,22 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
         tokio::time::sleep(Duration::from_secs(seconds) / 3).await;
         let killed = Instant::now();
         pair.kill_primary();
-        // Somebody, or some program, has to notice.
-        tokio::time::sleep(Duration::from_millis(sized(1_000, 12_000))).await;
+        // Somebody, or some program, has to notice; and somebody else saves a form meanwhile.
+        let noticed = tokio::time::sleep(Duration::from_millis(sized(1_000, 12_000)));
+        let (kept, ()) = tokio::join!(sue.send(form), noticed);
         pair.promote();
-        (killed, Instant::now())
+        (killed, Instant::now(), kept.is(503))
     };
-    let (answers, (killed, promoted)) = tokio::join!(posting, dying);
+    let (answers, (killed, promoted, kept)) = tokio::join!(posting, dying);
     // The service is back when a post is stored again.
     let back = begin_again(&sender, alerts).await;
     let first_stored =
         answers.iter().filter(|(status, at)| *status == Some(201) && *at > promoted).map(|(_, at)| *at).min();
     let back = first_stored.map_or(back, |first| first.min(back));
+
+    sue.try_again(&kept).await.leads_to("/t/ours/me");
+    let saved = sue.get("/t/ours/me").await.is(200).attribute("#f-email", "value");
+    assert_eq!(saved.as_deref(), Some("sue@corp.example"), "what was typed while there was no primary");
 
     // The test's own connections have died as well.
     drop(app.db.read(|c| lines(c, "SELECT '' AS line".to_owned())).await);

@@ -198,35 +198,34 @@ const WHOLE: [&str; 27] = [
 
 const TOKEN: &str = "00000000000000000000000000000000000000000000000000000000fake0099";
 
-/// A port of this machine where nobody may ever call.
-struct Forbidden {
-    port: u16,
-    connections: Arc<AtomicUsize>,
-}
+/// Counts who connects to some ports: where nobody may ever call, above all.
+pub(super) struct Listener(Arc<AtomicUsize>);
 
-impl Forbidden {
-    fn listen() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+impl Listener {
+    /// Listens on this port of this machine, and on the same in the other family, where there is one. Zero is any free one.
+    fn on_this_machine(port: u16) -> (Self, u16) {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
+        (Self::of([listener].into_iter().chain(TcpListener::bind(("::1", port)))), port)
+    }
+
+    /// Counts who connects to any of these.
+    pub(super) fn of(listeners: impl IntoIterator<Item = TcpListener>) -> Self {
         let connections = Arc::new(AtomicUsize::new(0));
-        let listen = |listener: TcpListener| {
+        for listener in listeners {
             let connections = Arc::clone(&connections);
             thread::spawn(move || {
                 for _ in listener.incoming() {
                     connections.fetch_add(1, Ordering::SeqCst);
                 }
             });
-        };
-        listen(listener);
-        // The same port in the other family, where there is one.
-        if let Ok(listener) = TcpListener::bind(("::1", port)) {
-            listen(listener);
         }
-        Self { port, connections }
+        Self(connections)
     }
 
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
+    /// How many have connected.
+    pub(super) fn connections(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -299,9 +298,9 @@ fn smuggle(
 
 on_both! {
     async fn no_forged_webhook_is_saved_tested_or_called(app: &TestApp) {
-        let (town, listener) = (app.settle().await, Forbidden::listen());
+        let (town, (listener, port)) = (app.settle().await, Listener::on_this_machine(0));
         app.switch_on().await;
-        let forged = forged(listener.port);
+        let forged = forged(port);
         let distinct: BTreeSet<&String> = forged.iter().map(|(_, url)| url).collect();
         assert!(distinct.len() >= 150, "{} addresses", distinct.len());
 
@@ -340,8 +339,8 @@ on_both! {
 
 #[test]
 fn the_listener_notices_whoever_connects() {
-    let listener = Forbidden::listen();
-    drop(std::net::TcpStream::connect(("127.0.0.1", listener.port)).expect("a connection"));
+    let (listener, port) = Listener::on_this_machine(0);
+    drop(std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection"));
     let deadline = Instant::now() + Duration::from_secs(10);
     while listener.connections() == 0 {
         assert!(Instant::now() < deadline, "it noticed nothing");

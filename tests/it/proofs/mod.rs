@@ -20,8 +20,10 @@ mod forged;
 mod kills;
 mod many;
 mod oracle;
+mod rebinding;
 mod sender;
 mod storm;
+mod vanished;
 
 /// Whether the full forms are asked for.
 fn full() -> bool {

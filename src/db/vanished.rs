@@ -1,0 +1,91 @@
+//! A Postgres host that vanishes without a word: how soon libpq gives up waiting for it.
+//!
+//! A server that dies closes its connections. A machine that loses its power or its network does not: by the system's own
+//! rules a query waits for it for a quarter of an hour, and an idle connection stands for two hours.
+
+use std::borrow::Cow;
+
+/// What libpq is told when the URL does not say otherwise ("Parameter Key Words" in its manual): to give up on a host that does
+/// not take a connection within 5 seconds, to ask an idle one after 10 seconds and every 5 from then on, and to end a
+/// connection when nothing that was sent has arrived for 15 (milliseconds are their unit). So a query ends within half a
+/// minute after its host has vanished. Connections by a Unix socket take no notice.
+const BOUNDS: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "15000"),
+];
+
+/// The URL with these bounds. What it says itself stays, and so does what a service file or the environment may say:
+/// `is_set` answers for a variable of the environment.
+pub fn bounded(url: &str, is_set: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let parameters = parameters(url);
+    let says = |key: &str| {
+        let named = |parameter: &str| parameter.split('=').next() == Some(key);
+        parameters.is_some_and(|parameters| parameters.split('&').any(named))
+    };
+    if says("service") || is_set("PGSERVICE") {
+        return url.into();
+    }
+    let stays = |key: &str| says(key) || key == "connect_timeout" && is_set("PGCONNECT_TIMEOUT");
+    let added = BOUNDS.iter().filter(|(key, _)| !stays(key)).map(|(key, value)| format!("{key}={value}"));
+    let added: Vec<String> = added.collect();
+    match (added.is_empty(), parameters) {
+        (true, _) => url.into(),
+        (false, None) => format!("{url}?{}", added.join("&")).into(),
+        (false, Some("")) => format!("{url}{}", added.join("&")).into(),
+        (false, Some(_)) => format!("{url}&{}", added.join("&")).into(),
+    }
+}
+
+/// What stands behind the question mark, read as libpq reads a URL: a user and password, up to an `@` before any slash, may
+/// hold a question mark too.
+fn parameters(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let credentials = rest.find(['@', '/']).filter(|place| rest[*place..].starts_with('@'));
+    let rest = credentials.map_or(rest, |place| &rest[place + 1..]);
+    rest.split_once('?').map(|(_, parameters)| parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str =
+        "connect_timeout=5&keepalives_idle=10&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=15000";
+
+    fn alone(url: &str) -> String {
+        bounded(url, |_| false).into_owned()
+    }
+
+    #[test]
+    fn every_form_of_a_url_gets_the_bounds_behind_what_it_says() {
+        for (url, glue) in [
+            ("postgres://host", "?"),
+            ("postgresql://ann:s3cret@db.example:5432/belfry", "?"),
+            ("postgres://postgres@one:1,two:2/belfry?target_session_attrs=read-write", "&"),
+            ("postgres://postgres@%2Ftmp%2Fsocket/belfry", "?"),
+            ("postgresql:///belfry?host=/tmp/socket&user=u", "&"),
+            ("postgres://[::1]:5432/belfry?", ""),
+            // libpq takes this for a password, whatever others make of it.
+            ("postgres://u:pa?ss@host/belfry", "?"),
+            ("postgres://u:pa?connect_timeout=1@host/belfry", "?"),
+        ] {
+            assert_eq!(alone(url), format!("{url}{glue}{ALL}"));
+        }
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_stays() {
+        let own = alone("postgres://host/belfry?connect_timeout=2&tcp_user_timeout=0");
+        let rest = "keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+        assert_eq!(own, format!("postgres://host/belfry?connect_timeout=2&tcp_user_timeout=0&{rest}"));
+        let all = format!("postgres://host/belfry?{ALL}");
+        assert_eq!(alone(&all), all);
+        let environment = bounded("postgres://host/belfry", |name| name == "PGCONNECT_TIMEOUT");
+        assert_eq!(environment, format!("postgres://host/belfry?{rest}&tcp_user_timeout=15000"));
+        assert_eq!(bounded("postgres://host/belfry", |name| name == "PGSERVICE"), "postgres://host/belfry");
+        assert_eq!(alone("postgres:///?service=own"), "postgres:///?service=own");
+    }
+}
