@@ -5,7 +5,7 @@
 use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::NaiveDateTime;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
 use crate::{
@@ -41,8 +41,10 @@ pub struct Report {
 pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
     let mut report = Report::default();
     let settings = typed.check().map_err(|faults| report.faults.extend(faults)).ok();
-    if EnvFilter::try_new(&typed.log).is_err() {
-        report.faults.push("BELFRY_LOG is not a filter as in RUST_LOG: info is used in its place.".to_owned());
+    if typed.log.parse::<Targets>().is_err() {
+        report
+            .faults
+            .push("BELFRY_LOG is not a filter like warn or info,belfry=debug: info is used in its place.".to_owned());
     }
     let keys = typed.key_file.exists().then(|| KeyRing::open(&typed.key_file));
     if let Some(Err(fault)) = &keys {

@@ -23,7 +23,12 @@ use belfry::{
 };
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// A page is many small strings, and a log-in takes 19 MiB for a moment: this allocator is quick with the ones, and gives
 /// the other back when the thread that hashed the password ends.
@@ -85,9 +90,10 @@ fn main() -> ExitCode {
 }
 
 fn start_log(settings: &Typed) {
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-    if settings.log_format == "json" { log.json().init() } else { log.init() }
+    let filter: Targets = settings.log.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let log = tracing_subscriber::registry().with(filter);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
+    if settings.log_format == "json" { log.with(lines.json()).init() } else { log.with(lines).init() }
 }
 
 fn run(cli: &Cli) -> Result<(), String> {

@@ -49,7 +49,7 @@ pub struct Typed {
     /// [default: 5s,30s,2m,10m,30m,1h,2h,4h,6h,6h,8h]
     #[arg(long, env = "BELFRY_RETRY_SCHEDULE", default_value = "", hide_default_value = true, global = true)]
     pub retry_schedule: String,
-    /// Which log lines are written, as in RUST_LOG
+    /// Which log lines are written: a level, also of single parts of the program, e.g. warn or info,belfry=debug
     #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
     pub log: String,
     /// Show pages only; another process delivers
