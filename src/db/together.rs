@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     AnyConnection,
-    writer::{Answer, still_open},
+    writer::{Answer, Transaction},
 };
 use crate::{
     error::{Error, Result},
@@ -30,16 +30,24 @@ pub trait Together: Send + Sized + 'static {
     fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Self::Stored>>;
 }
 
-/// Stores one write alone.
+/// Stores one write alone, in a transaction of its own.
 pub(super) fn store_alone<T: Together>(c: &mut AnyConnection, what: &T) -> Result<T::Stored> {
-    let stored = c.transaction(|c| T::store(c, &[what]))?;
-    stored.into_iter().next().ok_or_else(|| Error::internal("a write was not answered"))
+    c.transaction(|c| store_one(c, what))
+}
+
+fn store_one<T: Together>(c: &mut AnyConnection, what: &T) -> Result<T::Stored> {
+    store_each(c, &[what])?.pop().ok_or_else(|| Error::internal("a write was not answered"))
+}
+
+fn store_each<T: Together>(c: &mut AnyConnection, all: &[&T]) -> Result<Vec<T::Stored>> {
+    let stored = T::store(c, all)?;
+    if stored.len() == all.len() { Ok(stored) } else { Err(Error::internal("not each write was answered")) }
 }
 
 /// A write that waits for others of its kind.
 pub(super) struct Ask {
     waiting: Box<dyn Any + Send>,
-    store: fn(Vec<Self>, std::result::Result<&mut AnyConnection, String>) -> Answer,
+    store: fn(Vec<Self>, &mut Transaction<'_>) -> Answer,
 }
 
 /// One write, and who waits for its outcome.
@@ -64,8 +72,8 @@ impl Ask {
         (*self.waiting).type_id() == (*other.waiting).type_id()
     }
 
-    /// Stores writes of one kind in the transaction, or tells them why there is none.
-    pub fn store_all(all: Vec<Self>, transaction: std::result::Result<&mut AnyConnection, String>) -> Answer {
+    /// Stores writes of one kind in the transaction.
+    pub fn store_all(all: Vec<Self>, transaction: &mut Transaction<'_>) -> Answer {
         match all.first().map(|ask| ask.store) {
             Some(store) => store(all, transaction),
             None => Box::new(|_| ()),
@@ -73,16 +81,13 @@ impl Ask {
     }
 }
 
-fn store<T: Together>(all: Vec<Ask>, transaction: std::result::Result<&mut AnyConnection, String>) -> Answer {
+fn store<T: Together>(all: Vec<Ask>, transaction: &mut Transaction<'_>) -> Answer {
     let all: Vec<Waiting<T>> =
         all.into_iter().filter_map(|ask| ask.waiting.downcast().ok()).map(|waiting| *waiting).collect();
     for waiting in &all {
         waiting.metrics.waited_for_writer(waiting.asked.elapsed());
     }
-    let results = match transaction {
-        Ok(c) => store_in(c, &all),
-        Err(fault) => all.iter().map(|_| Err(Error::unavailable(&fault))).collect(),
-    };
+    let results = store_in(transaction, &all);
     Box::new(move |committed| {
         for (waiting, result) in all.into_iter().zip(results) {
             let answer = match &committed {
@@ -95,20 +100,15 @@ fn store<T: Together>(all: Vec<Ask>, transaction: std::result::Result<&mut AnyCo
     })
 }
 
-/// Stores all of them, or else each alone. Nested in the batch's transaction, each of these is a savepoint.
-fn store_in<T: Together>(c: &mut AnyConnection, all: &[Waiting<T>]) -> Vec<Result<T::Stored>> {
+/// Stores all of them, or else each alone.
+fn store_in<T: Together>(transaction: &mut Transaction<'_>, all: &[Waiting<T>]) -> Vec<Result<T::Stored>> {
     if let [_, _, ..] = all {
         let whats: Vec<&T> = all.iter().map(|waiting| &waiting.what).collect();
-        if let Ok(stored) = c.transaction(|c| T::store(c, &whats))
-            && stored.len() == all.len()
-        {
+        if let Ok(stored) = transaction.all_or_nothing(|c| store_each(c, &whats)) {
             return stored.into_iter().map(Ok).collect();
         }
     }
-    let alone = |waiting: &Waiting<T>| {
-        // SQLite itself ends the transaction when the disk is full: then nothing may be stored outside of it.
-        still_open(c).map_err(Error::unavailable)?;
-        waiting.span.in_scope(|| store_alone(c, &waiting.what))
-    };
+    let alone =
+        |waiting: &Waiting<T>| waiting.span.in_scope(|| transaction.all_or_nothing(|c| store_one(c, &waiting.what)));
     all.iter().map(alone).collect()
 }

@@ -1,10 +1,11 @@
-//! Group commit on SQLite: one thread takes all writes that are waiting, runs each in its own savepoint, or those of one kind
-//! in one, commits them together, and only then answers.
+//! Group commit on SQLite: one thread takes all writes that are waiting, runs each as all or nothing, or those of one kind
+//! as one, commits them together, and only then answers.
 //!
 //! SQLite takes one writer at a time and a durable commit costs a disk flush. Committing everything that waits with
 //! one flush is what lets many requests a second be on disk before their answer.
 
 use std::{
+    cmp::Reverse,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -48,8 +49,8 @@ enum Task {
     Together(Vec<Ask>),
 }
 
-/// Runs in the transaction, or is told why there is none, and gives what is to be called with the outcome of the commit.
-type Closure = Box<dyn FnOnce(std::result::Result<&mut AnyConnection, String>) -> Answer + Send>;
+/// Runs in the transaction, and gives what is to be called with the outcome of the commit.
+type Closure = Box<dyn FnOnce(&mut Transaction<'_>) -> Answer + Send>;
 /// Tells everybody who asked what became of it.
 pub(super) type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
@@ -99,11 +100,7 @@ where
 {
     let (sender, outcome) = oneshot::channel();
     let run: Closure = Box::new(move |transaction| {
-        let result = match transaction {
-            // Nested in the batch's transaction, this is a savepoint: an error undoes this closure alone.
-            Ok(connection) => connection.transaction(job),
-            Err(fault) => Err(Error::unavailable(fault)),
-        };
+        let result = transaction.all_or_nothing(job);
         Box::new(move |committed| {
             let answer = match committed {
                 Ok(()) => result,
@@ -130,7 +127,7 @@ fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>, metrics: &Metri
 
 /// Runs this and what is waiting, and answers how many writes it were.
 fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receiver<Job>) -> u32 {
-    let mut state = begin(connection);
+    let mut transaction = Transaction::begin(connection);
     let mut answers = Vec::new();
     let (mut next, mut writes) = (Some(first), 0);
     // While these are run, others come: a commit for more of them costs little more.
@@ -138,25 +135,14 @@ fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receive
         let jobs: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).take(BATCH - writes).collect();
         writes += jobs.len();
         for task in tasks(jobs) {
-            match &state {
-                Ok(()) => match catch_unwind(AssertUnwindSafe(|| task.run(Ok(&mut *connection)))) {
-                    Ok(answer) => {
-                        answers.push(answer);
-                        state = still_open(connection);
-                    }
-                    Err(_) => state = Err("a write panicked; what was to be committed with it is undone".to_owned()),
-                },
-                // Without a transaction a savepoint would be a real one and outlive a failed commit: refuse.
-                Err(fault) => answers.push(task.run(Err(fault.clone()))),
+            match catch_unwind(AssertUnwindSafe(|| task.run(&mut transaction))) {
+                Ok(answer) => answers.push(answer),
+                Err(_) => transaction.give_up("a write panicked; what was to be committed with it is undone"),
             }
         }
         next = if writes < BATCH { waiting.try_recv().ok() } else { None };
     }
-    let committed = state.and_then(|()| commit(connection));
-    if committed.is_err() {
-        // The next batch must start from nothing, whatever a failed commit or a panic left open.
-        roll_back(connection);
-    }
+    let committed = transaction.commit();
     if let Err(fault) = &committed {
         tracing::error!(%fault, "a transaction could not be committed");
     }
@@ -166,8 +152,68 @@ fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receive
     u32::try_from(writes).unwrap_or(u32::MAX)
 }
 
+/// The transaction of a batch.
+pub(super) struct Transaction<'c> {
+    connection: &'c mut AnyConnection,
+    /// Why nothing more may be stored in it, if so.
+    fault: Option<String>,
+    /// Whether anything was stored in it.
+    is_empty: bool,
+}
+
+impl<'c> Transaction<'c> {
+    /// Takes the write lock at once: a transaction that starts as a reader could not wait for it later.
+    fn begin(connection: &'c mut AnyConnection) -> Self {
+        let fault = begin(connection).err();
+        Self { connection, fault, is_empty: true }
+    }
+
+    /// Runs a job. An error undoes all of it, and nothing of another.
+    ///
+    /// # Errors
+    /// That of the job, or why it cannot be stored.
+    pub fn all_or_nothing<T>(&mut self, job: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        if let Some(fault) = &self.fault {
+            // Without a transaction a savepoint would be a real one and outlive a failed commit: refuse.
+            return Err(Error::unavailable(fault));
+        }
+        if self.is_empty {
+            return self.first(job);
+        }
+        // In a transaction this is a savepoint.
+        let result = self.connection.transaction(job);
+        self.fault = still_open(self.connection).err();
+        result
+    }
+
+    /// What is first needs no savepoint, for which SQLite would keep what every page was before: there is nothing else to undo.
+    fn first<T>(&mut self, job: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+        let result = job(self.connection);
+        if result.is_ok() {
+            self.is_empty = false;
+        } else {
+            roll_back(self.connection);
+            self.fault = begin(self.connection).err();
+        }
+        result
+    }
+
+    fn give_up(&mut self, fault: &str) {
+        self.fault = Some(fault.to_owned());
+    }
+
+    fn commit(self) -> std::result::Result<(), String> {
+        let committed = self.fault.map_or_else(|| commit(self.connection), Err);
+        if committed.is_err() {
+            // The next batch must start from nothing, whatever a failed commit or a panic left open.
+            roll_back(self.connection);
+        }
+        committed
+    }
+}
+
 impl Task {
-    fn run(self, transaction: std::result::Result<&mut AnyConnection, String>) -> Answer {
+    fn run(self, transaction: &mut Transaction<'_>) -> Answer {
         match self {
             Self::Alone(closure) => closure(transaction),
             Self::Together(asks) => Ask::store_all(asks, transaction),
@@ -175,7 +221,7 @@ impl Task {
     }
 }
 
-/// Puts writes of one kind together, in the place of the first of them.
+/// Puts writes of one kind together. The largest task comes first: it is the one that needs no savepoint.
 fn tasks(jobs: Vec<Job>) -> Vec<Task> {
     let mut tasks: Vec<Task> = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -195,10 +241,13 @@ fn tasks(jobs: Vec<Job>) -> Vec<Task> {
             None => tasks.push(Task::Together(vec![ask])),
         }
     }
+    tasks.sort_by_key(|task| match task {
+        Task::Alone(_) => Reverse(1),
+        Task::Together(asks) => Reverse(asks.len()),
+    });
     tasks
 }
 
-/// Takes the write lock at once: a transaction that starts as a reader could not wait for it later.
 fn begin(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     let AnyConnection::Sqlite(sqlite) = connection else {
         return Err("only SQLite has a writer thread".to_owned());
@@ -207,7 +256,7 @@ fn begin(connection: &mut AnyConnection) -> std::result::Result<(), String> {
 }
 
 /// Whether the batch's transaction is open, and nothing in it: SQLite itself ends it when the disk is full or fails.
-pub(super) fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     let status = <AnyConnection as diesel::Connection>::TransactionManager::transaction_manager_status_mut(connection);
     match status.transaction_depth() {
         Ok(Some(depth)) if depth.get() == 1 => Ok(()),
@@ -295,6 +344,30 @@ mod tests {
         assert!(is_stored(&mut first_outcome) && is_stored(&mut last_outcome));
         assert!(matches!(bad_outcome.try_recv(), Ok(Err(Error::Forbidden))));
         assert_eq!(notes(&mut c), ["first", "last"]);
+    }
+
+    #[test]
+    fn an_error_of_the_first_undoes_what_it_wrote_and_the_others_are_stored() {
+        let (_folder, mut c) = notebook();
+        let bad = || prepare(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
+        let ((first, mut first_outcome), (second, mut second_outcome)) = (bad(), bad());
+        let (last, mut last_outcome) = note("last");
+        commit_all(&mut c, [first, second, last]);
+        assert!(matches!(first_outcome.try_recv(), Ok(Err(Error::Forbidden))));
+        assert!(matches!(second_outcome.try_recv(), Ok(Err(Error::Forbidden))));
+        assert!(is_stored(&mut last_outcome));
+        assert_eq!(notes(&mut c), ["last"]);
+    }
+
+    #[test]
+    fn when_the_first_does_not_fit_on_the_disk_what_fits_is_stored() {
+        let (_folder, mut c) = notebook();
+        c.batch_execute("PRAGMA max_page_count = 1").unwrap();
+        let (large, mut large_outcome) = prepare(|c| add(c, &"x".repeat(1_000_000)));
+        let (last, mut last_outcome) = note("last");
+        commit_all(&mut c, [large, last]);
+        assert!(is_unavailable(&mut large_outcome) && is_stored(&mut last_outcome));
+        assert_eq!(notes(&mut c), ["last"]);
     }
 
     #[test]
