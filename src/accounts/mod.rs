@@ -1,5 +1,6 @@
 //! Accounts: setting the deployment up, logging in and out, lock-out, and a person's own account.
 
+mod browser;
 mod form;
 pub mod log_in_settings_pages;
 mod model;

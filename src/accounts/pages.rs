@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use chrono::NaiveDateTime;
 
-use super::{Tools, Username, form, store};
+use super::{Tools, Username, browser, form, store};
 use crate::{
     access::Actor,
     access::{self, Account, AnyoneSignedIn, Membership, Sessions},
@@ -232,6 +232,12 @@ struct AccountPage {
     errors: FieldErrors,
     sessions: Vec<Sessions>,
     this_session: String,
+}
+
+impl AccountPage {
+    fn browser(&self, agent: &str) -> String {
+        browser::in_words(agent, self.frame.language)
+    }
 }
 
 async fn account_page(

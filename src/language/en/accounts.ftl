@@ -27,6 +27,7 @@ accounts-change-password = Change password
 accounts-account = Your account
 accounts-sessions = Where you are logged in
 accounts-session-browser = Browser
+accounts-session-browser-on = { $browser } on { $system }
 accounts-session-address = Address
 accounts-session-since = Since
 accounts-session-seen = Last used

@@ -27,6 +27,7 @@ accounts-change-password = 修改密码
 accounts-account = 您的账号
 accounts-sessions = 已登录的会话
 accounts-session-browser = 浏览器
+accounts-session-browser-on = { $system } 上的 { $browser }
 accounts-session-address = 地址
 accounts-session-since = 登录时间
 accounts-session-seen = 最近使用
