@@ -25,6 +25,7 @@ alerts-link = Link
 alerts-link-hint = A page with more about it, starting with https://.
 alerts-more = More
 alerts-key = Key
+alerts-label-empty = (empty)
 alerts-key-hint = Firings with the same key count as one event. Left empty, the title is the key.
 alerts-signal = Action
 alerts-signal-hint = Resolved ends the event of this key and tells those who heard of it.

@@ -25,6 +25,7 @@ alerts-link = 链接
 alerts-link-hint = 包含更多信息的页面，以 https:// 开头。
 alerts-more = 更多
 alerts-key = 事件键
+alerts-label-empty = （空）
 alerts-key-hint = 键相同的告警计入同一事件。留空时以标题为键。
 alerts-signal = 动作
 alerts-signal-hint = 选择“已恢复”将结束该键对应的事件，并通知此前收到告警的人。
