@@ -1,5 +1,5 @@
 //! Every page in every state, in both languages, light and dark, wide and narrow: axe-core finds nothing, and nothing
-//! has to be scrolled sideways on a telephone.
+//! has to be scrolled sideways, no table either.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -304,6 +304,9 @@ impl Round<'_> {
         if widest.is_none_or(|widest| widest > u64::from(width)) {
             self.faults.insert(format!("{place}: {widest:?} pixels wide, because of {cause:?}"));
         }
+        if let Some(table) = found.pointer("/2").and_then(Value::as_str) {
+            self.faults.insert(format!("{place}: the table {table} has to be scrolled sideways"));
+        }
     }
 
     async fn must_be_accessible(&mut self, place: &str) {
@@ -327,14 +330,15 @@ const SUBMIT: &str = "
     }
     form.requestSubmit();";
 
-/// How wide the page is, and the first element that makes it so.
+/// How wide the page is, the first element that makes it so, and the first table that hides some of its columns.
 const WIDEST: &str = "
     const width = document.scrollingElement.scrollWidth;
     const clipped = element => element.parentElement
         && (getComputedStyle(element.parentElement).overflowX !== 'visible' || clipped(element.parentElement));
     const wide = [...document.body.querySelectorAll('*')]
         .find(element => element.getBoundingClientRect().right > innerWidth + 0.5 && !clipped(element));
-    return [width, wide ? wide.outerHTML.slice(0, 200) : ''];";
+    const table = [...document.querySelectorAll('.scroll')].find(table => table.scrollWidth > table.clientWidth);
+    return [width, wide ? wide.outerHTML.slice(0, 200) : '', table && table.getAttribute('aria-label')];";
 
 const RUN_AXE: &str = "
     const done = arguments[arguments.length - 1];
