@@ -9,6 +9,7 @@ use actix_web::{
 };
 
 use crate::{
+    access::AnyoneSignedIn,
     accounts::{log_in_settings_pages as log_in_settings, pages as accounts},
     alerts::{pages as alerts, rule_pages as alert_rules},
     audit::pages as audit,
@@ -146,10 +147,11 @@ fn resource(path: &str) -> Resource {
     actix::resource(path).default_service(actix::to(other_way))
 }
 
-async fn nothing_here() -> Result<HttpResponse> {
+/// Whoever is signed in keeps his navigation on the page that says so.
+async fn nothing_here(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
     Err(Error::NotFound)
 }
 
-async fn other_way() -> Result<HttpResponse> {
+async fn other_way(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
     Err(Error::OtherWay)
 }

@@ -3,7 +3,7 @@
 use std::{future::Future, marker::PhantomData, pin::Pin};
 
 use actix_session::SessionExt as _;
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web::Data};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web::Data};
 
 use super::{
     Account, Membership, Principal, Role, Standing, Tenant,
@@ -89,7 +89,22 @@ fn database(request: &HttpRequest) -> Result<Database> {
 
 async fn principal(request: HttpRequest) -> Result<Principal> {
     let account = signed_in(&request)?;
-    database(&request)?.read(|c| Principal::load(c, account)).await
+    let principal = database(&request)?.read(|c| Principal::load(c, account)).await?;
+    known(&request, &principal);
+    Ok(principal)
+}
+
+/// Notes who is asking, for a page that says why he gets no other.
+fn known(request: &HttpRequest, principal: &Principal) {
+    request.extensions_mut().insert(AnyoneSignedIn { principal: principal.clone() });
+}
+
+impl AnyoneSignedIn {
+    /// Who is asking, as far as a request has found out.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
+    }
 }
 
 async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
@@ -99,14 +114,16 @@ async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
         .read(move |c| {
             let principal = Principal::load(c, account)?;
             let tenant = match principal.membership(&slug) {
-                Some(membership) => membership.tenant.clone(),
+                Some(membership) => Ok(membership.tenant.clone()),
                 // To everyone else a foreign tenant looks like one that does not exist.
-                None if principal.administers_instance() => tenant_by_slug(c, &slug)?,
-                None => return Err(Error::NotFound),
+                None if principal.administers_instance() => tenant_by_slug(c, &slug),
+                None => Err(Error::NotFound),
             };
             Ok((principal, tenant))
         })
         .await?;
+    known(&request, &principal);
+    let tenant = tenant?;
     tracing::Span::current().record("tenant", tenant.id.0);
     let membership = principal.membership(&tenant.slug).cloned();
     let who = Can { principal, tenant, membership, permission: PhantomData };

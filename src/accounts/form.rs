@@ -28,6 +28,16 @@ pub struct LogIn {
     pub username: String,
     /// The password, or the one-time code of a new account.
     pub password: TypedSecret,
+    /// The page that was asked for without a session.
+    pub next: String,
+}
+
+/// The query of the log-in page.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Next {
+    /// The page that was asked for without a session.
+    pub next: String,
 }
 
 /// A new password.

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     language::Language,
     secrets::Turn,
-    web::{self, FieldErrors, Form, Frame, Times, actor, redirect, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_saying},
 };
 
 #[derive(Template)]
@@ -82,14 +82,20 @@ struct LogInPage {
 }
 
 /// The log-in page.
-pub async fn log_in_form(tools: Data<Tools>, session: Session, frame: Frame) -> Result<HttpResponse> {
+pub async fn log_in_form(
+    tools: Data<Tools>,
+    session: Session,
+    frame: Frame,
+    Query(form::Next { next }): Query<form::Next>,
+) -> Result<HttpResponse> {
     if !tools.db.read(store::any).await? {
         return Err(Error::SetUpFirst);
     }
     if session.get::<i64>("account").map_err(Error::internal)?.is_some() {
-        return Ok(redirect("/"));
+        return Ok(redirect(own_page(&next)));
     }
-    web::page(StatusCode::OK, &LogInPage { frame, form: form::LogIn::default(), errors: FieldErrors::default() })
+    let form = form::LogIn { next, ..form::LogIn::default() };
+    web::page(StatusCode::OK, &LogInPage { frame, form, errors: FieldErrors::default() })
 }
 
 /// What became of a log-in.
@@ -109,7 +115,7 @@ pub async fn log_in(
     match check(&tools, &request, &form).await? {
         Outcome::In(account, choose_password) => {
             start_session(&request, &session, account)?;
-            Ok(redirect(if choose_password { "/account/password" } else { "/" }))
+            Ok(redirect(if choose_password { "/account/password" } else { own_page(&form.next) }))
         }
         Outcome::Wrong => {
             let errors = FieldErrors::one("username", "accounts-log-in-wrong");
@@ -204,7 +210,7 @@ pub async fn choose_language(
     if let Some(account) = session.get::<AccountId>("account").map_err(Error::internal)? {
         tools.db.write(move |c| store::set_language(c, account, language)).await?;
     }
-    let mut response = redirect(web::own_page(&form.return_to));
+    let mut response = redirect(own_page(&form.return_to));
     response.add_cookie(&web::language_cookie(language)).map_err(Error::internal)?;
     Ok(response)
 }

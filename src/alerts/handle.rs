@@ -33,10 +33,11 @@ impl Handling {
         }
     }
 
-    /// The key of what the next page says was done.
+    /// The key of what the next page says was done to so many events.
     #[must_use]
-    pub const fn said(self) -> &'static str {
+    pub const fn said(self, changed: usize) -> &'static str {
         match self {
+            _ if changed == 0 => "flash-alerts-unchanged",
             Self::Quiet(_) => "flash-alerts-quiet",
             Self::Loud => "flash-alerts-loud",
             Self::Finish => "flash-alerts-finished",

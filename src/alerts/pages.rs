@@ -294,26 +294,28 @@ pub async fn handle_many(
     let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
     match form.chosen().and_then(|ids| Ok((ids, what?))) {
         Ok((ids, what)) => {
-            store_handling(&tools, &who, &request, ids, what).await?;
-            Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), what.said()))
+            let said = store_handling(&tools, &who, &request, ids, what).await?;
+            Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said))
         }
         Err(errors) => list_page(&tools, &who, frame, query, form, errors).await,
     }
 }
 
+/// Does it, and answers the key of what the next page says.
 async fn store_handling(
     tools: &Tools,
     who: &Can<HandleAlerts>,
     request: &HttpRequest,
     ids: Vec<AlertId>,
     what: Handling,
-) -> Result<()> {
+) -> Result<&'static str> {
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
     let times = Times::of(&who.tenant.time_zone);
     tools
         .db
         .write(move |c| {
-            for title in handling::handle(c, tenant, &ids, what, &actor.name, now)? {
+            let titles = handling::handle(c, tenant, &ids, what, &actor.name, now)?;
+            for title in &titles {
                 let changes = match what {
                     Handling::Quiet(until) => {
                         let until = format!("{} ({})", times.show(&until), times.zone());
@@ -321,11 +323,10 @@ async fn store_handling(
                     }
                     Handling::Loud | Handling::Finish => Vec::new(),
                 };
-                let entry =
-                    audit::Entry { tenant: Some(tenant), action: what.action(), object: title.as_str(), changes };
+                let entry = audit::Entry { tenant: Some(tenant), action: what.action(), object: title, changes };
                 audit::record(c, &actor, &entry, now)?;
             }
-            Ok(())
+            Ok(what.said(titles.len()))
         })
         .await
 }
@@ -440,8 +441,8 @@ pub async fn handle(
     let id = path.1;
     match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
         Ok(what) => {
-            store_handling(&tools, &who, &request, vec![id], what).await?;
-            Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), what.said()))
+            let said = store_handling(&tools, &who, &request, vec![id], what).await?;
+            Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), said))
         }
         Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
     }

@@ -360,16 +360,16 @@ impl Worker {
             match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
                 Ok(Some(received)) => {
                     self.count(channel, meaning, received, now);
-                    return tracing::info!(%tenant, %message, ?deliveries, meaning, "a robot was called");
+                    return tracing::info!(%tenant, message_id = %message, ?deliveries, meaning, "a robot was called");
                 }
                 Ok(None) => {
-                    return tracing::warn!(%tenant, %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
+                    return tracing::warn!(%tenant, message_id = %message, ?deliveries, meaning, "a call was recorded too late; its message went back to the queue");
                 }
                 Err(fault) if now < lease_until => {
-                    tracing::error!(%tenant, %message, ?deliveries, %fault, "the end of a call could not be recorded; it is tried again");
+                    tracing::error!(%tenant, message_id = %message, ?deliveries, %fault, "the end of a call could not be recorded; it is tried again");
                 }
                 Err(fault) => {
-                    return tracing::error!(%tenant, %message, ?deliveries, %fault, "the end of a call could not be recorded; its message goes out again");
+                    return tracing::error!(%tenant, message_id = %message, ?deliveries, %fault, "the end of a call could not be recorded; its message goes out again");
                 }
             }
             sleep(back_off).await;

@@ -310,5 +310,10 @@ pub async fn resend_all(
         return Ok(redirect_saying(&record(&who), "flash-deliveries-none-resent"));
     }
     waker.wake();
-    Ok(redirect_saying(&record(&who), "flash-deliveries-resent-all"))
+    let said = match resent.iter().filter(|one| one.waits).count() {
+        0 => "flash-deliveries-all-in-vain",
+        waiting if waiting < resent.len() => "flash-deliveries-resent-some",
+        _ => "flash-deliveries-resent-all",
+    };
+    Ok(redirect_saying(&record(&who), said))
 }

@@ -291,7 +291,7 @@ fn made_rules(group: GroupId, schedule: ScheduleId) -> Result<Vec<Rule>> {
             severity: Severity::Critical,
             frequency: TimeDelta::minutes(2),
             max_sends: Some(20),
-            ..rule("严重告警 Critical: who is on duty", critical)
+            ..rule("严重告警 Critical - who is on duty", critical)
         },
         Rule { matchers: matchers(r#"team=~"data-.*""#)?, ..rule("数据平台 Data platform", group.clone()) },
         Rule {

@@ -11,6 +11,7 @@ use super::{
     model::{Contact, Member, RobotChange},
     notice::{About, ring},
     store::{self, Edit, verifications},
+    typed::{self, Typed, Whose},
 };
 use crate::{
     access::{Actor, Can, Role, Tenant, may_change_role, may_edit, may_end},
@@ -35,6 +36,8 @@ pub(super) struct ContactPart {
     pub errors: FieldErrors,
     pub switches: Switches,
     pub answers: Vec<Answer>,
+    /// Webhooks and secrets that were typed and are not saved, for the hidden fields.
+    pub typed: Vec<Typed>,
     /// The channels where a verification code can be typed in, and until when.
     pub codes: Vec<(Channel, NaiveDateTime)>,
     /// The roles that can be chosen; none when the role cannot be changed.
@@ -102,6 +105,11 @@ impl ContactPart {
     /// Until when a verification code can be typed in.
     pub(super) fn code_until(&self, channel: &Channel) -> Option<NaiveDateTime> {
         self.codes.iter().find(|(known, _)| known == channel).map(|(_, until)| *until)
+    }
+
+    /// Whether this webhook or secret was typed before and is not saved yet.
+    pub(super) fn is_typed(&self, field: &str) -> bool {
+        self.typed.iter().any(|typed| typed.is_of(field))
     }
 
     pub(super) fn record_path(&self) -> String {
@@ -189,6 +197,20 @@ impl Task {
         audit::record(c, &self.actor, &entry, tools.clock.now())
     }
 
+    fn whose(&self) -> Whose {
+        Whose { tenant: self.tenant.id, member: self.member, by: self.by }
+    }
+
+    /// The webhooks and secrets of a form, but for those that are wrong, for the page to carry.
+    pub(super) fn keep(&self, tools: &Tools, form: &EditAccount, wrong: &FieldErrors) -> Result<Vec<Typed>> {
+        typed::seal(&tools.keys, self.whose(), form, wrong)
+    }
+
+    /// The form with the webhooks and secrets that it carries sealed.
+    pub(super) fn recall(&self, tools: &Tools, form: EditAccount) -> Result<EditAccount> {
+        typed::recall(&tools.keys, self.whose(), form)
+    }
+
     /// What the form shows: the stored values where nothing was typed yet.
     pub(super) async fn part(
         &self,
@@ -218,6 +240,7 @@ impl Task {
             ..EditAccount::default()
         });
         Ok(ContactPart {
+            typed: self.keep(tools, &form, &errors)?,
             form,
             errors,
             switches,

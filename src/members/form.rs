@@ -39,6 +39,8 @@ pub struct EditAccount {
     pub remove: Vec<String>,
     /// Test messages whose robots are not saved yet, as `channel:delivery`.
     pub tested: Vec<String>,
+    /// Webhooks and secrets that were typed before the form came back with an error, sealed.
+    pub typed: Vec<String>,
 }
 
 impl std::fmt::Debug for EditAccount {

@@ -10,6 +10,7 @@ pub mod pages;
 mod posted;
 pub mod store;
 mod tools;
+mod typed;
 mod verify;
 
 pub use broken::{Teller, tell_of_broken_robots};

@@ -107,9 +107,11 @@ impl ListPart {
 }
 
 async fn list_part<P>(db: &Database, who: &Can<P>, query: ListQuery) -> Result<ListPart> {
+    let role = who.role().ok_or(Error::NotFound)?;
+    // Who can be reached is for administrators to know.
+    let query = if role.administers() { query } else { ListQuery { contact: String::new(), ..query } };
     let (tenant, filter, order, page) = (who.tenant.clone(), query.filter(), query.order(), query.page());
     let (rows, pager) = db.read(move |c| store::list(c, &tenant, &filter, order, page)).await?;
-    let role = who.role().ok_or(Error::NotFound)?;
     let path = format!("/t/{}/members", who.tenant.slug);
     let (back, times) = (query.marked(), Times::of(&who.tenant.time_zone));
     Ok(ListPart { query, rows, pager, administers: role.administers(), role, path, back, times })
@@ -276,6 +278,7 @@ pub async fn save(
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let form = task.recall(&tools, form)?;
     match task.save(&tools, &form).await? {
         Ok(()) => Ok(redirect_saying(&list_url(&who, &query), "flash-saved")),
         Err(errors) => {
@@ -296,12 +299,19 @@ pub async fn test(
 }
 
 async fn tested_part(task: &Task, tools: &Tools, form: EditAccount) -> Result<(ContactPart, StatusCode)> {
+    let form = task.recall(tools, form)?;
     match task.test(tools, &form).await? {
         Ok(answers) => {
             let part = task.part(tools, Some(form), FieldErrors::default()).await?;
-            Ok((ContactPart { answers, ..part }, StatusCode::OK))
+            // What was typed was tested, and the form names the tests.
+            Ok((ContactPart { answers, typed: Vec::new(), ..part }, StatusCode::OK))
         }
-        Err(errors) => Ok((task.part(tools, Some(form), errors).await?, StatusCode::UNPROCESSABLE_ENTITY)),
+        Err(errors) => {
+            // What cannot be tested now can still be right.
+            let typed = task.keep(tools, &form, &form.check(&tools.origins).err().unwrap_or_default())?;
+            let part = task.part(tools, Some(form), errors).await?;
+            Ok((ContactPart { typed, ..part }, StatusCode::UNPROCESSABLE_ENTITY))
+        }
     }
 }
 
@@ -379,7 +389,11 @@ impl Deed {
     }
 }
 
-async fn deed((tools, who, request, frame, path, query): AboutMember, deed: Deed) -> Result<HttpResponse> {
+async fn deed(
+    (tools, who, request, frame, path, query): AboutMember,
+    deed: Deed,
+    said: &'static str,
+) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let shared = tools.clone();
     tools
@@ -393,22 +407,22 @@ async fn deed((tools, who, request, frame, path, query): AboutMember, deed: Deed
             task.record(c, &member, action, Vec::new(), &shared)
         })
         .await?;
-    Ok(redirect_saying(&list_url(&who, &query.0), "flash-saved"))
+    Ok(redirect_saying(&list_url(&who, &query.0), said))
 }
 
 /// Stops a member.
 pub async fn disable(asked: AboutMember) -> Result<HttpResponse> {
-    deed(asked, Deed::Disable).await
+    deed(asked, Deed::Disable, "flash-member-disabled").await
 }
 
 /// Lets a member take part again.
 pub async fn reinstate(asked: AboutMember) -> Result<HttpResponse> {
-    deed(asked, Deed::Reinstate).await
+    deed(asked, Deed::Reinstate, "flash-member-reinstated").await
 }
 
 /// Removes a member from the tenant.
 pub async fn remove(asked: AboutMember) -> Result<HttpResponse> {
-    deed(asked, Deed::Remove).await
+    deed(asked, Deed::Remove, "flash-member-removed").await
 }
 
 /// Gives a member who forgot his password a new one-time code.
@@ -459,6 +473,7 @@ pub async fn me_save(
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
+    let form = task.recall(&tools, form)?;
     match task.save(&tools, &form).await? {
         Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-saved")),
         Err(errors) => {

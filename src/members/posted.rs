@@ -96,6 +96,7 @@ impl PostedMember {
             role: String::new(),
             remove: Vec::new(),
             tested: Vec::new(),
+            typed: Vec::new(),
             ..self.robots.clone()
         }
     }

@@ -59,6 +59,9 @@ impl EditPortal {
         if let Err(line) = &return_origins {
             errors.0.push(fault("return_origins", "portals-return-origin-rule", vec![("line", line.clone())]));
         }
+        if !self.may(SAVE_MEMBERS) && !self.may(FIRE_ALERTS) {
+            errors.add("scopes", "portals-scopes-rule");
+        }
         let per_minute = self.limit();
         if per_minute.is_err() {
             let range = vec![("min", "1".to_owned()), ("max", HIGHEST_LIMIT.to_string())];

@@ -6,13 +6,14 @@ use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header},
+    http::{StatusCode, header, uri::PathAndQuery},
     middleware::Next,
 };
 use askama::Template;
+use url::form_urlencoded::byte_serialize;
 
-use super::{Frame, kept::Again, observe::RequestId, page, redirect};
-use crate::error::Error;
+use super::{Frame, kept::Again, observe::RequestId, own_page, page, redirect};
+use crate::{access::AnyoneSignedIn, error::Error};
 
 /// In how many seconds it is worth trying again when the database cannot be used.
 const SOON: i64 = 5;
@@ -90,6 +91,9 @@ pub async fn error_pages(
 
 fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
     let ours = fault.as_error::<Error>();
+    if let Some(Error::LogInFirst) = ours {
+        return redirect(&log_in(request));
+    }
     let status = fault.as_response_error().status_code();
     if status.is_server_error() {
         tracing::error!(%fault, path = request.path(), "a request failed");
@@ -109,11 +113,24 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
     response
 }
 
+/// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.
+fn log_in(request: &HttpRequest) -> String {
+    let to = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    if !request.method().is_safe() || to == "/" || own_page(to) != to {
+        return "/login".to_owned();
+    }
+    format!("/login?next={}", byte_serialize(to.as_bytes()).collect::<String>())
+}
+
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
 fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
     let again = if status == StatusCode::SERVICE_UNAVAILABLE { Again::of(request) } else { None };
     let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
     let ((title, advice), frame) = (texts(ours, status, kept.is_some()), Frame::of(request));
+    let frame = match AnyoneSignedIn::of(request) {
+        Some(who) => frame.seen_by(&who),
+        None => frame,
+    };
     let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
     page(status, &ErrorPage { frame, title, advice, again, kept, number }).unwrap_or_else(|_| HttpResponse::new(status))
 }

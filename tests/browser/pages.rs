@@ -151,7 +151,9 @@ fn stops(places: &Places, visit: usize) -> Vec<Stop> {
         stop(Who::Root, "/t/filled/settings/portals/new")
             .posting("/portals/new", &[("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "0")])
             .answers(422),
-        stop(Who::Root, "/t/filled/settings/portals/new").posting("/portals/new", &[("name", &portal)]).answers(201),
+        stop(Who::Root, "/t/filled/settings/portals/new")
+            .posting("/portals/new", &[("name", &portal), ("scopes", "fire_alerts")])
+            .answers(201),
         // The first that these stops add.
         stop(Who::Root, "/t/filled/settings/portals/1"),
         stop(Who::Root, "/t/filled/settings/portals/1").posting("/portals/1", &[("name", "")]).answers(422),

@@ -63,7 +63,7 @@ on_both! {
     async fn logging_in_leads_to_the_tenant_and_logging_out_ends_the_session_on_the_server(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let mut sue = app.visitor();
-        sue.get("/account").await.leads_to("/login");
+        sue.get("/account").await.asks_to_log_in_for("/account");
         sue.log_in(" SUE ", PASSWORD).await.leads_to("/");
         sue.get("/").await.leads_to("/t/ours");
         sue.get("/login").await.leads_to("/");
@@ -71,8 +71,25 @@ on_both! {
         thief.get("/account").await.is(200);
         sue.post("/logout", &[]).await.leads_to("/login");
         assert_eq!(sue.get("/login").await.text(".note"), "You are logged out.");
-        sue.get("/account").await.leads_to("/login");
-        thief.get("/account").await.leads_to("/login");
+        sue.get("/account").await.asks_to_log_in_for("/account");
+        thief.get("/account").await.asks_to_log_in_for("/account");
+    }
+
+    async fn logging_in_leads_on_to_the_page_of_ours_that_was_asked_for(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let asked = "/t/ours/alerts?q=%E7%A3%81%E7%9B%98&status=alerting";
+        let mut sue = app.visitor();
+        let to = sue.get(asked).await.asks_to_log_in_for(asked).header("location").expect("a page").to_owned();
+        let next = sue.get(&to).await.is(200).attribute("input[name=next]", "value").expect("the page that was asked for");
+        let page = sue.post("/login", &[("username", "sue"), ("password", "no"), ("next", &next)]).await.is(422);
+        assert_eq!(page.attribute("input[name=next]", "value").as_deref(), Some(asked), "after a mistake too");
+        sue.post("/login", &[("username", "sue"), ("password", PASSWORD), ("next", &next)]).await.leads_to(asked);
+        sue.get(&to).await.leads_to(asked);
+        for elsewhere in ["https://evil.example/", "//evil.example/", "/\\evil.example", "evil"] {
+            let mut sue = app.visitor();
+            let log_in = [("username", "sue"), ("password", PASSWORD), ("next", elsewhere)];
+            sue.post("/login", &log_in).await.leads_to("/");
+        }
     }
 
     async fn every_signed_in_page_can_log_out_and_choose_the_language(app: &TestApp) {
@@ -91,7 +108,7 @@ on_both! {
         victim.get("/login").await;
         let planted = victim.clone();
         victim.log_in("sue", PASSWORD).await.leads_to("/");
-        planted.clone().get("/account").await.leads_to("/login");
+        planted.clone().get("/account").await.asks_to_log_in_for("/account");
         // A second log-in in the same browser leaves the first session behind, not shared.
         let mut again = victim.clone();
         again.post("/logout", &[]).await.leads_to("/login");
@@ -130,7 +147,7 @@ on_both! {
         let before = nora.clone();
         nora.post("/account/password", &choose).await.leads_to("/");
         nora.get("/account").await.is(200);
-        before.clone().get("/account").await.leads_to("/login");
+        before.clone().get("/account").await.asks_to_log_in_for("/account");
         nora.post("/account/password", &choose).await.is(403);
         app.visitor().log_in("nora", PASSWORD).await.is(422);
         app.visitor().log_in("nora", OTHER).await.leads_to("/");
@@ -155,7 +172,7 @@ on_both! {
         elsewhere.get("/account").await.is(200);
         here.post("/account", &fields(PASSWORD, OTHER)).await.leads_to("/account");
         here.get("/account").await.is(200);
-        elsewhere.get("/account").await.leads_to("/login");
+        elsewhere.get("/account").await.asks_to_log_in_for("/account");
         app.visitor().log_in("sue", PASSWORD).await.is(422);
         app.visitor().log_in("sue", OTHER).await.leads_to("/");
     }
@@ -178,7 +195,7 @@ on_both! {
         let fields = [("current_password", PASSWORD), ("new_password", OTHER), ("confirm_password", OTHER)];
         here.post("/account", &fields).await.leads_to("/account");
         here.get("/account").await.is(200);
-        thief.get("/account").await.leads_to("/login");
+        thief.get("/account").await.asks_to_log_in_for("/account");
     }
 
     async fn guessing_at_the_current_password_locks_out_and_is_in_the_audit_log(app: &TestApp) {
@@ -202,10 +219,10 @@ on_both! {
         theo.post("/account/sessions/end", &[("session", &id)]).await;
         elsewhere.get("/account").await.is(200);
         here.post("/account/sessions/end", &[("session", &id)]).await.leads_to("/account");
-        elsewhere.get("/account").await.leads_to("/login");
+        elsewhere.get("/account").await.asks_to_log_in_for("/account");
         let mut third = app.log_in("sue").await;
         here.post("/account/sessions/end-others", &[]).await.leads_to("/account");
-        third.get("/account").await.leads_to("/login");
+        third.get("/account").await.asks_to_log_in_for("/account");
         here.get("/account").await.is(200);
         theo.get("/account").await.is(200);
     }

@@ -372,7 +372,10 @@ on_both! {
         assert_eq!(dump(&app.db).await["deliveries"].len(), 4, "nobody was told of the second firing");
 
         sue.post(&event, &[("what", "loud")]).await.leads_to(&event);
+        let page = sue.get(&event).await.is(200);
+        assert!(page.text(".note.good").contains("lifted") && page.texts("button[value=loud]").is_empty());
         sue.post(&event, &[("what", "loud")]).await.leads_to(&event);
+        assert!(sue.get(&event).await.text(".note.good").contains("Nothing was changed"));
         fire(&mut sue, &firing).await;
         heard(app, GROUP, 4).await;
         sue.post(&event, &[("what", "quiet"), ("unit", "day")]).await.leads_to(&event);
@@ -387,6 +390,7 @@ on_both! {
         sue.post(&event, &[("what", "quiet"), ("lasts", "30"), ("unit", "minutes")]).await.leads_to(&event);
         let page = sue.get(&event).await.is(200);
         assert_eq!(status(&page), "Finished");
+        assert!(page.texts("button[value=finish]").is_empty());
         assert_eq!(page.texts("article.entry h3")[..2], ["Do not disturb", "Finished by hand"]);
         let next = fire(&mut sue, &firing).await;
         assert_ne!(next, event);

@@ -307,6 +307,28 @@ on_both! {
         theo.post(&format!("/t/theirs/members/{}/edit", town.tom), &[("tested", &tested)]).await.is(404);
     }
 
+    async fn a_webhook_and_its_secret_outlive_a_mistake_in_another_field(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let edit = format!("/t/ours/members/{}/edit", town.mia);
+        let wrong = [("dingtalk_robot", webhook.as_str()), ("dingtalk_secret", SECRET), ("phone", "12")];
+        let page = sam.post(&edit, &wrong).await.is(422);
+        assert!(!page.body.contains(DINGTALK) && !page.body.contains(SECRET));
+        let typed = page.attributes("input[name=typed]", "value");
+        let typed: Vec<(&str, &str)> = typed.iter().map(|typed| ("typed", typed.as_str())).collect();
+        assert_eq!(typed.len(), 2);
+        // It is kept over a second mistake too.
+        let again = sam.post(&edit, &[&typed[..], &[("email", "nobody")]].concat()).await.is(422);
+        let typed = again.attributes("input[name=typed]", "value");
+        let typed: Vec<(&str, &str)> = typed.iter().map(|typed| ("typed", typed.as_str())).collect();
+        save(&mut sam, town.mia, &typed).await;
+        hears(app, DINGTALK, 1).await;
+        let mut theo = app.log_in("theo").await;
+        theo.post(&format!("/t/theirs/members/{}/edit", town.tom), &typed).await.is(400);
+    }
+
     async fn a_plain_member_does_not_change_the_secret_of_a_robot_that_rings_for_others(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;

@@ -151,6 +151,7 @@ on_both! {
         let broken = page.texts("#broken tbody tr");
         assert!(broken.len() == 1 && broken[0].contains("Keyword") && broken[0].contains("beef"), "{broken:?}");
         assert_eq!(page.attribute("#broken a", "href"), Some(format!("/t/ours/members/{}/edit", town.mia)));
+        assert!(!broken[0].contains("other"), "{broken:?}");
         app.clock.advance(TimeDelta::minutes(11));
         let page = sam.get("/t/ours").await.is(200);
         assert_eq!(page.texts("#robots tbody td"), ["2", "0", "1"]);

@@ -127,6 +127,10 @@ on_both! {
         }
         let list = app.log_in("mia").await.get("/t/ours/members").await;
         assert!(!list.body.contains("7f3e") && list.texts("a.edit").is_empty());
+        // Nor do they see who cannot be reached.
+        let filtered = app.log_in("mia").await.get("/t/ours/members?contact=none").await.is(200);
+        assert_eq!(usernames(&filtered), usernames(&list));
+        assert!(filtered.texts("input[name=contact]").is_empty());
     }
 
     async fn my_contact_information_is_edited_by_its_owner_who_gets_no_role_by_it(app: &TestApp) {
@@ -260,7 +264,7 @@ on_both! {
         let path = format!("/t/ours/members/{}/code", town.mia);
         let page = sam.post(&path, &[]).await.is(200);
         let code = page.attribute("input[readonly]", "value").expect("a code");
-        mia.get("/account").await.leads_to("/login");
+        mia.get("/account").await.asks_to_log_in_for("/account");
         app.visitor().log_in("mia", PASSWORD).await.is(422);
         app.visitor().log_in("mia", &code).await.leads_to("/account/password");
         sam.post("/t/ours/members/new", &[("username", "tom"), ("role", "member")]).await.is(200);

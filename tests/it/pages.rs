@@ -102,6 +102,25 @@ on_both! {
         }
     }
 
+    async fn whoever_is_signed_in_keeps_name_and_navigation_on_the_page_of_an_error(app: &TestApp) {
+        let town = app.settle().await;
+        let mut mia = app.log_in("mia").await;
+        let elsewhere = format!("/t/theirs/members/{}/edit", town.tom);
+        for (path, status) in [
+            ("/nowhere", 404),
+            ("/t/theirs", 404),
+            ("/t/ours/deliveries/999999", 404),
+            (&elsewhere, 404),
+            ("/instance/tenants", 403),
+            ("/language", 405),
+        ] {
+            let page = mia.get(path).await.is(status);
+            assert_eq!(page.texts("a.account"), ["mia"], "{path}");
+            assert!(page.attributes("nav.side a", "href").contains(&"/t/ours".to_owned()), "{path}");
+        }
+        assert!(app.visitor().get("/nowhere").await.is(404).texts("a.account").is_empty());
+    }
+
     async fn a_path_that_is_there_says_when_it_cannot_be_used_that_way(app: &TestApp) {
         app.tenant("ours", "sue").await;
         for path in ["/logout", "/language", "/account/sessions/end"] {

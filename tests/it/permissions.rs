@@ -640,7 +640,7 @@ async fn ask(user: &mut User, row: &Row, path: &str) -> String {
         _ => user.post(path, fields(row.route)).await,
     };
     match (answer.status, answer.header("location")) {
-        (303, Some("/login")) => "login".to_owned(),
+        (303, Some(to)) if to.starts_with("/login") => "login".to_owned(),
         (303, Some("/account/password")) => "password".to_owned(),
         (status, _) => status.to_string(),
     }

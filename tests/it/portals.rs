@@ -578,15 +578,15 @@ on_both! {
         let mut sam = settled(app).await;
         let wrong = [("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "many")];
         let page = sam.post(&format!("{PORTALS}/new"), &wrong).await.is(422);
-        for field in ["name", "return_origins", "per_minute"] {
+        for field in ["name", "scopes", "return_origins", "per_minute"] {
             assert!(!page.text(&format!("#e-{field}")).is_empty(), "{field}");
         }
         assert_eq!(page.text("#f-return_origins"), "http://oa.corp.example", "what was typed is kept");
         let portal = Portal::add(&mut sam, "OA", &BOTH).await;
-        let page = sam.post(&format!("{PORTALS}/new"), &[("name", "oa")]).await.is(422);
+        let page = sam.post(&format!("{PORTALS}/new"), &[("name", "oa"), BOTH[0]]).await.is(422);
         assert!(page.text("#e-name").contains("another"), "{}", page.text("#e-name"));
-        let other = Portal::add(&mut sam, "Other", &[]).await;
-        sam.post(&other.path(), &[("name", "OA")]).await.is(422);
+        let other = Portal::add(&mut sam, "Other", &BOTH).await;
+        sam.post(&other.path(), &[("name", "OA"), BOTH[0]]).await.is(422);
         let changed = [("name", "OA 2"), BOTH[0], ("return_origins", "https://oa.corp.example/")];
         sam.post(&portal.path(), &changed).await.leads_to(&portal.path());
         assert_eq!(sam.get(&portal.path()).await.text("#f-return_origins"), "https://oa.corp.example");

@@ -278,6 +278,11 @@ on_both! {
         let answer = resend(&mut sam, ids[1]).await;
         let page = sam.get(answer.header("location").expect("a page")).await.is(200);
         assert!(facts(&page).contains("Failed") && facts(&page).contains("has no robot"), "{}", facts(&page));
+        // Nor does sending all again claim that anything was sent.
+        let asked = sam.get("/t/ours/deliveries/resend").await.is(200);
+        let newest = asked.attribute("input[name=newest]", "value").expect("a number");
+        sam.post("/t/ours/deliveries/resend", &[("newest", &newest)]).await.leads_to("/t/ours/deliveries");
+        assert!(sam.get("/t/ours/deliveries").await.text(".note.good").contains("None of them can be sent"));
     }
 
     async fn a_critical_alert_that_is_sent_again_is_urgent_and_mentions_the_member_by_his_present_number(app: &TestApp) {

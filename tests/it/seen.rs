@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, sync::mpsc, time::Duration};
 
-use belfry::db::schema::log_in_settings;
+use belfry::{db::schema::log_in_settings, sandbox::RobotKind};
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use serde_json::Value;
 
@@ -149,6 +149,33 @@ fn the_log_lines_of_a_request_have_its_number_also_where_another_thread_writes_t
         assert_eq!((&line["span"]["tenant"], &line["fields"]["status"]), (&Value::from(ours.0), &Value::from(200)));
         assert_eq!(line["span"]["path"], "\"/t/ours\"");
         assert!(!log.contains("what-nobody-else-reads"));
+    });
+}
+
+#[test]
+fn a_line_about_a_call_says_whose_message_it_was_and_nothing_of_the_robot() {
+    run_with(Backend::Sqlite, Tweaks { flags: &[], only_database: true }, async |app: &TestApp| {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let settings = app.settings();
+        let mut settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        settings.push(("BELFRY_LOG_FORMAT", "json"));
+        let process = Process::start(app.folder(), &settings);
+        let mut sam = app.visitor().at(&process.origin);
+        sam.log_in("sam", PASSWORD).await.is(303);
+        let token = "0123456789abcdef".repeat(4);
+        let webhook = app.robot(RobotKind::DingTalk, &token);
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &webhook)]).await.is(303);
+        assert!(app.sandbox.wait_until(&token, |calls| !calls.is_empty(), Duration::from_secs(20)).await);
+        process.signal("TERM");
+        let (log, status) = process.wait_with_log();
+        assert!(status.success());
+        let called = lines(&log, "a robot was called");
+        let [line] = called.as_slice() else { panic!("{log}") };
+        let field = |name: &str| line["fields"][name].as_str().unwrap_or_default().to_owned();
+        assert_eq!((field("tenant"), field("meaning")), (town.ours.to_string(), "delivered".to_owned()));
+        assert!(field("message_id").parse::<i64>().is_ok(), "{log}");
+        assert!(!log.contains(&token[..8]), "{log}");
     });
 }
 

@@ -34,7 +34,7 @@ on_both! {
         sue.get("/account").await.is(200);
         used(app, now).await;
         app.clock.advance(TimeDelta::minutes(121));
-        sue.get("/account").await.leads_to("/login");
+        sue.get("/account").await.asks_to_log_in_for("/account");
     }
 
     async fn a_session_ends_twelve_hours_after_the_log_in_however_busy_it_is(app: &TestApp) {
@@ -47,7 +47,7 @@ on_both! {
             used(app, now).await;
         }
         app.clock.advance(TimeDelta::minutes(6));
-        sue.get("/account").await.leads_to("/login");
+        sue.get("/account").await.asks_to_log_in_for("/account");
     }
 
     async fn the_idle_time_is_the_one_that_is_set(app: &TestApp) {
@@ -60,7 +60,7 @@ on_both! {
         app.clock.advance(TimeDelta::minutes(14));
         sue.clone().get("/account").await.is(200);
         app.clock.advance(TimeDelta::minutes(31));
-        sue.get("/account").await.leads_to("/login");
+        sue.get("/account").await.asks_to_log_in_for("/account");
     }
 
     async fn a_session_that_ended_by_age_is_not_listed_any_more(app: &TestApp) {
@@ -84,7 +84,7 @@ on_both! {
                 app.db.read(|c| Ok(sessions::table.select(sessions::seen_at).first(c)?)).await.unwrap();
             if seen < now + TimeDelta::minutes(5) {
                 app.clock.advance(TimeDelta::minutes(121));
-                sue.get("/account").await.leads_to("/login");
+                sue.get("/account").await.asks_to_log_in_for("/account");
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

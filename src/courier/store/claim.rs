@@ -221,7 +221,7 @@ fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(
     if let Some(until) = lease_until.filter(|until| *until > now) {
         return Ok((Some(until), false));
     }
-    tracing::warn!(%message, "a call was not recorded in time; its message goes out again");
+    tracing::warn!(message_id = %message, "a call was not recorded in time; its message goes out again");
     let fingerprint = bell.fingerprint.clone();
     let wire = OnTheWire { message, robot, fingerprint, fence, tries, priority: Priority::of(priority) };
     complete::settle(c, &wire, &Called::without_answer(Ending::Failed(Fault::Lost), String::new()), 0.0, now)?;

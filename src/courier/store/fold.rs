@@ -117,7 +117,7 @@ pub(super) fn fold(
         fits(robot.channel, &Message { title, text, mobiles: mobiles.clone(), uuid: msg_uuid.clone() })
     };
     let laid = digest::lay(wording.as_ref(), &lines, whole.notices, fits);
-    tracing::info!(%message, alerts = whole.notices, lines = laid.listed, "what waits for a robot was folded");
+    tracing::info!(message_id = %message, alerts = whole.notices, lines = laid.listed, "what waits for a robot was folded");
     let laid = (
         messages::title.eq(laid.title),
         messages::body.eq(laid.body),
@@ -271,7 +271,7 @@ pub(super) fn fall_apart(c: &mut AnyConnection, message: MessageId, now: NaiveDa
     let (first, second) = (message.0 * 2, message.0 * 2 + 1);
     let portion = format!("CASE WHEN {notice} <= {middle} THEN {first} ELSE {second} END");
     put_back(c, message, &portion, now)?;
-    tracing::warn!(%message, "a digest was refused; it goes out again in two parts");
+    tracing::warn!(message_id = %message, "a digest was refused; it goes out again in two parts");
     Ok(true)
 }
 

@@ -69,6 +69,8 @@ deliveries-resend-button = { $count ->
 }
 flash-deliveries-resent-one = It is sent again: this is the new delivery.
 flash-deliveries-resent-all = They are sent again: the new deliveries are at the top of the record.
+flash-deliveries-resent-some = Some are sent again; others still cannot be. The new deliveries are at the top of the record, with the reasons.
+flash-deliveries-all-in-vain = None of them can be sent yet: the reasons, at the top of the record, say what to do.
 flash-deliveries-resent-in-vain = It still cannot be sent: the reason says what to do.
 flash-deliveries-not-resent = Nothing was sent: only a delivery that failed, is not a test message and has not been sent again yet can be resent.
 flash-deliveries-none-resent = Nothing was sent: what fits was sent again already.

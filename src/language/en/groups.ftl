@@ -32,3 +32,5 @@ audit-action-group-edited = Edited a user group
 audit-action-group-enabled = Enabled a user group
 audit-action-group-disabled = Disabled a user group
 audit-action-group-deleted = Deleted a user group
+groups-delete-means = Its list of members is gone with it and cannot be brought back.
+groups-delete-now = Delete now

@@ -113,3 +113,4 @@ portals-monitoring-left-out = { $count ->
     [one] 1 more alert of this group was left out by its sender
    *[other] { $count } more alerts of this group were left out by their sender
 }
+portals-scopes-rule = Tick at least one: a portal that may do nothing is of no use.

@@ -68,3 +68,5 @@ flash-schedule-deleted = The shift schedule was deleted.
 audit-action-schedule-added = Added a shift schedule
 audit-action-schedule-edited = Edited a shift schedule
 audit-action-schedule-deleted = Deleted a shift schedule
+schedules-delete-means = Its roster is gone with it and cannot be brought back.
+schedules-delete-now = Delete now

@@ -80,6 +80,10 @@ tenants-home-broken = Broken robots
 tenants-home-broken-means = What waits for them is kept and goes out once they are mended.
 tenants-home-broken-robot = Robot
 tenants-home-broken-members = Mend it under
+tenants-home-broken-others = { $count ->
+    [one] and one other
+   *[other] and { $count } others
+}
 tenants-home-pulse = Deliveries by hour
 tenants-home-span = Period
 tenants-home-span-day = 24 hours

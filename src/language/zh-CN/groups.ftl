@@ -32,3 +32,5 @@ audit-action-group-edited = 编辑用户组
 audit-action-group-enabled = 启用用户组
 audit-action-group-disabled = 停用用户组
 audit-action-group-deleted = 删除用户组
+groups-delete-means = 成员名单将一并删除，且无法恢复。
+groups-delete-now = 立即删除

@@ -110,3 +110,4 @@ flash-portal-overlap-ended = 旧的令牌和签名密钥已不再被接受。
 flash-portal-revoked = 门户已吊销。
 portals-monitoring-version = Alertmanager 的请求体版本为 4，Grafana 的为 1，请检查发送方所用的地址。
 portals-monitoring-left-out = 发送方未送出本组的另外 { $count } 条告警
+portals-scopes-rule = 请至少选择一项权限。

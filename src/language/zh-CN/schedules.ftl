@@ -68,3 +68,5 @@ flash-schedule-deleted = 值班表已删除。
 audit-action-schedule-added = 新建值班表
 audit-action-schedule-edited = 编辑值班表
 audit-action-schedule-deleted = 删除值班表
+schedules-delete-means = 值班表将一并删除，且无法恢复。
+schedules-delete-now = 立即删除

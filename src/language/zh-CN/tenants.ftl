@@ -76,6 +76,7 @@ tenants-home-broken = 异常机器人
 tenants-home-broken-means = 等待它们的消息会保留，机器人修复后自动发送。
 tenants-home-broken-robot = 机器人
 tenants-home-broken-members = 在此修复
+tenants-home-broken-others = 等，另有 { $count } 人
 tenants-home-pulse = 每小时推送
 tenants-home-span = 时段
 tenants-home-span-day = 24 小时

@@ -142,8 +142,10 @@ pub struct BrokenRobot {
     pub name: String,
     /// Why: a word for [`reason_key`](crate::courier::reason_key), whose text says what to do.
     pub reason: String,
-    /// Whom it reaches: ids, for the way to where it is mended, and usernames.
+    /// Some of those whom it reaches: ids, for the way to where it is mended, and usernames.
     pub members: Vec<(MemberId, String)>,
+    /// How many others it reaches.
+    pub others: i64,
 }
 
 /// Some of the robots that have to be mended.
@@ -161,15 +163,12 @@ pub fn broken_robots(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Brok
         .select((robots::id, robots::channel, robots::host, robots::last_four, robots::reason))
         .load(c)?;
     let read = |(robot, channel, host, last_four, reason): Row| {
-        let members = contacts::table
-            .inner_join(members::table)
-            .filter(contacts::robot.eq(robot))
-            .order(members::id)
-            .limit(NAMED)
-            .select((members::id, members::username))
-            .load(c)?;
+        let reached = || contacts::table.inner_join(members::table).filter(contacts::robot.eq(robot));
+        let count: i64 = reached().count().get_result(c)?;
+        let members = reached().order(members::id).limit(NAMED).select((members::id, members::username)).load(c)?;
+        let others = (count - NAMED).max(0);
         let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
-        Ok(BrokenRobot { channel, name: format!("{host} …{last_four}"), reason, members })
+        Ok(BrokenRobot { channel, name: format!("{host} …{last_four}"), reason, members, others })
     };
     rows.into_iter().map(read).collect()
 }

@@ -29,6 +29,13 @@ impl Answer {
         self
     }
 
+    /// Fails unless it leads to the log-in page, which leads on to this page.
+    #[track_caller]
+    pub fn asks_to_log_in_for(self, path: &str) -> Self {
+        let next: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
+        self.leads_to(&format!("/login?next={next}"))
+    }
+
     /// A header, when there is one that can be read.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -50,8 +57,13 @@ impl Answer {
 
     /// An attribute of the first element that a selector finds.
     pub fn attribute(&self, selector: &str, attribute: &str) -> Option<String> {
+        self.attributes(selector, attribute).into_iter().next()
+    }
+
+    /// This attribute of all elements that a selector finds.
+    pub fn attributes(&self, selector: &str, attribute: &str) -> Vec<String> {
         let selector = Selector::parse(selector).expect("a selector");
         let page = Html::parse_document(&self.body);
-        page.select(&selector).next().and_then(|found| found.attr(attribute)).map(str::to_owned)
+        page.select(&selector).filter_map(|found| found.attr(attribute)).map(str::to_owned).collect()
     }
 }
