@@ -328,7 +328,10 @@ const SUBMIT: &str = "
     form.noValidate = true;
     for (const [name, value] of arguments[1]) {
         if (!form.elements[name]) throw new Error(location + ' has no field ' + name);
-        form.elements[name].value = value;
+        // A list of checkboxes takes no value: the one that stands for it is ticked.
+        const box = [...form.querySelectorAll('[type=checkbox]')].find(box => box.name === name && box.value === value);
+        if (box) box.checked = true;
+        else form.elements[name].value = value;
     }
     form.requestSubmit();";
 
