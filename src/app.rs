@@ -89,7 +89,7 @@ impl App {
                 product: settings.product_name.clone(),
                 public_url: settings.public_url.clone(),
             };
-            tokio::spawn(members::tell_of_broken_robots(teller))
+            tokio::spawn(members::look_after_broken_robots(teller))
         });
         let server = listener
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))

@@ -191,6 +191,7 @@ impl<'c> Transaction<'c> {
         let result = job(self.connection);
         if result.is_ok() {
             self.is_empty = false;
+            self.fault = still_open(self.connection).err();
         } else {
             roll_back(self.connection);
             self.fault = begin(self.connection).err();

@@ -10,7 +10,10 @@ use chrono::{NaiveDateTime, TimeDelta};
 use tokio::time::sleep;
 use url::Url;
 
-use super::store::broken::{self as store, Untold, Way};
+use super::{
+    store::broken::{self as store, Untold, Way},
+    stranded::follow_members,
+};
 use crate::{
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
@@ -46,8 +49,12 @@ pub struct Teller {
     pub public_url: Option<Url>,
 }
 
-/// Tells of robots that broke, for ever.
-pub async fn tell_of_broken_robots(teller: Teller) {
+/// Tells of robots that broke, and brings after a member what such a robot holds that does not reach him any more, for ever.
+pub async fn look_after_broken_robots(teller: Teller) {
+    tokio::join!(tell_of_broken_robots(teller.clone()), follow_members(teller));
+}
+
+async fn tell_of_broken_robots(teller: Teller) {
     loop {
         sleep(LOOK).await;
         match teller.tell().await {

@@ -9,11 +9,12 @@ mod notice;
 pub mod pages;
 mod posted;
 pub mod store;
+mod stranded;
 mod tools;
 mod typed;
 mod verify;
 
-pub use broken::{Teller, tell_of_broken_robots};
+pub use broken::{Teller, look_after_broken_robots};
 pub use form::EditAccount;
 pub use model::{ContactChange, ContactState, Email, Phone, RobotChange, Status};
 pub use posted::{PostedMember, Refused, Saved, Sender, save_posted};

@@ -10,6 +10,7 @@ use diesel::{
 };
 
 pub mod broken;
+pub mod stranded;
 pub mod verifications;
 
 use super::{

@@ -8,7 +8,7 @@ use belfry::{
     courier::{self, Kind, Notice},
     db::{
         DeliveryId, MemberId, TenantId,
-        schema::{attempts, contacts, deliveries, messages, robots},
+        schema::{attempts, contacts, deliveries, messages, paces, robots},
     },
     robots::{Channel, Origins, RobotAddress},
     sandbox::{Fault, Group, RobotKind, Standing, Wording},
@@ -150,6 +150,40 @@ on_both! {
         save(&mut sam, town.mia, &[("remove", "dingtalk")]).await;
         let failed = ("failed".to_owned(), "no-contact".to_owned());
         assert_eq!(record_of(app, town.mia).await, [failed.clone(), failed]);
+        assert_eq!(open_messages(app).await, 0);
+    }
+
+    async fn what_waits_at_a_robot_that_breaks_when_it_reaches_its_members_no_more_follows_them(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let zoe = app.member(town.ours, "zoe", Role::Member).await;
+        let old = app.robot(RobotKind::DingTalk, DINGTALK);
+        for member in [town.mia, zoe] {
+            save(&mut sam, member, &[("dingtalk_robot", &old)]).await;
+        }
+        hears(app, DINGTALK, 2).await;
+        recorded(app, 2).await;
+        // It rests, so that what is put into its queue is there when it breaks.
+        let rests = app.clock.now() + TimeDelta::minutes(10);
+        let rest = diesel::update(paces::table).set((paces::rest_until.eq(rests), paces::due_at.eq(Some(rests))));
+        app.db.write(move |c| Ok(rest.execute(c)?)).await.expect("a rest");
+        for member in [town.mia, zoe] {
+            queue(app, town.ours, member, "Dataphin: the disk is full").await;
+        }
+        save(&mut sam, town.mia, &[("dingtalk_robot", &app.robot(RobotKind::DingTalk, OTHER_DINGTALK))]).await;
+        sam.post(&format!("/t/ours/members/{zoe}/remove"), &[]).await.leads_to("/t/ours/members");
+        hears(app, OTHER_DINGTALK, 1).await;
+        app.sandbox.change(DINGTALK, |group| group.keywords = vec!["Kettle".to_owned()]);
+        app.clock.advance(TimeDelta::minutes(11));
+        let heard = hears(app, OTHER_DINGTALK, 2).await;
+        assert!(heard[1].contains("the disk is full"), "{heard:?}");
+        stands(app, town.mia, "success", "").await;
+        let deadline = Instant::now() + PATIENCE;
+        while record_of(app, zoe).await[1] != ("failed".to_owned(), "no-contact".to_owned()) {
+            assert!(Instant::now() < deadline, "{:?}", record_of(app, zoe).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         assert_eq!(open_messages(app).await, 0);
     }
 

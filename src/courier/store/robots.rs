@@ -267,17 +267,15 @@ pub fn look_again(c: &mut AnyConnection, tenant: Option<TenantId>, now: NaiveDat
     let mut waiting = deliveries::table
         .inner_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
         .filter(deliveries::finished_at.is_null())
-        .select((robots::channel, robots::id, robots::fingerprint))
+        .select((robots::channel, robots::fingerprint))
         .distinct()
-        .order((robots::channel, robots::id))
         .into_boxed();
     if let Some(tenant) = tenant {
         waiting = waiting.filter(deliveries::tenant.eq(tenant));
     }
-    for (channel, _, fingerprint) in waiting.load::<(String, RobotId, Vec<u8>)>(c)? {
-        bells::touch(c, &fingerprint, channel_of(&channel)?, now)?;
-    }
-    Ok(())
+    let rows: Vec<(String, Vec<u8>)> = waiting.load(c)?;
+    let bells = rows.iter().map(|(channel, fingerprint)| Ok((fingerprint.as_slice(), channel_of(channel)?)));
+    bells::touch_all(c, bells.collect::<Result<Vec<_>>>()?, now)
 }
 
 /// A robot with what is sealed of it.
