@@ -127,7 +127,8 @@ fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -
     let again = if status == StatusCode::SERVICE_UNAVAILABLE { Again::of(request) } else { None };
     let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
     let ((title, advice), frame) = (texts(ours, status, kept.is_some()), Frame::of(request));
-    let frame = match AnyoneSignedIn::of(request) {
+    // Nothing leads away from a page that keeps a form.
+    let frame = match AnyoneSignedIn::of(request).filter(|_| kept.is_none()) {
         Some(who) => frame.seen_by(&who),
         None => frame,
     };
