@@ -23,7 +23,7 @@ const PORTALS: &str = "/t/ours/settings/portals";
 fn alertmanager(app: &TestApp, token: &str) -> Alertmanager {
     let target = format!("{}/intake/alertmanager", app.origin);
     let configuration = format!(
-        "route:\n  receiver: belfry\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  \
+        "route:\n  receiver: belfry\n  group_by: [alertname]\n  group_wait: 300ms\n  group_interval: 1s\n  \
          repeat_interval: 1h\nreceivers:\n  - name: belfry\n    webhook_configs:\n      - url: '{target}'\n        \
          max_alerts: 3\n        send_resolved: true\n        http_config:\n          authorization:\n            \
          credentials: '{token}'\n"
