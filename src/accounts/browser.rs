@@ -10,8 +10,8 @@ type Sign = (&'static str, &'static str);
 
 /// Browsers call themselves by the names of those whose pages they also read, so the borrower comes before the lender.
 const BROWSERS: [Sign; 15] = [
-    ("MicroMessenger/", "WeChat"),
     ("wxwork/", "WeCom"),
+    ("MicroMessenger/", "WeChat"),
     ("DingTalk", "DingTalk"),
     ("Lark/", "Lark"),
     ("Edg/", "Edge"),
