@@ -23,15 +23,24 @@ use serde_json::{Value, json};
 use url::Url;
 
 /// Owns the driver and its browsers: it reads a pipe whose other end this process holds, so that they end with this
-/// process, killed or not. $1 is the folder that the browser writes to.
+/// process, killed or not. $1 is the folder that the browser writes to. Only the driver holds the pipe it speaks into,
+/// so that who reads there sees when it is gone.
 const GUARD: &str = r#"
 setsid chromedriver --port=0 &
 driver=$!
-cat >/dev/null
-kill -s KILL -- "-$driver"
+exec >/dev/null
+cat
+kill -s KILL -- "-$driver" 2>/dev/null
 wait
 rm -rf "$1"
 "#;
+
+/// How often a driver is started that gives up: it takes a free port of IPv4 and then the same of IPv6, which somebody
+/// else may have.
+const STARTS: usize = 5;
+
+/// How long a whole test may take; it takes about two minutes on a slow machine.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// How long a browser may take to show what a click leads to.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,6 +54,11 @@ struct Driver {
 
 impl Driver {
     fn start() -> Self {
+        let started = (0..STARTS).find_map(|_| Self::try_start());
+        started.expect("The browser tests need chromedriver: apt-get install chromium-driver.")
+    }
+
+    fn try_start() -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("belfry-browser-").tempdir().expect("a temporary folder").keep();
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "guard"])
@@ -60,8 +74,9 @@ impl Driver {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
-        let port = port.expect("The browser tests need chromedriver: apt-get install chromium-driver.");
-        Self { guard, url: format!("http://127.0.0.1:{port}"), folder }
+        let mut driver = Self { guard, url: String::new(), folder };
+        driver.url = format!("http://127.0.0.1:{}", port?);
+        Some(driver)
     }
 }
 
@@ -79,7 +94,8 @@ pub async fn with_browser(language: Language, javascript: bool, test: impl Async
     builder.capabilities(capabilities(&driver, language, javascript));
     let client = builder.connect(&driver.url).await.expect("the browser starts");
     let browser = Browser { client: client.clone() };
-    let result = AssertUnwindSafe(test(&browser)).catch_unwind().await;
+    let limited = async { tokio::time::timeout(LIMIT, test(&browser)).await.expect("a test ends in time") };
+    let result = AssertUnwindSafe(limited).catch_unwind().await;
     if result.is_err() {
         // What the browser showed at the end says more than the line that failed.
         let text = browser.text("body").await;
