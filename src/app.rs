@@ -24,7 +24,7 @@ use crate::{
     access, accounts, alerts,
     clock::Clock,
     courier::{Courier, Waker},
-    db::Database,
+    db::{self, Database},
     error::Error,
     health::Health,
     members,
@@ -44,12 +44,18 @@ const HASHES_AT_A_TIME: usize = 2;
 /// How often what has ended by age is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
+/// How often the clock is compared with the one that all machines on the database go by.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// A machine's clock that differs by more than this is worth a word to its operator, in seconds.
+const CLOCK_DIFFERS: i64 = 2;
+
 /// An application that accepts connections and is ready to be run.
 pub struct App {
     server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
     teller: Option<JoinHandle<()>>,
+    timekeeper: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
 
@@ -62,6 +68,7 @@ impl App {
         let keys = KeyRing::open(&settings.key_file)?;
         let metrics = Metrics::default();
         let db = Database::open_counting(&settings.database, metrics)?;
+        look_at_clock(&db, &clock).await.map_err(|fault| format!("The database's clock cannot be read: {fault}"))?;
         let listener = listener(&settings)?;
         let set_up_code = match settings.work.serves() {
             true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
@@ -80,6 +87,7 @@ impl App {
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let timekeeper = db.tells().then(|| tokio::spawn(keep_time(db.clone(), clock.clone())));
         let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(Courier::pulse));
         let teller = settings.work.delivers().then(|| {
             let teller = members::Teller {
@@ -95,7 +103,7 @@ impl App {
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, teller, set_up_code })
+        Ok(Self { server, courier, sweeper, teller, timekeeper, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -137,8 +145,8 @@ impl App {
             courier.stop().await;
         }
         self.sweeper.abort();
-        if let Some(teller) = self.teller {
-            teller.abort();
+        for task in [self.teller, self.timekeeper].into_iter().flatten() {
+            task.abort();
         }
         ended
     }
@@ -161,6 +169,31 @@ fn public_origin(settings: &Settings, listener: &Option<(TcpListener, SocketAddr
         (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
         (None, Some((_, address))) if settings.work.serves() => Some(format!("http://{address}")),
         (None, _) => None,
+    }
+}
+
+async fn look_at_clock(db: &Database, clock: &Clock) -> Result<(), Error> {
+    let clock = clock.clone();
+    db.read(move |c| db::keep_time(c, &clock)).await
+}
+
+/// Keeps the clock in step with the database's, and tells the operator when the machine's own is not.
+async fn keep_time(db: Database, clock: Clock) {
+    let mut differed = false;
+    loop {
+        let ahead = clock.machine_ahead();
+        let differs = ahead.num_seconds().abs() >= CLOCK_DIFFERS;
+        if differs && !differed {
+            tracing::warn!(
+                seconds = ahead.num_seconds(),
+                "this machine's clock is ahead of the database's, or behind it where the number is negative; Belfry goes by the database's"
+            );
+        }
+        differed = differs;
+        tokio::time::sleep(LOOK_AT_CLOCK_EVERY).await;
+        if let Err(fault) = look_at_clock(&db, &clock).await {
+            tracing::debug!(%fault, "the database's clock could not be read; it is tried again");
+        }
     }
 }
 

@@ -64,6 +64,30 @@ pub fn any(c: &mut AnyConnection) -> Result<bool> {
     Ok(diesel::select(diesel::dsl::exists(accounts::table.select(accounts::id))).get_result(c)?)
 }
 
+/// Keeps an account as it is for everybody else who locks it, until the transaction ends: to whom its one-time code was shown
+/// decides who may take it into a tenant, and which tenants it is in decides who may renew that code.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock(c: &mut AnyConnection, account: AccountId) -> Result<()> {
+    if let AnyConnection::Postgres(c) = c {
+        let row = accounts::table.find(account).select(accounts::id);
+        row.for_no_key_update().first::<AccountId>(c)?;
+    }
+    Ok(())
+}
+
+/// The account with this name, locked as by [`lock`].
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<Credentials>> {
+    if let Some(known) = by_username(c, username)? {
+        lock(c, known.id)?;
+    }
+    by_username(c, username)
+}
+
 /// The account with this name.
 pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<Credentials>> {
     let row = accounts::table

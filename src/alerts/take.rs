@@ -17,7 +17,7 @@ use super::{
 use crate::{
     channels::{Switches, store as channels},
     courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
-    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId},
+    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId, one_at_a_time},
     error::{Error, Result},
     robots::Channel,
     templates::{Templates, Words, store as templates},
@@ -75,6 +75,9 @@ impl Town {
     }
 }
 
+/// Of the locks that a tenant's groups of alerts are taken in by, one after the other. The number is arbitrary.
+const GROUPS: i64 = 0x6772_6f75_7000_0000;
+
 /// Stores an alert, with everything that follows from it, as [`take_all`] does with several.
 ///
 /// # Errors
@@ -94,6 +97,11 @@ pub fn take_all<'a>(
     context: &Context,
     alerts: impl IntoIterator<Item = &'a Incoming>,
 ) -> Result<Vec<Taken>> {
+    let alerts: Vec<&Incoming> = alerts.into_iter().collect();
+    if alerts.iter().any(|alert| Some(&alert.key) != alerts.first().map(|first| &first.key)) {
+        // Two groups with the same alerts in another order would each wait for an event that the other has locked.
+        one_at_a_time(c, GROUPS ^ context.tenant.0)?;
+    }
     let mut town = Town::load(c, context.tenant)?;
     let mut outbox = Outbox::default();
     let mut taken = Vec::new();

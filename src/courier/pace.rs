@@ -39,10 +39,13 @@ impl Call {
     }
 }
 
-/// The window and a sixtieth: clocks of several machines differ a little, and vendors may count in whole seconds.
+/// By how much a clock may jump without being taken for set: one that is kept in step jumps a little now and then.
+pub(super) const SLACK: TimeDelta = TimeDelta::milliseconds(100);
+
+/// The window and a sixtieth, since vendors may count in whole seconds, and what the clock may have jumped meanwhile.
 fn window(limit: Limit) -> TimeDelta {
     let millis = limit.per.as_millis() + limit.per.as_millis().div_ceil(60);
-    TimeDelta::milliseconds(i64::try_from(millis).unwrap_or(i64::MAX / 2))
+    TimeDelta::milliseconds(i64::try_from(millis).unwrap_or(i64::MAX / 2)) + SLACK
 }
 
 /// How far back calls can still matter: those that started earlier have left every window.
@@ -188,27 +191,27 @@ mod tests {
     #[test]
     fn ordinary_messages_leave_two_places_of_the_minute_to_tests() {
         let calls: Vec<Call> = (0..18).map(|n| call(n * 100, n * 100 + 50)).collect();
-        assert_eq!(next(Channel::DingTalk, Priority::Ordinary, &calls, 2_000), 61_050);
+        assert_eq!(next(Channel::DingTalk, Priority::Ordinary, &calls, 2_000), 61_150);
         assert_eq!(next(Channel::DingTalk, Priority::Test, &calls, 2_000), 2_000);
         let calls: Vec<Call> = (0..20).map(|n| call(n * 100, n * 100 + 50)).collect();
-        assert_eq!(next(Channel::DingTalk, Priority::Test, &calls, 2_000), 61_050);
+        assert_eq!(next(Channel::DingTalk, Priority::Test, &calls, 2_000), 61_150);
         // Two have to leave before an ordinary one fits again, and one more.
-        assert_eq!(next(Channel::DingTalk, Priority::Ordinary, &calls, 2_000), 61_250);
+        assert_eq!(next(Channel::DingTalk, Priority::Ordinary, &calls, 2_000), 61_350);
     }
 
     #[test]
     fn lark_keeps_both_of_its_limits() {
         let calls: Vec<Call> = (0..5).map(|n| call(n * 10, n * 10 + 5)).collect();
-        assert_eq!(next(Channel::Lark, Priority::Ordinary, &calls, 100), 1_022);
+        assert_eq!(next(Channel::Lark, Priority::Ordinary, &calls, 100), 1_122);
         let calls: Vec<Call> = (0..98).map(|n| call(n * 250, n * 250 + 5)).collect();
-        assert_eq!(next(Channel::Lark, Priority::Ordinary, &calls, 30_000), 61_005);
+        assert_eq!(next(Channel::Lark, Priority::Ordinary, &calls, 30_000), 61_105);
     }
 
     #[test]
     fn a_call_without_an_end_keeps_its_place_as_long_as_it_could_take() {
         let open = Call { started_at: at(0), finished_at: None };
         let calls = [open; 18];
-        assert_eq!(next(Channel::WeCom, Priority::Ordinary, &calls, 1_000), 71_000);
+        assert_eq!(next(Channel::WeCom, Priority::Ordinary, &calls, 1_000), 71_100);
     }
 
     fn turn(channel: Channel, priority: Priority, waiting: usize, calls: &[Call], now: i64) -> (i64, bool) {
@@ -269,11 +272,12 @@ mod tests {
     #[test]
     fn after_a_clock_was_set_back_a_digest_waits_for_a_window_at_most() {
         let calls = [call(86_400_000, 86_400_050); 12];
-        assert!(turn(Channel::WeCom, Priority::Ordinary, 5, &calls, 0).0 <= 61_000);
+        assert!(turn(Channel::WeCom, Priority::Ordinary, 5, &calls, 0).0 <= 61_100);
     }
 
     proptest! {
-        /// Messages are sent as soon as the pace allows; each arrives at some moment between start and end of its call.
+        /// Messages are sent as soon as the pace allows; each arrives at some moment between start and end of its call. There is
+        /// room for a clock that jumps meanwhile.
         #[test]
         fn no_window_at_the_vendor_ever_holds_more_than_the_limit(
             channel in prop::sample::select(&Channel::ALL[..]),
@@ -294,7 +298,7 @@ mod tests {
                 let window = i64::try_from(limit.per.as_millis()).unwrap();
                 let count = usize::try_from(limit.count).unwrap();
                 for (first, beyond) in arrivals.iter().zip(arrivals.iter().skip(count)) {
-                    prop_assert!(beyond - first > window, "{count} and one more within {window} ms");
+                    prop_assert!(beyond - first > window + SLACK.num_milliseconds(), "{count} and one more within {window} ms");
                 }
             }
         }
@@ -312,7 +316,7 @@ mod tests {
             let priority = if urgent { Priority::Urgent } else { Priority::Ordinary };
             let (start, folds) = turn(channel, priority, waiting, &calls, now);
             let at_once = next(channel, priority, &calls, now);
-            prop_assert!(start >= at_once && start <= now + 61_000);
+            prop_assert!(start >= at_once && start <= now + 61_100);
             prop_assert!(folds || start == at_once);
         }
 
@@ -321,7 +325,7 @@ mod tests {
         fn there_is_room_again_within_a_window_after_the_last_call(ends in prop::collection::vec(0_i64..60_000, 0..200)) {
             let calls: Vec<Call> = ends.iter().map(|end| call((end - 100).max(0), *end)).collect();
             let last = ends.iter().copied().max().unwrap_or_default();
-            prop_assert!(next(Channel::DingTalk, Priority::Ordinary, &calls, last) <= last + 61_000);
+            prop_assert!(next(Channel::DingTalk, Priority::Ordinary, &calls, last) <= last + 61_100);
         }
     }
 }

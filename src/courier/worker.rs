@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Moment},
-    db::{Database, DeliveryId, Listener, TenantId},
+    db::{self, Database, DeliveryId, Listener, TenantId},
     error::Result,
     robots::{Meaning, Origins},
     secrets::{KeyRing, random},
@@ -320,7 +320,9 @@ impl Worker {
             return Ok(POLL);
         }
         let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
+        let asked = Instant::now();
         let round = self.db.write(move |c| {
+            db::keep_time(c, &clock)?;
             let moment = clock.moment();
             if set_clock::is_set(moment.unset_since(minded), moment.now) {
                 // Just now: nothing is claimed by a time that is not minded yet.
@@ -333,12 +335,18 @@ impl Worker {
             self.waker.ended.notify_waiters();
         }
         for (claim, place) in round.claims.into_iter().zip(places) {
-            calls.spawn(self.clone().deliver(claim, place));
+            calls.spawn(self.clone().deliver(claim, asked, place));
         }
         Ok(if round.looked_at == 0 { OTHERS_AT_WORK } else { Duration::ZERO })
     }
 
-    async fn deliver(self, claim: Claim, place: OwnedSemaphorePermit) {
+    /// Calls the robot, unless it was `asked` for the claim so long ago that somebody else may have it before the call ends: the
+    /// process stood still, or the database took its time.
+    async fn deliver(self, claim: Claim, asked: Instant, place: OwnedSemaphorePermit) {
+        if !is_in_time(claim.lease_until - self.clock.now(), asked.elapsed()) {
+            let (tenant, message) = (claim.tenant, claim.wire.message);
+            return tracing::warn!(%tenant, message_id = %message, "a message was claimed too long ago to be sent; it goes out again when its lease is over");
+        }
         let called = self.sender.call(&claim).await;
         drop(place);
         self.record(claim, called).await;
@@ -393,7 +401,32 @@ impl Worker {
     }
 }
 
+/// Whether a call that begins now ends before its lease does, by what is left of it by the time of day, and by the time that
+/// has gone by since it was asked for: the one stands still when the clock is set back, the other while the machine sleeps.
+fn is_in_time(left: TimeDelta, gone_by: Duration) -> bool {
+    let (gone_by, call) = (TimeDelta::from_std(gone_by), TimeDelta::from_std(WHOLE_CALL));
+    let (Ok(gone_by), Ok(call)) = (gone_by, call) else { return false };
+    left.min(claim::LEASE - gone_by.min(claim::LEASE)) >= call
+}
+
 /// A random number from 0 to 1. Where the system gives none, pauses go without variation.
 fn dice() -> f64 {
     random::<2>().map_or(0.0, |bytes| f64::from(u16::from_le_bytes(bytes)) / f64::from(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_called_for_a_lease_that_may_end_before_the_call_does() {
+        let (soon, late) = (Duration::from_millis(20), Duration::from_secs(36));
+        assert!(is_in_time(TimeDelta::seconds(44), soon));
+        // The machine slept, and only the time of day shows it.
+        assert!(!is_in_time(TimeDelta::seconds(9), soon));
+        assert!(!is_in_time(TimeDelta::hours(-1), soon));
+        // The process stood still while somebody set the clock back.
+        assert!(!is_in_time(TimeDelta::seconds(44), late));
+        assert!(!is_in_time(TimeDelta::seconds(44), Duration::MAX));
+    }
 }

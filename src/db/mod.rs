@@ -16,6 +16,7 @@ mod listen;
 mod pager;
 mod pool;
 pub mod schema;
+mod time;
 mod together;
 mod types;
 mod vanished;
@@ -40,6 +41,7 @@ pub use keyset::{Keyset, Seek};
 pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
+pub use time::keep_time;
 pub use together::Together;
 pub use types::{
     AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, Moment, PortalId, RobotId,

@@ -208,7 +208,7 @@ async fn add_checked(
     let stored = tools
         .db
         .write(move |c| {
-            let (account, username, is_new) = match accounts::by_username(c, &username)? {
+            let (account, username, is_new) = match accounts::lock_by_username(c, &username)? {
                 Some(known) if known.holds_foreign_code(tenant) => return Ok(Err("members-account-unused")),
                 // As the account writes it, not as it was typed here.
                 Some(known) => (known.id, known.username()?, false),
@@ -434,6 +434,7 @@ pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> R
         .db
         .write(move |c| {
             let member = task.lock(c)?;
+            accounts::lock(c, member.account)?;
             if !task.may_renew_code(c, &member)? {
                 return Err(Error::Forbidden);
             }

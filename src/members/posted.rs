@@ -182,7 +182,7 @@ fn found_or_made(
     name: &str,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(MemberId, bool), FieldErrors>> {
-    let (account, username) = match accounts::by_username(c, username)? {
+    let (account, username) = match accounts::lock_by_username(c, username)? {
         Some(known) => {
             if let Some(member) = store::of_account(c, sender.tenant, known.id)? {
                 return Ok(Ok((member, false)));

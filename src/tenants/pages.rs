@@ -140,7 +140,10 @@ impl Addition {
         let (account, username) = match &self.code_hash {
             Some(hash) => (accounts::insert(c, &self.username, hash, true, now)?, self.username.clone()),
             None => {
-                let found = accounts::by_username(c, &self.username)?.ok_or(Error::Taken)?;
+                let found = accounts::lock_by_username(c, &self.username)?.ok_or(Error::Taken)?;
+                if found.holds_a_tenants_code() {
+                    return Err(Error::Taken);
+                }
                 // As the account writes it, not as it was typed here.
                 (found.id, found.username()?)
             }

@@ -277,7 +277,7 @@ fn the_lower_rooms_know_nothing_of_those_above() {
         ("error", &[]),
         ("language", &[]),
         ("metrics", &[]),
-        ("db", &["error", "metrics"]),
+        ("db", &["clock", "error", "metrics"]),
         ("secrets", &["db", "error"]),
         ("access", &["clock", "db", "error", "language", "secrets"]),
         ("audit", &["access", "db", "error"]),

@@ -1,5 +1,7 @@
 //! Member Management, Edit Account and My Contact Information.
 
+use std::time::{Duration, Instant};
+
 use belfry::{
     access::Role,
     db::{
@@ -8,9 +10,9 @@ use belfry::{
     },
     sandbox::RobotKind,
 };
-use diesel::prelude::*;
+use diesel::{connection::SimpleConnection as _, prelude::*};
 
-use crate::harness::{Answer, PASSWORD, TestApp, User, dump};
+use crate::harness::{Answer, Backend, PASSWORD, TestApp, User, dump, run};
 
 /// A token of the form that DingTalk's have.
 fn token(letter: char) -> String {
@@ -30,6 +32,43 @@ fn edit(id: MemberId) -> String {
 
 fn usernames(list: &Answer) -> Vec<String> {
     list.texts("tbody tr td:first-child")
+}
+
+/// While his tenant gives an account a new code, another one wants to add it: whoever comes second sees what the first did.
+async fn a_code_that_is_just_being_renewed(app: &TestApp) {
+    app.settle().await;
+    let renews = "UPDATE accounts SET code_expires_at = created_at + interval '1 day' WHERE username_key = 'theo'";
+    let Some(postgres) = &app.postgres else { panic!("this takes two writers") };
+    let mut other = PgConnection::establish(&postgres.url).expect("a connection");
+    let transaction = "BEGIN; SELECT id FROM accounts WHERE username_key = 'theo' FOR NO KEY UPDATE";
+    other.batch_execute(transaction).expect("a transaction");
+    let adding = async {
+        let mut sam = app.log_in("sam").await;
+        sam.post("/t/ours/members/new", &[("username", "theo"), ("role", "member")]).await
+    };
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let renewing = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while diesel::sql_query(waiting).get_result::<Waiting>(&mut other).expect("a count").count == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for the account");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        other.batch_execute(&format!("{renews}; COMMIT")).expect("the end of it");
+    };
+    let (page, ()) = tokio::join!(adding, renewing);
+    assert!(page.is(422).text("#e-username").contains("one-time code"));
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    count: i64,
+}
+
+#[test]
+fn an_account_whose_code_is_just_being_renewed_is_not_added_elsewhere() {
+    run(Backend::Postgres, a_code_that_is_just_being_renewed);
 }
 
 on_both! {

@@ -11,6 +11,7 @@ use belfry::{
 };
 use chrono::Utc;
 use diesel::prelude::*;
+use futures_util::future::join_all;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -66,6 +67,13 @@ fn grafana(status: &str) -> Value {
         "externalURL": "https://grafana.example/", "version": "1", "groupKey": "{}:{}", "truncatedAlerts": 0,
         "title": "[FIRING:1]", "state": "alerting", "message": "**Firing**",
     })
+}
+
+/// One more alert of Grafana's, which is told from the others by its fingerprint.
+fn alert(fingerprint: &str) -> Value {
+    let mut alert = grafana("firing")["alerts"][0].take();
+    alert["fingerprint"] = json!(fingerprint);
+    alert
 }
 
 /// Adds a portal that may fire alerts: its token.
@@ -170,6 +178,34 @@ on_both! {
             assert!(Instant::now() < deadline, "no alert ends");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    async fn groups_that_name_the_same_alerts_in_another_order_never_wait_for_each_other_for_ever(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let monitoring = portal(&mut sam, "monitoring").await;
+        // First they all begin, and later they are all repeated.
+        for round in 0..6 {
+            let group = |backwards: bool| {
+                let mut alerts: Vec<Value> = (0..40).map(|number| alert(&format!("{}x{number}", round / 2))).collect();
+                if backwards {
+                    alerts.reverse();
+                }
+                let mut body = grafana("firing");
+                body["alerts"] = json!(alerts);
+                body
+            };
+            let posts = (0..6).map(|number| {
+                let body = group(number % 2 == 0);
+                let monitoring = &monitoring;
+                async move { post(app, "/intake/grafana", monitoring, &body).await.is(201) }
+            });
+            join_all(posts).await;
+        }
+        let stored = |c: &mut belfry::db::AnyConnection| Ok(alerts::table.select((alerts::key, alerts::count)).load(c)?);
+        let stored: Vec<(String, i64)> = app.db.read(stored).await.expect("the events");
+        assert_eq!(stored.len(), 120);
+        assert!(stored.iter().all(|(_, firings)| *firings == 12), "{stored:?}");
     }
 
     async fn what_no_monitoring_system_sends_is_refused_by_name(app: &TestApp) {

@@ -115,6 +115,15 @@ pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<Bell> {
     }?)
 }
 
+/// Locks all bells, in the order that every transaction keeps.
+pub(super) fn lock_all(c: &mut AnyConnection) -> Result<()> {
+    if let AnyConnection::Postgres(c) = c {
+        let all = paces::table.order(paces::fingerprint).select(paces::fingerprint);
+        all.for_update().load::<Vec<u8>>(c)?;
+    }
+    Ok(())
+}
+
 /// When to look at this bell again; never, until something is put into its queue. Until `full_until` nothing ordinary that is
 /// put there makes it due.
 pub(super) fn look_again(

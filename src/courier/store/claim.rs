@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// How long a claim holds: the whole call and time to record it.
-pub(super) const LEASE: TimeDelta = TimeDelta::seconds(45);
+pub(in crate::courier) const LEASE: TimeDelta = TimeDelta::seconds(45);
 
 /// How many rows of a queue are looked at to see how many messages they make: more than any window takes, also where several
 /// members share a robot.

@@ -4,12 +4,13 @@
 //! set an hour forwards would make a burst of what looks as if it had waited, and take messages away from those who are sending
 //! them; one that is set backwards would keep everything waiting for that hour.
 //!
-//! Several processes on one machine see the same change, and each does this; so nothing here is worse when it is done twice.
+//! Several processes see the same change, of the machine's clock or of the database's that all of them go by, and each does this; so
+//! nothing here is worse when it is done twice.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, update};
 
-use super::claim::LEASE;
+use super::{bells, claim::LEASE};
 use crate::{
     courier::{model::DeliveryState, pace, policy, retries::RetrySchedule, sender::WHOLE_CALL},
     db::{
@@ -20,8 +21,8 @@ use crate::{
     robots::{Channel, limits},
 };
 
-/// Differences up to this are those of good clocks that are kept in step.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(2);
+/// Differences up to this are those of a good clock that is kept in step. The pace leaves as much room.
+const TOLERANCE: TimeDelta = pace::SLACK;
 
 /// Whether a clock that shows `now` was set, when it would show `before` if nobody had.
 pub(in crate::courier) fn is_set(before: NaiveDateTime, now: NaiveDateTime) -> bool {
@@ -41,7 +42,8 @@ pub(in crate::courier) fn adjust(
     now: NaiveDateTime,
 ) -> Result<()> {
     let change = Change { before, now };
-    // The bells first, as everybody takes them.
+    // The bells first, as everybody takes them, and in the order that everybody keeps.
+    bells::lock_all(c)?;
     update(paces::table.filter(paces::due_at.is_not_null())).set(paces::due_at.eq(Some(now))).execute(c)?;
     // Whether a minute is full is found out anew at each bell's next turn.
     let full = paces::table.filter(paces::full_until.is_not_null());

@@ -18,6 +18,7 @@ use belfry::{
     secrets::Passwords,
     settings,
 };
+use chrono::TimeDelta;
 use clap::Parser as _;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -141,6 +142,22 @@ impl TestApp {
     pub async fn another_with(&self, flags: &'static [&'static str]) -> (String, Option<String>) {
         let tweaks = Tweaks { flags, ..Tweaks::default() };
         serve(&self.folder, &self.database_url, &self.sandbox_origin, self.clock.clone(), tweaks).await
+    }
+
+    /// Starts one on another machine, whose clock is ahead of this one's by so much: its origin.
+    pub async fn another_machine(&self, ahead: TimeDelta) -> String {
+        let clock = self.clock.elsewhere();
+        clock.set(ahead);
+        let tweaks = Tweaks::default();
+        serve(&self.folder, &self.database_url, &self.sandbox_origin, clock, tweaks).await.0
+    }
+
+    /// Sets the clock that the application goes by, forwards or backwards: the machine's, or on Postgres the server's.
+    pub fn set_clock(&self, by: TimeDelta) {
+        match &self.postgres {
+            Some(database) => database.set_clock(by),
+            None => self.clock.set(by),
+        }
     }
 
     /// The folder of the database and the key file.

@@ -14,13 +14,14 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{
         LazyLock, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use belfry::db::{Address, Database};
+use chrono::TimeDelta;
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
 /// $1 is the folder, $2 where the programs are, the rest a command that gives up root's rights.
@@ -33,7 +34,8 @@ shift 2
     exit 1
 }
 "$@" "$programs/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=300 \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$folder/log" 2>&1 &
+    -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+    -c search_path=public,hands,pg_catalog >>"$folder/log" 2>&1 &
 server=$!
 touch "$folder/started"
 cat >/dev/null
@@ -41,6 +43,17 @@ kill -QUIT "$server" 2>/dev/null
 wait "$server"
 rm -rf "$folder"
 "#;
+
+/// A clock in the place of the server's, which no test could set: its schema comes before Postgres's own in the search path.
+const HANDS: &str = "
+BEGIN;
+CREATE SCHEMA hands;
+CREATE TABLE hands.clock (ahead interval NOT NULL);
+INSERT INTO hands.clock VALUES ('0');
+CREATE FUNCTION hands.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM hands.clock';
+COMMIT;
+";
 
 /// The migrated database that every test's own is a copy of.
 const TEMPLATE: &str = "belfry_template";
@@ -96,7 +109,11 @@ impl Cluster {
     }
 
     fn execute(&self, statement: &str) {
-        let mut connection = PgConnection::establish(&self.url("postgres")).expect("the tests' Postgres answers");
+        self.execute_in("postgres", statement);
+    }
+
+    fn execute_in(&self, database: &str, statement: &str) {
+        let mut connection = PgConnection::establish(&self.url(database)).expect("the tests' Postgres answers");
         connection.batch_execute(statement).expect(statement);
     }
 }
@@ -139,6 +156,8 @@ pub struct TestDatabase {
     name: String,
     /// As it is written in `BELFRY_DATABASE_URL`.
     pub url: String,
+    /// Whether its clock was set once.
+    has_hands: AtomicBool,
 }
 
 impl TestDatabase {
@@ -155,11 +174,20 @@ impl TestDatabase {
     fn make(how: &str) -> Self {
         let name = format!("belfry_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         CLUSTER.execute(&format!("CREATE DATABASE {name} {how}"));
-        Self { url: CLUSTER.url(&name), name }
+        Self { url: CLUSTER.url(&name), name, has_hands: AtomicBool::new(false) }
     }
 }
 
 impl TestDatabase {
+    /// Sets the server's clock, as this database shows it, forwards or backwards by this much.
+    pub fn set_clock(&self, by: TimeDelta) {
+        if !self.has_hands.swap(true, Ordering::Relaxed) {
+            CLUSTER.execute_in(&self.name, HANDS);
+        }
+        let by = by.num_seconds();
+        CLUSTER.execute_in(&self.name, &format!("UPDATE hands.clock SET ahead = ahead + interval '{by} seconds'"));
+    }
+
     /// Ends every connection and takes no other, as if the server were gone.
     pub fn close(&self) {
         CLUSTER.execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", self.name));

@@ -1,6 +1,7 @@
-//! Somebody sets the machine's clock by an hour or a day, forwards or backwards, while messages wait, rest, are sent and are to be
+//! Somebody sets the clock, the machine's or that of the database which all machines go by, by an hour or a day, forwards or backwards, while messages wait, rest, are sent and are to be
 //! tried again: no robot gets a burst, no message is sent twice for a lease that seems to be over, none is tried again early,
-//! and none waits for the clock to come round.
+//! and none waits for the clock to come round. And several machines whose own clocks differ by an hour take nothing from each
+//! other, and keep the pace together.
 //!
 //! The robots have clocks of their own that nobody sets, and refuse whoever is too fast by those. The fast
 //! form leaves two of the four changes out.
@@ -18,7 +19,7 @@ use super::{
     full, oracle,
     sender::Sender,
 };
-use crate::harness::TestApp;
+use crate::harness::{Backend, TestApp, Tweaks, run_with};
 
 const WAITS: usize = 0;
 const RESTS: usize = 1;
@@ -69,15 +70,17 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     sender.store(number(IS_CALLED, 0)).await;
     calls(app, robots[IS_CALLED], 1).await;
 
-    app.clock.set(by);
+    let before = app.clock.now();
+    app.set_clock(by);
     a_while().await;
+    assert!((app.clock.now() - before - by).abs() < TimeDelta::minutes(1), "the clock was not set");
     assert_eq!(app.sandbox.calls(robots[WAITS]).len(), sent, "a burst");
     assert_eq!(app.sandbox.calls(robots[RESTS]).len(), 1, "a robot was not left alone");
     assert_eq!(app.sandbox.calls(robots[TRIES_AGAIN]).len(), 2, "an early retry");
     // And back again, before anything has come of it.
-    app.clock.set(-by);
+    app.set_clock(-by);
     a_while().await;
-    app.clock.set(by);
+    app.set_clock(by);
     a_while().await;
     assert_eq!(app.sandbox.calls(robots[WAITS]).len(), sent, "a burst");
     assert_eq!(app.sandbox.calls(robots[RESTS]).len(), 1, "a robot was not left alone");
@@ -106,6 +109,49 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     assert_eq!(robots.iter().find(|token| refused(token)), None, "a robot was rung too often");
     is_balanced(&app.db, app.clock.now()).await;
     eprintln!("clock set by {by} and back and again: everything delivered within {gone_by}; {verdict}");
+}
+
+/// A machine whose clock is right, one an hour ahead and one an hour behind share a Postgres.
+async fn clocks_differ(app: &TestApp) {
+    let hour = TimeDelta::hours(1);
+    let origins = [app.origin.clone(), app.another_machine(hour).await, app.another_machine(-hour).await];
+    let crew = Crew::hire(app, [RobotKind::DingTalk, RobotKind::WeCom, RobotKind::Lark, RobotKind::Lark]).await;
+    let robots: Vec<&str> = crew.robots.iter().map(|(_, token)| token.as_str()).collect();
+    let sender = Sender::new(&crew);
+    sender.is_critical.store(true, Ordering::Relaxed);
+    let number = |robot: usize, place: u64| u64::try_from(robot).unwrap() + place * 4;
+    // One after the other claims a message, and the robot lets them wait while the two others look for work.
+    for (place, origin) in (0..).zip(&origins) {
+        sender.post_to(vec![origin.clone()]);
+        app.sandbox.fail(robots[IS_CALLED], Fault::Delay(Duration::from_secs(3)), Some(1));
+        sender.store(number(IS_CALLED, place)).await;
+        calls(app, robots[IS_CALLED], usize::try_from(place).unwrap() + 1).await;
+        // Wakes all of them, and whoever takes it, nothing that any of them stores waits for its hour to come.
+        sender.store(number(WAITS, place)).await;
+        calls(app, robots[WAITS], usize::try_from(place).unwrap() + 1).await;
+    }
+    // More than a minute's messages, from all three.
+    sender.post_to(origins.to_vec());
+    sender.store_all((3..27).map(|place| number(WAITS, place)), 6).await;
+    // The robots' own minutes go by as well.
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while open(app).await > 0 {
+        assert!(Instant::now() < deadline, "{} deliveries are stuck", open(app).await);
+        app.clock.advance(TimeDelta::seconds(1));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let lost = query(app, "SELECT '' AS line FROM attempts WHERE meaning = 'lost'").await;
+    assert_eq!(lost.len(), 0, "a message was taken from who was sending it");
+    let (acknowledged, unanswered) = sender.sums();
+    let verdict = oracle::Verdict::of(&acknowledged, &unanswered, &crew.read(app)).holds();
+    assert!(verdict.doubled.is_empty(), "{verdict}");
+    crew.was_never_refused(app);
+    is_balanced(&app.db, app.clock.now()).await;
+}
+
+#[test]
+fn machines_whose_clocks_differ_take_no_message_from_each_other_and_keep_the_pace_together() {
+    run_with(Backend::Postgres, Tweaks::default(), clocks_differ);
 }
 
 on_both! {
