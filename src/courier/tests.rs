@@ -394,6 +394,24 @@ async fn a_record_after_the_lease_is_refused() {
 }
 
 #[actix_web::test]
+async fn a_robot_that_was_rung_too_fast_rests_also_when_that_is_recorded_late() {
+    let house = House::new().await;
+    let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
+    house.enqueue(robot, "Dataphin").await;
+    let late = house.claim().await.unwrap();
+    house.clock.advance(TimeDelta::seconds(46));
+    let mine = house.claim().await.unwrap();
+    assert!(!house.record(late, Meaning::Wait).await);
+    assert!(house.record(mine, Meaning::Delivered).await);
+    house.enqueue(robot, "Dataphin: later").await;
+    assert!(house.claim().await.is_none());
+    house.clock.advance(TimeDelta::seconds(55));
+    assert!(house.claim().await.is_none());
+    house.clock.advance(TimeDelta::seconds(10));
+    assert!(house.claim().await.is_some());
+}
+
+#[actix_web::test]
 async fn no_robot_gets_more_than_its_limit_whatever_waits_and_whoever_rings_it() {
     let house = House::new().await;
     let mine = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;

@@ -62,7 +62,11 @@ fn cells(row: &Listed, language: Language, times: Times) -> [String; 10] {
 }
 
 fn lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    // All in quotes: where a country's spreadsheets expect semicolons between cells, a bare one within would begin another cell.
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .quote_style(csv::QuoteStyle::Always)
+        .from_writer(Vec::new());
     for row in rows {
         writer.write_record(row.map(harmless)).map_err(Error::internal)?;
     }
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn the_file_begins_with_the_mark_and_the_names_in_the_viewers_language() {
         let text = String::from_utf8(head(Language::Chinese).unwrap()).unwrap();
-        assert!(text.starts_with("\u{feff}编号,时间,"), "{text}");
+        assert!(text.starts_with("\u{feff}\"编号\",\"时间\","), "{text}");
         assert!(text.ends_with("\r\n"));
     }
 
@@ -97,6 +101,10 @@ mod tests {
             let text = format!("'{cell}");
             prop_assert!([cell.as_str(), text.as_str()].contains(&&row[0]));
             prop_assert_eq!(&row[1], "next");
+            let mut elsewhere = csv::ReaderBuilder::new();
+            let mut reader = elsewhere.has_headers(false).delimiter(b';').from_reader(file.as_slice());
+            let row = reader.records().next().unwrap().unwrap();
+            prop_assert!(row.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@'])), "{row:?}");
         }
     }
 }

@@ -137,10 +137,10 @@ pub(super) fn look_again(
     Ok(())
 }
 
-/// Lets the bell rest until then.
+/// Lets the bell rest until then, unless it rests longer anyway.
 pub(super) fn rest(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTime) -> Result<()> {
-    let rest = paces::rest_until.eq(until);
-    change(paces::table, paces::fingerprint.eq(fingerprint)).set(rest).execute(c)?;
+    let shorter = paces::fingerprint.eq(fingerprint).and(paces::rest_until.lt(until));
+    change(paces::table, shorter).set(paces::rest_until.eq(until)).execute(c)?;
     Ok(())
 }
 

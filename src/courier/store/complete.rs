@@ -37,8 +37,9 @@ pub(in crate::courier) struct OnTheWire {
     pub priority: Priority,
 }
 
-/// Records how a call ended, and answers what its group has now. Answers nothing, and changes nothing but the attempt's own
-/// row, when the record comes too late: the claim ran out and the message went back to its queue.
+/// Records how a call ended, and answers what its group has now. Answers nothing when the record comes too late: the claim ran
+/// out and the message went back to its queue. Then nothing changes but the attempt's own row, and the bell rests all the same
+/// where the robot asked for that.
 pub(in crate::courier) fn record(
     c: &mut AnyConnection,
     wire: &OnTheWire,
@@ -77,6 +78,9 @@ fn settle_by(
     let situation = Situation { schedule, priority: wire.priority, tries: wire.tries, in_a_row, dice };
     let decision = policy::decide(&called.ending, &situation);
     note_attempt(c, wire, called, now)?;
+    if let Some(rest) = decision.rest {
+        bells::rest(c, &wire.fingerprint, now + delta(rest))?;
+    }
     if !release(c, wire, &decision, now)? {
         return Ok(None);
     }
@@ -97,9 +101,6 @@ fn settle_by(
     {
         let untold_since = is_worth_telling(c, wire.message)?.then_some(now);
         robots::break_down(c, wire.robot, meaning, untold_since)?;
-    }
-    if let Some(rest) = decision.rest {
-        bells::rest(c, &wire.fingerprint, now + delta(rest))?;
     }
     Ok(Some(received))
 }

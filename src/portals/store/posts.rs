@@ -14,6 +14,9 @@ use crate::{
     secrets::{KeyRing, PlainToken},
 };
 
+/// For how long a nonce is kept that has ended: a clock that ran ahead and was set right again brings no old form to life.
+const NONCE_KEPT: TimeDelta = TimeDelta::days(1);
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = portals)]
 struct Row {
@@ -234,7 +237,7 @@ pub fn keep(c: &mut AnyConnection, portal: PortalId, key: &str, status: u16, ans
 /// # Errors
 /// When the database cannot be written.
 pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-    diesel::delete(portal_nonces::table.filter(portal_nonces::expires_at.lt(now))).execute(c)?;
+    diesel::delete(portal_nonces::table.filter(portal_nonces::expires_at.lt(now - NONCE_KEPT))).execute(c)?;
     diesel::delete(idempotency::table.filter(idempotency::created_at.le(now - KEY_LASTS))).execute(c)?;
     Ok(())
 }
