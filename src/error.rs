@@ -20,6 +20,8 @@ pub enum Error {
     Forbidden,
     /// A form without this session's token, or from another site.
     CrossSite,
+    /// A form of a page of ours that is not of this session: its own is over, or another has begun.
+    SessionOver,
     /// There is no such thing, or it is not yours: the two look the same.
     NotFound,
     /// The page is there, but not for this method.

@@ -12,4 +12,4 @@ pub use matrix::{
     Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
 };
 pub use principal::{Account, Actor, Membership, Principal, Tenant};
-pub use session::{LogIn, Sessions, Store, cookie_name, was_read};
+pub use session::{LogIn, Sessions, Store, cookie_name, is_begun, was_read};

@@ -74,6 +74,12 @@ impl LogIn {
     }
 }
 
+/// Whether somebody is logged in.
+#[must_use]
+pub fn is_begun(session: &Session) -> bool {
+    session.get::<i64>(ACCOUNT).is_ok_and(|account| account.is_some())
+}
+
 /// Whether the session that the cookie names could be read. Of one that could not, its id alone is known, and that from the
 /// cookie, which we have signed.
 ///

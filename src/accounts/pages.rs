@@ -91,7 +91,7 @@ pub async fn log_in_form(
     if !tools.db.read(store::any).await? {
         return Err(Error::SetUpFirst);
     }
-    if session.get::<i64>("account").map_err(Error::internal)?.is_some() {
+    if access::is_begun(&session) {
         return Ok(redirect(own_page(&next)));
     }
     let form = form::LogIn { next, ..form::LogIn::default() };

@@ -31,12 +31,15 @@ use crate::{
 };
 
 /// The hidden field of every form.
-const FIELD: &str = "csrf";
+pub(super) const FIELD: &str = "csrf";
 /// The largest form a page of ours posts, in bytes.
 pub(super) const LARGEST: usize = 64 * 1024;
 
 /// How long a form may take to arrive: a body that trickles in for ever holds a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose forms need no session: one that is not valid any more is opened anew.
+const FOR_VISITORS: [&str; 2] = ["/login", "/setup"];
 
 /// The token that forms of this request carry.
 #[derive(Clone)]
@@ -51,7 +54,7 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 /// Reads the form of an unsafe request and lets it through only when it comes from a page of ours.
 ///
 /// # Errors
-/// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::Malformed`],
+/// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::SessionOver`], [`Error::Malformed`],
 /// [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and [`Error::Unavailable`] when the
 /// session could not be read.
 pub async fn guard(
@@ -96,7 +99,13 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
         // when it is posted again, it is the session that counts.
         let is_visitors = || visitor_token(request.request(), &shared).is_some_and(|token| is_token(&token));
         if new_cookie.is_some() || !(is_token(&token) || was_read.is_err() && is_visitors()) {
-            return Err(Error::CrossSite);
+            let is_late = was_read.is_ok() && is_from_here(request.request(), &shared);
+            if !is_late || FOR_VISITORS.contains(&request.path()) {
+                return Err(Error::CrossSite);
+            }
+            // For the page that says so, which keeps what was typed; nothing else gets to see it.
+            request.extensions_mut().insert(fields);
+            return Err(Error::SessionOver);
         }
         request.extensions_mut().insert(fields);
     }
@@ -142,6 +151,13 @@ fn same_origin(request: &HttpRequest, shared: &Shared) -> bool {
     let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
     let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own_origin(request, shared));
     site && origin
+}
+
+/// Whether the browser itself says that the form was on a page of ours.
+fn is_from_here(request: &HttpRequest, shared: &Shared) -> bool {
+    let is =
+        |name: &str, value: &str| request.headers().get(name).is_some_and(|said| said.as_bytes() == value.as_bytes());
+    is("sec-fetch-site", "same-origin") || is(header::ORIGIN.as_str(), &own_origin(request, shared))
 }
 
 async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields> {

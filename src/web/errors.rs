@@ -2,6 +2,7 @@
 
 use std::{cell::OnceCell, rc::Rc};
 
+use actix_session::SessionExt as _;
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
@@ -13,7 +14,10 @@ use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
 use super::{Frame, kept::Again, observe::RequestId, own_page, page, redirect};
-use crate::{access::AnyoneSignedIn, error::Error};
+use crate::{
+    access::{self, AnyoneSignedIn},
+    error::Error,
+};
 
 /// In how many seconds it is worth trying again when the database cannot be used.
 const SOON: i64 = 5;
@@ -28,15 +32,38 @@ struct ErrorPage {
     again: Option<String>,
     /// The form to be posted there, sealed.
     kept: Option<String>,
+    /// What is to be done before that.
+    first: First,
     /// The number of the request, where its log lines say what went wrong.
     number: Option<String>,
+}
+
+/// What somebody does before he sends a kept form again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// He waits a moment.
+    Wait,
+    /// He logs in, in another tab.
+    LogIn,
+    /// He has logged in, and says that it is still meant.
+    Confirm,
+}
+
+impl First {
+    fn of(fault: Option<&Error>, request: &HttpRequest) -> Self {
+        match fault {
+            Some(Error::SessionOver) if access::is_begun(&request.get_session()) => Self::Confirm,
+            Some(Error::SessionOver) => Self::LogIn,
+            _ => Self::Wait,
+        }
+    }
 }
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
-            Self::Forbidden | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CrossSite | Self::SessionOver => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed | Self::NotKept => StatusCode::BAD_REQUEST,
@@ -124,24 +151,31 @@ fn log_in(request: &HttpRequest) -> String {
 
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
 fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
-    let again = if status == StatusCode::SERVICE_UNAVAILABLE { Again::of(request) } else { None };
+    let first = First::of(ours, request);
+    let again =
+        if status == StatusCode::SERVICE_UNAVAILABLE || first != First::Wait { Again::of(request) } else { None };
     let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
-    let ((title, advice), frame) = (texts(ours, status, kept.is_some()), Frame::of(request));
+    let ((title, advice), frame) = (texts(ours, status, kept.is_some(), first), Frame::of(request));
     // Nothing leads away from a page that keeps a form.
     let frame = match AnyoneSignedIn::of(request).filter(|_| kept.is_none()) {
         Some(who) => frame.seen_by(&who),
         None => frame,
     };
     let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
-    page(status, &ErrorPage { frame, title, advice, again, kept, number }).unwrap_or_else(|_| HttpResponse::new(status))
+    page(status, &ErrorPage { frame, title, advice, again, kept, first, number })
+        .unwrap_or_else(|_| HttpResponse::new(status))
 }
 
 /// The keys of a page's title and advice. Of a form nobody knows whether it was saved when the connection broke.
-fn texts(ours: Option<&Error>, status: StatusCode, kept: bool) -> (&'static str, &'static str) {
+fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> (&'static str, &'static str) {
     match (ours, status) {
+        (Some(Error::SessionOver), _) if kept && first == First::LogIn => {
+            ("error-session-over", "error-session-over-advice")
+        }
+        (Some(Error::SessionOver), _) if kept => ("error-other-session", "error-other-session-advice"),
         (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
         (Some(Error::NotKept), _) => ("error-not-kept", "error-not-kept-advice"),
-        (Some(Error::CrossSite), _) => ("error-cross-site", "error-cross-site-advice"),
+        (Some(Error::CrossSite | Error::SessionOver), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
         (_, StatusCode::METHOD_NOT_ALLOWED) => ("error-method", "error-method-advice"),

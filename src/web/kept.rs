@@ -1,12 +1,13 @@
-//! A form that could not be saved, kept in the very page that says so: one click posts it once more.
+//! A form that could not be saved, or whose session was over, kept in the very page that says so: one click posts it once more.
 //!
 //! What was typed may hold passwords and webhooks, and there is no database to put it into, so that it goes to the browser
 //! sealed, in one hidden field. When that field comes back, the [guard](super::guard) opens it and goes on as if the form had
 //! been posted at first. That takes nothing from the guard:
 //!
 //! - It looks at where the post comes from before it opens anything, and a post that it refuses is kept in no page.
-//! - The token is the one of the first post, sealed with the rest and compared with the session when it comes back: no token
-//!   is made for this field. A form that somebody else got kept carries his token and is refused as his form would be.
+//! - The token is the one of the first post, sealed with the rest and compared with the session when it comes back. A form
+//!   that somebody else got kept carries his token and is refused as his form would be. Only beside it, in a page that asks
+//!   whoever logged in anew whether to send it, stands a token of his, and counts.
 //! - The seal holds for one path and query: a form cannot be posted where its reader never posted it.
 //! - It holds for an hour, so that a page that was left open does nothing much later.
 
@@ -14,7 +15,12 @@ use actix_web::{HttpMessage as _, HttpRequest, web::Data};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{NaiveDateTime, TimeDelta};
 
-use super::{csrf::LARGEST, form::Fields, frame::Shared, request::own_page};
+use super::{
+    csrf::{self, LARGEST},
+    form::Fields,
+    frame::Shared,
+    request::own_page,
+};
 use crate::{
     clock::Clock,
     error::{Error, Result},
@@ -26,8 +32,8 @@ const FIELD: &str = "kept";
 /// How long a form is kept.
 const LASTS: TimeDelta = TimeDelta::hours(1);
 /// The largest body that carries a form, in bytes: encoding its bytes as `%XX` makes at most three of one, base64 four of
-/// three, and the rest is the field's name, the end of its time, and what the seal adds.
-pub(super) const LARGEST_KEPT: usize = 4 * LARGEST + 256;
+/// three, and the rest is the field's name, the end of its time, what the seal adds, and a token beside it.
+pub(super) const LARGEST_KEPT: usize = 4 * LARGEST + 384;
 
 /// How the reader of a page tries again what could not be done.
 pub(super) struct Again {
@@ -68,14 +74,20 @@ pub(super) fn is_kept(body: &[u8]) -> bool {
 /// # Errors
 /// [`Error::NotKept`] when it does not open here and now.
 pub(super) fn open(request: &HttpRequest, posted: Fields) -> Result<Fields> {
-    let [(name, kept)] = posted.0.as_slice() else { return Ok(posted) };
-    if name != FIELD {
-        return Ok(posted);
-    }
+    let (kept, token) = match posted.0.as_slice() {
+        [(name, kept)] if name == FIELD => (kept, None),
+        [(name, kept), (other, token)] if name == FIELD && other == csrf::FIELD => (kept, Some(token)),
+        _ => return Ok(posted),
+    };
     let missing = || Error::internal("a kept form needs the keys and the clock");
     let shared = request.app_data::<Data<Shared>>().ok_or_else(missing)?;
     let clock = request.app_data::<Data<Clock>>().ok_or_else(missing)?;
-    Fields::decode(unseal(&shared.keys, &target(request), kept, clock.now())?.as_bytes())
+    let mut fields = Fields::decode(unseal(&shared.keys, &target(request), kept, clock.now())?.as_bytes())?;
+    if let Some(token) = token {
+        fields.0.retain(|(name, _)| name != csrf::FIELD);
+        fields.0.push((csrf::FIELD.to_owned(), token.clone()));
+    }
+    Ok(fields)
 }
 
 /// What the seal is bound to. Pages take forms by POST alone, so that the method needs no mention.

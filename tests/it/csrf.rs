@@ -72,6 +72,43 @@ on_both! {
         }
     }
 
+    async fn a_form_whose_session_is_over_is_kept_and_sent_once_its_writer_has_logged_in_and_means_it(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let (old, edit) = (sam.token().await, format!("/t/ours/members/{}/edit", town.mia));
+        let typed = [("csrf", old.as_str()), ("role", "member"), ("email", "mia@corp.example")];
+        let before = dump(&app.db).await["members"].clone();
+        app.age_sessions_of("sam").await;
+        // Only what the browser says is from here.
+        let answer = sam.send(sam.request(Method::POST, &edit).form(&typed)).await.is(403);
+        assert_eq!(answer.attribute("input[name=kept]", "value"), None);
+        let from_here = |request: RequestBuilder| request.header("sec-fetch-site", "same-origin");
+        let mut page = sam.send(from_here(sam.request(Method::POST, &edit).form(&typed))).await.is(403);
+        for _ in 0..2 {
+            assert_eq!(page.text("h1"), "You have been logged out");
+            assert_eq!(page.attribute("main a", "href"), Some("/login".to_owned()));
+            assert!(!page.body.contains("corp.example") && !page.body.contains("csrf"), "{}", page.body);
+            page = sam.try_again(&page).await.is(403);
+        }
+
+        // In another tab.
+        sam.log_in("sam", crate::harness::PASSWORD).await.leads_to("/");
+        let page = sam.try_again(&page).await.is(403);
+        assert_eq!(page.text("h1"), "Send this form after all?");
+        let kept = page.attribute("input[name=kept]", "value").expect("a kept form");
+        let new = page.attribute("main form input[name=csrf]", "value").expect("a token");
+        assert!(new != old && new == sam.token().await);
+        let send = |sam: &crate::harness::User, token: &str| {
+            from_here(sam.request(Method::POST, &edit).form(&[("kept", kept.as_str()), ("csrf", token)]))
+        };
+        for token in ["", &old, &"0".repeat(new.len())] {
+            sam.send(send(&sam, token)).await.is(403);
+        }
+        assert_eq!(dump(&app.db).await["members"], before, "nothing was changed so far");
+        sam.send(send(&sam, &new)).await.leads_to("/t/ours/members");
+        assert!(sam.get(&edit).await.is(200).body.contains("mia@corp.example"));
+    }
+
     async fn a_visitors_cookie_that_was_planted_does_not_carry_over_into_the_session(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let mut visitor = app.visitor();
