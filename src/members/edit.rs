@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::{
     Tools,
-    form::{EditAccount, robot_field, secret_field},
+    form::{EditAccount, code_field, robot_field, secret_field},
     model::{Contact, Member, RobotChange},
     notice::{About, ring},
     store::{self, Edit, verifications},
@@ -17,7 +17,7 @@ use crate::{
     access::{Actor, Can, Role, Tenant, may_change_role, may_edit, may_end},
     accounts::store as accounts,
     audit::{self, Change},
-    channels::{self, Switches},
+    channels::{self, Switches, channel_key},
     courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
     error::{Error, Result},
@@ -118,6 +118,16 @@ impl ContactPart {
 
     pub(super) fn channels_path(&self) -> String {
         format!("/t/{}/settings/message-channel", self.slug)
+    }
+
+    /// The fields from top to bottom, with the keys of what they are called; all of a channel's are called by its name.
+    pub(super) fn labels() -> Vec<(&'static str, &'static str)> {
+        let of = |channel: &Channel| {
+            let fields = [Some(code_field(channel)), Some(robot_field(channel)), secret_field(channel)];
+            fields.into_iter().flatten().map(|field| (field, channel_key(channel))).collect::<Vec<_>>()
+        };
+        let person = [("role", "members-role"), ("phone", "members-phone"), ("email", "members-email")];
+        person.into_iter().chain(Channel::ALL.iter().flat_map(of)).collect()
     }
 
     pub(super) fn is_tested(&self, channel: &Channel) -> bool {

@@ -166,6 +166,29 @@ impl Frame {
         errors.of(field).map(|error| self.error(error)).unwrap_or_default()
     }
 
+    /// What is wrong with a form, from its top to its bottom: the name of each field, and what is wrong with it behind what the
+    /// page calls it. `labels` are the fields of the page in their order, with the keys of what they are called; what belongs
+    /// to none of them stands last.
+    #[must_use]
+    pub fn faults<'e>(&self, errors: &'e FieldErrors, labels: &[(&str, &str)]) -> Vec<(&'e str, String)> {
+        let place = |error: &FieldError| labels.iter().position(|(field, _)| *field == error.field);
+        let mut errors: Vec<_> = errors.0.iter().map(|error| (place(error).unwrap_or(labels.len()), error)).collect();
+        errors.sort_by_key(|(place, _)| *place);
+        errors
+            .into_iter()
+            .map(|(place, error)| {
+                let fault = self.error(error);
+                let text = match labels.get(place) {
+                    Some((_, label)) => {
+                        self.language.with("form-fault", &[("label", &self.t(label)), ("fault", &fault)]).into_owned()
+                    }
+                    None => fault,
+                };
+                (error.field.as_ref(), text)
+            })
+            .collect()
+    }
+
     /// What is wrong, in this page's language.
     #[must_use]
     pub fn error(&self, error: &FieldError) -> String {

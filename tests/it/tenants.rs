@@ -35,6 +35,24 @@ on_both! {
         assert_eq!(again.attribute("#f-name", "value").as_deref(), Some("Data platform 数据平台"));
     }
 
+    async fn what_is_wrong_with_a_form_is_summed_up_by_name_from_top_to_bottom(app: &TestApp) {
+        app.settle().await;
+        let mut root = app.log_in("root").await;
+        let wrong = [("name", ""), ("slug", "A b"), ("description", ""), ("time_zone", "Mars"), ("super_admin", "")];
+        for (language, names) in [
+            ("en", ["Tenant name: ", "Slug: ", "Time zone: ", "Super administrator: "]),
+            ("zh-CN", ["租户名称：", "标识：", "时区：", "超级管理员："]),
+        ] {
+            root.post("/language", &[("language", language), ("return_to", "/")]).await.is(303);
+            let page = root.post("/instance/tenants/new", &wrong).await.is(422);
+            let faults = page.texts(".note.bad li");
+            let beside = ["name", "slug", "time_zone", "super_admin"].map(|field| page.text(&format!("#e-{field}")));
+            let expected: Vec<String> =
+                names.into_iter().zip(beside).map(|(name, fault)| format!("{name}{fault}")).collect();
+            assert_eq!(faults, expected);
+        }
+    }
+
     async fn a_deleted_tenant_is_nobodys_until_it_is_restored_as_it_was(app: &TestApp) {
         let town = app.settle().await;
         let (mut root, mut sue) = (app.log_in("root").await, app.log_in("sue").await);

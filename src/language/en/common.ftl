@@ -43,6 +43,7 @@ nav-retention = Data Retention Settings
 nav-instance-audit = Instance audit log
 
 form-faults = Nothing was saved. Please correct this first:
+form-fault = { $label }: { $fault }
 form-required = Please fill this in.
 form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.

@@ -43,6 +43,7 @@ nav-retention = 数据保留设置
 nav-instance-audit = 实例审计日志
 
 form-faults = 尚未保存，请先修改以下内容：
+form-fault = { $label }：{ $fault }
 form-required = 请填写此项。
 form-too-long = 最多 { $max } 个字符。
 form-choose = 请从给出的选项中选择。
