@@ -41,6 +41,7 @@ const UNREAD: &str = "unread";
 const CODE: &str = "code";
 const BROWSER: &str = "agent";
 const ADDRESS: &str = "address";
+const PASSWORD_HASH: &str = "password_hash";
 
 /// The name of the session cookie. The prefix makes browsers insist on Secure and on this very host.
 #[must_use]
@@ -53,6 +54,9 @@ pub fn cookie_name(https: bool) -> &'static str {
 pub struct LogIn {
     /// Who logged in.
     pub account: AccountId,
+    /// The hash of the password that was shown. When the account has another by the time the session begins, there is none:
+    /// the session would outlive the password.
+    pub password_hash: String,
     /// What the browser calls itself.
     pub agent: String,
     /// Where the request came from.
@@ -68,6 +72,7 @@ impl LogIn {
         session.clear();
         session.renew();
         session.insert(ACCOUNT, self.account).map_err(Error::internal)?;
+        session.insert(PASSWORD_HASH, self.password_hash).map_err(Error::internal)?;
         let agent: String = self.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
         session.insert(BROWSER, agent).map_err(Error::internal)?;
         session.insert(ADDRESS, self.address).map_err(Error::internal)
@@ -181,13 +186,16 @@ impl Store {
             .map(AccountId)
             .ok_or_else(|| Error::internal("a session without an account"))?;
         let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-        let (agent, address) = (text(BROWSER), text(ADDRESS));
+        let (agent, address, password_hash) = (text(BROWSER), text(ADDRESS), text(PASSWORD_HASH));
         let id = hex::encode(random::<16>()?);
         let secret = PlainToken::generate()?;
         let key = format!("{id}.{}", secret.expose());
         let now = self.clock.now();
         self.db
             .write(move |c| {
+                if password_hash_locked(c, account)? != password_hash {
+                    return Err(Error::LogInFirst);
+                }
                 diesel::insert_into(sessions::table)
                     .values((
                         sessions::id.eq(id),
@@ -213,6 +221,15 @@ impl Store {
                 Ok(())
             })
             .await
+    }
+}
+
+/// The hash of an account's password, which stays so until the end of the transaction.
+fn password_hash_locked(c: &mut AnyConnection, account: AccountId) -> QueryResult<String> {
+    let row = accounts::table.find(account).select(accounts::password_hash);
+    match c {
+        AnyConnection::Postgres(c) => row.for_share().first(c),
+        AnyConnection::Sqlite(c) => row.first(c),
     }
 }
 
@@ -358,5 +375,36 @@ impl Sessions {
     pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
         diesel::delete(sessions::table.filter(sessions::created_at.lt(now - ABSOLUTE))).execute(c)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Address;
+
+    #[actix_web::test]
+    async fn a_session_begins_only_while_the_password_that_was_shown_is_the_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&Address::Sqlite(folder.path().join("belfry.db"))).unwrap();
+        let clock = Clock::default();
+        let now = clock.now();
+        let ann = (
+            accounts::username.eq("ann"),
+            accounts::username_key.eq("ann"),
+            accounts::password_hash.eq("second"),
+            accounts::created_at.eq(now),
+        );
+        let insert = diesel::insert_into(accounts::table).values(ann).returning(accounts::id);
+        let account: AccountId = db.write(move |c| Ok(directly!(c, c => insert.get_result(c))?)).await.unwrap();
+        let store = Store::new(db, clock);
+        let begin = |password_hash: &str| {
+            let text = |value: serde_json::Value| value.to_string();
+            let state = [(ACCOUNT, text(account.0.into())), (PASSWORD_HASH, text(password_hash.into()))];
+            store.save(state.map(|(key, value)| (key.to_owned(), value)).into(), &CookieDuration::ZERO)
+        };
+        assert!(begin("first").await.is_err(), "it was replaced between the log-in and the session");
+        let key = begin("second").await.unwrap();
+        assert!(store.load(&key).await.unwrap().is_some());
     }
 }

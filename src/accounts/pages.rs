@@ -5,7 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
 use chrono::NaiveDateTime;
 
-use super::{Tools, Username, browser, form, store};
+use super::{
+    Tools, Username, browser, form,
+    store::{self, Credentials},
+};
 use crate::{
     access::Actor,
     access::{self, Account, AnyoneSignedIn, Membership, Sessions},
@@ -47,6 +50,7 @@ pub async fn set_up(
         Err(errors) => return refuse(frame, form, errors),
     };
     let hash = tools.passwords.hash(form.password.expose()).await?;
+    let stored = hash.clone();
     let who = Actor { account: None, name: username.as_str().to_owned(), address: web::address(&request) };
     let (now, language) = (tools.clock.now(), frame.language);
     let made = tools
@@ -55,13 +59,13 @@ pub async fn set_up(
             if !store::use_set_up_code(c, &code)? {
                 return Ok(None);
             }
-            store::insert_first(c, &username, &hash, language, &who, now).map(Some)
+            store::insert_first(c, &username, &stored, language, &who, now).map(Some)
         })
         .await?;
     let Some(account) = made else {
         return refuse(frame, form, FieldErrors::one("code", "accounts-code-wrong"));
     };
-    start_session(&request, &session, account)?;
+    start_session(&request, &session, account, hash)?;
     Ok(redirect("/"))
 }
 
@@ -69,8 +73,9 @@ async fn only_without_accounts(tools: &Tools) -> Result<()> {
     if tools.db.read(store::any).await? { Err(Error::NotFound) } else { Ok(()) }
 }
 
-fn start_session(request: &HttpRequest, session: &Session, account: AccountId) -> Result<()> {
-    access::LogIn { account, agent: web::agent(request), address: web::address(request) }.start(session)
+fn start_session(request: &HttpRequest, session: &Session, account: AccountId, password_hash: String) -> Result<()> {
+    let (agent, address) = (web::agent(request), web::address(request));
+    access::LogIn { account, password_hash, agent, address }.start(session)
 }
 
 #[derive(Template)]
@@ -100,7 +105,7 @@ pub async fn log_in_form(
 
 /// What became of a log-in.
 enum Outcome {
-    In(AccountId, bool),
+    In(Credentials),
     Wrong,
 }
 
@@ -113,9 +118,10 @@ pub async fn log_in(
     Form(form): Form<form::LogIn>,
 ) -> Result<HttpResponse> {
     match check(&tools, &request, &form).await? {
-        Outcome::In(account, choose_password) => {
-            start_session(&request, &session, account)?;
-            Ok(redirect(if choose_password { "/account/password" } else { own_page(&form.next) }))
+        Outcome::In(account) => {
+            let next = if account.code_expires_at.is_some() { "/account/password" } else { own_page(&form.next) };
+            start_session(&request, &session, account.id, account.password_hash)?;
+            Ok(redirect(next))
         }
         Outcome::Wrong => {
             let errors = FieldErrors::one("username", "accounts-log-in-wrong");
@@ -158,7 +164,7 @@ async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Resu
                 Some(account) => {
                     subjects.forget(c)?;
                     store::note(c, &who, "log-in", now)?;
-                    Ok(Outcome::In(account.id, account.code_expires_at.is_some()))
+                    Ok(Outcome::In(account))
                 }
                 None => {
                     subjects.failed(c, now)?;
@@ -276,11 +282,13 @@ pub async fn change_password(
     let account = who.principal.account.clone();
     let id = account.id;
     let errors = match checked(&tools, &frame, &account, &form).await? {
-        Ok(()) if replace_password(&tools, &request, account, &form).await? => {
-            start_session(&request, &session, id)?;
-            return Ok(redirect_saying("/account", "flash-password-changed"));
-        }
-        Ok(()) => FieldErrors::one("current_password", "accounts-current-password-wrong"),
+        Ok(()) => match replace_password(&tools, &request, account, &form).await? {
+            Some(hash) => {
+                start_session(&request, &session, id, hash)?;
+                return Ok(redirect_saying("/account", "flash-password-changed"));
+            }
+            None => FieldErrors::one("current_password", "accounts-current-password-wrong"),
+        },
         Err(errors) => errors,
     };
     account_page(&tools, who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await
@@ -298,14 +306,14 @@ async fn checked(
     Ok(form.check(weakness))
 }
 
-/// Puts the new password in place of the current one. Answers whether it did: not when the current one is wrong, which
-/// counts as a failed log-in.
+/// Puts the new password in place of the current one, and answers its hash; none when the current one is wrong, which counts
+/// as a failed log-in.
 async fn replace_password(
     tools: &Tools,
     request: &HttpRequest,
     account: Account,
     form: &form::NewPassword,
-) -> Result<bool> {
+) -> Result<Option<String>> {
     let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(request));
     let (turn, now) = turn(tools, &subjects).await?;
     let (id, waiting) = (account.id, subjects.clone());
@@ -335,7 +343,7 @@ async fn replace_password(
                 subjects.failed(c, now)?;
             }
             store::note(c, &who, if changed { "password-changed" } else { "password-change-failed" }, now)?;
-            Ok(changed)
+            Ok(new.filter(|_| changed).map(|new| new.hash))
         })
         .await
 }
@@ -369,30 +377,30 @@ pub async fn choose_password(
     }
     let id = account.id;
     let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
-    let mut errors = checked(&tools, &frame, &account, &form).await?.err().unwrap_or_default();
-    if errors.is_empty() {
-        let is_code = tools.passwords.turn().await?.verify(form.new_password.expose(), Some(before.clone())).await?;
-        if is_code {
-            errors.add("new_password", "accounts-password-is-code");
-        } else if !keep_password(&tools, &request, account, &form, before).await? {
-            errors.add("new_password", "accounts-code-expired");
+    let errors = match checked(&tools, &frame, &account, &form).await? {
+        Ok(()) if tools.passwords.turn().await?.verify(form.new_password.expose(), Some(before.clone())).await? => {
+            FieldErrors::one("new_password", "accounts-password-is-code")
         }
-    }
-    if !errors.is_empty() {
-        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors });
-    }
-    start_session(&request, &session, id)?;
-    Ok(redirect_saying("/", "flash-password-changed"))
+        Ok(()) => match keep_password(&tools, &request, account, &form, before).await? {
+            Some(hash) => {
+                start_session(&request, &session, id, hash)?;
+                return Ok(redirect_saying("/", "flash-password-changed"));
+            }
+            None => FieldErrors::one("new_password", "accounts-code-expired"),
+        },
+        Err(errors) => errors,
+    };
+    web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors })
 }
 
-/// Keeps the password that was chosen in place of a code. Answers whether it did: not when the code has expired meanwhile.
+/// Keeps the password that was chosen in place of a code, and answers its hash; none when the code has expired meanwhile.
 async fn keep_password(
     tools: &Tools,
     request: &HttpRequest,
     account: Account,
     form: &form::NewPassword,
     before: String,
-) -> Result<bool> {
+) -> Result<Option<String>> {
     let hash = tools.passwords.hash(form.new_password.expose()).await?;
     let (who, now) = (actor(request, &account), tools.clock.now());
     let new = store::NewPassword { hash, before, session: account.session };
@@ -403,7 +411,7 @@ async fn keep_password(
             if kept {
                 store::note(c, &who, "password-changed", now)?;
             }
-            Ok(kept)
+            Ok(kept.then_some(new.hash))
         })
         .await
 }
