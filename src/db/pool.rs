@@ -14,6 +14,7 @@ use std::{
 use diesel::{
     Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection, r2d2, r2d2::R2D2Connection,
 };
+use percent_encoding::percent_decode_str;
 use scheduled_thread_pool::ScheduledThreadPool;
 use url::Url;
 
@@ -66,15 +67,34 @@ impl Address {
                 sqlite.batch_execute(SQLITE_SET_UP).map_err(|fault| cannot(&fault))?;
                 Ok(AnyConnection::Sqlite(sqlite))
             }
-            // libpq's own words may quote the connection string: the first line says what is wrong.
             Self::Postgres(url) => {
                 let bounded = bounded(url, |variable| env::var_os(variable).is_some());
-                PgConnection::establish(&bounded).map(AnyConnection::Postgres).map_err(|fault| {
-                    cannot(&fault.to_string().lines().next().unwrap_or_default().replace(url.as_str(), "…"))
-                })
+                PgConnection::establish(&bounded)
+                    .map(AnyConnection::Postgres)
+                    .map_err(|fault| cannot(&in_libpqs_words(&fault.to_string(), url)))
             }
         }
     }
+}
+
+/// What libpq says of a URL, whose first line says what is wrong, without what it quotes of it: where a password holds a sign
+/// that should have been escaped, libpq takes part of it for the host or the port, and says so. The host, user and database of
+/// a URL that can be read safely stay.
+fn in_libpqs_words(fault: &str, url: &str) -> String {
+    let read = Url::parse(url).ok().filter(is_whole);
+    let shown = read
+        .as_ref()
+        .map(|url| [url.host_str().unwrap_or_default(), url.username(), url.path().trim_start_matches('/')]);
+    let is_secret = |quoted: &str| {
+        let of_url = url.contains(quoted) || percent_decode_str(url).decode_utf8_lossy().contains(quoted);
+        of_url && !shown.is_some_and(|shown| shown.contains(&quoted))
+    };
+    let line = fault.lines().next().unwrap_or_default().replace(url, "…");
+    let quoted = line.split('"').enumerate().map(|(place, part)| match place % 2 == 1 && is_secret(part) {
+        true => "…",
+        false => part,
+    });
+    quoted.collect::<Vec<_>>().join("\"")
 }
 
 /// Makes the file, and the folder it is in, for its owner alone: people's contact information is in it. SQLite gives its
@@ -220,6 +240,31 @@ mod tests {
         let address = Address::parse("postgres://ann:s3cret@db.example:5432/belfry?password=other").unwrap();
         assert_eq!(address.to_string(), "postgres://db.example:5432/belfry");
         assert!(!format!("{address:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_not_quoted_by_a_fault() {
+        for url in [
+            "postgres://u:s3cr%zzet@localhost/db",
+            "postgres://u:s3cret/tail@localhost/db",
+            "postgres://u:abc@s3cret@localhost:1/db",
+            "postgres://u:[s3cret@localhost/db",
+            "postgres://u@localhost/db?password=s3cr%zzet",
+            "postgres://u@localhost/db?password=s3=cret",
+            "postgres://u@localhost/db?s3cret",
+        ] {
+            let fault = Address::parse(url).unwrap().connect().err().unwrap();
+            assert!(fault.starts_with("The database at postgres://") && !fault.contains("s3"), "{url}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_host_user_and_database() {
+        let words = in_libpqs_words(
+            "at \"db.example\", user \"ann\": no \"belfry\" but \"s3\"\nmore",
+            "postgres://ann:s3@db.example/belfry",
+        );
+        assert_eq!(words, "at \"db.example\", user \"ann\": no \"belfry\" but \"…\"");
     }
 
     #[test]
