@@ -24,7 +24,7 @@ use crate::{
     access, accounts, alerts,
     clock::Clock,
     courier::{Courier, Waker},
-    db::{self, Database},
+    db::{self, Database, Share},
     error::Error,
     health::Health,
     members,
@@ -79,7 +79,7 @@ impl App {
             .work
             .delivers()
             .then(|| {
-                let (db, keys, origins) = (db.clone(), keys.clone(), settings.robot_origins.clone());
+                let (db, keys, origins) = (db.by(Share::Courier), keys.clone(), settings.robot_origins.clone());
                 let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
                 let schedule = settings.retry_schedule.clone();
                 Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, schedule)

@@ -16,6 +16,7 @@ mod listen;
 mod pager;
 mod pool;
 pub mod schema;
+mod shares;
 mod time;
 mod together;
 mod types;
@@ -30,7 +31,7 @@ use std::{
 
 use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedMutexGuard;
 
 pub use at_most::AtMost;
 pub use change::change;
@@ -41,6 +42,7 @@ pub use keyset::{Keyset, Seek};
 pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
+pub use shares::Share;
 pub use time::keep_time;
 pub use together::Together;
 pub use types::{
@@ -53,6 +55,7 @@ use crate::{
     metrics::Metrics,
 };
 use pool::{Doubts, Manager, Pool};
+use shares::{Permits, Turns};
 use writer::Writer;
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -63,8 +66,6 @@ const SQLITE_READERS: u32 = 4;
 /// What the writer's connection has besides: room for the pages of a burst, in KiB. With less it would write pages to disk that
 /// it is about to change again.
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -8000";
-/// Connections a process opens to Postgres, for reading and writing together.
-const POSTGRES_CONNECTIONS: u32 = 10;
 
 /// The way to the database. Clones share the pool and the writer.
 #[derive(Clone)]
@@ -72,8 +73,9 @@ pub struct Database {
     pool: Pool,
     /// Told when the database was not to be had.
     doubts: Doubts,
-    /// As many permits as the pool has connections: a request waits here without holding a thread.
-    permits: Arc<Semaphore>,
+    permits: Permits,
+    share: Share,
+    turns: Turns,
     writer: Option<Writer>,
     metrics: Metrics,
     address: Arc<Address>,
@@ -95,19 +97,38 @@ impl Database {
     pub fn open_counting(address: &Address, metrics: Metrics) -> std::result::Result<Self, String> {
         let mut first = address.connect()?;
         migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
-        let (connections, writer) = match first {
+        let (connections, permits, writer) = match first {
             AnyConnection::Sqlite(ref mut sqlite) => {
                 sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
-                (SQLITE_READERS, Some(Writer::start(first, metrics.clone())?))
+                // Readers of SQLite wait for nobody, and its writes have a thread of their own.
+                let permits = Permits::in_common(SQLITE_READERS);
+                (SQLITE_READERS, permits, Some(Writer::start(first, metrics.clone())?))
             }
-            AnyConnection::Postgres(_) => (POSTGRES_CONNECTIONS, None),
+            AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), None),
         };
         let doubts = Doubts::default();
         let pool = Manager::new(address.clone(), doubts.clone())
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
-        let permits = Arc::new(Semaphore::new(connections as usize));
-        Ok(Self { pool, doubts, permits, writer, metrics, address: Arc::new(address.clone()) })
+        let address = Arc::new(address.clone());
+        Ok(Self { pool, doubts, permits, share: Share::Pages, turns: Turns::default(), writer, metrics, address })
+    }
+
+    /// The same database by the connections that are kept for this. At first it is [`Share::Pages`].
+    #[must_use]
+    pub fn by(&self, share: Share) -> Self {
+        Self { share, ..self.clone() }
+    }
+
+    /// Waits until nobody else in this process has the turn for this key, which ends when the answer is dropped. For writes that
+    /// would wait for each other anyway, by [`one_at_a_time`] or in SQLite's queue of writes: here they hold no connection
+    /// meanwhile, and let others go first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it does not come in time.
+    pub async fn turn(&self, key: i64) -> Result<OwnedMutexGuard<()>> {
+        let turn = tokio::time::timeout(pool::WAIT, self.turns.next(key)).await;
+        turn.map_err(|_| Error::unavailable("others were first for too long"))
     }
 
     /// Runs queries that change nothing.
@@ -204,7 +225,7 @@ impl Database {
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
         let asked = Instant::now();
-        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(&self.permits).acquire_owned())
+        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(self.permits.of(self.share)).acquire_owned())
             .await
             .map_err(|_| Error::unavailable("no database connection became free in time"))?
             .map_err(Error::unavailable)?;

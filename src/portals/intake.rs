@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     alerts::{self, AlertFields, Incoming, Signal, Source, Taken},
-    db::{AnyConnection, PortalId, Together},
+    db::{AnyConnection, PortalId, Share, Together},
     error::Result,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
@@ -249,7 +249,7 @@ impl Post {
         if self.can_be_refused() {
             return self.store(tools, move |c, post| Ok(Ok(post.take(c, &[alert])?))).await;
         }
-        let answer = tools.db.write_together(Firing { post: self.clone(), alert }).await?;
+        let answer = tools.db.by(Share::Intake).write_together(Firing { post: self.clone(), alert }).await?;
         tools.waker.wake();
         Ok(answer)
     }
@@ -269,8 +269,10 @@ impl Post {
         self.answer(201, id, &format!("alerts/{id}"), deliveries)
     }
 
-    /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out.
+    /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out. A tenant's groups
+    /// are long, and wait for each other: while one is stored, the next does not stand in anybody's way.
     async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
+        let _turn = tools.db.turn(self.caller.tenant.0).await?;
         self.store(tools, move |c, post| {
             let language = templates::language(c, post.caller.tenant)?;
             let Group { mut alerts, left_out } = match body.check(source, language) {
@@ -296,7 +298,7 @@ impl Post {
         F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>> + Send + 'static,
     {
         let post = self.clone();
-        let stored = tools.db.write_unless(move |c| post.write(c, job)).await?;
+        let stored = tools.db.by(Share::Intake).write_unless(move |c| post.write(c, job)).await?;
         tools.waker.wake();
         stored
     }
@@ -391,7 +393,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
 
 async fn by_token(tools: &Tools, token: PlainToken) -> Proven<Caller> {
     let now = tools.clock.now();
-    tools.db.read(move |c| posts::by_token(c, &token, now)).await?.ok_or(Problem::NotProven)
+    tools.db.by(Share::Intake).read(move |c| posts::by_token(c, &token, now)).await?.ok_or(Problem::NotProven)
 }
 
 /// The portal that signed the fields.
@@ -402,7 +404,7 @@ async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<Caller> {
     // An id that is none is that of no portal, and no other answer than that of an unknown one.
     let portal = PortalId(fields.text("portal").parse().map_err(|_| Problem::WrongSignature)?);
     let (ring, now) = (tools.keys.clone(), tools.clock.now());
-    let found = tools.db.read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
+    let found = tools.db.by(Share::Intake).read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
     let (caller, keys) = found.ok_or(Problem::WrongSignature)?;
     let signature = fields.text("signature");
     let is_signed = keys.iter().any(|key| signing::is_signed(fields.pairs(), &signature, key));

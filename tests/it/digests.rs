@@ -318,6 +318,26 @@ on_both! {
         assert_eq!(app.db.read(move |c| Ok(left.get_result::<i64>(c)?)).await.expect("a count"), 0);
     }
 
+    async fn that_an_alert_is_over_is_told_last_also_when_its_digest_was_refused(app: &TestApp) {
+        let (town, _) = furnish(app, RobotKind::DingTalk).await;
+        let before = app.sandbox.heard(GROUP).len();
+        let disk = |status| Alert { key: "disk", status, ..alert("Disk full") };
+        let mut alerts = vec![disk("firing"), alert(format!("Storm {BANNED_TEXT}"))];
+        // More than go out one by one, so that one digest takes everything; once it fell apart they go before what fired.
+        alerts.extend((0..30).map(|n| Alert { severity: "critical", ..alert(format!("Storm {n:02}")) }));
+        alerts.push(disk("resolved"));
+        fire(app, town.ours, alerts).await;
+        drained(app).await;
+        assert_eq!(throttled(app), 0);
+        let mut told = Vec::new();
+        for Heard { message, .. } in heard_after(app, before) {
+            let title = message.title.unwrap_or_default();
+            let said = lines(&message.text).into_iter().chain([title.as_str()]).filter(|line| line.contains("Disk full"));
+            told.extend(said.map(|line| line.contains("Resolved")));
+        }
+        assert_eq!(told, [false, true], "{:?}", heard_after(app, before));
+    }
+
     async fn what_a_held_digest_tells_of_goes_with_its_member_and_is_told_once(app: &TestApp) {
         let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
         app.sandbox.change(GROUP, |group| group.keywords = vec!["Kettle".to_owned()]);

@@ -4,21 +4,21 @@
 
 use std::time::{Duration, Instant};
 
+use actix_web::rt::spawn;
 use belfry::{
     access::Role,
-    db::{MemberId, schema::alerts},
+    db::{Address, AnyConnection, MemberId, schema::alerts},
     sandbox::RobotKind,
 };
 use chrono::Utc;
-use diesel::prelude::*;
+use diesel::{connection::SimpleConnection as _, prelude::*};
 use futures_util::future::join_all;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
-use crate::harness::{Alertmanager, Answer, TestApp, User};
+use crate::harness::{Alertmanager, Answer, Backend, TestApp, User, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const PORTALS: &str = "/t/ours/settings/portals";
 
 /// Alertmanager, which posts every group to us at once and names at most three alerts of it.
 fn alertmanager(app: &TestApp, token: &str) -> Alertmanager {
@@ -78,7 +78,12 @@ fn alert(fingerprint: &str) -> Value {
 
 /// Adds a portal that may fire alerts: its token.
 async fn portal(user: &mut User, name: &str) -> String {
-    let page = user.post(&format!("{PORTALS}/new"), &[("name", name), ("scopes", "fire_alerts")]).await.is(201);
+    portal_of("ours", user, name).await
+}
+
+async fn portal_of(tenant: &str, user: &mut User, name: &str) -> String {
+    let fields = [("name", name), ("scopes", "fire_alerts")];
+    let page = user.post(&format!("/t/{tenant}/settings/portals/new"), &fields).await.is(201);
     page.attribute("#f-token", "value").expect("a token")
 }
 
@@ -147,7 +152,7 @@ on_both! {
                 assert_eq!(heard[step - 1].contains("esolved"), status == "resolved", "{heard:?}");
             }
         }
-        let open = |c: &mut belfry::db::AnyConnection| {
+        let open = |c: &mut AnyConnection| {
             Ok(alerts::table.filter(alerts::finished_at.is_null()).count().get_result::<i64>(c)?)
         };
         assert_eq!(app.db.read(open).await.expect("the events"), 0);
@@ -168,7 +173,7 @@ on_both! {
         tell(&alertmanager, "HostDown", &instances, false).await;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let finished = |c: &mut belfry::db::AnyConnection| {
+            let finished = |c: &mut AnyConnection| {
                 Ok(alerts::table.filter(alerts::finished_at.is_not_null()).count().get_result::<i64>(c)?)
             };
             // Three of the five were in the body each time; which three is Alertmanager's choice.
@@ -202,7 +207,7 @@ on_both! {
             });
             join_all(posts).await;
         }
-        let stored = |c: &mut belfry::db::AnyConnection| Ok(alerts::table.select((alerts::key, alerts::count)).load(c)?);
+        let stored = |c: &mut AnyConnection| Ok(alerts::table.select((alerts::key, alerts::count)).load(c)?);
         let stored: Vec<(String, i64)> = app.db.read(stored).await.expect("the events");
         assert_eq!(stored.len(), 120);
         assert!(stored.iter().all(|(_, firings)| *firings == 12), "{stored:?}");
@@ -229,7 +234,47 @@ on_both! {
         let request = visitor.request(Method::POST, "/intake/grafana").bearer_auth(&monitoring).body(large);
         visitor.send(request).await.is(413);
         post(app, "/intake/grafana", "belfry_nobody", &grafana("firing")).await.is(401);
-        let stored = |c: &mut belfry::db::AnyConnection| Ok(alerts::table.count().get_result::<i64>(c)?);
+        let stored = |c: &mut AnyConnection| Ok(alerts::table.count().get_result::<i64>(c)?);
         assert_eq!(app.db.read(stored).await.expect("the events"), 0);
     }
+}
+
+/// SQLite has one writer, which never waits for a row.
+#[test]
+fn groups_of_one_tenant_that_wait_for_each_other_are_in_nobodys_way() {
+    run(Backend::Postgres, async |app: &TestApp| {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let (mut sam, mut theo) = (app.log_in("sam").await, app.log_in("theo").await);
+        let (ours, theirs) = (portal(&mut sam, "ours").await, portal_of("theirs", &mut theo, "theirs").await);
+        let webhook = app.robot(RobotKind::DingTalk, &token(1));
+        theo.post(&format!("/t/theirs/members/{}/edit", town.tom), &[("dingtalk_robot", &webhook)]).await.is(303);
+        hears(app, &token(1), 1).await;
+
+        let group = grafana("firing");
+        post(app, "/intake/grafana", &ours, &group).await.is(201);
+        let address = Address::parse(&app.on_postgres().url).expect("an address");
+        let mut other = address.connect().expect("a connection");
+        other.batch_execute("BEGIN; SELECT FROM alerts FOR UPDATE").expect("the event is locked");
+        let flood = (0..30).map(|_| {
+            let (mut visitor, ours, group) = (app.visitor(), ours.clone(), group.clone());
+            spawn(async move {
+                let request = visitor.request(Method::POST, "/intake/grafana").bearer_auth(ours).json(&group);
+                visitor.send(request).await.status
+            })
+        });
+        let flood: Vec<_> = flood.collect();
+        app.on_postgres().somebody_waits().await;
+
+        app.visitor().get("/login").await.is(200);
+        sam.get("/t/ours/members").await.is(200);
+        let alert = json!({ "title": "Their disk is full", "receivers": ["tom"] });
+        post(app, "/intake/alerts", &theirs, &alert).await.is(201);
+        assert!(hears(app, &token(1), 2).await[1].contains("Their disk is full"));
+        assert_eq!(app.on_postgres().waiting(), 1, "the others wait without a connection");
+        other.batch_execute("COMMIT").expect("the event is free");
+        let answers = join_all(flood).await;
+        let stored = answers.iter().filter(|status| matches!(status, Ok(201))).count();
+        assert!(stored > 0 && answers.iter().all(|status| matches!(status, Ok(201 | 503))), "{answers:?}");
+    });
 }

@@ -5,20 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::rt::spawn;
 use belfry::{
     alerts::{self, AlertFields, Context, Source},
     courier::{self, Reason},
     db::{
-        AlertId, DeliveryId, TenantId,
+        AccountId, Address, AlertId, DeliveryId, TenantId,
         schema::{alert_entries, alerts as events, attempts, audit, deliveries, messages, robots, verifications},
     },
     retention,
     sandbox::{Group, RobotKind},
 };
 use chrono::TimeDelta;
-use diesel::prelude::*;
+use diesel::{connection::SimpleConnection as _, prelude::*};
 
-use crate::harness::{TestApp, User, dump};
+use crate::harness::{Backend, TestApp, User, dump, run};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -239,4 +240,29 @@ on_both! {
         clean_after(app, 4000).await;
         assert_eq!(dump(&app.db).await, before);
     }
+}
+
+/// SQLite has one writer: nothing is sent again while it cleans.
+#[test]
+fn what_is_sent_again_while_its_event_is_about_to_go_stays() {
+    run(Backend::Postgres, async |app: &TestApp| {
+        let town = app.settle().await;
+        let event = take(app, town.ours, "over", "mia", "firing").await;
+        take(app, town.ours, "over", "mia", "resolved").await;
+        let failed: DeliveryId =
+            app.db.read(|c| Ok(deliveries::table.select(deliveries::id).first(c)?)).await.expect("mia has no robot");
+        app.clock.advance(TimeDelta::days(200));
+        let now = app.clock.now();
+        let mut c = Address::parse(&app.on_postgres().url).expect("an address").connect().expect("a connection");
+        c.batch_execute("BEGIN").expect("a transaction");
+        let resent = courier::resend(&mut c, town.ours, &[failed], AccountId(1), now).expect("it is sent again");
+        assert_eq!(resent.len(), 1);
+        let db = app.db.clone();
+        let cleaning = spawn(async move { retention::clean(&db, now).await });
+        app.on_postgres().somebody_waits().await;
+        c.batch_execute("COMMIT").expect("it is kept");
+        cleaning.await.expect("an answer").expect("the record is cleaned");
+        assert_eq!(count!(app, events::table.filter(events::id.eq(event))), 1);
+        assert_eq!(count!(app, deliveries::table.filter(deliveries::alert.eq(event))), 2);
+    });
 }

@@ -27,17 +27,7 @@ const EVENTS: i64 = 100;
 /// # Errors
 /// When the database cannot be written.
 pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Result<usize> {
-    let busy = deliveries::table
-        .filter(deliveries::alert.eq(alerts::id.nullable()))
-        .filter(deliveries::finished_at.is_null().or(deliveries::finished_at.ge(before)));
-    let old: Vec<AlertId> = alerts::table
-        .filter(alerts::finished_at.lt(before))
-        .filter(alerts::quiet_until.is_null().or(alerts::quiet_until.lt(before)))
-        .filter(not(exists(busy)))
-        .order((alerts::finished_at, alerts::id))
-        .limit(EVENTS)
-        .select(alerts::id)
-        .load(c)?;
+    let old = idle(c, before)?;
     let entries: Vec<EntryId> = alert_entries::table
         .filter(alert_entries::alert.eq_any(&old))
         .order((alert_entries::alert, alert_entries::id))
@@ -58,6 +48,28 @@ pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Resu
     diesel::delete(rule_sends::table.filter(rule_sends::alert.eq_any(&gone))).execute(c)?;
     removed += diesel::delete(alerts::table.filter(alerts::id.eq_any(&gone))).execute(c)?;
     Ok(removed)
+}
+
+/// The oldest events that can go. On Postgres they are locked and looked at once more: what is sent again meanwhile would belong
+/// to one of them, and go with it.
+fn idle(c: &mut AnyConnection, before: NaiveDateTime) -> QueryResult<Vec<AlertId>> {
+    let is_idle = || {
+        let busy = deliveries::table
+            .filter(deliveries::alert.eq(alerts::id.nullable()))
+            .filter(deliveries::finished_at.is_null().or(deliveries::finished_at.ge(before)));
+        let is_quiet = alerts::quiet_until.is_null().or(alerts::quiet_until.lt(before));
+        alerts::finished_at.lt(before).and(is_quiet).and(not(exists(busy)))
+    };
+    let idle = alerts::table
+        .filter(is_idle())
+        .order((alerts::finished_at, alerts::id))
+        .limit(EVENTS)
+        .select(alerts::id)
+        .load(c)?;
+    let AnyConnection::Postgres(c) = c else { return Ok(idle) };
+    let among = || alerts::table.filter(alerts::id.eq_any(&idle)).select(alerts::id);
+    among().order(alerts::id).for_update().load::<AlertId>(c)?;
+    among().filter(is_idle()).load(c)
 }
 
 /// The first of these entries: as many as make so many rows with their deliveries, and one in any case.

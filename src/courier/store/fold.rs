@@ -130,15 +130,27 @@ pub(super) fn fold(
     Ok((message, whole.notices))
 }
 
+/// That an alert is over waits also while an older delivery that tells of it belongs to another portion: by itself it would come
+/// after that one, but what is urgent in a portion takes the others along. The sum keeps SQLite to the index of the alert: a
+/// queue may be long.
+fn in_order_of_portions_sql(robot: RobotId) -> String {
+    format!(
+        "(deliveries.kind <> 'resolved' OR NOT EXISTS (SELECT 1 FROM deliveries AS queued \
+         WHERE queued.alert = deliveries.alert AND queued.id < deliveries.id AND queued.robot + 0 = {robot} \
+         AND queued.priority IS NOT NULL AND queued.portion <> deliveries.portion))"
+    )
+}
+
 /// Puts what waits into the message.
 fn take_in(c: &mut AnyConnection, robot: RobotId, portion: i64, message: MessageId) -> Result<()> {
     let carried = format!("UPDATE deliveries SET message = {message}, priority = NULL WHERE");
     let first = format!(
         "{carried} id IN (SELECT deliveries.id FROM deliveries WHERE deliveries.robot = {robot} \
-         AND deliveries.priority >= {} AND deliveries.portion = {portion} AND {} \
+         AND deliveries.priority >= {} AND deliveries.portion = {portion} AND {} AND {} \
          ORDER BY deliveries.priority, deliveries.id LIMIT {MOST})",
         Priority::Urgent.number(),
-        in_order_sql(robot)
+        in_order_sql(robot),
+        in_order_of_portions_sql(robot)
     );
     if i64::try_from(sql_query(first).execute(c)?).is_ok_and(|taken| taken >= MOST) {
         // There may be others of the last entry, who are to hear of it in the same message.

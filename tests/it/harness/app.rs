@@ -160,6 +160,11 @@ impl TestApp {
         }
     }
 
+    /// Its database, in a test for Postgres alone.
+    pub fn on_postgres(&self) -> &TestDatabase {
+        self.postgres.as_ref().expect("a test on Postgres")
+    }
+
     /// The folder of the database and the key file.
     pub fn folder(&self) -> &Path {
         self.folder.path()

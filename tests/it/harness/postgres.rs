@@ -22,7 +22,9 @@ use std::{
 
 use belfry::db::{Address, Database};
 use chrono::TimeDelta;
-use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+use diesel::{
+    Connection as _, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::BigInt,
+};
 
 /// $1 is the folder, $2 where the programs are, the rest a command that gives up root's rights.
 const GUARD: &str = r#"
@@ -151,6 +153,9 @@ pub(super) fn without_root(folder: &Path) -> Vec<String> {
     ["setpriv", &format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups"].map(str::to_owned).into()
 }
 
+/// How long a test waits for what is about to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A database of one test. It is dropped with this value.
 pub struct TestDatabase {
     name: String,
@@ -186,6 +191,24 @@ impl TestDatabase {
         }
         let by = by.num_seconds();
         CLUSTER.execute_in(&self.name, &format!("UPDATE hands.clock SET ahead = ahead + interval '{by} seconds'"));
+    }
+
+    /// How many of its connections wait for a lock.
+    pub fn waiting(&self) -> i64 {
+        let mut c = PgConnection::establish(&self.url).expect("a connection");
+        let waiting = sql::<BigInt>(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        );
+        waiting.get_result(&mut c).expect("a count")
+    }
+
+    /// Waits until one does.
+    pub async fn somebody_waits(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.waiting() == 0 {
+            assert!(Instant::now() < deadline, "nobody waits for a lock");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Ends every connection and takes no other, as if the server were gone.
