@@ -1,6 +1,6 @@
 //! Who hears an alert: which rules ring, whom they pick, over which robot each is reached, and who is not and why. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
@@ -18,7 +18,9 @@ use crate::{
 pub struct Sent {
     /// How often.
     pub sends: i64,
-    /// When it last rang, or would have but for its window.
+    /// When it last rang.
+    pub rang_at: Option<NaiveDateTime>,
+    /// When it last rang, would have but for its window, or reached nobody: the record says so, and not with every firing.
     pub last_at: NaiveDateTime,
 }
 
@@ -84,24 +86,36 @@ pub fn outcome_key(word: &str) -> &'static str {
 }
 
 impl Rule {
+    /// Whether a moment is in its window of the day.
+    fn is_open(&self, moment: NaiveDateTime, zone: Tz) -> bool {
+        self.window.is_none_or(|window| window.holds_at(moment, zone))
+    }
+
+    /// Until when the record need not say again whom it misses while it is open.
+    #[must_use]
+    pub fn noted_until(&self, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
+        let noted = sent.filter(|sent| self.is_open(sent.last_at, zone))?;
+        Some(noted.last_at + self.frequency).filter(|until| *until > now)
+    }
+
     /// What this rule says to a firing of an event for which it rang so often already.
     #[must_use]
     pub fn verdict(&self, alert: &Incoming, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Verdict {
         if !self.matches(alert) {
             return Verdict::Other;
         }
-        let is_open = |moment| self.window.is_none_or(|window| window.holds_at(moment, zone));
+        let is_open = self.is_open(now, zone);
         if let Some(sent) = sent {
             if self.max_sends.is_some_and(|most| sent.sends >= most) {
                 return Verdict::Enough;
             }
-            // What was only noted in quiet hours does not silence the first ring after them.
-            let until = sent.last_at + self.frequency;
-            if until > now && (is_open(sent.last_at) || !is_open(now)) {
+            // What was only noted does not silence the first ring after the quiet hours, or once somebody can be reached.
+            let silent_since = if is_open { sent.rang_at } else { Some(sent.last_at) };
+            if let Some(until) = silent_since.map(|since| since + self.frequency).filter(|until| *until > now) {
                 return Verdict::CoolsDown(until);
             }
         }
-        if is_open(now) { Verdict::Rings } else { Verdict::QuietHours }
+        if is_open { Verdict::Rings } else { Verdict::QuietHours }
     }
 }
 
@@ -171,6 +185,21 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// The names of the rules by which somebody is rung.
+    #[must_use]
+    pub fn rung_by(&self) -> BTreeSet<String> {
+        self.calls.iter().flat_map(|call| call.chosen_by.iter().cloned()).collect()
+    }
+
+    /// Leaves out who is missed by these rules alone.
+    pub fn forget_misses_of(&mut self, rules: &BTreeSet<String>) {
+        self.misses.retain_mut(|miss| {
+            let was_chosen = !miss.chosen_by.is_empty();
+            miss.chosen_by.retain(|rule| !rules.contains(rule));
+            !was_chosen || !miss.chosen_by.is_empty()
+        });
+    }
+
     /// How many receivers there are: each is written into the record, reached or not.
     #[must_use]
     pub fn receivers(&self) -> usize {

@@ -131,9 +131,13 @@ fn fired(
             Some(event) => rules::sent(c, event.id)?,
             None => BTreeMap::new(),
         };
-        let plan = if quiet_until.is_some() { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
-        let choice = plan.reach(&town.switches);
-        let silenced = plan.ringing().map(|asked| context.now + asked.frequency).max();
+        let mut plan =
+            if quiet_until.is_some() { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
+        let mut choice = plan.reach(&town.switches);
+        plan.calm(&mut choice);
+        let rang = choice.rung_by();
+        let rests = |asked: &&Asked| asked.verdict == Verdict::QuietHours || rang.contains(&asked.name);
+        let silenced = plan.ringing().filter(rests).map(|asked| context.now + asked.frequency).max();
         let silent_until = silenced.or(open.as_ref().and_then(|event| event.silent_until));
         let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
         let mark = Mark { reached, quiet_until, silent_until };
@@ -146,11 +150,8 @@ fn fired(
         let chosen = choice.receivers();
         let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
         let entry = events::add_entry(c, event.id, entry, context.now)?;
-        // A rule all of whose receivers were missed has not rung: it may do so as often as before.
-        let rang: BTreeSet<&str> =
-            choice.calls.iter().flat_map(|call| call.chosen_by.iter().map(String::as_str)).collect();
         for asked in plan.ringing() {
-            rules::note_send(c, event.id, asked.rule, rang.contains(asked.name.as_str()), context.now)?;
+            rules::note_send(c, event.id, asked.rule, rang.contains(&asked.name), context.now)?;
         }
         let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
         tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice, outbox)?;
@@ -192,6 +193,8 @@ pub(super) struct Asked {
     pub name: String,
     pub verdict: Verdict,
     pub frequency: chrono::TimeDelta,
+    /// Until when the record knows already of whom it misses.
+    pub noted_until: Option<NaiveDateTime>,
 }
 
 /// Whom an alert is meant for, before anybody is looked for.
@@ -214,6 +217,23 @@ impl Plan {
 
     fn reach(&self, switches: &Switches) -> Choice {
         reach(self.picks.clone(), switches)
+    }
+
+    /// A rule all of whose receivers are missed has not rung: it may do so with the very next firing, and as often as before. But
+    /// the record names whom it misses no more often than it would ring.
+    fn calm(&mut self, choice: &mut Choice) {
+        let rang = choice.rung_by();
+        let mut noted = BTreeSet::new();
+        for asked in &mut self.asked {
+            if asked.verdict == Verdict::Rings
+                && !rang.contains(&asked.name)
+                && let Some(until) = asked.noted_until
+            {
+                asked.verdict = Verdict::CoolsDown(until);
+                noted.insert(asked.name.clone());
+            }
+        }
+        choice.forget_misses_of(&noted);
     }
 
     /// The rules that ring, or would but for the hour.
@@ -241,13 +261,16 @@ fn plan(
     let stored = town.rules(c, context.tenant)?.iter();
     let stored = stored.filter(|rule| typed.is_none_or(|typed| typed.id != rule.id));
     for rule in stored.chain(typed.filter(|typed| typed.is_on)) {
-        let verdict = rule.verdict(alert, sent.get(&rule.id).copied(), context.now, zone);
+        let sent = sent.get(&rule.id).copied();
+        let verdict = rule.verdict(alert, sent, context.now, zone);
         if verdict.picks() {
             plan.picks.extend(picks(c, context, zone, rule, verdict == Verdict::QuietHours)?);
         }
         // A rule that is meant for other alerts has nothing to do with this one.
         if verdict != Verdict::Other {
-            plan.asked.push(Asked { rule: rule.id, name: rule.name.clone(), verdict, frequency: rule.frequency });
+            let noted_until = rule.noted_until(sent, context.now, zone);
+            let (name, frequency) = (rule.name.clone(), rule.frequency);
+            plan.asked.push(Asked { rule: rule.id, name, verdict, frequency, noted_until });
         }
     }
     Ok(plan)

@@ -76,11 +76,11 @@ proptest! {
         window in window(),
         zone in zone(),
         // In seconds: bursts, pauses about as long as a rest, and whole nights.
-        gaps in proptest::collection::vec(prop_oneof![0i64..120, 0i64..4000, 0i64..40_000], 1..60),
+        gaps in proptest::collection::vec((prop_oneof![0i64..120, 0i64..4000, 0i64..40_000], any::<bool>()), 1..60),
     ) {
         let rule = rule(frequency, max_sends, window);
         let (mut now, mut sent, mut rings, mut notes) = (start(), None::<Sent>, Vec::new(), Vec::new());
-        for gap in gaps {
+        for (gap, reaches) in gaps {
             now += TimeDelta::seconds(gap);
             let verdict = rule.verdict(&alert(), sent, now, zone);
             let rests = |moments: &[NaiveDateTime]| moments.iter().all(|at| *at + rule.frequency <= now);
@@ -91,13 +91,24 @@ proptest! {
                 prop_assert!(!is_open(window, now, zone) && rests(&rings) && rests(&notes));
                 notes.push(now);
             }
+            let noted_until = rule.noted_until(sent, now, zone);
             if verdict == Verdict::Rings {
-                rings.push(now);
+                let open_notes: Vec<_> = notes.iter().copied().filter(|at| is_open(window, *at, zone)).collect();
+                let is_noted = notes.last() == open_notes.last() && !rests(&open_notes);
+                prop_assert_eq!(noted_until.is_some(), is_noted, "what was noted is noted as rarely as a rule rings");
+                match reaches {
+                    true => rings.push(now),
+                    false if is_noted => continue,
+                    false => {}
+                }
+                notes.push(now);
             }
             // As the store notes it.
             if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
-                let sends = sent.map_or(0, |sent| sent.sends) + i64::from(verdict == Verdict::Rings);
-                sent = Some(Sent { sends, last_at: now });
+                let rang = verdict == Verdict::Rings && reaches;
+                let (sends, rang_at) = sent.map_or((0, None), |sent| (sent.sends, sent.rang_at));
+                let rang_at = if rang { Some(now) } else { rang_at };
+                sent = Some(Sent { sends: sends + i64::from(rang), rang_at, last_at: now });
             }
         }
     }

@@ -311,6 +311,7 @@ diesel::table! {
         rule -> BigInt,
         sends -> BigInt,
         last_at -> Timestamp,
+        rang_at -> Nullable<Timestamp>,
     }
 }
 

@@ -403,7 +403,7 @@ on_both! {
 
     async fn many_events_are_handled_at_once_and_found_by_every_filter(app: &TestApp) {
         let (_, mut sue) = furnish(app).await;
-        rule(app, "Rings", &["nora"], &[]).await;
+        rule(app, "Rings", &["mia"], &[]).await;
         fire(&mut sue, &[("title", "磁盘将满"), ("severity", "critical"), ("receivers", "nora")]).await;
         fire(&mut sue, &[("title", "Load 100%"), ("severity", "info"), ("receivers", "nora")]).await;
         fire(&mut sue, &[("title", "By rule")]).await;

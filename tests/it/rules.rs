@@ -164,6 +164,29 @@ on_both! {
         assert!(said(app).await.contains("enough"));
     }
 
+    async fn a_rule_that_reached_nobody_rings_as_soon_as_somebody_can_be_reached(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        let mut sue = app.log_in("sue").await;
+        add(&mut sam, "first", &[("members", "mia"), ("frequency", "30"), ("max_sends", "2")]).await;
+        add(&mut sam, "second", &[("members", "mia, sue"), ("frequency", "10")]).await;
+        sue.post("/t/ours/settings/message-channel", &[("mode", "custom")]).await.is(303);
+        let missed = ["mia by first, second: channel-off", "sue by second: no-contact"];
+        assert_eq!(fire(app, town.ours, alert("disk")).await, missed);
+        app.clock.advance(TimeDelta::minutes(1));
+        assert!(fire(app, town.ours, alert("disk")).await.is_empty(), "noted once");
+        assert!(said(app).await.contains("cools-down"));
+        app.clock.advance(TimeDelta::minutes(9));
+        let again = ["mia by second: channel-off", "sue by second: no-contact"];
+        assert_eq!(fire(app, town.ours, alert("disk")).await, again, "as often as the rule would ring");
+        let event = sue.get("/t/ours/alerts").await.is(200);
+        assert!(event.texts("tbody tr").iter().all(|row| !row.contains("Silencing")), "{:?}", event.texts("tbody tr"));
+
+        sue.post("/t/ours/settings/message-channel", &[("mode", "system")]).await.is(303);
+        let reached = ["mia by first, second", "sue by second: no-contact"];
+        assert_eq!(fire(app, town.ours, alert("disk")).await, reached, "the very next firing");
+        assert!(fire(app, town.ours, alert("disk")).await.is_empty());
+    }
+
     async fn in_quiet_hours_nobody_is_rung_and_the_record_says_so(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
         let local = chrono_tz::Asia::Shanghai.from_utc_datetime(&app.clock.now()).naive_local();

@@ -172,14 +172,14 @@ pub fn receivers(c: &mut AnyConnection, tenant: TenantId) -> Result<HashMap<Rule
 /// # Errors
 /// When the database cannot be read.
 pub fn sent(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, Sent>> {
-    let rows: Vec<(RuleId, i64, NaiveDateTime)> = rule_sends::table
+    let rows: Vec<(RuleId, i64, Option<NaiveDateTime>, NaiveDateTime)> = rule_sends::table
         .filter(rule_sends::alert.eq(alert))
-        .select((rule_sends::rule, rule_sends::sends, rule_sends::last_at))
+        .select((rule_sends::rule, rule_sends::sends, rule_sends::rang_at, rule_sends::last_at))
         .load(c)?;
-    Ok(rows.into_iter().map(|(rule, sends, last_at)| (rule, Sent { sends, last_at })).collect())
+    Ok(rows.into_iter().map(|(rule, sends, rang_at, last_at)| (rule, Sent { sends, rang_at, last_at })).collect())
 }
 
-/// Notes that a rule rang for an event; with `rang` false, that it would have but for its window.
+/// Notes that a rule rang for an event; with `rang` false, that it would have but for its window, or reached nobody.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -189,11 +189,13 @@ pub fn note_send(c: &mut AnyConnection, alert: AlertId, rule: RuleId, rang: bool
         rule_sends::rule.eq(rule),
         rule_sends::sends.eq(i64::from(rang)),
         rule_sends::last_at.eq(now),
+        rule_sends::rang_at.eq(rang.then_some(now)),
     );
     let key = (rule_sends::alert, rule_sends::rule);
     let again = (
         rule_sends::sends.eq(rule_sends::sends + excluded(rule_sends::sends)),
         rule_sends::last_at.eq(excluded(rule_sends::last_at)),
+        rang.then_some(rule_sends::rang_at.eq(excluded(rule_sends::rang_at))),
     );
     let insert = diesel::insert_into(rule_sends::table).values(row);
     match c {

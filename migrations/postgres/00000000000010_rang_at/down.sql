@@ -1,0 +1,1 @@
+ALTER TABLE rule_sends DROP COLUMN rang_at;
