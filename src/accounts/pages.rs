@@ -124,7 +124,7 @@ pub async fn log_in(
             Ok(redirect(next))
         }
         Outcome::Wrong => {
-            let errors = FieldErrors::one("username", "accounts-log-in-wrong");
+            let errors = FieldErrors::of_form("accounts-log-in-wrong");
             web::page(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { frame, form, errors })
         }
     }
@@ -386,7 +386,7 @@ pub async fn choose_password(
                 start_session(&request, &session, id, hash)?;
                 return Ok(redirect_saying("/", "flash-password-changed"));
             }
-            None => FieldErrors::one("new_password", "accounts-code-expired"),
+            None => FieldErrors::of_form("accounts-code-expired"),
         },
         Err(errors) => errors,
     };

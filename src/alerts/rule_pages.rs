@@ -466,7 +466,7 @@ fn saved(c: &mut AnyConnection, task: &Task, typed: Typed) -> Result<Checked<()>
             task.record(c, "rule-edited", &rule.name, changes)?;
         }
         None if rule.id != UNSAVED => return Err(Error::NotFound),
-        None if rules.len() >= MOST_RULES => return Ok(Err(FieldErrors::one("name", "rules-too-many"))),
+        None if rules.len() >= MOST_RULES => return Ok(Err(FieldErrors::of_form("rules-too-many"))),
         None => {
             store::insert(c, task.tenant, &rule, task.now)?;
             task.record(c, "rule-added", &rule.name, changes)?;

@@ -352,7 +352,7 @@ impl Task {
             }
         }
         if sent.is_empty() {
-            return Ok(Err(FieldErrors::one("dingtalk_robot", "members-nothing-to-test")));
+            return Ok(Err(FieldErrors::of_form("members-nothing-to-test")));
         }
         self.record(c, &member, "test-sent", Vec::new(), tools)?;
         Ok(Ok(sent))

@@ -199,7 +199,7 @@ impl Verify {
     /// # Errors
     /// A word that is no channel.
     pub fn channel(&self) -> Result<Channel, FieldErrors> {
-        Channel::parse(&self.channel).ok_or_else(|| FieldErrors::one("dingtalk_robot", "members-verify-nothing"))
+        Channel::parse(&self.channel).ok_or_else(|| FieldErrors::of_form("members-verify-nothing"))
     }
 
     /// The channel and the code, which may be typed in groups and with the digits of a Chinese keyboard.

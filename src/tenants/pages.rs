@@ -101,11 +101,15 @@ pub async fn add(
     let (wanted, owner) = (slug.clone(), username.clone());
     let (taken, known) =
         db.read(move |c| Ok((store::slug_is_taken(c, wanted.as_str())?, accounts::by_username(c, &owner)?))).await?;
+    let mut errors = FieldErrors::default();
     if taken {
-        return add_page(refused, frame, form, FieldErrors::one("slug", "tenants-slug-taken"));
+        errors.add("slug", "tenants-slug-taken");
     }
     if known.as_ref().is_some_and(accounts::Credentials::holds_a_tenants_code) {
-        return add_page(refused, frame, form, FieldErrors::one("super_admin", "members-account-unused"));
+        errors.add("super_admin", "members-account-unused");
+    }
+    if !errors.is_empty() {
+        return add_page(refused, frame, form, errors);
     }
     let code = if known.is_some() { None } else { Some(one_time_code()?) };
     let code_hash = match &code {

@@ -105,7 +105,7 @@ pub fn query_string(fields: &[(&str, &str)]) -> String {
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// The field's name in the form.
+    /// The field's name in the form; empty when the mistake belongs to the form as a whole and to no single field.
     pub field: Cow<'static, str>,
     /// The key of the text that says so.
     pub key: Cow<'static, str>,
@@ -134,6 +134,12 @@ impl FieldErrors {
         let mut errors = Self::default();
         errors.add(field, key);
         errors
+    }
+
+    /// One mistake that belongs to the form as a whole: the summary states it as a sentence, and no field is marked.
+    #[must_use]
+    pub fn of_form(key: &'static str) -> Self {
+        Self::one("", key)
     }
 
     /// Notes a mistake.

@@ -166,13 +166,20 @@ impl Frame {
         errors.of(field).map(|error| self.error(error)).unwrap_or_default()
     }
 
+    /// What is wrong with a form as a whole, a sentence each.
+    #[must_use]
+    pub fn form_faults(&self, errors: &FieldErrors) -> Vec<String> {
+        errors.0.iter().filter(|error| error.field.is_empty()).map(|error| self.error(error)).collect()
+    }
+
     /// What is wrong with a form, from its top to its bottom: the name of each field, and what is wrong with it behind what the
     /// page calls it. `labels` are the fields of the page in their order, with the keys of what they are called; what belongs
     /// to none of them stands last.
     #[must_use]
     pub fn faults<'e>(&self, errors: &'e FieldErrors, labels: &[(&str, &str)]) -> Vec<(&'e str, String)> {
         let place = |error: &FieldError| labels.iter().position(|(field, _)| *field == error.field);
-        let mut errors: Vec<_> = errors.0.iter().map(|error| (place(error).unwrap_or(labels.len()), error)).collect();
+        let of_fields = errors.0.iter().filter(|error| !error.field.is_empty());
+        let mut errors: Vec<_> = of_fields.map(|error| (place(error).unwrap_or(labels.len()), error)).collect();
         errors.sort_by_key(|(place, _)| *place);
         errors
             .into_iter()

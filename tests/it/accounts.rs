@@ -75,6 +75,20 @@ on_both! {
         thief.get("/account").await.asks_to_log_in_for("/account");
     }
 
+    async fn a_wrong_password_is_answered_in_one_sentence_that_blames_no_field(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        for (language, sentence) in [("en", "Incorrect username or password."), ("zh-CN", "用户名或密码错误。")] {
+            for (username, password) in [("sue", "not the password"), ("nobody", PASSWORD), ("no name!", "")] {
+                let mut visitor = app.visitor();
+                visitor.language = language;
+                let page = visitor.log_in(username, password).await.is(422);
+                assert_eq!(page.text("main [role=alert]"), sentence, "{username}");
+                assert!(page.texts("main [aria-invalid], main .fault").is_empty(), "no field is marked: {username}");
+                assert_eq!(page.attribute("#f-username", "value").as_deref(), Some(username));
+            }
+        }
+    }
+
     async fn logging_in_leads_on_to_the_page_of_ours_that_was_asked_for(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let asked = "/t/ours/alerts?q=%E7%A3%81%E7%9B%98&status=alerting";

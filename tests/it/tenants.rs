@@ -15,6 +15,17 @@ fn objects(list: &Answer) -> Vec<String> {
 }
 
 on_both! {
+    async fn everything_that_is_wrong_with_a_new_tenant_is_reported_at_once(app: &TestApp) {
+        app.settle().await;
+        let mut root = app.log_in("root").await;
+        let mut sue = app.log_in("sue").await;
+        let member = [("username", "pending"), ("display_name", "Pending"), ("role", "member")];
+        sue.post("/t/ours/members/new", &member).await.is(200);
+        let form = [("name", "Ours"), ("slug", "ours"), ("super_admin", "pending"), ("time_zone", "UTC")];
+        let page = root.post("/instance/tenants/new", &form).await.is(422);
+        assert_eq!(page.attributes("main [role=alert] a", "href"), ["#f-slug", "#f-super_admin"]);
+    }
+
     async fn a_tenant_is_added_with_a_new_super_administrator_who_gets_a_code(app: &TestApp) {
         app.settle().await;
         let mut root = app.log_in("root").await;
