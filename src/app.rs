@@ -245,6 +245,7 @@ fn server(
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let shared = Data::new(Shared {
         product: settings.product_name.clone(),
+        portal_name: settings.portal_name.clone(),
         https,
         public_host: settings.public_url.as_ref().map(|url| url.authority().to_owned()),
         keys: keys.clone(),

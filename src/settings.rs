@@ -13,6 +13,9 @@ use crate::{courier::RetrySchedule, db, robots::Origins};
 /// Where a portal listens when the operator says nothing.
 const LISTEN: &str = "127.0.0.1:8080";
 
+/// The longest product or portal name, in characters.
+const LONGEST_NAME: usize = 32;
+
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
 pub struct Typed {
@@ -42,9 +45,12 @@ pub struct Typed {
     /// Further origins that robots may live at, comma-separated, e.g. <https://ding.corp.example>
     #[arg(long, env = "BELFRY_ROBOT_ORIGINS", default_value = "", global = true)]
     pub robot_origins: String,
-    /// The word in page titles and in every message: the robots' custom keyword
+    /// The word in every message: the robots' custom keyword
     #[arg(long, env = "BELFRY_PRODUCT_NAME", default_value = "Dataphin", global = true)]
     pub product_name: String,
+    /// The portal's own name, in its bar and page titles
+    #[arg(long, env = "BELFRY_PORTAL_NAME", default_value = "Belfry", global = true)]
+    pub portal_name: String,
     /// The pauses between the tries of a message that met a passing fault, e.g. 5s,30s,10m,2h,8h,24h; 27 hours in all at least
     /// [default: 5s,30s,2m,10m,30m,1h,2h,4h,6h,6h,8h]
     #[arg(long, env = "BELFRY_RETRY_SCHEDULE", default_value = "", hide_default_value = true, global = true)]
@@ -78,8 +84,10 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Further origins of robots.
     pub robot_origins: Origins,
-    /// The word in page titles and messages.
+    /// The word in every message: the robots' custom keyword.
     pub product_name: String,
+    /// The portal's own name, in its bar and page titles.
+    pub portal_name: String,
     /// The pauses between tries.
     pub retry_schedule: RetrySchedule,
     /// What this process does.
@@ -143,10 +151,15 @@ impl Typed {
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
         let trusted_proxies = addresses(&self.trusted_proxies).map_err(&mut keep).unwrap_or_default();
         let robot_origins = Origins::parse(&self.robot_origins).map_err(&mut keep).ok();
-        let product_name = self.product_name.trim().to_owned();
-        if product_name.is_empty() || product_name.chars().count() > 32 || product_name.chars().any(char::is_control) {
-            keep("BELFRY_PRODUCT_NAME must be 1 to 32 printable characters.".to_owned());
-        }
+        let mut name = |setting: &str, text: &str| {
+            let text = text.trim();
+            if text.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
+                keep(format!("{setting} must be 1 to {LONGEST_NAME} printable characters."));
+            }
+            text.to_owned()
+        };
+        let product_name = name("BELFRY_PRODUCT_NAME", &self.product_name);
+        let portal_name = name("BELFRY_PORTAL_NAME", &self.portal_name);
         if !["text", "json"].contains(&self.log_format.as_str()) {
             keep(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
         }
@@ -162,6 +175,7 @@ impl Typed {
                 trusted_proxies,
                 robot_origins,
                 product_name,
+                portal_name,
                 retry_schedule,
                 work: self.work(),
             }),

@@ -43,7 +43,7 @@ pub async fn set_up(
 ) -> Result<HttpResponse> {
     only_without_accounts(&tools).await?;
     let refuse = |frame, form, errors| web::page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { frame, form, errors });
-    let context = [frame.product.as_str(), form.username.trim()];
+    let context = [frame.product.as_str(), frame.portal_name.as_str(), form.username.trim()];
     let weakness = tools.passwords.weakness(form.password.expose(), &context).await?;
     let (username, code) = match form.check(weakness) {
         Ok(checked) => checked,
@@ -301,7 +301,7 @@ async fn checked(
     account: &Account,
     form: &form::NewPassword,
 ) -> Result<std::result::Result<(), FieldErrors>> {
-    let context = [frame.product.as_str(), account.username.as_str()];
+    let context = [frame.product.as_str(), frame.portal_name.as_str(), account.username.as_str()];
     let weakness = tools.passwords.weakness(form.new_password.expose(), &context).await?;
     Ok(form.check(weakness))
 }

@@ -269,7 +269,7 @@ fn wish(request: &HttpRequest) -> Wish {
 #[template(path = "portals/answer.html")]
 struct AnswerPage<'p> {
     language: Language,
-    product: &'p str,
+    portal_name: &'p str,
     good: bool,
     status: u16,
     title: Cow<'static, str>,
@@ -305,7 +305,7 @@ fn accepted(request: &HttpRequest, manner: Manner, answer: &Answer) -> HttpRespo
     let (language, link) = (manner.language, document.get("url").and_then(|url| url.as_str()).map(str::to_owned));
     let page = AnswerPage {
         language,
-        product: &product(request),
+        portal_name: &portal_name(request),
         good: true,
         status: status.as_u16(),
         title: language.text("portals-accepted"),
@@ -323,7 +323,7 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
     } else {
         let page = AnswerPage {
             language,
-            product: &product(request),
+            portal_name: &portal_name(request),
             good: false,
             status: status.as_u16(),
             title: problem.title(language),
@@ -345,8 +345,8 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
     response
 }
 
-fn product(request: &HttpRequest) -> String {
-    request.app_data::<Data<Shared>>().map(|shared| shared.product.clone()).unwrap_or_default()
+fn portal_name(request: &HttpRequest) -> String {
+    request.app_data::<Data<Shared>>().map(|shared| shared.portal_name.clone()).unwrap_or_default()
 }
 
 /// Turns the errors that no handler answers (another host, another method) into problems.

@@ -21,8 +21,10 @@ use crate::{
 /// What every page of the process shares.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// The word in page titles and messages.
+    /// The word in every message: the robots' custom keyword.
     pub product: String,
+    /// The portal's own name, in its bar and page titles.
+    pub portal_name: String,
     /// Whether users come by https.
     pub https: bool,
     /// The only host that is answered, when the operator named one.
@@ -57,8 +59,10 @@ pub struct Frame {
     pub language: Language,
     /// The token of its forms.
     pub csrf: String,
-    /// The word in its title.
+    /// The word in every message: the robots' custom keyword.
     pub product: String,
+    /// The portal's own name, in the bar and the title.
+    pub portal_name: String,
     /// Where to come back to after a change of language: a page that can be asked for again.
     pub here: String,
     /// The path of the request, for the link of the navigation that leads here.
@@ -129,6 +133,7 @@ impl Frame {
             language: language(request),
             csrf: request.extensions().get::<CsrfToken>().map(|token| token.0.clone()).unwrap_or_default(),
             product: shared.map(|shared| shared.product.clone()).unwrap_or_default(),
+            portal_name: shared.map(|shared| shared.portal_name.clone()).unwrap_or_default(),
             here: here(request, shared.map(Data::get_ref)),
             path: request.path().to_owned(),
             said: flash::said(request),

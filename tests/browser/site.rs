@@ -90,6 +90,7 @@ impl Site {
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
             retry_schedule: belfry::courier::RetrySchedule::default(),
             product_name: "Dataphin".to_owned(),
+            portal_name: "Belfry".to_owned(),
             work: Work::Both,
         };
         let app = App::build(settings.clone(), clock.clone()).await.expect("the application is built");

@@ -308,3 +308,29 @@ fn the_log_in_page_with_its_stylesheet_weighs_at_most_twelve_kibibytes() {
         assert!(weight <= 12 * 1024, "{weight} bytes");
     });
 }
+
+#[test]
+fn the_portals_own_name_stands_in_bar_and_titles_and_the_product_name_stays_the_keyword() {
+    let named = Tweaks { flags: &["--portal-name", "值班中心", "--product-name", "Keyword"], ..Tweaks::default() };
+    for (tweaks, portal_name, keyword) in [(Tweaks::default(), "Belfry", "Dataphin"), (named, "值班中心", "Keyword")]
+    {
+        run_with(Backend::Sqlite, tweaks, async |app: &TestApp| {
+            let town = app.settle().await;
+            app.portal(town.ours, "ticketing").await;
+            let mut sue = app.log_in("sue").await;
+            let refused =
+                sue.send(sue.request(Method::POST, "/intake/alerts").header(header::ACCEPT, "text/html")).await;
+            for page in [
+                app.visitor().get("/login").await.is(200),
+                app.visitor().get("/nowhere").await.is(404),
+                sue.get("/t/ours").await.is(200),
+                refused,
+            ] {
+                assert!(page.text("title").ends_with(&format!(" · {portal_name}")), "{}", page.text("title"));
+            }
+            assert_eq!(sue.get("/t/ours").await.text("a.brand"), portal_name);
+            let channels = sue.get("/t/ours/settings/message-channel").await.text("form.channels");
+            assert!(channels.contains(keyword), "{channels}");
+        });
+    }
+}

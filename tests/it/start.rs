@@ -124,6 +124,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
             ("BELFRY_ROBOT_ORIGINS", "ftp://x"),
             ("BELFRY_TRUSTED_PROXIES", "proxy.example"),
             ("BELFRY_PRODUCT_NAME", ""),
+            ("BELFRY_PORTAL_NAME", "two\nlines"),
             ("BELFRY_LOG_FORMAT", "xml"),
             ("BELFRY_DATABASE_URL", "oracle://x"),
         ],
@@ -134,6 +135,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
         "ftp://x",
         "proxy.example",
         "BELFRY_PRODUCT_NAME",
+        "BELFRY_PORTAL_NAME",
         "BELFRY_LOG_FORMAT",
         "oracle",
     ] {
