@@ -6,7 +6,7 @@ use actix_session::SessionExt as _;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web::Data};
 
 use super::{
-    Account, Membership, Principal, Role, Standing, Tenant,
+    Account, Membership, Principal, Role, Standing, Tenant, WritePermit,
     matrix::{
         Action, allows, instance_allows,
         permissions::{InstancePermission, Permission},
@@ -15,7 +15,7 @@ use super::{
     session::account,
 };
 use crate::{
-    db::{Database, MemberId},
+    db::{AnyConnection, Database, MemberId},
     error::{Error, Result},
 };
 
@@ -73,6 +73,61 @@ impl<P> Can<P> {
         self.membership.as_ref().map(|membership| membership.member)
     }
 }
+
+impl<P: Permission> Can<P> {
+    /// The right to one write in this tenant.
+    #[must_use]
+    pub fn permit(&self) -> WritePermit {
+        WritePermit::in_tenant(&self.principal.account, self.tenant.id, P::ACTION, self.standing())
+    }
+}
+
+impl<P: InstancePermission> CanInstance<P> {
+    /// The right to one write on the instance.
+    #[must_use]
+    pub fn permit(&self) -> WritePermit {
+        WritePermit::on_instance(&self.principal.account, P::ACTION)
+    }
+}
+
+impl AnyoneSignedIn {
+    /// The right to one write about the own account.
+    #[must_use]
+    pub fn permit(&self) -> WritePermit {
+        WritePermit::of_signed_in(&self.principal.account)
+    }
+}
+
+impl Account {
+    /// The right to one write about this account, also while it has to choose a password first.
+    #[must_use]
+    pub fn permit(&self) -> WritePermit {
+        WritePermit::of_session(self)
+    }
+}
+
+/// Gives whoever has a permit the short way to use it.
+macro_rules! writes {
+    ($([$($generics:tt)*] $type:ty),+ $(,)?) => {
+        $(
+            impl<$($generics)*> $type {
+                /// Runs one transaction, in which the right is checked again first: [`WritePermit::write`].
+                ///
+                /// # Errors
+                /// As [`WritePermit::write`].
+                pub async fn write<T, F>(&self, db: &Database, job: F) -> Result<T>
+                where
+                    T: Send + 'static,
+                    F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+                {
+                    self.permit().write(db, job).await
+                }
+            }
+        )+
+    };
+}
+
+writes!([P: Permission] Can<P>, [P: InstancePermission] CanInstance<P>, [] AnyoneSignedIn, [] Account);
 
 /// The account of the request, in a state in which it may use the product.
 fn signed_in(request: &HttpRequest) -> Result<Account> {

@@ -1,9 +1,11 @@
 //! Who you are and what you may do: the session, the membership, and one permission matrix that extractors enforce.
 //!
-//! A handler's argument list is its access rule: [`Can<EditMembers>`](Can) is only made for someone who may.
+//! A handler's argument list is its access rule: [`Can<EditMembers>`](Can) is only made for someone who may. It writes by
+//! [`Can::write`], which checks the right again in the transaction.
 
 mod extract;
 mod matrix;
+mod permit;
 mod principal;
 mod session;
 
@@ -11,5 +13,6 @@ pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
     Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end, permissions,
 };
+pub use permit::{Affected, WritePermit};
 pub use principal::{Account, Actor, Membership, Principal, Tenant};
 pub use session::{LogIn, Sessions, Store, cookie_name, is_begun, was_read};

@@ -6,7 +6,7 @@ use super::{Role, Standing};
 use crate::{
     db::{
         AccountId, AnyConnection, AtMost as _, MemberId, TenantId, directly,
-        schema::{members, tenants},
+        schema::{accounts, members, tenants},
     },
     error::{Error, Result},
     language::Language,
@@ -154,4 +154,49 @@ pub fn tenant_by_slug(c: &mut AnyConnection, slug: &str) -> Result<Tenant> {
         .select(TenantRow::as_select())
         .first_row(c)?;
     Ok(row.into())
+}
+
+/// Locks the rows of accounts until the transaction ends, in the order of their ids. SQLite has one writer, and needs no lock.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_accounts(c: &mut AnyConnection, accounts: Vec<AccountId>) -> Result<()> {
+    if let AnyConnection::Postgres(c) = c {
+        let rows = accounts::table.filter(accounts::id.eq_any(accounts)).order(accounts::id).select(accounts::id);
+        rows.for_no_key_update().load::<AccountId>(c)?;
+    }
+    Ok(())
+}
+
+/// The account of a member, whatever its status.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn account_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Option<AccountId>> {
+    Ok(members::table.find(member).select(members::account).first_row(c).optional()?)
+}
+
+/// The account with this username in its canonical form.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn account_of_username(c: &mut AnyConnection, key: &str) -> Result<Option<AccountId>> {
+    Ok(accounts::table.filter(accounts::username_key.eq(key)).select(accounts::id).first_row(c).optional()?)
+}
+
+/// The super administrator of a tenant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn super_administrator(c: &mut AnyConnection, tenant: TenantId) -> Result<Option<AccountId>> {
+    Ok(tenants::table.find(tenant).select(tenants::super_admin).first_row(c).optional()?)
+}
+
+/// Whether there is no such tenant any more.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn tenant_is_deleted(c: &mut AnyConnection, tenant: TenantId) -> Result<bool> {
+    let present = tenants::table.find(tenant).filter(tenants::deleted_at.is_null()).select(tenants::id);
+    Ok(present.first_row::<TenantId, _>(c).optional()?.is_none())
 }

@@ -12,7 +12,7 @@ use actix_web::cookie::time::Duration as CookieDuration;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
-use super::Account;
+use super::{Account, principal::lock_accounts};
 use crate::{
     clock::Clock,
     db::{
@@ -111,6 +111,27 @@ pub fn account(session: &Session) -> Result<Option<Account>> {
         language: text(LANGUAGE)?.as_deref().and_then(Language::from_tag),
         must_choose_password: session.get::<bool>(CODE).map_err(Error::internal)?.unwrap_or_default(),
         session: session_id,
+    }))
+}
+
+/// The account of a session as it is now, if the session has not ended.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn account_of(c: &mut AnyConnection, session: &str, account: AccountId) -> Result<Option<Account>> {
+    type Row = (String, Option<String>, Option<NaiveDateTime>);
+    let row = sessions::table
+        .inner_join(accounts::table)
+        .filter(sessions::id.eq(session))
+        .filter(sessions::account.eq(account))
+        .select((accounts::username, accounts::language, accounts::code_expires_at));
+    let row: Option<Row> = row.first_row(c).optional()?;
+    Ok(row.map(|(username, language, code_expires_at)| Account {
+        id: account,
+        username,
+        language: language.as_deref().and_then(Language::from_tag),
+        must_choose_password: code_expires_at.is_some(),
+        session: session.to_owned(),
     }))
 }
 
@@ -217,6 +238,10 @@ impl Store {
         let id = parts(key).map(|(id, _)| id).unwrap_or_default();
         self.db
             .write(move |c| {
+                let account: Option<AccountId> =
+                    sessions::table.find(&id).select(sessions::account).first_row(c).optional()?;
+                // Writes that rely on this session end before it does.
+                lock_accounts(c, account.into_iter().collect())?;
                 diesel::delete(sessions::table.find(id)).execute(c)?;
                 Ok(())
             })

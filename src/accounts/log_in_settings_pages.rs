@@ -43,6 +43,6 @@ pub async fn save(
         }
     };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| store::set_log_in_settings(c, &settings, &actor, now)).await?;
+    who.write(&db, move |c| store::set_log_in_settings(c, &settings, &actor, now)).await?;
     Ok(redirect_saying("/instance/log-in", "flash-saved"))
 }

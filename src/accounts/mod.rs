@@ -2,6 +2,7 @@
 
 mod browser;
 mod form;
+mod log_in;
 pub mod log_in_settings_pages;
 mod model;
 pub mod pages;

@@ -3,19 +3,17 @@
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
-use chrono::NaiveDateTime;
 
 use super::{
-    Tools, Username, browser, form,
-    store::{self, Credentials},
+    Tools, browser, form,
+    log_in::{self, Outcome},
+    store,
 };
 use crate::{
-    access::Actor,
-    access::{self, Account, AnyoneSignedIn, Membership, Sessions},
+    access::{self, Account, AnyoneSignedIn, Membership, Sessions, WritePermit},
     db::AccountId,
     error::{Error, Result},
     language::Language,
-    secrets::Turn,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_saying},
 };
 
@@ -50,18 +48,9 @@ pub async fn set_up(
         Err(errors) => return refuse(frame, form, errors),
     };
     let hash = tools.passwords.hash(form.password.expose()).await?;
-    let stored = hash.clone();
-    let who = Actor { account: None, name: username.as_str().to_owned(), address: web::address(&request) };
-    let (now, language) = (tools.clock.now(), frame.language);
-    let made = tools
-        .db
-        .write(move |c| {
-            if !store::use_set_up_code(c, &code)? {
-                return Ok(None);
-            }
-            store::insert_first(c, &username, &stored, language, &who, now).map(Some)
-        })
-        .await?;
+    let language = frame.language;
+    let first = log_in::First { username, password_hash: hash.clone(), code, language };
+    let made = log_in::set_up(&tools, first, web::address(&request)).await?;
     let Some(account) = made else {
         return refuse(frame, form, FieldErrors::one("code", "accounts-code-wrong"));
     };
@@ -103,12 +92,6 @@ pub async fn log_in_form(
     web::page(StatusCode::OK, &LogInPage { frame, form, errors: FieldErrors::default() })
 }
 
-/// What became of a log-in.
-enum Outcome {
-    In(Credentials),
-    Wrong,
-}
-
 /// Logs in.
 pub async fn log_in(
     tools: Data<Tools>,
@@ -117,7 +100,7 @@ pub async fn log_in(
     frame: Frame,
     Form(form): Form<form::LogIn>,
 ) -> Result<HttpResponse> {
-    match check(&tools, &request, &form).await? {
+    match log_in::check(&tools, &form, web::address(&request)).await? {
         Outcome::In(account) => {
             let next = if account.code_expires_at.is_some() { "/account/password" } else { own_page(&form.next) };
             start_session(&request, &session, account.id, account.password_hash)?;
@@ -130,71 +113,20 @@ pub async fn log_in(
     }
 }
 
-async fn check(tools: &Tools, request: &HttpRequest, form: &form::LogIn) -> Result<Outcome> {
-    let subjects = store::Subjects::of(&tools.keys, &form.username, &web::address(request));
-    let (turn, now) = turn(tools, &subjects).await?;
-    let (username, waiting) = (Username::parse(&form.username).ok(), subjects.clone());
-    let found = tools
-        .db
-        .read(move |c| {
-            waiting.may_try(c, now)?;
-            Ok(username.map(|username| store::by_username(c, &username)).transpose()?.flatten())
-        })
-        .await?;
-    let usable = found.as_ref().filter(|account| account.code_expires_at.is_none_or(|until| until > now));
-    let hash = usable.map(|account| account.password_hash.clone());
-    let right = turn.verify(form.password.expose(), hash).await?;
-    let who = Actor {
-        account: found.as_ref().map(|account| account.id),
-        name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
-        address: web::address(request),
-    };
-    let metrics = tools.db.metrics().clone();
-    tools
-        .db
-        .write(move |c| {
-            // Many guesses can be on their way at once; the one that is right must still have been allowed.
-            subjects.may_still_try(c, now)?;
-            let right = match &found {
-                // A password that was replaced meanwhile lets nobody in.
-                Some(account) => right && store::password_hash(c, account.id)? == account.password_hash,
-                None => false,
-            };
-            match found.filter(|_| right) {
-                Some(account) => {
-                    subjects.forget(c)?;
-                    store::note(c, &who, "log-in", now)?;
-                    Ok(Outcome::In(account))
-                }
-                None => {
-                    subjects.failed(c, now)?;
-                    tracing::warn!(address = who.address, "a log-in failed");
-                    metrics.log_in_failed();
-                    if who.account.is_some() {
-                        store::note(c, &who, "log-in-failed", now)?;
-                    }
-                    Ok(Outcome::Wrong)
-                }
-            }
-        })
-        .await
-}
-
-/// Waits until a password may be tried, unless the subjects have to wait longer: what is refused anyway takes no turn.
-/// Whether they still may must be looked at once more when it has come: others may have failed meanwhile.
-async fn turn(tools: &Tools, subjects: &store::Subjects) -> Result<(Turn, NaiveDateTime)> {
-    let (subjects, now) = (subjects.clone(), tools.clock.now());
-    tools.db.read(move |c| subjects.may_try(c, now)).await?;
-    Ok((tools.passwords.turn().await?, tools.clock.now()))
-}
-
 /// Logs out, on the server too.
-pub async fn log_out(tools: Data<Tools>, request: HttpRequest, session: Session) -> Result<HttpResponse> {
-    if let Some(id) = session.get::<AccountId>("account").map_err(Error::internal)? {
-        let name = session.get::<String>("username").map_err(Error::internal)?.unwrap_or_default();
-        let who = Actor { account: Some(id), name, address: web::address(&request) };
-        let now = tools.clock.now();
-        tools.db.write(move |c| store::note(c, &who, "log-out", now)).await?;
+pub async fn log_out(
+    tools: Data<Tools>,
+    account: Option<Account>,
+    request: HttpRequest,
+    session: Session,
+) -> Result<HttpResponse> {
+    if let Some(account) = account {
+        let (who, now) = (actor(&request, &account), tools.clock.now());
+        match account.write(&tools.db, move |c| store::note(c, &who, "log-out", now)).await {
+            // It has ended meanwhile, which is what was asked for.
+            Ok(()) | Err(Error::LogInFirst) => {}
+            Err(fault) => return Err(fault),
+        }
     }
     session.purge();
     let mut response = redirect_saying("/login", "flash-logged-out");
@@ -208,13 +140,14 @@ pub async fn log_out(tools: Data<Tools>, request: HttpRequest, session: Session)
 /// Keeps a choice of language: in the account, and in this browser.
 pub async fn choose_language(
     tools: Data<Tools>,
-    session: Session,
+    account: Option<Account>,
     Form(form): Form<form::Language>,
 ) -> Result<HttpResponse> {
     let language =
         Language::ALL.into_iter().find(|language| language.tag() == form.language).ok_or(Error::Malformed)?;
-    if let Some(account) = session.get::<AccountId>("account").map_err(Error::internal)? {
-        tools.db.write(move |c| store::set_language(c, account, language)).await?;
+    if let Some(account) = account {
+        let id = account.id;
+        account.write(&tools.db, move |c| store::set_language(c, id, language)).await?;
     }
     let mut response = redirect(own_page(&form.return_to));
     response.add_cookie(&web::language_cookie(language)).map_err(Error::internal)?;
@@ -282,7 +215,7 @@ pub async fn change_password(
     let account = who.principal.account.clone();
     let id = account.id;
     let errors = match checked(&tools, &frame, &account, &form).await? {
-        Ok(()) => match replace_password(&tools, &request, account, &form).await? {
+        Ok(()) => match replace_password(&tools, &request, who.permit(), account, &form).await? {
             Some(hash) => {
                 start_session(&request, &session, id, hash)?;
                 return Ok(redirect_saying("/account", "flash-password-changed"));
@@ -311,11 +244,12 @@ async fn checked(
 async fn replace_password(
     tools: &Tools,
     request: &HttpRequest,
+    permit: WritePermit,
     account: Account,
     form: &form::NewPassword,
 ) -> Result<Option<String>> {
     let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(request));
-    let (turn, now) = turn(tools, &subjects).await?;
+    let (turn, now) = log_in::turn(tools, &subjects).await?;
     let (id, waiting) = (account.id, subjects.clone());
     let before = tools
         .db
@@ -330,9 +264,8 @@ async fn replace_password(
         new = Some(store::NewPassword { hash, before, session: account.session.clone() });
     }
     let who = actor(request, &account);
-    tools
-        .db
-        .write(move |c| {
+    permit
+        .write(&tools.db, move |c| {
             // As in a log-in: of many guesses at once, only those that were allowed count.
             subjects.may_still_try(c, now)?;
             let changed = match &new {
@@ -403,11 +336,11 @@ async fn keep_password(
 ) -> Result<Option<String>> {
     let hash = tools.passwords.hash(form.new_password.expose()).await?;
     let (who, now) = (actor(request, &account), tools.clock.now());
+    let (id, permit) = (account.id, account.permit());
     let new = store::NewPassword { hash, before, session: account.session };
-    tools
-        .db
-        .write(move |c| {
-            let kept = store::set_password(c, account.id, &new, now)?;
+    permit
+        .write(&tools.db, move |c| {
+            let kept = store::set_password(c, id, &new, now)?;
             if kept {
                 store::note(c, &who, "password-changed", now)?;
             }
@@ -424,13 +357,11 @@ pub async fn end_session(
     Form(form): Form<form::EndSession>,
 ) -> Result<HttpResponse> {
     let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
-    tools
-        .db
-        .write(move |c| {
-            Sessions::end(c, account, &form.session)?;
-            store::note(c, &actor, "session-ended", now)
-        })
-        .await?;
+    who.write(&tools.db, move |c| {
+        Sessions::end(c, account, &form.session)?;
+        store::note(c, &actor, "session-ended", now)
+    })
+    .await?;
     Ok(redirect_saying("/account", "flash-session-ended"))
 }
 
@@ -438,12 +369,10 @@ pub async fn end_session(
 pub async fn end_other_sessions(tools: Data<Tools>, who: AnyoneSignedIn, request: HttpRequest) -> Result<HttpResponse> {
     let (account, actor, now) =
         (who.principal.account.clone(), actor(&request, &who.principal.account), tools.clock.now());
-    tools
-        .db
-        .write(move |c| {
-            Sessions::end_others(c, account.id, &account.session)?;
-            store::note(c, &actor, "session-ended", now)
-        })
-        .await?;
+    who.write(&tools.db, move |c| {
+        Sessions::end_others(c, account.id, &account.session)?;
+        store::note(c, &actor, "session-ended", now)
+    })
+    .await?;
     Ok(redirect_saying("/account", "flash-session-ended"))
 }

@@ -182,9 +182,8 @@ impl Firing {
         alert: Incoming,
     ) -> Result<std::result::Result<Outcome, FieldErrors>> {
         let (firing, actor) = (self.clone(), actor(request, &who.principal.account));
-        let stored = tools
-            .db
-            .write(move |c| {
+        let stored = who
+            .write(&tools.db, move |c| {
                 if let Some(event) = firing.fired_before(c)? {
                     return Ok(Ok(event));
                 }
@@ -311,24 +310,22 @@ async fn store_handling(
 ) -> Result<&'static str> {
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
     let times = Times::of(&who.tenant.time_zone);
-    tools
-        .db
-        .write(move |c| {
-            let titles = handling::handle(c, tenant, &ids, what, &actor.name, now)?;
-            for title in &titles {
-                let changes = match what {
-                    Handling::Quiet(until) => {
-                        let until = format!("{} ({})", times.show(&until), times.zone());
-                        Change::between("alerts-quiet-until", "", &until).into_iter().collect()
-                    }
-                    Handling::Loud | Handling::Finish => Vec::new(),
-                };
-                let entry = audit::Entry { tenant: Some(tenant), action: what.action(), object: title, changes };
-                audit::record(c, &actor, &entry, now)?;
-            }
-            Ok(what.said(titles.len()))
-        })
-        .await
+    who.write(&tools.db, move |c| {
+        let titles = handling::handle(c, tenant, &ids, what, &actor.name, now)?;
+        for title in &titles {
+            let changes = match what {
+                Handling::Quiet(until) => {
+                    let until = format!("{} ({})", times.show(&until), times.zone());
+                    Change::between("alerts-quiet-until", "", &until).into_iter().collect()
+                }
+                Handling::Loud | Handling::Finish => Vec::new(),
+            };
+            let entry = audit::Entry { tenant: Some(tenant), action: what.action(), object: title, changes };
+            audit::record(c, &actor, &entry, now)?;
+        }
+        Ok(what.said(titles.len()))
+    })
+    .await
 }
 
 /// Which page of a time line is asked for.

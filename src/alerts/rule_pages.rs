@@ -184,7 +184,7 @@ async fn deed(asked: Asked, deed: Deed, Ticked { id: ids, .. }: Ticked) -> Resul
         let errors = FieldErrors::one("rules", "rules-none-ticked");
         return list_page(&db, &who, frame, ListQuery::default(), errors).await;
     }
-    db.write(move |c| {
+    who.write(&db, move |c| {
         store::lock(c, task.tenant)?;
         ticked(c, task.tenant, &ids)?.iter().try_for_each(|rule| deed.do_it(c, &task, rule))
     })
@@ -419,7 +419,7 @@ async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Examp
             }
             Err(errors) => Err(errors),
         },
-        Ok(typed) => save(&db, task, typed).await?.map(|()| None),
+        Ok(typed) => save(&db, &who, task, typed).await?.map(|()| None),
     };
     let (outcome, errors) = match done {
         Ok(None) => return Ok(redirect_saying(&list_path(&who), "flash-saved")),
@@ -441,8 +441,8 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
     Ok(Ok(Outcome::of(c, context.tenant, preview, Some(&rule))?))
 }
 
-async fn save(db: &Database, task: Task, typed: Typed) -> Result<Checked<()>> {
-    match db.write(move |c| saved(c, &task, typed)).await {
+async fn save(db: &Database, who: &Can<EditAlertRules>, task: Task, typed: Typed) -> Result<Checked<()>> {
+    match who.write(db, move |c| saved(c, &task, typed)).await {
         Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
         saved => saved,
     }

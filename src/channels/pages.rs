@@ -82,7 +82,7 @@ pub async fn save(
     };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     let back = format!("/t/{}/settings/message-channel", tenant.slug);
-    db.write(move |c| {
+    who.write(&db, move |c| {
         let before = store::settings(c, tenant.id)?;
         store::save(c, tenant.id, mode, &switches, now)?;
         let mut changes = changes(&before.custom, &switches);
@@ -122,7 +122,7 @@ pub async fn save_instance(
         }
     };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| {
+    who.write(&db, move |c| {
         let changes = changes(&store::instance(c)?, &switches);
         store::save_instance(c, &switches, now)?;
         let entry = audit::Entry { tenant: None, action: "channels-changed", object: "", changes };

@@ -216,8 +216,8 @@ pub async fn resend(
     path: Path<(String, DeliveryId)>,
 ) -> Result<HttpResponse> {
     let (task, (_, id)) = (Resend::new(&who, &request, &clock), path.into_inner());
-    let resent = db
-        .write(move |c| {
+    let resent = who
+        .write(&db, move |c| {
             let found = store::find(c, task.tenant, Scope::Everyone, id)?.listed;
             let number = Change::between("deliveries-number", "", &id.to_string());
             task.these(c, &[id], &found.object, number.into_iter().collect())
@@ -295,8 +295,8 @@ pub async fn resend_all(
     let (task, filter) = (Resend::new(&who, &request, &clock), asked.filter(frame.seen_by(&who).times()));
     // Without a number nobody has seen how many it would be.
     let newest = asked.newest.unwrap_or_default();
-    let resent = db
-        .write(move |c| {
+    let resent = who
+        .write(&db, move |c| {
             let mut ids = store::resendable(c, task.tenant, &filter, Some(newest))?;
             ids.truncate(RESENT_AT_ONCE);
             let count = ids.len().to_string();

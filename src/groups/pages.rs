@@ -141,7 +141,7 @@ pub async fn add(
         Err(errors) => return add_page(&who, frame, form, errors),
     };
     let (tenant, actor, now) = (who.tenant.id, actor(&request, &who.principal.account), clock.now());
-    let stored = db.write(move |c| store::insert(c, tenant, &details, &members, &actor, now)).await;
+    let stored = who.write(&db, move |c| store::insert(c, tenant, &details, &members, &actor, now)).await;
     match refused(stored)? {
         Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => add_page(&who, frame, form, errors),
@@ -232,7 +232,7 @@ pub async fn edit(
                 let before = asker.lock(c, id, needed)?;
                 store::update(c, asker.tenant, &before, details.as_ref(), &members, &actor, now)
             };
-            refused(db.write(save).await)?
+            refused(who.write(&db, save).await)?
         }
         Err(errors) => Err(errors),
     };
@@ -245,7 +245,7 @@ pub async fn edit(
 async fn switch((db, clock, who, request, _, path): AboutGroup, is_on: bool) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| {
+    who.write(&db, move |c| {
         let group = asker.lock(c, id, Right::Members)?;
         store::set_on(c, asker.tenant, &group, is_on, &actor, now)
     })
@@ -268,8 +268,8 @@ pub async fn delete(about: AboutGroup<ManageGroups>) -> Result<HttpResponse> {
     let (db, clock, who, request, _, path) = &about;
     let (tenant, id) = (who.tenant.id, path.1);
     let (actor, now) = (actor(request, &who.principal.account), clock.now());
-    let deleted = db
-        .write(move |c| {
+    let deleted = who
+        .write(db, move |c| {
             let group = store::lock(c, tenant, id)?;
             store::delete(c, tenant, &group, &actor, now)
         })

@@ -14,7 +14,9 @@ use super::{
     typed::{self, Typed, Whose},
 };
 use crate::{
-    access::{Actor, Can, Role, Tenant, may_change_role, may_edit, may_end},
+    access::{
+        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, permissions::Permission,
+    },
     accounts::store as accounts,
     audit::{self, Change},
     channels::{self, Switches, channel_key},
@@ -139,6 +141,8 @@ impl ContactPart {
 #[derive(Clone)]
 pub(super) struct Task {
     pub tenant: Tenant,
+    /// The right to do it, for each of its writes.
+    pub permit: WritePermit,
     pub actor: Actor,
     pub by: AccountId,
     pub role: Role,
@@ -148,9 +152,16 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new<P>(who: &Can<P>, member: MemberId, own: bool, actor: Actor, frame: &Frame) -> Result<Self> {
+    pub(super) fn new<P: Permission>(
+        who: &Can<P>,
+        member: MemberId,
+        own: bool,
+        actor: Actor,
+        frame: &Frame,
+    ) -> Result<Self> {
         Ok(Self {
             tenant: who.tenant.clone(),
+            permit: who.permit().affecting(Affected::Member(member)),
             actor,
             by: who.principal.account.id,
             role: who.role().ok_or(Error::NotFound)?,
@@ -280,9 +291,8 @@ impl Task {
             }
         };
         let (task, shared, may_fire) = (self.clone(), tools.clone(), form.may_fire());
-        tools
-            .db
-            .write(move |c| {
+        self.permit
+            .write(&tools.db, move |c| {
                 let member = task.lock(c)?;
                 if let Some(errors) = task.shared_secret(c, &shared, &member, &change.robots)? {
                     return Ok(Err(errors));
@@ -322,7 +332,7 @@ impl Task {
             Err(errors) => return Ok(Err(errors)),
         };
         let (task, shared) = (self.clone(), tools.clone());
-        let sent = tools.db.write(move |c| task.enqueue_tests(c, &shared, &change.robots)).await?;
+        let sent = self.permit.write(&tools.db, move |c| task.enqueue_tests(c, &shared, &change.robots)).await?;
         tools.waker.wake();
         match sent {
             Ok(sent) => self.answers(tools, sent).await.map(Ok),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::{
-        Can, Role, Sessions, may_edit, may_end,
+        Affected, Can, Role, Sessions, may_edit, may_end,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
     accounts::{Username, store as accounts},
@@ -205,9 +205,10 @@ async fn add_checked(
 ) -> Result<Added> {
     let (code, hash) = new_code(&tools.passwords).await?;
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
-    let stored = tools
-        .db
-        .write(move |c| {
+    let stored = who
+        .permit()
+        .affecting(Affected::Username(username.key()))
+        .write(&tools.db, move |c| {
             let (account, username, is_new) = match accounts::lock_by_username(c, &username)? {
                 Some(known) if known.holds_foreign_code(tenant) => return Ok(Err("members-account-unused")),
                 // As the account writes it, not as it was typed here.
@@ -396,9 +397,9 @@ async fn deed(
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let shared = tools.clone();
-    tools
-        .db
-        .write(move |c| {
+    let permit = task.permit.clone();
+    permit
+        .write(&tools.db, move |c| {
             let member = task.lock(c)?;
             if !may_end(task.role, member.role, member.account == task.by) {
                 return Err(Error::Forbidden);
@@ -430,9 +431,9 @@ pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> R
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let (code, hash) = new_code(&tools.passwords).await?;
     let shared = tools.clone();
-    let username = tools
-        .db
-        .write(move |c| {
+    let permit = task.permit.clone();
+    let username = permit
+        .write(&tools.db, move |c| {
             let member = task.lock(c)?;
             accounts::lock(c, member.account)?;
             if !task.may_renew_code(c, &member)? {

@@ -38,7 +38,7 @@ impl Task {
         };
         let code = six_digits()?;
         let (task, shared) = (self.clone(), tools.clone());
-        let sent = tools.db.write(move |c| task.enqueue_code(c, &shared, channel, &code)).await?;
+        let sent = self.permit.write(&tools.db, move |c| task.enqueue_code(c, &shared, channel, &code)).await?;
         tools.waker.wake();
         match sent {
             Ok(sent) => self.answers(tools, vec![sent]).await.map(Ok),
@@ -82,7 +82,7 @@ impl Task {
             Err(errors) => return Ok(Err(errors)),
         };
         let (task, shared) = (self.clone(), tools.clone());
-        tools.db.write(move |c| task.take_code(c, &shared, channel, &code)).await
+        self.permit.write(&tools.db, move |c| task.take_code(c, &shared, channel, &code)).await
     }
 
     fn take_code(

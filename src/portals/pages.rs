@@ -80,9 +80,8 @@ pub async fn add(
     };
     let (asked, secrets) = (Asked::new(&tools, &who, &request), Secrets::generate()?);
     let (shared, given) = (asked.clone(), secrets.clone());
-    let added = tools
-        .db
-        .write(move |c| {
+    let added = who
+        .write(&tools.db, move |c| {
             let id = store::insert(c, shared.tenant, &details, &given, &shared.tools.keys, shared.tools.clock.now())?;
             shared.record(c, "portal-added", &details.name, changes(None, &details))?;
             Ok(id)
@@ -189,7 +188,7 @@ pub async fn edit(
     let stored = match form.check() {
         Ok(details) => {
             let shared = asked.clone();
-            tools.db.write(move |c| shared.update(c, id, &details)).await.map(|()| None)
+            who.write(&tools.db, move |c| shared.update(c, id, &details)).await.map(|()| None)
         }
         Err(errors) => Ok(Some(errors)),
     };
@@ -236,45 +235,39 @@ fn switch(is_on: bool) -> String {
 pub async fn rotate((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, secrets, id) = (Asked::new(&tools, &who, &request), Secrets::generate()?, path.1);
     let (shared, given) = (asked.clone(), secrets.clone());
-    tools
-        .db
-        .write(move |c| {
-            let portal = store::find(c, shared.tenant, id)?;
-            store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
-            shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
-        })
-        .await?;
+    who.write(&tools.db, move |c| {
+        let portal = store::find(c, shared.tenant, id)?;
+        store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
+        shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
+    })
+    .await?;
     asked.page(id, StatusCode::OK, &who, frame, None, Some(secrets)).await
 }
 
 /// Ends what was rotated away, at once.
 pub async fn end_overlap((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    tools
-        .db
-        .write(move |c| {
-            let portal = store::find(c, asked.tenant, id)?;
-            store::end_overlap(c, asked.tenant, id)?;
-            asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
-        })
-        .await?;
+    who.write(&tools.db, move |c| {
+        let portal = store::find(c, asked.tenant, id)?;
+        store::end_overlap(c, asked.tenant, id)?;
+        asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
+    })
+    .await?;
     Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"))
 }
 
 /// Revokes a portal, at once and for ever.
 pub async fn revoke((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    tools
-        .db
-        .write(move |c| {
-            let portal = store::find(c, asked.tenant, id)?;
-            // A second click finds what it wants done already.
-            if portal.revoked_at.is_some() {
-                return Ok(());
-            }
-            store::revoke(c, asked.tenant, id, asked.tools.clock.now())?;
-            asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
-        })
-        .await?;
+    who.write(&tools.db, move |c| {
+        let portal = store::find(c, asked.tenant, id)?;
+        // A second click finds what it wants done already.
+        if portal.revoked_at.is_some() {
+            return Ok(());
+        }
+        store::revoke(c, asked.tenant, id, asked.tools.clock.now())?;
+        asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
+    })
+    .await?;
     Ok(redirect_saying(&list_path(&who), "flash-portal-revoked"))
 }

@@ -252,7 +252,7 @@ pub async fn add(
         return preview(&db, &who, page, draft, None, now).await;
     }
     let (tenant, actor) = (who.tenant.id, actor(&request, &who.principal.account));
-    let stored = db.write(move |c| store::insert(c, tenant, &draft, &actor, now.at)).await;
+    let stored = who.write(&db, move |c| store::insert(c, tenant, &draft, &actor, now.at)).await;
     match refused(stored)? {
         Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => page.with_errors(errors).answer(),
@@ -319,7 +319,7 @@ pub async fn edit(
         let before = store::lock(c, tenant, id)?;
         store::update(c, tenant, &before, &draft, &actor, now.at)
     };
-    match refused(db.write(save).await)? {
+    match refused(who.write(&db, save).await)? {
         Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => page.with_errors(errors).answer(),
     }
@@ -330,7 +330,7 @@ pub async fn delete(about: AboutSchedule) -> Result<HttpResponse> {
     let (db, clock, who, request, _, path) = &about;
     let (tenant, id) = (who.tenant.id, path.1);
     let (actor, now) = (actor(request, &who.principal.account), clock.now());
-    match db.write(move |c| store::delete(c, tenant, id, &actor, now)).await? {
+    match who.write(db, move |c| store::delete(c, tenant, id, &actor, now)).await? {
         Ok(()) => Ok(redirect_saying(&list_path(who), "flash-schedule-deleted")),
         Err(rules) => show_page(about, Some(joined(rules.iter().map(String::as_str), RULES_NAMED))).await,
     }

@@ -90,7 +90,7 @@ pub async fn save_language(
         Err(errors) => return list_page(&db, &who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
     };
     let (tenant, actor, now) = (who.tenant.clone(), actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| {
+    who.write(&db, move |c| {
         let before = store::language(c, tenant.id)?;
         let Some(change) = Change::between("templates-language", before.name(), language.name()) else { return Ok(()) };
         store::set_language(c, tenant.id, language)?;
@@ -262,8 +262,8 @@ pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemp
     let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
     let Place { channel, reason } = asked.place;
     asked
-        .db
-        .write(move |c| {
+        .who
+        .write(&asked.db, move |c| {
             let before = store::find(c, tenant, channel, reason)?.map(|(source, _)| source);
             if before.as_ref() == Some(&source) {
                 return Ok(());
@@ -289,8 +289,8 @@ pub async fn reset(asked: AboutTemplate<EditTemplates>) -> Result<HttpResponse> 
     let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
     let Place { channel, reason } = asked.place;
     asked
-        .db
-        .write(move |c| {
+        .who
+        .write(&asked.db, move |c| {
             if !store::reset(c, tenant, channel, reason)? {
                 return Ok(());
             }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Details, Slug, form, store};
 use crate::{
     access::Actor,
-    access::{CanInstance, permissions::ManageTenants},
+    access::{Affected, CanInstance, permissions::ManageTenants},
     accounts::{Username, store as accounts},
     clock::Clock,
     db::{Database, PAGE_SIZE, Pager, TenantId},
@@ -118,8 +118,9 @@ pub async fn add(
     };
     let addition = Addition { slug, details, username, code_hash, language: frame.language };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
+    let owner = addition.username.key();
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| addition.write(c, &actor, now)).await?;
+    who.permit().affecting(Affected::Username(owner)).write(&db, move |c| addition.write(c, &actor, now)).await?;
     match code {
         Some(code) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
         None => Ok(redirect_saying(LIST, "flash-tenant-added")),
@@ -211,7 +212,7 @@ pub async fn edit(
         }
     };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| store::update(c, *tenant, &details, &actor, now)).await?;
+    who.write(&db, move |c| store::update(c, *tenant, &details, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-saved"))
 }
 
@@ -228,7 +229,8 @@ pub async fn renew_code(
     let code = one_time_code()?;
     let hash = passwords.hash(code.expose()).await?;
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    let found = db.write(move |c| store::renew_code(c, *tenant, &hash, &actor, now)).await?;
+    let permit = who.permit().affecting(Affected::SuperAdministrator(*tenant));
+    let found = permit.write(&db, move |c| store::renew_code(c, *tenant, &hash, &actor, now)).await?;
     let page = AddedPage { frame: frame.seen_by(&who), name: found.details.name, username: found.super_admin, code };
     web::page(StatusCode::OK, &page)
 }
@@ -263,7 +265,7 @@ pub async fn delete(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| store::delete(c, *tenant, &actor, now)).await?;
+    who.write(&db, move |c| store::delete(c, *tenant, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-tenant-deleted"))
 }
 
@@ -276,6 +278,6 @@ pub async fn restore(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    db.write(move |c| store::restore(c, *tenant, &actor, now)).await?;
+    who.write(&db, move |c| store::restore(c, *tenant, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-tenant-restored"))
 }

@@ -305,6 +305,40 @@ fn only_the_database_and_stores_write_queries() {
     holds("pages → store → db", broken(law));
 }
 
+/// What may write to the database without a permit: the database itself, what runs without a request, sessions, visitors who are not
+/// signed in, and the intake, which checks portals.
+const WRITES_WITHOUT_PERMIT: [&str; 11] = [
+    "access/permit.rs",
+    "access/session.rs",
+    "accounts/log_in.rs",
+    "app.rs",
+    "courier/worker.rs",
+    "demo.rs",
+    "main.rs",
+    "members/broken.rs",
+    "members/stranded.rs",
+    "portals/intake.rs",
+    "retention/clean.rs",
+];
+
+#[test]
+fn pages_write_by_a_permit_that_is_checked_in_the_transaction() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut seen = BTreeSet::new();
+    for file in files().iter().filter(|file| file.room() != "db") {
+        let text = fs::read_to_string(src.join(&file.path)).expect("a source file");
+        let code: String =
+            text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().split_whitespace().collect();
+        if ["db.write(", "db.write_", ".write(move|", ".write(|", ".write_unless(", ".write_together("]
+            .iter()
+            .any(|call| code.contains(call))
+        {
+            seen.insert(file.path.clone());
+        }
+    }
+    assert_eq!(seen, WRITES_WITHOUT_PERMIT.map(str::to_owned).into());
+}
+
 #[test]
 fn the_reader_of_uses_writes_out_nested_and_relative_paths() {
     let text = "\nuse std::{fs, io::{self, Read}};\nuse super::{store, model::Name};\n\nfn f() { crate::web::page(); }\n#[cfg(test)]\nmod tests { use crate::hidden; }";

@@ -34,6 +34,7 @@ mod monitoring;
 mod outage;
 mod pages;
 mod permissions;
+mod permits;
 mod portals;
 mod proofs;
 mod record;

@@ -1,0 +1,136 @@
+//! Writes of pages. What a request was allowed to do when it came is checked again inside the transaction that does it.
+//!
+//! Between the two a request waits: for its body, for a password hash, for SQLite's writer, for a row lock. Meanwhile its session
+//! may end, or its account be disabled, removed or demoted.
+
+use super::{
+    Account, Action, InstanceAction, Principal, Standing, allows, instance_allows,
+    principal::{account_of_member, account_of_username, lock_accounts, super_administrator, tenant_is_deleted},
+    session,
+};
+use crate::{
+    db::{AccountId, AnyConnection, Database, MemberId, TenantId},
+    error::{Error, Result},
+};
+
+/// The right to one write, which [`Self::write`] checks and uses in one transaction.
+///
+/// The account's row is locked first on Postgres, so that everything that changes an account's rights waits for the writes that
+/// rely on them, and the other way round.
+#[derive(Clone, Debug)]
+pub struct WritePermit {
+    account: AccountId,
+    session: String,
+    right: Right,
+    affected: Vec<Affected>,
+}
+
+/// An account whose rights, sessions or password a write changes. All accounts of a write are locked together, in the order of their
+/// ids, before anything else: two administrators who disable each other do not wait for each other.
+#[derive(Clone, Debug)]
+pub enum Affected {
+    /// The account of a member.
+    Member(MemberId),
+    /// The account with this username in its canonical form, if there is one.
+    Username(String),
+    /// The super administrator of a tenant.
+    SuperAdministrator(TenantId),
+}
+
+/// What has to be true when the write begins.
+#[derive(Clone, Debug)]
+enum Right {
+    /// The session, also one that may do nothing but choose a password.
+    Session,
+    /// The session of an account that has a password of its own.
+    SignedIn,
+    /// A right in a tenant. The role may not be lower than it was when the request came: handlers decide by that one.
+    Tenant { tenant: TenantId, action: Action, standing: Option<Standing> },
+    /// A right on the instance.
+    Instance(InstanceAction),
+}
+
+impl Affected {
+    fn account(&self, c: &mut AnyConnection) -> Result<Option<AccountId>> {
+        match self {
+            Self::Member(member) => account_of_member(c, *member),
+            Self::Username(key) => account_of_username(c, key),
+            Self::SuperAdministrator(tenant) => super_administrator(c, *tenant),
+        }
+    }
+}
+
+impl WritePermit {
+    fn new(account: &Account, right: Right) -> Self {
+        Self { account: account.id, session: account.session.clone(), right, affected: Vec::new() }
+    }
+
+    pub(super) fn of_session(account: &Account) -> Self {
+        Self::new(account, Right::Session)
+    }
+
+    pub(super) fn of_signed_in(account: &Account) -> Self {
+        Self::new(account, Right::SignedIn)
+    }
+
+    pub(super) fn in_tenant(account: &Account, tenant: TenantId, action: Action, standing: Option<Standing>) -> Self {
+        Self::new(account, Right::Tenant { tenant, action, standing })
+    }
+
+    pub(super) fn on_instance(account: &Account, action: InstanceAction) -> Self {
+        Self::new(account, Right::Instance(action))
+    }
+
+    /// The same for a write that changes somebody's rights, sessions or password.
+    #[must_use]
+    pub fn affecting(mut self, affected: Affected) -> Self {
+        self.affected.push(affected);
+        self
+    }
+
+    /// Runs the job in one transaction, after checking that the permit still holds.
+    ///
+    /// # Errors
+    /// [`Error::LogInFirst`] when the session has ended, [`Error::PasswordFirst`] when the account was given a one-time code,
+    /// [`Error::Forbidden`] when the right is gone, [`Error::NotFound`] when the tenant is deleted, or what the job answers. Nothing
+    /// is stored then.
+    pub async fn write<T, F>(&self, db: &Database, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
+        let permit = self.clone();
+        db.write(move |c| {
+            permit.confirm(c)?;
+            job(c)
+        })
+        .await
+    }
+
+    fn confirm(&self, c: &mut AnyConnection) -> Result<()> {
+        let mut accounts = vec![self.account];
+        for affected in &self.affected {
+            accounts.extend(affected.account(c)?);
+        }
+        lock_accounts(c, accounts)?;
+        let account = session::account_of(c, &self.session, self.account)?.ok_or(Error::LogInFirst)?;
+        if account.must_choose_password && !matches!(self.right, Right::Session) {
+            return Err(Error::PasswordFirst);
+        }
+        let allowed = match &self.right {
+            Right::Session | Right::SignedIn => true,
+            Right::Tenant { tenant, action, standing } => {
+                let principal = Principal::load(c, account)?;
+                let now = principal.memberships.iter().find(|membership| membership.tenant.id == *tenant);
+                if now.is_none() && tenant_is_deleted(c, *tenant)? {
+                    return Err(Error::NotFound);
+                }
+                let now = now.map(super::Membership::standing);
+                let as_high = standing.is_none_or(|before| now.is_some_and(|now| now.role >= before.role));
+                as_high && allows(*action, now, principal.administers_instance())
+            }
+            Right::Instance(action) => instance_allows(*action, Principal::load(c, account)?.administers_instance()),
+        };
+        if allowed { Ok(()) } else { Err(Error::Forbidden) }
+    }
+}

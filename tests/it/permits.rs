@@ -1,0 +1,155 @@
+//! A right is checked again in the transaction that uses it: what ended while a form waited is not used any more.
+
+use std::path::PathBuf;
+
+use belfry::db::{Address, AnyConnection};
+use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+use reqwest::Method;
+
+use crate::harness::{Answer, PASSWORD, TestApp, User, dump};
+
+/// What becomes of sam, a system administrator of the tenant `ours`, while his form waits, and what puts him back.
+struct Change {
+    what: &'static str,
+    sql: &'static str,
+    back: &'static str,
+    status: u16,
+}
+
+const OF_SAM: &str = "account = (SELECT id FROM accounts WHERE username_key = 'sam')";
+
+const CHANGES: [Change; 5] = [
+    Change {
+        what: "disabled",
+        sql: "UPDATE members SET status = 'disabled' WHERE",
+        back: "status = 'active'",
+        status: 403,
+    },
+    Change {
+        what: "demoted",
+        sql: "UPDATE members SET role = 'member' WHERE",
+        back: "role = 'system_administrator'",
+        status: 403,
+    },
+    Change { what: "logged out", sql: "DELETE FROM sessions WHERE", back: "status = 'active'", status: 303 },
+    Change {
+        what: "in a deleted tenant",
+        sql: "UPDATE tenants SET deleted_at = created_at WHERE slug = 'ours' OR",
+        back: "status = 'active'",
+        status: 404,
+    },
+    // Last: nothing brings him back.
+    Change { what: "removed", sql: "DELETE FROM members WHERE", back: "status = 'active'", status: 403 },
+];
+
+/// A connection that holds what a write of sam's needs: his account on Postgres, the writer's lock on SQLite.
+fn hold(app: &TestApp) -> Box<dyn FnMut(&str)> {
+    match &app.postgres {
+        Some(postgres) => {
+            let mut other = PgConnection::establish(&postgres.url).expect("a connection");
+            other.batch_execute("BEGIN; SELECT FROM accounts WHERE username_key = 'sam' FOR UPDATE").expect("a lock");
+            Box::new(move |sql| other.batch_execute(sql).expect("it is written"))
+        }
+        None => {
+            let file: PathBuf = app.folder().join("belfry.db");
+            let AnyConnection::Sqlite(mut other) = Address::Sqlite(file).connect().expect("a connection") else {
+                panic!("SQLite")
+            };
+            other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+            Box::new(move |sql| other.batch_execute(sql).expect("it is written"))
+        }
+    }
+}
+
+/// Waits until the form of this browser has been looked at and waits for the database.
+async fn form_waits(app: &TestApp, mut browser: User) {
+    match &app.postgres {
+        Some(postgres) => postgres.somebody_waits().await,
+        // Requests are looked at in the order in which they come. When it is late all the same, its right has ended before, and it
+        // is refused too.
+        None => {
+            for _ in 0..10 {
+                browser.get("/t/ours/groups").await.is(200);
+            }
+        }
+    }
+}
+
+on_both! {
+    async fn a_right_that_ends_while_a_form_waits_is_not_used(app: &TestApp) {
+        app.settle().await;
+        for Change { what, sql, back, status } in CHANGES {
+            let mut sam = app.log_in("sam").await;
+            let token = sam.token().await;
+            let form = [("csrf", token.as_str()), ("name", what)];
+            let add = sam.request(Method::POST, "/t/ours/groups/new").form(&form);
+            let sql = match sql.strip_suffix(" OR") {
+                Some(sql) => sql.to_owned(),
+                None => format!("{sql} {OF_SAM}"),
+            };
+            let (mut holder, browser) = (hold(app), sam.clone());
+            let ending = async {
+                form_waits(app, browser).await;
+                holder(&format!("{sql}; COMMIT"));
+            };
+            let (answer, ()) = tokio::join!(sam.send(add), ending);
+            assert_eq!(answer.status, status, "{what}: {}", answer.body);
+            if status == 303 {
+                answer.leads_to("/login");
+            }
+            assert_eq!(dump(&app.db).await["user_groups"], Vec::<String>::new(), "{what}");
+            let back = format!("UPDATE members SET {back} WHERE {OF_SAM}; UPDATE tenants SET deleted_at = NULL");
+            app.db.write(move |c| Ok(c.batch_execute(&back)?)).await.expect("he is back");
+        }
+    }
+
+    async fn of_two_administrators_who_disable_each_other_at_once_one_succeeds(app: &TestApp) {
+        app.settle().await;
+        let [sam, eve] = member_ids(app, ["sam", "eve"]).await;
+        for _ in 0..5 {
+            let (mut one, mut two) = (app.log_in("sam").await, app.log_in("eve").await);
+            let (first, second) = (one.token().await, two.token().await);
+            let post = |user: &User, token: &str, id: i64| {
+                user.request(Method::POST, &format!("/t/ours/members/{id}/disable")).form(&[("csrf", token)])
+            };
+            let (of_sam, of_eve) = (post(&one, &first, eve), post(&two, &second, sam));
+            let (first, second) = tokio::join!(one.send(of_sam), two.send(of_eve));
+            let succeeded = |answer: &Answer| answer.header("location").is_some_and(|to| to.ends_with("/members"));
+            let refused = |answer: &Answer| [403, 404].contains(&answer.status) || answer.header("location") == Some("/login");
+            assert!(succeeded(&first) != succeeded(&second), "{first:?}\n{second:?}");
+            assert!(refused(&first) != refused(&second), "{first:?}\n{second:?}");
+            let disabled = dump(&app.db).await["members"].iter().filter(|row| row.contains("disabled")).count();
+            // One of them, and dan, who was before.
+            assert_eq!(disabled, 2);
+            let back = format!("UPDATE members SET status = 'active' WHERE id IN ({sam}, {eve})");
+            app.db.write(move |c| Ok(c.batch_execute(&back)?)).await.expect("both are back");
+        }
+    }
+
+    async fn of_two_new_passwords_at_once_one_is_stored(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        let token = sue.token().await;
+        let change = |new: &'static str| {
+            let fields =
+                [("csrf", token.as_str()), ("current_password", PASSWORD), ("new_password", new), ("confirm_password", new)];
+            sue.request(Method::POST, "/account").form(&fields)
+        };
+        let (one, two) = (change("nine slow herons over the lake"), change("ten quick foxes under a bridge"));
+        let (mut here, mut there) = (sue.clone(), sue.clone());
+        let (first, second) = tokio::join!(here.send(one), there.send(two));
+        let changed = |answer: &Answer| answer.header("location") == Some("/account");
+        assert!(changed(&first) != changed(&second), "{first:?}\n{second:?}");
+        assert!(first.status < 500 && second.status < 500, "{first:?}\n{second:?}");
+    }
+}
+
+async fn member_ids<const N: usize>(app: &TestApp, names: [&'static str; N]) -> [i64; N] {
+    let mut ids = [0; N];
+    for (id, name) in ids.iter_mut().zip(names) {
+        let query = format!("SELECT CAST(id AS text) AS line FROM members WHERE username = '{name}'");
+        let found = app.db.read(move |c| crate::harness::lines(c, query)).await.expect("a member");
+        *id = found.first().and_then(|line| line.parse().ok()).expect("an id");
+    }
+    ids
+}
