@@ -55,6 +55,7 @@ pub struct App {
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
     teller: Option<JoinHandle<()>>,
+    suppressed_notifier: Option<JoinHandle<()>>,
     timekeeper: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
@@ -99,11 +100,20 @@ impl App {
             };
             tokio::spawn(members::look_after_broken_robots(teller))
         });
+        let suppressed_notifier = settings.work.delivers().then(|| {
+            let notifier = alerts::SuppressedNotifier {
+                db: db.clone(),
+                clock: clock.clone(),
+                waker: waker.clone(),
+                product: settings.product_name.clone(),
+            };
+            tokio::spawn(notifier.run())
+        });
         let server = listener
             .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, teller, timekeeper, set_up_code })
+        Ok(Self { server, courier, sweeper, teller, suppressed_notifier, timekeeper, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -145,7 +155,7 @@ impl App {
             courier.stop().await;
         }
         self.sweeper.abort();
-        for task in [self.teller, self.timekeeper].into_iter().flatten() {
+        for task in [self.teller, self.suppressed_notifier, self.timekeeper].into_iter().flatten() {
             task.abort();
         }
         ended

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 
-use super::model::{Incoming, Rule};
+use super::model::{Incoming, Rule, Severity};
 use crate::{
     channels::Switches,
     courier::Reason,
@@ -22,6 +22,15 @@ pub struct Sent {
     pub rang_at: Option<NaiveDateTime>,
     /// When it last rang, would have but for its window, or reached nobody: the record says so, and not with every firing.
     pub last_at: NaiveDateTime,
+    /// The severity of the firing at `rang_at`; nothing when it is not known.
+    pub notified_severity: Option<Severity>,
+    /// The severity of the firing at `last_at`; nothing when it is not known.
+    pub noted_severity: Option<Severity>,
+}
+
+/// Whether a firing is of higher severity than the last one, or that one's severity is not known.
+fn rises(alert: &Incoming, last: Option<Severity>) -> bool {
+    last.is_none_or(|last| alert.severity > last)
 }
 
 /// What a rule says to an alert.
@@ -91,14 +100,22 @@ impl Rule {
         self.window.is_none_or(|window| window.holds_at(moment, zone))
     }
 
-    /// Until when the record need not say again whom it misses while it is open.
+    /// Until when the record need not say again whom it misses while it is open. A higher severity is said at once.
     #[must_use]
-    pub fn noted_until(&self, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
-        let noted = sent.filter(|sent| self.is_open(sent.last_at, zone))?;
+    pub fn noted_until(
+        &self,
+        alert: &Incoming,
+        sent: Option<Sent>,
+        now: NaiveDateTime,
+        zone: Tz,
+    ) -> Option<NaiveDateTime> {
+        let noted = sent.filter(|sent| self.is_open(sent.last_at, zone) && !rises(alert, sent.noted_severity))?;
         Some(noted.last_at + self.frequency).filter(|until| *until > now)
     }
 
-    /// What this rule says to a firing of an event for which it rang so often already.
+    /// What this rule says to a firing of an event for which it rang so often already. A firing of higher severity than the last
+    /// one it notified of waits for no cool-down and is not subject to the limit: a first critical alert is never suppressed
+    /// because of the warnings before it. Three severities bound how often that happens.
     #[must_use]
     pub fn verdict(&self, alert: &Incoming, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Verdict {
         if !self.matches(alert) {
@@ -106,11 +123,16 @@ impl Rule {
         }
         let is_open = self.is_open(now, zone);
         if let Some(sent) = sent {
-            if self.max_sends.is_some_and(|most| sent.sends >= most) {
+            // A rule that has notified nobody yet has no severity to rise above.
+            let has_risen = sent.rang_at.is_some() && rises(alert, sent.notified_severity);
+            if self.max_sends.is_some_and(|most| sent.sends >= most) && !has_risen {
                 return Verdict::Enough;
             }
             // What was only noted does not silence the first ring after the quiet hours, or once somebody can be reached.
-            let silent_since = if is_open { sent.rang_at } else { Some(sent.last_at) };
+            let silent_since = match is_open {
+                true => sent.rang_at.filter(|_| !has_risen),
+                false => Some(sent.last_at).filter(|_| !rises(alert, sent.noted_severity)),
+            };
             if let Some(until) = silent_since.map(|since| since + self.frequency).filter(|until| *until > now) {
                 return Verdict::CoolsDown(until);
             }

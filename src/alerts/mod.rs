@@ -15,6 +15,7 @@ mod rule_form;
 pub mod rule_pages;
 mod rule_words;
 pub mod store;
+mod suppressed;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -27,5 +28,6 @@ pub use handle::Handling;
 pub use list::{Filter, Place};
 pub use matcher::{Matcher, Operator};
 pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
+pub use suppressed::SuppressedNotifier;
 pub use take::{Context, Preview, Taken, preview, preview_with, take, take_all};
 pub use tools::Tools;

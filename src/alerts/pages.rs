@@ -368,13 +368,14 @@ impl ShowPage {
             EntryKind::Resolved => "alerts-entry-resolved",
             EntryKind::Quiet => "alerts-entry-quiet",
             EntryKind::Loud => "alerts-entry-loud",
+            EntryKind::QuietEnded => "alerts-entry-quiet-ended",
             EntryKind::Finished => "alerts-entry-finished",
         }
     }
 
     /// Whether an alert came in by this entry, so that somebody may have been told.
     fn came_in(&self, kind: &EntryKind) -> bool {
-        matches!(kind, EntryKind::Firing | EntryKind::Repeated | EntryKind::Resolved)
+        matches!(kind, EntryKind::Firing | EntryKind::Repeated | EntryKind::QuietEnded | EntryKind::Resolved)
     }
 }
 

@@ -125,11 +125,12 @@ fn fired(
     // Another look is needed only when the event ends, or another begins, between the look and the write.
     for _ in 0..3 {
         let last = events::lock_last_of_key(c, context.tenant, &alert.key)?;
-        let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
+        let quiet_until = last.as_ref().and_then(|event| event.is_quiet_until(context.now));
         let open = last.filter(Event::is_open);
+        let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;
         let sent = match &open {
-            Some(event) => rules::sent(c, event.id)?,
-            None => BTreeMap::new(),
+            Some(event) if !says_suppressed => rules::sent(c, event.id)?,
+            _ => BTreeMap::new(),
         };
         let mut plan =
             if quiet_until.is_some() { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
@@ -140,7 +141,7 @@ fn fired(
         let silenced = plan.ringing().filter(rests).map(|asked| context.now + asked.frequency).max();
         let silent_until = silenced.or(open.as_ref().and_then(|event| event.silent_until));
         let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
-        let mark = Mark { reached, quiet_until, silent_until };
+        let mark = Mark { reached, silent_until };
         let (kind, event) = match open {
             Some(open) => (EntryKind::Repeated, events::repeat(c, open.id, alert, mark, context.now)?),
             None => (EntryKind::Firing, events::begin(c, context.tenant, alert, &context.sender, mark, context.now)?),
@@ -151,13 +152,27 @@ fn fired(
         let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
         let entry = events::add_entry(c, event.id, entry, context.now)?;
         for asked in plan.ringing() {
-            rules::note_send(c, event.id, asked.rule, rang.contains(&asked.name), context.now)?;
+            rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
+        }
+        if quiet_until.is_some() {
+            events::suppress(c, &event, entry, alert.severity, context.now)?;
+        } else if says_suppressed {
+            events::forget_suppressed(c, event.id)?;
         }
         let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
-        tell(c, context, town, &Telling { kind, alert, event: &event }, entry, choice, outbox)?;
+        let telling = Telling { kind, alert, event: &event, fired_at: context.now };
+        tell(c, context, town, &telling, entry, choice, outbox)?;
         return Ok(Taken { alert: event.id, entry, deliveries: reached });
     }
     Err(Error::unavailable("an event begins and ends all the time"))
+}
+
+/// Whether a firing is the first after do not disturb, and says what that suppressed as well: then no rule cools down. A graver
+/// one that was suppressed is said by itself.
+fn says_suppressed(c: &mut AnyConnection, context: &Context, open: Option<&Event>, alert: &Incoming) -> Result<bool> {
+    let ended = open.filter(|event| event.is_quiet_until(context.now).is_none());
+    let Some(entry) = ended.and_then(|event| event.suppressed_entry) else { return Ok(false) };
+    Ok(events::severity_of(c, entry)?.is_none_or(|suppressed| alert.severity >= suppressed))
 }
 
 /// Tells those who heard of the event that it is over.
@@ -168,8 +183,10 @@ fn resolved(
     alert: &Incoming,
     outbox: &mut Outbox,
 ) -> Result<Taken> {
+    // The end lifts do not disturb, which still holds for the end itself.
+    let last = events::lock_last_of_key(c, context.tenant, &alert.key)?;
+    let quiet = last.is_some_and(|event| event.is_quiet_until(context.now).is_some());
     let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
-    let quiet = event.quiet_until.is_some_and(|until| until > context.now);
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
     let tells = was_open && !quiet;
     let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
@@ -178,9 +195,36 @@ fn resolved(
     let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     let deliveries = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
-    let telling = Telling { kind: Kind::Resolved, alert, event: &event };
+    let telling = Telling { kind: Kind::Resolved, alert, event: &event, fired_at: context.now };
     tell(c, context, town, &telling, entry, choice, outbox)?;
     Ok(Taken { alert: event.id, entry, deliveries })
+}
+
+/// Notifies of what do not disturb suppressed, now that it is over: once, whatever cools down, by the gravest of those firings.
+/// Returns whether there was anything to say; call it in a transaction of its own, and wake the courier afterwards.
+pub(super) fn notify_of_suppressed(c: &mut AnyConnection, context: &Context, id: AlertId) -> Result<bool> {
+    let Some(event) = events::lock_ended_quiet(c, id, context.now)? else { return Ok(false) };
+    let Some(suppressed) = event.suppressed_entry else { return Ok(false) };
+    let (alert, sender, fired_at) = events::firing_of(c, event.id, suppressed)?;
+    let context = Context { sender, ..context.clone() };
+    let (mut town, mut outbox) = (Town::load(c, context.tenant)?, Outbox::default());
+    let plan = plan(c, &context, &mut town, &alert, &BTreeMap::new(), None)?;
+    let choice = plan.reach(&town.switches);
+    let rang = choice.rung_by();
+    let silenced = plan.ringing().filter(|asked| rang.contains(&asked.name)).map(|asked| context.now + asked.frequency);
+    let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
+    let mark = Mark { reached, silent_until: silenced.max().or(event.silent_until) };
+    events::end_quiet(c, event.id, mark)?;
+    let (rules, chosen) = (plan.written()?, choice.receivers());
+    let entry = NewEntry { kind: EntryKind::QuietEnded, actor: "", alert: Some(&alert), rules: &rules, chosen };
+    let entry = events::add_entry(c, event.id, entry, context.now)?;
+    for asked in plan.ringing() {
+        rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
+    }
+    let telling = Telling { kind: Kind::Repeated, alert: &alert, event: &event, fired_at };
+    tell(c, &context, &town, &telling, entry, choice, &mut outbox)?;
+    outbox.ring(c, context.now)?;
+    Ok(true)
 }
 
 /// What the time line says of a firing that rang nobody because somebody asked for it.
@@ -268,7 +312,7 @@ fn plan(
         }
         // A rule that is meant for other alerts has nothing to do with this one.
         if verdict != Verdict::Other {
-            let noted_until = rule.noted_until(sent, context.now, zone);
+            let noted_until = rule.noted_until(alert, sent, context.now, zone);
             let (name, frequency) = (rule.name.clone(), rule.frequency);
             plan.asked.push(Asked { rule: rule.id, name, verdict, frequency, noted_until });
         }
@@ -371,15 +415,16 @@ pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, 
 fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
     let mut town = Town::load(c, context.tenant)?;
     let last = events::last_of_key(c, context.tenant, &alert.key)?;
-    let quiet_until = last.as_ref().and_then(|event| event.quiet_until).filter(|until| *until > context.now);
-    let open = last.filter(|event| event.is_open()).map(|event| event.id);
-    let plan = match (alert.signal, open) {
+    let quiet_until = last.as_ref().and_then(|event| event.is_quiet_until(context.now));
+    let open = last.filter(|event| event.is_open());
+    let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;
+    let plan = match (alert.signal, open.map(|event| event.id)) {
         _ if quiet_until.is_some() => Plan::default(),
-        (Signal::Firing, Some(event)) => {
+        (Signal::Firing, Some(event)) if !says_suppressed => {
             let sent = rules::sent(c, event)?;
             plan(c, context, &mut town, alert, &sent, typed)?
         }
-        (Signal::Firing, None) => plan(c, context, &mut town, alert, &BTreeMap::new(), typed)?,
+        (Signal::Firing, _) => plan(c, context, &mut town, alert, &BTreeMap::new(), typed)?,
         (Signal::Resolved, Some(event)) => Plan { picks: people::heard(c, context.tenant, event)?, asked: Vec::new() },
         (Signal::Resolved, None) => Plan::default(),
     };

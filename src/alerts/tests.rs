@@ -64,6 +64,10 @@ fn window() -> impl Strategy<Value = Option<Window>> {
     proptest::option::of((0u16..1440, 0u16..1440).prop_map(|(from, to)| Window { from, to }))
 }
 
+fn severity() -> impl Strategy<Value = Severity> {
+    proptest::sample::select(Severity::ALL.to_vec())
+}
+
 fn zone() -> impl Strategy<Value = Tz> {
     proptest::sample::select(vec![Tz::UTC, Tz::Asia__Shanghai, Tz::America__New_York, Tz::Australia__Lord_Howe])
 }
@@ -76,25 +80,34 @@ proptest! {
         window in window(),
         zone in zone(),
         // In seconds: bursts, pauses about as long as a rest, and whole nights.
-        gaps in proptest::collection::vec((prop_oneof![0i64..120, 0i64..4000, 0i64..40_000], any::<bool>()), 1..60),
+        gaps in proptest::collection::vec(
+            (prop_oneof![0i64..120, 0i64..4000, 0i64..40_000], any::<bool>(), severity()),
+            1..60,
+        ),
     ) {
         let rule = rule(frequency, max_sends, window);
         let (mut now, mut sent, mut rings, mut notes) = (start(), None::<Sent>, Vec::new(), Vec::new());
-        for (gap, reaches) in gaps {
+        let (mut notified_severity, mut noted_severity) = (None, None);
+        for (gap, reaches, severity) in gaps {
             now += TimeDelta::seconds(gap);
-            let verdict = rule.verdict(&alert(), sent, now, zone);
+            let alert = Incoming { severity, ..alert() };
+            let rises = |last: Option<Severity>| last.is_some_and(|last| severity > last);
+            let verdict = rule.verdict(&alert, sent, now, zone);
             let rests = |moments: &[NaiveDateTime]| moments.iter().all(|at| *at + rule.frequency <= now);
             let is_enough = max_sends.is_some_and(|most| rings.len() as i64 >= most);
-            let expected = !is_enough && is_open(window, now, zone) && rests(&rings);
+            let may_ring = rises(notified_severity) || (!is_enough && rests(&rings));
+            let expected = may_ring && is_open(window, now, zone);
             prop_assert_eq!(verdict == Verdict::Rings, expected, "{:?} at {}", verdict, now);
             if verdict == Verdict::QuietHours {
-                prop_assert!(!is_open(window, now, zone) && rests(&rings) && rests(&notes));
+                prop_assert!(!is_open(window, now, zone));
+                prop_assert!((rests(&rings) && rests(&notes)) || rises(noted_severity));
                 notes.push(now);
             }
-            let noted_until = rule.noted_until(sent, now, zone);
+            let noted_until = rule.noted_until(&alert, sent, now, zone);
             if verdict == Verdict::Rings {
                 let open_notes: Vec<_> = notes.iter().copied().filter(|at| is_open(window, *at, zone)).collect();
-                let is_noted = notes.last() == open_notes.last() && !rests(&open_notes);
+                let is_noted =
+                    notes.last() == open_notes.last() && !rests(&open_notes) && !rises(noted_severity);
                 prop_assert_eq!(noted_until.is_some(), is_noted, "what was noted is noted as rarely as a rule rings");
                 match reaches {
                     true => rings.push(now),
@@ -108,7 +121,10 @@ proptest! {
                 let rang = verdict == Verdict::Rings && reaches;
                 let (sends, rang_at) = sent.map_or((0, None), |sent| (sent.sends, sent.rang_at));
                 let rang_at = if rang { Some(now) } else { rang_at };
-                sent = Some(Sent { sends: sends + i64::from(rang), rang_at, last_at: now });
+                notified_severity = if rang { Some(severity) } else { notified_severity };
+                noted_severity = Some(severity);
+                let sends = sends + i64::from(rang);
+                sent = Some(Sent { sends, rang_at, last_at: now, notified_severity, noted_severity });
             }
         }
     }

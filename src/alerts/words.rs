@@ -20,6 +20,8 @@ pub(super) struct Telling<'t> {
     pub kind: Kind,
     pub alert: &'t Incoming,
     pub event: &'t Event,
+    /// When the alert fired.
+    pub fired_at: NaiveDateTime,
 }
 
 impl Telling<'_> {
@@ -65,7 +67,7 @@ impl<'t> Told<'t> {
             count: event.count,
             labels: alert.labels.clone(),
             first_at: shown(event.first_at, town.zone),
-            last_at: shown(context.now, town.zone),
+            last_at: shown(telling.fired_at, town.zone),
             duration: duration(language, (context.now - event.first_at).num_seconds().max(0)),
             recipients,
             by: context.sender.clone(),

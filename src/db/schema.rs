@@ -258,6 +258,8 @@ diesel::table! {
         silent_until -> Nullable<Timestamp>,
         quiet_until -> Nullable<Timestamp>,
         finished_at -> Nullable<Timestamp>,
+        suppressed_entry -> Nullable<BigInt>,
+        suppressed_critical_at -> Nullable<Timestamp>,
     }
 }
 
@@ -312,6 +314,8 @@ diesel::table! {
         sends -> BigInt,
         last_at -> Timestamp,
         rang_at -> Nullable<Timestamp>,
+        notified_severity -> Text,
+        noted_severity -> Text,
     }
 }
 

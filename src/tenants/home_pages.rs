@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     chart::{self, Bar},
     store::{
-        health::{self, BrokenRobot, Hour, RobotCounts, Unheard, Unreached},
+        health::{self, BrokenRobot, Hour, RobotCounts, SuppressedCriticals, Unheard, Unreached},
         overview::{self, Reach},
     },
 };
@@ -183,10 +183,11 @@ struct Care {
     reach: Reach,
     robots: RobotCounts,
     broken: Vec<BrokenRobot>,
-    /// Since when the next two are counted.
+    /// Since when the next three are counted.
     since: NaiveDateTime,
     unreached: Vec<Unreached>,
     unheard: Unheard,
+    suppressed: SuppressedCriticals,
 }
 
 impl Care {
@@ -213,7 +214,7 @@ impl Care {
 
     /// Whether there is anything to look after.
     fn is_needed(&self) -> bool {
-        !self.unreached.is_empty() || self.unheard.count > 0 || !self.broken.is_empty()
+        !self.unreached.is_empty() || self.unheard.count > 0 || self.suppressed.count > 0 || !self.broken.is_empty()
     }
 
     /// The record's query for what failed for this reason.
@@ -315,6 +316,7 @@ impl View {
             since,
             unreached: health::unreached(c, self.tenant, since)?,
             unheard: health::unheard(c, self.tenant, since)?,
+            suppressed: health::suppressed_criticals(c, self.tenant, since)?,
         })
     }
 }

@@ -384,21 +384,110 @@ on_both! {
         fire(&mut sue, &firing).await;
         heard(app, GROUP, 5).await;
 
-        // Finished by hand: no group is told. What is asked then holds for the next event of the key.
+        // Finished by hand: no group is told. A finished event has no do not disturb.
         sue.post(&event, &[("what", "finish")]).await.leads_to(&event);
         sue.post(&event, &[("what", "finish")]).await.leads_to(&event);
         sue.post(&event, &[("what", "quiet"), ("lasts", "30"), ("unit", "minutes")]).await.leads_to(&event);
         let page = sue.get(&event).await.is(200);
+        assert!(page.text(".note.good").contains("Nothing was changed"));
         assert_eq!(status(&page), "Finished");
-        assert!(page.texts("button[value=finish]").is_empty());
-        assert_eq!(page.texts("article.entry h3")[..2], ["Do not disturb", "Finished by hand"]);
-        let next = fire(&mut sue, &firing).await;
-        assert_ne!(next, event);
-        assert_eq!(status(&sue.get(&next).await), "Do not disturb");
+        assert!(page.texts("#handle").is_empty());
+        assert_eq!(page.texts("article.entry h3")[0], "Finished by hand");
         settled(app).await;
         assert_eq!(app.sandbox.heard(GROUP).len(), 5);
         let log = sue.get("/t/ours/audit?action=alert-finished").await.is(200);
         assert_eq!(log.texts("tbody tr").len(), 1, "the second click did nothing");
+    }
+
+    async fn finish_and_resolved_lift_do_not_disturb_and_a_new_event_of_the_key_notifies(app: &TestApp) {
+        let (_, mut sue) = furnish(app).await;
+        let firing = [("title", "Disk full"), ("receivers", "mia"), ("severity", "critical")];
+        let quiet = [("what", "quiet"), ("lasts", "5"), ("unit", "hours")];
+        let mut times = 2;
+        let mut events = Vec::new();
+        for ends_by_hand in [true, false, true] {
+            let event = fire(&mut sue, &firing).await;
+            times += 1;
+            assert!(heard(app, GROUP, times).await.pop().unwrap().message.text.contains("Disk full"));
+            assert!(!events.contains(&event), "a new event");
+            sue.post(&event, &quiet).await.leads_to(&event);
+            fire(&mut sue, &firing).await;
+            if ends_by_hand {
+                sue.post(&event, &[("what", "finish")]).await.leads_to(&event);
+            } else {
+                fire(&mut sue, &[("title", "Disk full"), ("status", "resolved")]).await;
+            }
+            let page = sue.get(&event).await.is(200);
+            assert_eq!(status(&page), "Finished");
+            assert!(!page.text("dl.facts").contains("Do not disturb until"), "{}", page.text("dl.facts"));
+            events.push(event);
+        }
+        settled(app).await;
+        assert_eq!(app.sandbox.heard(GROUP).len(), times, "what was suppressed is not sent after the end");
+    }
+
+    async fn when_do_not_disturb_ends_on_an_open_event_one_notification_says_what_it_suppressed(app: &TestApp) {
+        let (_, mut sue) = furnish(app).await;
+        rule(app, "Every ten minutes", &["mia"], &[]).await;
+        let of = |content: &'static str, severity: &'static str| {
+            [("title", "Load"), ("content", content), ("severity", severity)]
+        };
+        let event = fire(&mut sue, &of("first", "warning")).await;
+        heard(app, GROUP, 3).await;
+        sue.post(&event, &[("what", "quiet"), ("lasts", "2"), ("unit", "minutes")]).await.leads_to(&event);
+        for (content, severity) in [("second", "warning"), ("third", "critical"), ("fourth", "warning")] {
+            assert_eq!(fire(&mut sue, &of(content, severity)).await, event);
+        }
+        let home = sue.get("/t/ours").await.is(200);
+        assert_eq!(home.texts("#suppressed a"), ["Load"], "a suppressed critical alert is shown");
+        settled(app).await;
+        assert_eq!(app.sandbox.heard(GROUP).len(), 3);
+
+        // Two processes look; one notification goes out, although the rule still cools down.
+        app.another().await;
+        app.clock.advance(TimeDelta::minutes(3));
+        let said = heard(app, GROUP, 4).await.pop().expect("a message").message;
+        assert!(said.text.contains("third") && said.text.contains("Critical"), "the gravest: {said:?}");
+        settled(app).await;
+        let page = sue.get(&event).await.is(200);
+        let heads = page.texts("article.entry h3");
+        assert_eq!(heads[0], "Do not disturb ended: suppressed alert sent", "{heads:?}");
+        assert_eq!(heads[1], "Fired again (firing 4)", "{heads:?}");
+        assert_eq!(status(&page), "Silencing");
+        fire(&mut sue, &of("fifth", "critical")).await;
+        settled(app).await;
+        assert_eq!(app.sandbox.heard(GROUP).len(), 4, "and the rule cools down after it");
+
+        // Without a firing meanwhile there is nothing to say.
+        let other = fire(&mut sue, &[("title", "Other"), ("receivers", "sam")]).await;
+        heard(app, GROUP, 5).await;
+        for event in [&event, &other] {
+            sue.post(event, &[("what", "quiet"), ("lasts", "1"), ("unit", "minutes")]).await.leads_to(event);
+        }
+        fire(&mut sue, &[("title", "Other"), ("receivers", "sam")]).await;
+        app.clock.advance(TimeDelta::minutes(2));
+        let said = heard(app, GROUP, 6).await.pop().expect("a message").message;
+        assert!(said.text.contains("Other"), "{said:?}");
+        settled(app).await;
+        assert_eq!(app.sandbox.heard(GROUP).len(), 6);
+    }
+
+    async fn the_first_firing_after_do_not_disturb_notifies_once_for_itself_and_what_was_suppressed(app: &TestApp) {
+        let (_, mut sue) = furnish(app).await;
+        rule(app, "Every ten minutes", &["mia"], &[]).await;
+        let firing = [("title", "Load")];
+        let event = fire(&mut sue, &firing).await;
+        heard(app, GROUP, 3).await;
+        sue.post(&event, &[("what", "quiet"), ("lasts", "2"), ("unit", "hours")]).await.leads_to(&event);
+        fire(&mut sue, &firing).await;
+        sue.post(&event, &[("what", "loud")]).await.leads_to(&event);
+        let preview = sue.post(NEW, &[firing[0], ("preview", "1")]).await.is(200);
+        assert_eq!(preview.texts("table.hears tbody td:first-child"), ["mia"]);
+        fire(&mut sue, &firing).await;
+        heard(app, GROUP, 4).await;
+        fire(&mut sue, &firing).await;
+        settled(app).await;
+        assert_eq!(app.sandbox.heard(GROUP).len(), 4);
     }
 
     async fn many_events_are_handled_at_once_and_found_by_every_filter(app: &TestApp) {

@@ -164,6 +164,42 @@ on_both! {
         assert!(said(app).await.contains("enough"));
     }
 
+    async fn a_rising_severity_notifies_at_once_whatever_the_frequency_and_the_limit(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        add(&mut sam, "often", &[("members", "mia"), ("frequency", "30")]).await;
+        add(&mut sam, "once", &[("members", "mia"), ("frequency", "59"), ("max_sends", "1")]).await;
+        let steps = [
+            (0, Severity::Info, "often, once"),
+            (1, Severity::Info, ""),
+            (1, Severity::Warning, "often, once"),
+            (1, Severity::Info, ""),
+            (1, Severity::Warning, ""),
+            (1, Severity::Critical, "often, once"),
+            (1, Severity::Critical, ""),
+            (1, Severity::Warning, ""),
+            (1, Severity::Critical, ""),
+            (30, Severity::Warning, "often"),
+            (1, Severity::Critical, "often"),
+            (60, Severity::Critical, "often"),
+        ];
+        for (minutes, severity, by) in steps {
+            app.clock.advance(TimeDelta::minutes(minutes));
+            let firing = Incoming { severity, ..alert("disk") };
+            let expected: Vec<String> = Some(by).filter(|by| !by.is_empty()).map(|by| format!("mia by {by}")).into_iter().collect();
+            assert_eq!(fire(app, town.ours, firing).await, expected, "{severity:?} after {minutes} minutes");
+        }
+    }
+
+    async fn a_rising_severity_that_reaches_nobody_is_named_again_at_once(app: &TestApp) {
+        let (town, mut sam) = settled(app).await;
+        add(&mut sam, "missed", &[("members", "sue"), ("frequency", "30")]).await;
+        let of = |severity| Incoming { severity, ..alert("disk") };
+        assert_eq!(fire(app, town.ours, of(Severity::Warning)).await, ["sue by missed: no-contact"]);
+        assert!(fire(app, town.ours, of(Severity::Warning)).await.is_empty());
+        assert_eq!(fire(app, town.ours, of(Severity::Critical)).await, ["sue by missed: no-contact"]);
+        assert!(fire(app, town.ours, of(Severity::Critical)).await.is_empty());
+    }
+
     async fn a_rule_that_reached_nobody_rings_as_soon_as_somebody_can_be_reached(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
         let mut sue = app.log_in("sue").await;

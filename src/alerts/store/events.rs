@@ -1,10 +1,11 @@
 //! Events and their time lines.
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use diesel::{dsl::Eq, prelude::*};
 
 use crate::{
-    alerts::model::Incoming,
+    accounts::Username,
+    alerts::model::{Incoming, Severity, Signal, Source},
     db::{
         AlertId, AnyConnection, AtMost as _, EntryId, TenantId, change, directly,
         schema::{alert_entries, alerts, tenants},
@@ -25,13 +26,16 @@ pub enum EntryKind {
     Quiet,
     /// Somebody took that back.
     Loud,
+    /// It was over, and the alerts it had suppressed were notified of.
+    QuietEnded,
     /// Somebody finished it by hand.
     Finished,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Firing, Self::Repeated, Self::Resolved, Self::Quiet, Self::Loud, Self::Finished];
+    pub const ALL: [Self; 7] =
+        [Self::Firing, Self::Repeated, Self::Resolved, Self::Quiet, Self::Loud, Self::QuietEnded, Self::Finished];
 
     /// The word in the database.
     #[must_use]
@@ -42,6 +46,7 @@ impl EntryKind {
             Self::Resolved => "resolved",
             Self::Quiet => "quiet",
             Self::Loud => "loud",
+            Self::QuietEnded => "quiet-ended",
             Self::Finished => "finished",
         }
     }
@@ -70,6 +75,8 @@ pub struct Event {
     pub finished_at: Option<NaiveDateTime>,
     /// Until when its rules are silent.
     pub silent_until: Option<NaiveDateTime>,
+    /// The gravest firing that do not disturb suppressed and nobody has been notified of since.
+    pub suppressed_entry: Option<EntryId>,
 }
 
 impl Event {
@@ -77,6 +84,12 @@ impl Event {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.finished_at.is_none()
+    }
+
+    /// Until when nobody is to be disturbed, if that holds now. It ends with the event.
+    #[must_use]
+    pub fn is_quiet_until(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.quiet_until.filter(|until| self.is_open() && *until > now)
     }
 }
 
@@ -89,6 +102,7 @@ type Columns = (
     alerts::source,
     alerts::finished_at,
     alerts::silent_until,
+    alerts::suppressed_entry,
 );
 const COLUMNS: Columns = (
     alerts::id,
@@ -98,6 +112,7 @@ const COLUMNS: Columns = (
     alerts::source,
     alerts::finished_at,
     alerts::silent_until,
+    alerts::suppressed_entry,
 );
 
 /// What an alert does to its event.
@@ -105,8 +120,6 @@ const COLUMNS: Columns = (
 pub struct Mark {
     /// For how many a message waits because of it.
     pub reached: i64,
-    /// Until when nobody is to be disturbed.
-    pub quiet_until: Option<NaiveDateTime>,
     /// Until when its rules are silent.
     pub silent_until: Option<NaiveDateTime>,
 }
@@ -176,7 +189,6 @@ fn insert(
         alerts::reached.eq(mark.reached),
         alerts::first_at.eq(now),
         alerts::last_at.eq(now),
-        alerts::quiet_until.eq(mark.quiet_until),
         alerts::silent_until.eq(mark.silent_until),
         alerts::finished_at.eq(finished_at),
     );
@@ -234,7 +246,7 @@ pub fn resolve(
 ) -> Result<(Event, bool)> {
     let of_key = alerts::tenant.eq(tenant).and(alerts::key.eq(&alert.key));
     let open = of_key.and(alerts::finished_at.is_null());
-    let ended = (alerts::finished_at.eq(Some(now)), alerts::last_at.eq(now));
+    let ended = (alerts::finished_at.eq(Some(now)), alerts::last_at.eq(now), lift());
     let ended = change(alerts::table, open).set(ended).returning(COLUMNS);
     let ended = ended.get_result::<Event>(c).optional()?;
     if let Some(event) = ended {
@@ -245,6 +257,141 @@ pub fn resolve(
         None => insert(c, tenant, alert, sender, (0, Some(now)), Mark::default(), now)?,
     };
     known.map(|event| (event, false)).ok_or_else(|| Error::unavailable("an event begins and ends all the time"))
+}
+
+/// What lifts do not disturb, as the end of an event does; what it suppressed is not notified of later.
+pub(super) fn lift() -> Lift {
+    (alerts::quiet_until.eq(None), alerts::suppressed_entry.eq(None))
+}
+
+type Lift = (Eq<alerts::quiet_until, Option<NaiveDateTime>>, Eq<alerts::suppressed_entry, Option<EntryId>>);
+
+/// The severity of what an entry of a time line says.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn severity_of(c: &mut AnyConnection, entry: EntryId) -> Result<Option<Severity>> {
+    let severity = alert_entries::table.find(entry).select(alert_entries::severity);
+    Ok(severity.first_row::<String, _>(c).optional()?.and_then(|word| Severity::parse(&word)))
+}
+
+/// Notes that do not disturb suppressed this firing: one notification says it when do not disturb ends, unless a graver one is
+/// noted already.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn suppress(
+    c: &mut AnyConnection,
+    event: &Event,
+    entry: EntryId,
+    severity: Severity,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let noted = event.suppressed_entry.map(|noted| severity_of(c, noted)).transpose()?.flatten();
+    if noted.is_none_or(|noted| severity >= noted) {
+        let gravest = alerts::suppressed_entry.eq(Some(entry));
+        diesel::update(alerts::table.find(event.id)).set(gravest).execute(c)?;
+    }
+    if severity == Severity::Critical {
+        let critical = alerts::suppressed_critical_at.eq(Some(now));
+        diesel::update(alerts::table.find(event.id)).set(critical).execute(c)?;
+    }
+    Ok(())
+}
+
+/// Forgets what do not disturb suppressed: it is being notified of.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn forget_suppressed(c: &mut AnyConnection, event: AlertId) -> Result<()> {
+    let nothing = alerts::suppressed_entry.eq(None::<EntryId>);
+    diesel::update(alerts::table.find(event)).set(nothing).execute(c)?;
+    Ok(())
+}
+
+/// Ends do not disturb for an open event, with the notification of what it suppressed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn end_quiet(c: &mut AnyConnection, event: AlertId, mark: Mark) -> Result<()> {
+    let reached = alerts::reached.eq(alerts::reached + mark.reached);
+    let ended = (reached, alerts::silent_until.eq(mark.silent_until), lift());
+    diesel::update(alerts::table.find(event)).set(ended).execute(c)?;
+    Ok(())
+}
+
+/// Open events whose do not disturb is over and suppressed something that nobody has been notified of, at most so many.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn ended_quiet(c: &mut AnyConnection, now: NaiveDateTime, most: i64) -> Result<Vec<(TenantId, AlertId)>> {
+    let ended = alerts::table
+        .inner_join(tenants::table.on(tenants::id.eq(alerts::tenant)))
+        .filter(tenants::deleted_at.is_null())
+        .filter(alerts::suppressed_entry.is_not_null())
+        .filter(alerts::finished_at.is_null())
+        .filter(alerts::quiet_until.le(now))
+        .order((alerts::quiet_until, alerts::id))
+        .limit(most)
+        .select((alerts::tenant, alerts::id));
+    Ok(ended.load(c)?)
+}
+
+/// The same event, locked until the transaction ends, if it is still one of them.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_ended_quiet(c: &mut AnyConnection, id: AlertId, now: NaiveDateTime) -> Result<Option<Event>> {
+    let event = alerts::table
+        .filter(alerts::id.eq(id))
+        .filter(alerts::suppressed_entry.is_not_null())
+        .filter(alerts::finished_at.is_null())
+        .filter(alerts::quiet_until.le(now))
+        .select(COLUMNS);
+    Ok(match c {
+        AnyConnection::Sqlite(c) => event.first::<Event>(c).optional(),
+        AnyConnection::Postgres(c) => event.for_no_key_update().first::<Event>(c).optional(),
+    }?)
+}
+
+/// A firing as it came in, put together from its event and its entry of the time line, and when it came in. The event keeps its
+/// first words itself, and labels, link and named receivers alone.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Result<(Incoming, String, NaiveDateTime)> {
+    type First = (String, String, String, String, String, String, String, String);
+    let (source, sender, key, title, content, link, labels, receivers): First = alerts::table
+        .find(event)
+        .select((
+            alerts::source,
+            alerts::sender,
+            alerts::key,
+            alerts::title,
+            alerts::content,
+            alerts::link,
+            alerts::labels,
+            alerts::receivers,
+        ))
+        .first_row(c)?;
+    let (said_title, said_content, severity, at): (String, String, String, NaiveDateTime) = alert_entries::table
+        .find(entry)
+        .select((alert_entries::title, alert_entries::content, alert_entries::severity, alert_entries::at))
+        .first_row(c)?;
+    let names: Vec<String> = serde_json::from_str(&receivers).map_err(Error::internal)?;
+    let has_words = !said_title.is_empty();
+    let alert = Incoming {
+        source: Source::parse(&source).ok_or_else(|| Error::internal("an alert has an unknown source"))?,
+        signal: Signal::Firing,
+        key,
+        title: if has_words { said_title } else { title },
+        content: if has_words { said_content } else { content },
+        severity: Severity::parse(&severity).ok_or_else(|| Error::internal("a firing has an unknown severity"))?,
+        link,
+        labels: serde_json::from_str(&labels).map_err(Error::internal)?,
+        receivers: names.iter().filter_map(|name| Username::parse(name).ok()).collect(),
+    };
+    Ok((alert, sender, at))
 }
 
 /// What a new entry of a time line says.

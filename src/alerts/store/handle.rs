@@ -3,7 +3,7 @@
 use chrono::{NaiveDateTime, SecondsFormat};
 use diesel::prelude::*;
 
-use super::events::EntryKind;
+use super::events::{EntryKind, lift};
 use crate::{
     alerts::handle::Handling,
     db::{
@@ -13,8 +13,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Does this to events of a tenant, and answers the titles of those that it changed. Do not disturb may also be asked for an
-/// event that has finished: it then holds for the next event of its key.
+/// Does this to events of a tenant, and answers the titles of those that it changed. Do not disturb belongs to the event: a
+/// finished one has none.
 ///
 /// # Errors
 /// [`Error::NotFound`] when one of them is no event of the tenant; then nothing is done.
@@ -44,7 +44,8 @@ fn change(c: &mut AnyConnection, id: AlertId, what: Handling, now: NaiveDateTime
     let event = alerts::table.filter(alerts::id.eq(id));
     let title = match what {
         Handling::Quiet(until) => {
-            let other = event.filter(alerts::quiet_until.is_null().or(alerts::quiet_until.ne(until)));
+            let open = event.filter(alerts::finished_at.is_null());
+            let other = open.filter(alerts::quiet_until.is_null().or(alerts::quiet_until.ne(until)));
             diesel::update(other).set(alerts::quiet_until.eq(Some(until))).returning(alerts::title).get_result(c)
         }
         Handling::Loud => {
@@ -54,7 +55,7 @@ fn change(c: &mut AnyConnection, id: AlertId, what: Handling, now: NaiveDateTime
         }
         Handling::Finish => {
             let open = event.filter(alerts::finished_at.is_null());
-            diesel::update(open).set(alerts::finished_at.eq(Some(now))).returning(alerts::title).get_result(c)
+            diesel::update(open).set((alerts::finished_at.eq(Some(now)), lift())).returning(alerts::title).get_result(c)
         }
     };
     Ok(title.optional()?)

@@ -172,30 +172,55 @@ pub fn receivers(c: &mut AnyConnection, tenant: TenantId) -> Result<HashMap<Rule
 /// # Errors
 /// When the database cannot be read.
 pub fn sent(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, Sent>> {
-    let rows: Vec<(RuleId, i64, Option<NaiveDateTime>, NaiveDateTime)> = rule_sends::table
+    type Row = (RuleId, i64, Option<NaiveDateTime>, NaiveDateTime, String, String);
+    let rows: Vec<Row> = rule_sends::table
         .filter(rule_sends::alert.eq(alert))
-        .select((rule_sends::rule, rule_sends::sends, rule_sends::rang_at, rule_sends::last_at))
+        .select((
+            rule_sends::rule,
+            rule_sends::sends,
+            rule_sends::rang_at,
+            rule_sends::last_at,
+            rule_sends::notified_severity,
+            rule_sends::noted_severity,
+        ))
         .load(c)?;
-    Ok(rows.into_iter().map(|(rule, sends, rang_at, last_at)| (rule, Sent { sends, rang_at, last_at })).collect())
+    let read = |(rule, sends, rang_at, last_at, notified, noted): Row| {
+        let (notified_severity, noted_severity) = (Severity::parse(&notified), Severity::parse(&noted));
+        (rule, Sent { sends, rang_at, last_at, notified_severity, noted_severity })
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Notes that a rule rang for an event; with `rang` false, that it would have but for its window, or reached nobody.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn note_send(c: &mut AnyConnection, alert: AlertId, rule: RuleId, rang: bool, now: NaiveDateTime) -> Result<()> {
+pub fn note_send(
+    c: &mut AnyConnection,
+    alert: AlertId,
+    rule: RuleId,
+    severity: Severity,
+    rang: bool,
+    now: NaiveDateTime,
+) -> Result<()> {
     let row = (
         rule_sends::alert.eq(alert),
         rule_sends::rule.eq(rule),
         rule_sends::sends.eq(i64::from(rang)),
         rule_sends::last_at.eq(now),
         rule_sends::rang_at.eq(rang.then_some(now)),
+        rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
+        rule_sends::noted_severity.eq(severity.as_str()),
     );
     let key = (rule_sends::alert, rule_sends::rule);
     let again = (
         rule_sends::sends.eq(rule_sends::sends + excluded(rule_sends::sends)),
         rule_sends::last_at.eq(excluded(rule_sends::last_at)),
-        rang.then_some(rule_sends::rang_at.eq(excluded(rule_sends::rang_at))),
+        rule_sends::noted_severity.eq(excluded(rule_sends::noted_severity)),
+        rang.then_some((
+            rule_sends::rang_at.eq(excluded(rule_sends::rang_at)),
+            rule_sends::notified_severity.eq(excluded(rule_sends::notified_severity)),
+        )),
     );
     let insert = diesel::insert_into(rule_sends::table).values(row);
     match c {

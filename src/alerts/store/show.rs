@@ -79,7 +79,7 @@ impl Found {
     /// Until when nobody is to be disturbed, if that holds at this moment.
     #[must_use]
     pub fn is_quiet_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
-        self.quiet_until.filter(|until| until > now)
+        self.quiet_until.filter(|until| self.finished_at.is_none() && until > now)
     }
 }
 

@@ -76,6 +76,11 @@ tenants-home-unheard = { $count ->
    *[other] { $count } alerts of the last seven days found no receiver
 }
 tenants-home-unheard-means = No alert rule chose anybody, or nobody who was chosen could be reached.
+tenants-home-suppressed = { $count ->
+    [one] Do not disturb suppressed critical alerts of one event in the last seven days
+   *[other] Do not disturb suppressed critical alerts of { $count } events in the last seven days
+}
+tenants-home-suppressed-means = Nobody was notified when they fired. If an event is still open when do not disturb ends, one notification is sent.
 tenants-home-broken = Broken robots
 tenants-home-broken-means = What waits for them is kept and goes out once they are mended.
 tenants-home-broken-robot = Robot

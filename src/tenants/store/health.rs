@@ -255,3 +255,33 @@ pub fn unheard(c: &mut AnyConnection, tenant: TenantId, since: NaiveDateTime) ->
         .load(c)?;
     Ok(Unheard { count: nobody().count().get_result(c)?, latest })
 }
+
+/// Events of which do not disturb suppressed a critical alert.
+#[derive(Clone, Debug, Default)]
+pub struct SuppressedCriticals {
+    /// How many events there are.
+    pub count: i64,
+    /// The latest of them: id, title and when the last one was suppressed.
+    pub latest: Vec<(AlertId, String, NaiveDateTime)>,
+}
+
+/// The events of which do not disturb suppressed a critical alert since then, open or not.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn suppressed_criticals(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    since: NaiveDateTime,
+) -> Result<SuppressedCriticals> {
+    let suppressed = || {
+        let of_tenant = alerts::table.filter(alerts::tenant.eq(tenant));
+        of_tenant.filter(alerts::suppressed_critical_at.ge(since))
+    };
+    let latest = suppressed()
+        .order((alerts::suppressed_critical_at.desc(), alerts::id.desc()))
+        .limit(NAMED)
+        .select((alerts::id, alerts::title, alerts::suppressed_critical_at.assume_not_null()))
+        .load(c)?;
+    Ok(SuppressedCriticals { count: suppressed().count().get_result(c)?, latest })
+}

@@ -1,0 +1,77 @@
+//! When do not disturb ends by time on an event that is still open, one notification says what it suppressed.
+//!
+//! A firing that comes in first says it instead ([`super::take`]). What is still to be said is a column of the event, so that it
+//! survives a restart, and it is taken back in the transaction that writes the notification.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{
+    store::events,
+    take::{Context, notify_of_suppressed},
+};
+use crate::{
+    clock::Clock,
+    courier::Waker,
+    db::{Database, one_at_a_time},
+    error::Result,
+};
+
+/// How often the events are looked for: an index holds nothing else.
+const LOOK: Duration = Duration::from_secs(2);
+/// The most events of one look.
+const MOST: i64 = 200;
+/// The number under which one process at a time notifies; only different from those of other locks.
+const NOTIFYING: i64 = 726_356;
+
+/// Notifies of what do not disturb suppressed.
+#[derive(Clone)]
+pub struct SuppressedNotifier {
+    /// The database.
+    pub db: Database,
+    /// The time.
+    pub clock: Clock,
+    /// Wakes the courier.
+    pub waker: Waker,
+    /// The word that every message holds: the robots' keyword.
+    pub product: String,
+}
+
+impl SuppressedNotifier {
+    /// Looks for events whose do not disturb has ended, for ever.
+    pub async fn run(self) {
+        loop {
+            sleep(LOOK).await;
+            if let Err(fault) = self.notify().await {
+                tracing::warn!(%fault, "events whose do not disturb has ended could not be read; retrying");
+            }
+        }
+    }
+
+    /// Notifies of every event that is due, each in a transaction of its own: one that fails holds up no other.
+    async fn notify(&self) -> Result<()> {
+        let now = self.clock.now();
+        for (tenant, alert) in self.db.read(move |c| events::ended_quiet(c, now, MOST)).await? {
+            let context = Context {
+                tenant,
+                sender: String::new(),
+                by: None,
+                product: self.product.clone(),
+                now: self.clock.now(),
+            };
+            let notified = self.db.write(move |c| {
+                one_at_a_time(c, NOTIFYING)?;
+                notify_of_suppressed(c, &context, alert)
+            });
+            match notified.await {
+                Ok(true) => self.waker.wake(),
+                Ok(false) => {}
+                Err(fault) => {
+                    tracing::warn!(%tenant, %alert, %fault, "the end of do not disturb could not be notified; retrying");
+                }
+            }
+        }
+        Ok(())
+    }
+}
