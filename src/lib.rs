@@ -31,4 +31,5 @@ pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
 pub mod templates; // the words of messages
 pub mod tenants; // tenants of the instance
+pub mod text; // blank, trimmed, byte order mark: rules for text of every entrance
 pub mod web; // what every page shares

@@ -42,7 +42,9 @@ pub fn intake(config: &mut ServiceConfig) {
         .service(door("/intake/members").post(intake::members))
         .service(door("/intake/alerts").post(intake::alerts))
         .service(door("/intake/alertmanager").post(intake::alertmanager))
-        .service(door("/intake/grafana").post(intake::grafana));
+        .service(door("/intake/grafana").post(intake::grafana))
+        // Whoever posts below here is a program, and reads no page that says so.
+        .service(door("/intake{rest:(/.*)?}").default_service(actix::to(no_door)));
 }
 
 /// Every page.
@@ -149,6 +151,10 @@ fn resource(path: &str) -> Resource {
 
 /// Whoever is signed in keeps his navigation on the page that says so.
 async fn nothing_here(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
+    Err(Error::NotFound)
+}
+
+async fn no_door() -> Result<HttpResponse> {
     Err(Error::NotFound)
 }
 

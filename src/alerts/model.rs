@@ -101,6 +101,14 @@ words! {
     }
 }
 
+impl Source {
+    /// Whether a monitoring system posts here, with labels and words of its own.
+    #[must_use]
+    pub const fn is_monitoring(self) -> bool {
+        matches!(self, Self::Alertmanager | Self::Grafana)
+    }
+}
+
 impl EventStatus {
     /// How an event stands now, by what its row says.
     #[must_use]

@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use serde::{
-    Deserialize,
-    de::{MapAccess, Visitor},
+use super::{
+    json::{self, Reader, Value},
+    problem::{Problem, Unreadable},
 };
-use serde_json::Value;
-
-use super::problem::Problem;
-use crate::web::{FieldErrors, Fields};
+use crate::{text::BYTE_ORDER_MARK, web::Fields};
 
 /// The one field that may stand there several times.
 const REPEATABLE: &str = "receivers";
@@ -42,8 +39,8 @@ impl Posted {
     /// [`Problem::Fields`] for a value that is no text.
     pub fn parse(encoding: Encoding, body: &[u8]) -> Result<Self, Problem> {
         let fields = match encoding {
-            Encoding::Form => Fields::decode(body).map_err(|_| Problem::Malformed)?.0,
-            Encoding::Json => json(body)?,
+            Encoding::Form => form(body)?,
+            Encoding::Json => object(body)?,
         };
         let mut seen = BTreeSet::new();
         let doubled: BTreeSet<&String> =
@@ -90,58 +87,65 @@ impl Posted {
     }
 }
 
-/// The members of a JSON object, those of one name too: a map would keep the last of them in silence.
-struct Object(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Object(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
+/// The fields of a form. A byte order mark before the first name is no part of it, written as `%EF%BB%BF` neither.
+fn form(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+    let mut fields = Fields::decode(body).map_err(|_| Problem::Malformed(unreadable_field(body)))?.0;
+    if let Some((name, _)) = fields.first_mut()
+        && let Some(bare) = name.strip_prefix(BYTE_ORDER_MARK)
+    {
+        *name = bare.to_owned();
     }
+    Ok(fields)
 }
 
-fn json(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
-    let Object(members) = serde_json::from_slice(body).map_err(|_| Problem::Malformed)?;
-    let mut fields: Vec<(String, String)> = Vec::new();
-    let (mut faults, mut lists) = (FieldErrors::default(), 0);
-    for (name, value) in members {
-        match value {
-            Value::String(text) => fields.push((name, text)),
-            Value::Number(number) => fields.push((name, number.to_string())),
-            Value::Array(list) if name == REPEATABLE => {
-                lists += 1;
-                for value in list {
-                    match value {
-                        Value::String(text) => fields.push((REPEATABLE.to_owned(), text)),
-                        _ => faults.add(REPEATABLE, "portals-not-a-text"),
-                    }
-                }
-            }
-            _ => faults.add(name, "portals-not-a-text"),
+/// Which field of a form cannot be read, and why.
+fn unreadable_field(body: &[u8]) -> Unreadable {
+    let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    for (number, pair) in (1..).zip(pairs) {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let name = Fields::decode(name).ok().and_then(|fields| fields.0.into_iter().next());
+        let field = name.map_or_else(|| format!("#{number}"), |(name, _)| name);
+        // NUL is the one character that no text may hold.
+        let without_nul = String::from_utf8_lossy(pair).replace("%00", "").replace('\0', "");
+        if std::str::from_utf8(pair).is_ok()
+            && Fields::decode(pair).is_err()
+            && Fields::decode(without_nul.as_bytes()).is_ok()
+        {
+            return Unreadable::Nul { field };
+        }
+        if Fields::decode(pair).is_err() {
+            return Unreadable::FieldNotUtf8 { field };
         }
     }
-    let has_nul = fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0'));
-    match () {
-        () if has_nul => Err(Problem::Malformed),
-        () if lists > 1 => Err(Problem::Doubled(vec![REPEATABLE.to_owned()])),
-        () if !faults.is_empty() => Err(Problem::Fields(faults)),
-        () => Ok(fields),
+    Unreadable::Request
+}
+
+/// The members of a JSON object, those of one name too: a map would keep the last of them in silence.
+fn object(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+    let raw = json::parse(body).map_err(Problem::Malformed)?;
+    let mut reader = Reader::default();
+    let members = match reader.value("", raw) {
+        Some(Value::Object(members)) => members,
+        Some(_) => return Err(Problem::Malformed(Unreadable::NotAnObject)),
+        None => Vec::new(),
+    };
+    let (mut fields, mut lists): (Vec<(String, String)>, _) = (Vec::new(), 0);
+    for (name, raw) in members {
+        match reader.value(&name, raw) {
+            Some(Value::Text(text)) => fields.push((name, text)),
+            Some(Value::List(list)) if name == REPEATABLE => {
+                lists += 1;
+                for (place, raw) in list.into_iter().enumerate() {
+                    let text = reader.text(&format!("{REPEATABLE}[{place}]"), raw);
+                    fields.push((REPEATABLE.to_owned(), text));
+                }
+            }
+            Some(Value::List(_) | Value::Object(_)) => reader.refuse(name, "portals-not-a-text"),
+            Some(Value::Null) | None => {}
+        }
     }
+    let fields = reader.finish(fields)?;
+    if lists > 1 { Err(Problem::Doubled(vec![REPEATABLE.to_owned()])) } else { Ok(fields) }
 }
 
 #[cfg(test)]
@@ -178,17 +182,46 @@ mod tests {
     }
 
     #[test]
+    fn null_is_absent_and_numbers_and_booleans_are_texts() {
+        let written = form("title=7.10&receivers=8&receivers=true").unwrap();
+        assert_eq!(object(r#"{"title":7.10,"link":null,"receivers":[8,true]}"#).unwrap(), written);
+        assert_eq!(object(r#"{"title":null}"#).unwrap().get("title"), None);
+    }
+
+    #[test]
+    fn the_unreadable_field_of_a_form_is_named() {
+        let named = |body: &[u8]| match Posted::parse(Encoding::Form, body) {
+            Err(Problem::Malformed(fault)) => fault,
+            other => panic!("{other:?}"),
+        };
+        let field = |name: &str| name.to_owned();
+        assert_eq!(named(b"a=1&title=%FF"), Unreadable::FieldNotUtf8 { field: field("title") });
+        assert_eq!(named(b"a=1&title=\xb4\xc5"), Unreadable::FieldNotUtf8 { field: field("title") });
+        assert_eq!(named(b"a=1&%ff=2"), Unreadable::FieldNotUtf8 { field: field("#2") });
+        assert_eq!(named(b"title=a%00b"), Unreadable::Nul { field: field("title") });
+        assert_eq!(named(b"title=a\0b"), Unreadable::Nul { field: field("title") });
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_first_name_is_no_part_of_it() {
+        for body in ["\u{feff}title=a", "%EF%BB%BFtitle=a", "%ef%bb%bftitle=a"] {
+            assert_eq!(form(body).unwrap(), form("title=a").unwrap(), "{body:?}");
+        }
+        assert_eq!(form("title=%EF%BB%BFa").unwrap().text("title"), "\u{feff}a");
+    }
+
+    #[test]
     fn what_is_no_text_is_named_and_what_cannot_be_read_is_malformed() {
-        for body in [r#"{"title":null}"#, r#"{"title":["a"]}"#, r#"{"receivers":[7]}"#, r#"{"title":{"a":1}}"#] {
+        for body in [r#"{"title":["a"]}"#, r#"{"receivers":[[]]}"#, r#"{"title":{"a":1}}"#] {
             assert!(matches!(object(body), Err(Problem::Fields(_))), "{body}");
         }
         let deep = format!("{}1{}", r#"{"title":"#.repeat(200), "}".repeat(200));
         for body in ["", "[]", "7", "{", r#"{"title":"a"} x"#, r#"{"title":"\u0000"}"#, r#"{"title":"\ud800"}"#, &deep]
         {
-            assert!(matches!(object(body), Err(Problem::Malformed)), "{body}");
+            assert!(matches!(object(body), Err(Problem::Malformed(_))), "{body}");
         }
         for body in [&b"title=%FF"[..], b"title=a%00", b"\xff=1"] {
-            assert!(matches!(Posted::parse(Encoding::Form, body), Err(Problem::Malformed)));
+            assert!(matches!(Posted::parse(Encoding::Form, body), Err(Problem::Malformed(_))));
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    content::decoded,
     fields::{Encoding, Posted},
     model::{Caller, FORM_LASTS, LONGEST_KEY, Scope},
     monitoring::{Body, Group},
@@ -138,7 +139,7 @@ impl Post {
     ) -> Proven<(Self, Vec<u8>)> {
         let token = token(request)?.ok_or(Problem::NotProven)?;
         let caller = by_token(tools, token).await?;
-        let body = read_body(payload.into_inner(), largest, PATIENCE).await?;
+        let body = read(request, payload, largest).await?;
         let post = Self::new(tools, request, caller, &body)?;
         if post.caller.may(scope) { Ok((post, body)) } else { Err(Problem::OutOfScope) }
     }
@@ -156,7 +157,7 @@ impl Post {
             None => None,
         };
         let encoding = encoding(request)?;
-        let body = read_body(payload.into_inner(), LARGEST_FORM, PATIENCE).await?;
+        let body = read(request, payload, LARGEST_FORM).await?;
         let fields = Posted::parse(encoding, &body)?;
         let (mut post, known) = match caller {
             Some(caller) => (Self::new(tools, request, caller, &body)?, [known, &[RETURN_TO]].concat()),
@@ -389,6 +390,11 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
         }
         _ => Err(Problem::NotProven),
     }
+}
+
+/// The body of a request, of at most so many bytes as it comes in and as it is decoded.
+async fn read(request: &HttpRequest, payload: Payload, largest: usize) -> Proven<Vec<u8>> {
+    decoded(request, read_body(payload.into_inner(), largest, PATIENCE).await?, largest)
 }
 
 async fn by_token(tools: &Tools, token: PlainToken) -> Proven<Caller> {

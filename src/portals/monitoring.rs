@@ -6,13 +6,20 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::problem::Problem;
+use super::{
+    json::{self, Reader},
+    problem::{Problem, Unreadable},
+};
 use crate::{
-    alerts::{AlertFields, Incoming, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, Severity, Signal, Source, is_https},
+    alerts::{
+        AlertFields, Incoming, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, Severity, Signal, Source, is_https,
+        severity_of,
+    },
     language::Language,
+    text,
     web::FieldErrors,
 };
 
@@ -22,50 +29,31 @@ const GRAFANA_VERSION: &str = "1";
 /// The most alerts of one body: they are stored together, and everybody else who writes waits for them.
 const MOST_ALERTS: usize = 2000;
 
-/// Names by which alerts call what needs somebody at once, beyond our own word.
-const CRITICAL: [&str; 8] = ["critical", "page", "error", "fatal", "emergency", "disaster", "high", "p1"];
-/// Names for what is only good to know.
-const INFO: [&str; 6] = ["info", "information", "informational", "none", "notice", "low"];
-
 /// A posted body.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub struct Body {
+    /// Empty when the sender gives none.
     version: String,
     /// firing as long as one alert of the group fires.
-    #[serde(default)]
     status: String,
-    #[serde(default)]
     alerts: Vec<Alert>,
-    #[serde(default)]
     group_key: String,
-    #[serde(default)]
     group_labels: BTreeMap<String, String>,
     /// How many alerts of the group the sender left out (`max_alerts`).
-    #[serde(default)]
     truncated_alerts: u64,
-    #[serde(default, rename = "externalURL")]
     external_url: String,
 }
 
 /// One alert of the group.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 struct Alert {
     status: String,
-    #[serde(default)]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
     annotations: BTreeMap<String, String>,
-    #[serde(default)]
     fingerprint: String,
-    #[serde(default, rename = "generatorURL")]
     generator_url: String,
-    #[serde(default, rename = "dashboardURL")]
     dashboard_url: String,
-    #[serde(default, rename = "panelURL")]
     panel_url: String,
-    #[serde(default)]
     value_string: String,
 }
 
@@ -82,24 +70,45 @@ impl Body {
     /// Reads what a monitoring system posted.
     ///
     /// # Errors
-    /// [`Problem::Malformed`] when it is no such body, [`Problem::TooLarge`] when it holds too many alerts.
+    /// [`Problem::Malformed`] when it is no JSON object, [`Problem::Fields`] for everything in it that cannot be taken, by its path,
+    /// [`Problem::TooLarge`] when it holds too many alerts.
     pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
-        let body: Self = serde_json::from_slice(bytes).map_err(|_| Problem::Malformed)?;
-        if body.alerts.len() > MOST_ALERTS {
-            return Err(Problem::TooLarge);
+        let raw = json::parse(bytes).map_err(Problem::Malformed)?;
+        if !raw.get().starts_with('{') {
+            return Err(Problem::Malformed(Unreadable::NotAnObject));
         }
-        // A NUL is refused everywhere; Postgres cannot keep one.
-        if body.texts().any(|text| text.contains('\0')) { Err(Problem::Malformed) } else { Ok(body) }
+        let mut reader = Reader::default();
+        let body = Self::of(&mut reader, raw);
+        let body = reader.finish(body)?;
+        if body.alerts.len() > MOST_ALERTS { Err(Problem::TooLarge) } else { Ok(body) }
     }
 
-    /// Everything that it says and that is kept.
-    fn texts(&self) -> impl Iterator<Item = &String> {
-        let own = self.group_labels.iter().flat_map(|(name, value)| [name, value]);
-        let alerts = self.alerts.iter().flat_map(|alert| {
-            let named = alert.labels.iter().chain(&alert.annotations).flat_map(|(name, value)| [name, value]);
-            named.chain([&alert.value_string])
-        });
-        own.chain(alerts)
+    fn of(reader: &mut Reader, raw: &RawValue) -> Self {
+        let mut body = Self::default();
+        for (name, raw) in reader.object("", raw) {
+            match name.as_str() {
+                "version" => body.version = reader.text(&name, raw),
+                "status" => body.status = word(&reader.text(&name, raw)),
+                "groupKey" => body.group_key = reader.text(&name, raw),
+                "groupLabels" => body.group_labels = reader.texts(&name, raw),
+                "externalURL" => body.external_url = reader.text(&name, raw),
+                "truncatedAlerts" => {
+                    let count = reader.text(&name, raw);
+                    let parsed = if text::is_blank(&count) { Ok(0) } else { text::trimmed(&count).parse() };
+                    body.truncated_alerts = parsed.unwrap_or_else(|_| {
+                        reader.refuse(&name, "portals-not-a-count");
+                        0
+                    });
+                }
+                "alerts" => {
+                    let alerts = reader.list(&name, raw).into_iter().enumerate();
+                    body.alerts =
+                        alerts.map(|(place, raw)| Alert::of(reader, &format!("alerts[{place}]"), raw)).collect();
+                }
+                _ => {}
+            }
+        }
+        body
     }
 
     /// The alerts of this group. What the sender left out is said in this language, that of the tenant's messages.
@@ -108,7 +117,8 @@ impl Body {
     /// What cannot be taken, by the path of its field.
     pub fn check(&self, source: Source, language: Language) -> Result<Group, FieldErrors> {
         let version = if source == Source::Alertmanager { ALERTMANAGER_VERSION } else { GRAFANA_VERSION };
-        if self.version != version {
+        // A template of the sender's may leave it out.
+        if !text::is_blank(&self.version) && text::trimmed(&self.version) != version {
             return Err(FieldErrors::one("version", "portals-monitoring-version"));
         }
         if self.alerts.is_empty() {
@@ -117,7 +127,7 @@ impl Body {
         let mut errors = FieldErrors::default();
         let mut alerts = Vec::with_capacity(self.alerts.len());
         for (index, alert) in self.alerts.iter().enumerate() {
-            match alert.fields(&self.external_url).check(source, alert.labels.clone()) {
+            match alert.fields(self).check(source, alert.labels.clone()) {
                 Ok(alert) => alerts.push(alert),
                 Err(faults) => {
                     for fault in faults.0 {
@@ -151,21 +161,52 @@ impl Body {
 }
 
 impl Alert {
-    fn fields(&self, external_url: &str) -> AlertFields {
-        let said = |names: &[&str]| names.iter().find_map(|name| self.annotations.get(*name));
-        let titles = [said(&["summary"]), said(&["title"]), self.labels.get("alertname")];
-        let title = titles.into_iter().flatten().map(|text| one_line(text)).find(|title| !title.is_empty());
+    fn of(reader: &mut Reader, path: &str, raw: &RawValue) -> Self {
+        let mut alert = Self::default();
+        if raw.get() == "null" {
+            reader.refuse(path, "portals-not-an-object");
+        }
+        for (name, raw) in reader.object(path, raw) {
+            let path = json::join(path, &name);
+            match name.as_str() {
+                "status" => alert.status = word(&reader.text(&path, raw)),
+                "labels" => alert.labels = reader.texts(&path, raw),
+                "annotations" => alert.annotations = reader.texts(&path, raw),
+                "fingerprint" => alert.fingerprint = reader.text(&path, raw),
+                "generatorURL" => alert.generator_url = reader.text(&path, raw),
+                "dashboardURL" => alert.dashboard_url = reader.text(&path, raw),
+                "panelURL" => alert.panel_url = reader.text(&path, raw),
+                "valueString" => alert.value_string = reader.text(&path, raw),
+                _ => {}
+            }
+        }
+        alert
+    }
+
+    fn fields(&self, body: &Body) -> AlertFields {
+        let said = |names: &[&str]| {
+            text::first_visible(names.iter().filter_map(|name| self.annotations.get(*name)).map(String::as_str))
+        };
+        let alertname = self.labels.get("alertname").map(String::as_str);
+        let title = said(&["summary", "title"]).or_else(|| text::first_visible(alertname));
         let content = said(&["description", "message"]).unwrap_or(&self.value_string);
         let runbook = self.annotations.get("runbook_url").map(String::as_str).unwrap_or_default();
+        let links = [&self.panel_url, &self.dashboard_url, &self.generator_url, runbook, &body.external_url];
         AlertFields {
-            title: title.unwrap_or_else(|| "Alert".to_owned()),
+            title: one_line(title.unwrap_or("Alert")),
             content: cut_bytes(content, LONGEST_CONTENT),
             severity: self.severity().as_str().to_owned(),
-            status: if Signal::parse(&self.status).is_some() { self.status.clone() } else { "?".to_owned() },
+            status: self.signal(body),
             key: self.key(),
             receivers: Vec::new(),
-            link: https(&[&self.panel_url, &self.dashboard_url, &self.generator_url, runbook, external_url]),
+            link: https(&links),
         }
+    }
+
+    /// The word for the door's rules: the alert's own status, or its group's where it has none.
+    fn signal(&self, body: &Body) -> String {
+        let said = if self.status.is_empty() { &body.status } else { &self.status };
+        if Signal::parse(said).is_some() { said.clone() } else { "?".to_owned() }
     }
 
     /// The fingerprint of the alert's labels, or our own where the sender gives none.
@@ -184,14 +225,9 @@ impl Alert {
         hex::encode(digest.finalize())
     }
 
-    /// How grave the label `severity` says it is; a warning where it says nothing that is known.
+    /// How severe the label `severity` says it is; a warning where it says nothing that is known, which the event's page shows.
     fn severity(&self) -> Severity {
-        let word = self.labels.get("severity").map(|word| word.to_ascii_lowercase()).unwrap_or_default();
-        match word.as_str() {
-            word if CRITICAL.contains(&word) => Severity::Critical,
-            word if INFO.contains(&word) => Severity::Info,
-            _ => Severity::Warning,
-        }
+        self.labels.get("severity").and_then(|word| severity_of(word)).unwrap_or(Severity::Warning)
     }
 }
 
@@ -201,6 +237,11 @@ fn https(links: &[&str]) -> String {
     links.iter().find(fits).map(|link| (*link).to_owned()).unwrap_or_default()
 }
 
+/// A word of the sender's, as words are compared.
+fn word(text: &str) -> String {
+    text::trimmed(text).to_ascii_lowercase()
+}
+
 fn characters(text: &str) -> u64 {
     u64::try_from(text.chars().count()).unwrap_or(u64::MAX)
 }
@@ -208,7 +249,7 @@ fn characters(text: &str) -> u64 {
 /// A headline: one line, cut at its end when it is too long.
 fn one_line(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text = text.trim();
+    let text = text::trimmed(&text);
     if characters(text) <= LONGEST_TITLE {
         return text.to_owned();
     }
@@ -233,10 +274,8 @@ mod tests {
     use super::*;
 
     fn group(alerts: serde_json::Value) -> Body {
-        serde_json::from_value(
-            json!({ "version": "4", "groupKey": "{}:{}", "externalURL": "http://am.example", "alerts": alerts }),
-        )
-        .unwrap()
+        let body = json!({ "version": "4", "groupKey": "{}:{}", "externalURL": "http://am.example", "alerts": alerts });
+        Body::read(body.to_string().as_bytes()).unwrap()
     }
 
     #[test]
@@ -304,8 +343,108 @@ mod tests {
     fn a_nul_is_refused_and_a_backslash_before_such_an_escape_is_not() {
         let body =
             |value: &str| format!(r#"{{"version":"4","alerts":[{{"status":"firing","labels":{{"a":"{value}"}}}}]}}"#);
-        assert!(matches!(Body::read(body("\\u0000").as_bytes()), Err(Problem::Malformed)));
+        assert!(matches!(Body::read(body("\\u0000").as_bytes()), Err(Problem::Malformed(_))));
         assert!(Body::read(body("\\\\u0000").as_bytes()).is_ok());
+    }
+
+    fn read(alert: &str) -> Result<Group, Vec<String>> {
+        let body = format!(r#"{{"version":"4","alerts":[{alert}]}}"#);
+        let named = |problem| match problem {
+            Problem::Fields(errors) => errors.0.into_iter().map(|error| error.field.into_owned()).collect(),
+            other => vec![format!("{other:?}")],
+        };
+        let group = Body::read(body.as_bytes()).map_err(named)?;
+        group.check(Source::Alertmanager, Language::English).map_err(|errors| named(Problem::Fields(errors)))
+    }
+
+    #[test]
+    fn null_is_absent_and_numbers_and_booleans_are_texts() {
+        let title = |alert: &str| read(alert).unwrap().alerts.remove(0).title;
+        for alert in [
+            r#"{"status":"firing","labels":{"alertname":"A"},"annotations":null}"#,
+            r#"{"status":"firing","labels":{"alertname":"A"},"annotations":{"summary":null}}"#,
+            r#"{"status":"firing","labels":{"alertname":"A","x":null},"fingerprint":null,"generatorURL":null}"#,
+            r#"{"status":"firing","labels":{"alertname":"A"},"panelURL":null,"dashboardURL":null,"valueString":null}"#,
+            r#"{"status":"firing","labels":{"alertname":"A"},"startsAt":null,"endsAt":null,"values":null}"#,
+            r#"{"status":" Firing ","labels":{"alertname":"A"}}"#,
+        ] {
+            assert_eq!(title(alert), "A", "{alert}");
+        }
+        assert_eq!(title(r#"{"status":"firing","labels":null,"annotations":null}"#), "Alert");
+        let labels = |alert: &str| read(alert).unwrap().alerts.remove(0).labels;
+        let alert = r#"{"status":"firing","labels":{"port":8080,"ratio":1.50,"up":false,"gone":null}}"#;
+        let expected = [("port", "8080"), ("ratio", "1.50"), ("up", "false")];
+        assert_eq!(labels(alert), expected.map(|(name, text)| (name.to_owned(), text.to_owned())).into());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_is_named_by_its_path() {
+        for (alert, path) in [
+            (r#"{"status":"firing","labels":{"port":[8080]}}"#, "alerts[0].labels.port"),
+            (r#"{"status":"firing","labels":{"port":{"a":1}}}"#, "alerts[0].labels.port"),
+            (r#"{"status":"firing","labels":{"a":"1","a":"2"}}"#, "alerts[0].labels.a"),
+            (r#"{"status":"firing","annotations":{"summary":"1","summary":"2"}}"#, "alerts[0].annotations.summary"),
+            (r#"{"status":"firing","status":"resolved"}"#, "alerts[0].status"),
+            (r#"{"status":"firing","labels":[]}"#, "alerts[0].labels"),
+            (r#"{"status":"firing","labels":"a=b"}"#, "alerts[0].labels"),
+            (r#"{"status":["firing"]}"#, "alerts[0].status"),
+            (r#"{"status":"maybe"}"#, "alerts[0].status"),
+            (r#"{"labels":{"alertname":"A"}}"#, "alerts[0].status"),
+            (r#"{"status":"firing","generatorURL":{}}"#, "alerts[0].generatorURL"),
+            (r#"{"status":"firing"},null"#, "alerts[1]"),
+            (r#"{"status":"firing"},7"#, "alerts[1]"),
+        ] {
+            assert_eq!(read(alert).unwrap_err(), [path], "{alert}");
+        }
+        let body = |text: &str| match Body::read(text.as_bytes()) {
+            Err(Problem::Fields(errors)) => errors.0[0].field.clone().into_owned(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(body(r#"{"alerts":{"status":"firing"}}"#), "alerts");
+        assert_eq!(body(r#"{"alerts":[],"alerts":[]}"#), "alerts");
+        assert_eq!(body(r#"{"alerts":[],"truncatedAlerts":"many"}"#), "truncatedAlerts");
+        assert_eq!(body(r#"{"alerts":[],"truncatedAlerts":-1}"#), "truncatedAlerts");
+        assert_eq!(body(r#"{"alerts":[],"truncatedAlerts":1.5}"#), "truncatedAlerts");
+        assert_eq!(body(r#"{"alerts":[],"groupLabels":7}"#), "groupLabels");
+    }
+
+    #[test]
+    fn a_missing_version_and_the_groups_status_are_enough() {
+        let read = |text: &str, source| Body::read(text.as_bytes()).unwrap().check(source, Language::English);
+        for text in [r#"{"alerts":[{"status":"firing"}]}"#, r#"{"version":null,"status":"firing","alerts":[{}]}"#] {
+            assert_eq!(read(text, Source::Grafana).unwrap().alerts[0].signal, Signal::Firing);
+        }
+        assert!(read(r#"{"version":4,"alerts":[{"status":"firing"}]}"#, Source::Alertmanager).is_ok());
+        assert!(read(r#"{"version":4,"alerts":[{"status":"firing"}]}"#, Source::Grafana).is_err());
+    }
+
+    #[test]
+    fn what_shows_nothing_does_not_win_over_what_does() {
+        for (annotations, alertname, title) in [
+            (json!({ "summary": "", "title": "T" }), "A", "T"),
+            (json!({ "summary": " \t\n", "title": "T" }), "A", "T"),
+            (json!({ "summary": "\u{200b}", "title": "T" }), "A", "T"),
+            (json!({ "summary": "\u{feff}\u{a0}", "title": "T" }), "A", "T"),
+            (json!({ "summary": null, "title": "T" }), "A", "T"),
+            (json!({ "summary": "\u{3164}", "title": "\u{2060}" }), "A", "A"),
+            (json!({ "title": "" }), "A", "A"),
+            (json!({ "summary": "S", "title": "T" }), "A", "S"),
+            (json!({ "summary": "\u{feff} S \u{200b}" }), "A", "S"),
+            (json!({ "summary": "" }), " ", "Alert"),
+            (json!({}), "\u{200b}", "Alert"),
+        ] {
+            let alert = json!({ "status": "firing", "labels": { "alertname": alertname }, "annotations": annotations });
+            assert_eq!(read(&alert.to_string()).unwrap().alerts[0].title, title, "{alert}");
+        }
+        for (annotations, content) in [
+            (json!({ "description": " ", "message": "M" }), "M"),
+            (json!({ "description": "\u{200b}", "message": "M" }), "M"),
+            (json!({ "description": "", "message": "" }), "V"),
+            (json!({}), "V"),
+        ] {
+            let alert = json!({ "status": "firing", "annotations": annotations, "valueString": "V" });
+            assert_eq!(read(&alert.to_string()).unwrap().alerts[0].content, content, "{alert}");
+        }
     }
 
     fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
@@ -328,7 +467,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-            if let Ok(group) = serde_json::from_slice::<Body>(&bytes) {
+            if let Ok(group) = Body::read(&bytes) {
                 drop(group.check(Source::Grafana, Language::English));
             }
         }

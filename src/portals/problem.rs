@@ -26,7 +26,85 @@ use crate::{
 /// What every type of problem begins with. The rest is the word of [`Problem::word`].
 const TYPE: &str = "urn:belfry:problem:";
 /// How much of a name that was made up elsewhere is repeated, in characters.
-const REPEATED: usize = 64;
+const REPEATED: usize = 128;
+/// The most fields that one answer names.
+const MOST_FIELDS: usize = 100;
+
+/// Why a body cannot be read. Lines count from 1, columns in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The request breaks off, or is no request that any system sends.
+    Request,
+    /// It is not UTF-8.
+    NotUtf8 {
+        /// The line of the first wrong byte.
+        line: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// It is not JSON.
+    NotJson {
+        /// The line where that shows.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
+    /// It is JSON that ends too early.
+    CutOff {
+        /// The line of its end.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
+    /// Lists and objects are nested deeper than is read.
+    TooDeep {
+        /// The line where that shows.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
+    /// It is JSON, and no object.
+    NotAnObject,
+    /// A text holds the character NUL.
+    Nul {
+        /// The path of the field.
+        field: String,
+    },
+    /// A text holds an escape that is half a character (a lone surrogate).
+    HalfCharacter {
+        /// The path of the field.
+        field: String,
+    },
+    /// A field of a form is not UTF-8.
+    FieldNotUtf8 {
+        /// The name of the field; its number in the form when the name cannot be read.
+        field: String,
+    },
+    /// It claims to be gzip and is not.
+    NotGzip,
+}
+
+impl Unreadable {
+    /// What is wrong, and where.
+    fn detail(&self, language: Language) -> Cow<'static, str> {
+        let at = |key: &str, line: &usize, column: &usize| {
+            language.with(key, &[("line", &line.to_string()), ("column", &column.to_string())])
+        };
+        let of = |key: &str, field: &str| language.with(key, &[("field", &shortened(field))]);
+        match self {
+            Self::Request => language.text("portals-problem-malformed-detail"),
+            Self::NotUtf8 { line, column } => at("portals-unreadable-utf8", line, column),
+            Self::NotJson { line, column } => at("portals-unreadable-json", line, column),
+            Self::CutOff { line, column } => at("portals-unreadable-cut-off", line, column),
+            Self::TooDeep { line, column } => at("portals-unreadable-deep", line, column),
+            Self::NotAnObject => language.text("portals-unreadable-object"),
+            Self::Nul { field } => of("portals-unreadable-nul", field),
+            Self::HalfCharacter { field } => of("portals-unreadable-half", field),
+            Self::FieldNotUtf8 { field } => of("portals-unreadable-field", field),
+            Self::NotGzip => language.text("portals-unreadable-gzip"),
+        }
+    }
+}
 
 /// Why a post was not stored.
 #[derive(Clone, Debug)]
@@ -46,7 +124,9 @@ pub enum Problem {
     /// No portal changes this member.
     ProtectedMember,
     /// The body cannot be read.
-    Malformed,
+    Malformed(Unreadable),
+    /// The body is compressed in a way that is not read.
+    WrongContentEncoding,
     /// The body is neither a form nor JSON.
     UnknownEncoding,
     /// The `Idempotency-Key` is empty, too long or no text.
@@ -83,7 +163,7 @@ pub enum Problem {
 impl From<Error> for Problem {
     fn from(fault: Error) -> Self {
         match fault {
-            Error::Malformed => Self::Malformed,
+            Error::Malformed => Self::Malformed(Unreadable::Request),
             Error::TooLarge => Self::TooLarge,
             Error::TooSlow => Self::TooSlow,
             Error::NotFound => Self::NotFound,
@@ -119,7 +199,8 @@ impl Problem {
                 StatusCode::UNAUTHORIZED
             }
             Self::OutOfScope | Self::ProtectedMember => StatusCode::FORBIDDEN,
-            Self::Malformed | Self::UnknownEncoding | Self::WrongKey => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::UnknownEncoding | Self::WrongKey => StatusCode::BAD_REQUEST,
+            Self::WrongContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -145,7 +226,8 @@ impl Problem {
             Self::NonceUsed => "nonce-used",
             Self::OutOfScope => "out-of-scope",
             Self::ProtectedMember => "protected-member",
-            Self::Malformed => "malformed",
+            Self::Malformed(_) => "malformed",
+            Self::WrongContentEncoding => "wrong-content-encoding",
             Self::UnknownEncoding => "unknown-encoding",
             Self::WrongKey => "wrong-idempotency-key",
             Self::KeyReused => "idempotency-key-reused",
@@ -170,11 +252,24 @@ impl Problem {
 
     /// What is wrong, and what to do.
     fn detail(&self, language: Language) -> Cow<'static, str> {
-        language.text(&format!("portals-problem-{}-detail", self.word()))
+        match self {
+            Self::Malformed(unreadable) => unreadable.detail(language),
+            _ => language.text(&format!("portals-problem-{}-detail", self.word())),
+        }
     }
 
-    /// The fields it is about, each with what is wrong with it.
+    /// The fields it is about, each with what is wrong with it; of very many the first, and how many more there are.
     fn fields(&self, language: Language) -> Vec<(String, String)> {
+        let mut fields = self.every_field(language);
+        if let Some(more) = fields.len().checked_sub(MOST_FIELDS).filter(|more| *more > 0) {
+            fields.truncate(MOST_FIELDS);
+            let more = i64::try_from(more).unwrap_or(i64::MAX);
+            fields.push(("…".to_owned(), language.count("portals-more-fields", more).into_owned()));
+        }
+        fields
+    }
+
+    fn every_field(&self, language: Language) -> Vec<(String, String)> {
         let named = |names: &[String], key| {
             names.iter().map(|name| (shortened(name), language.text(key).into_owned())).collect()
         };
@@ -232,25 +327,18 @@ enum Wish {
 pub struct Manner {
     language: Language,
     wish: Wish,
-    /// Whether a program posts, and no browser.
-    is_program: bool,
 }
 
 impl Manner {
     /// What the headers of a request say.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let posts_json = content_type.is_some_and(|value| value.to_ascii_lowercase().contains("json"));
-        Self {
-            language: wished_language(request).unwrap_or_default(),
-            wish: wish(request),
-            is_program: posts_json || request.headers().contains_key(header::AUTHORIZATION),
-        }
+        Self { language: wished_language(request).unwrap_or_default(), wish: wish(request) }
     }
 
+    /// Whoever names no HTML among what is accepted is a program.
     fn is_json(self) -> bool {
-        self.wish == Wish::Json || (self.wish == Wish::Open && self.is_program)
+        self.wish != Wish::Page
     }
 }
 
@@ -337,6 +425,10 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
     match problem {
         Problem::Limited { retry_after } => headers.insert(header::RETRY_AFTER, (*retry_after).into()),
         Problem::OtherWay => headers.insert(header::ALLOW, header::HeaderValue::from_static("POST")),
+        // RFC 9110, 12.5.3: what the sender may use instead.
+        Problem::WrongContentEncoding => {
+            headers.insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("gzip, identity"))
+        }
         _ if status == StatusCode::UNAUTHORIZED => {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"Belfry\""))
         }
@@ -362,7 +454,7 @@ pub async fn answer_bare_errors(
     let problem = match fault.as_error::<Error>() {
         Some(Error::OtherWay) => Problem::OtherWay,
         Some(Error::NotFound) => Problem::NotFound,
-        _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed,
+        _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed(Unreadable::Request),
         _ => {
             tracing::error!(%fault, "a post failed");
             Problem::Internal
@@ -388,7 +480,8 @@ mod tests {
             Problem::NonceUsed,
             Problem::OutOfScope,
             Problem::ProtectedMember,
-            Problem::Malformed,
+            Problem::Malformed(Unreadable::Request),
+            Problem::WrongContentEncoding,
             Problem::UnknownEncoding,
             Problem::WrongKey,
             Problem::KeyReused,
@@ -425,6 +518,41 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_a_body_unreadable_is_said_in_both_languages_with_its_place() {
+        let (line, column, field) = (3, 17, "alerts[0].labels.port".to_owned());
+        let placed = [
+            Unreadable::NotUtf8 { line, column },
+            Unreadable::NotJson { line, column },
+            Unreadable::CutOff { line, column },
+            Unreadable::TooDeep { line, column },
+        ];
+        let named = [
+            Unreadable::Nul { field: field.clone() },
+            Unreadable::HalfCharacter { field: field.clone() },
+            Unreadable::FieldNotUtf8 { field: field.clone() },
+        ];
+        let others = [Unreadable::Request, Unreadable::NotAnObject, Unreadable::NotGzip];
+        let mut details = std::collections::BTreeSet::new();
+        for language in Language::ALL {
+            let said = |fault: &Unreadable| fault.detail(language).into_owned();
+            assert!(placed.iter().all(|fault| said(fault).contains("17") && said(fault).contains('3')));
+            assert!(named.iter().all(|fault| said(fault).contains(&field)));
+            details.extend(placed.iter().chain(&named).chain(&others).map(said));
+        }
+        assert_eq!(details.len(), 20);
+        assert!(details.iter().all(|detail| !detail.contains("portals-")), "{details:?}");
+    }
+
+    #[test]
+    fn an_answer_names_a_hundred_fields_and_how_many_more_there_are() {
+        let mut errors = FieldErrors::default();
+        (0..250).for_each(|number| errors.add(format!("alerts[{number}].status"), "form-choose"));
+        let fields = Problem::Fields(errors).fields(Language::English);
+        assert_eq!(fields.len(), 101);
+        assert!(fields.last().unwrap().1.contains("150"), "{fields:?}");
+    }
+
+    #[test]
     fn a_document_names_type_title_status_and_every_field() {
         let problem = Problem::Fields(FieldErrors::one("title", "form-required"));
         let document: serde_json::Value = serde_json::from_str(&problem.document(Language::English)).unwrap();
@@ -444,8 +572,11 @@ mod tests {
         assert!(manner(&[("accept", "text/html;q=0.5, application/json")]));
         assert!(manner(&[("authorization", "Bearer x"), ("accept", "*/*")]));
         assert!(manner(&[("content-type", "application/json")]));
+        assert!(manner(&[("content-type", "application/x-www-form-urlencoded"), ("accept", "*/*")]));
+        assert!(manner(&[("accept", "text/plain")]));
+        assert!(manner(&[]));
         assert!(!manner(&[browser]));
         assert!(!manner(&[("authorization", "Bearer x"), browser]));
-        assert!(!manner(&[("content-type", "application/x-www-form-urlencoded"), ("accept", "*/*")]));
+        assert!(!manner(&[("content-type", "application/json"), browser]));
     }
 }

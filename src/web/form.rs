@@ -12,6 +12,7 @@ use validator::{Validate, ValidationError};
 use crate::{
     error::{Error, Result},
     language::Language,
+    text::{self, BYTE_ORDER_MARK},
 };
 
 /// The fields of a posted form, which [`guard`](super::guard) has read and found to come from a page of ours.
@@ -33,11 +34,13 @@ impl Fields {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// Decodes `a=1&b=2`.
+    /// Decodes `a=1&b=2`. A byte order mark before it is ignored.
     ///
     /// # Errors
     /// [`Error::Malformed`] when it is not UTF-8 or holds a NUL.
     pub fn decode(encoded: &[u8]) -> Result<Self> {
+        let mut mark = [0; 4];
+        let encoded = encoded.strip_prefix(BYTE_ORDER_MARK.encode_utf8(&mut mark).as_bytes()).unwrap_or(encoded);
         encoded
             .split(|byte| *byte == b'&')
             .filter(|pair| !pair.is_empty())
@@ -191,12 +194,12 @@ fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError 
     FieldError { field, key: fault.code.clone(), variables }
 }
 
-/// A `validator` rule: something other than spaces.
+/// A `validator` rule: something that shows.
 ///
 /// # Errors
 /// `form-required`.
 pub fn filled(text: &str) -> std::result::Result<(), ValidationError> {
-    if text.trim().is_empty() { Err(ValidationError::new("form-required")) } else { Ok(()) }
+    if text::is_blank(text) { Err(ValidationError::new("form-required")) } else { Ok(()) }
 }
 
 /// A `validator` rule: one line of printable text.
@@ -219,6 +222,7 @@ mod tests {
         let fields = Fields::decode("name=%E5%BC%A0%E4%BC%9F+%2B&x".as_bytes()).unwrap();
         assert_eq!(fields.get("name"), Some("张伟 +"));
         assert_eq!(fields.get("x"), Some(""));
+        assert_eq!(Fields::decode("\u{feff}name=a".as_bytes()).unwrap().get("name"), Some("a"));
     }
 
     #[test]

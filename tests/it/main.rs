@@ -25,6 +25,7 @@ mod digests;
 mod groups;
 mod hearing;
 mod home;
+mod intake;
 mod kill;
 mod ledger;
 mod limits;

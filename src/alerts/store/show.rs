@@ -11,7 +11,10 @@ use super::{
     list::{severity, source},
 };
 use crate::{
-    alerts::model::{EventStatus, Severity, Source},
+    alerts::{
+        model::{EventStatus, Severity, Source},
+        severity_of,
+    },
     courier::{DeliveryState, RobotState},
     db::{
         AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
@@ -21,6 +24,7 @@ use crate::{
     error::{Error, Result},
     members::ContactState,
     robots::Channel,
+    text,
 };
 
 /// Entries on a page of a time line.
@@ -74,6 +78,13 @@ impl Found {
     #[must_use]
     pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
         EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
+    }
+
+    /// The word of a monitoring system for the severity, when it is none that is known, so that the event counts as a warning.
+    #[must_use]
+    pub fn unknown_severity(&self) -> Option<&str> {
+        let word = self.labels.get("severity").filter(|_| self.source.is_monitoring())?;
+        (!text::is_blank(word) && severity_of(word).is_none()).then(|| text::trimmed(word))
     }
 
     /// Until when nobody is to be disturbed, if that holds at this moment.

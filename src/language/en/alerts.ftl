@@ -110,3 +110,4 @@ flash-alerts-loud = Do not disturb is lifted: the next alert notifies again.
 flash-alerts-unchanged = Nothing was changed: it was so already.
 flash-alerts-finished = Finished. No group was told.
 alerts-resolve-rule = This event comes from another system: an administrator of the tenant or that system ends it.
+alerts-severity-unknown = The sender's severity “{ $word }” is not a known word, so the alert counts as a warning.

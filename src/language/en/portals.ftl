@@ -114,3 +114,21 @@ portals-monitoring-left-out = { $count ->
    *[other] { $count } more alerts of this group were left out by their sender
 }
 portals-scopes-rule = Tick at least one: a portal that may do nothing is of no use.
+portals-not-a-list = A list is expected here.
+portals-not-an-object = An object is expected here.
+portals-not-a-count = A whole number is expected here, 0 or more.
+portals-more-fields = { $count ->
+    [one] 1 more field is wrong.
+   *[other] { $count } more fields are wrong.
+}
+portals-unreadable-utf8 = The body is not UTF-8 at line { $line }, byte { $column }. Send it encoded as UTF-8.
+portals-unreadable-json = The body is not valid JSON at line { $line }, byte { $column }.
+portals-unreadable-cut-off = The JSON ends too early, at line { $line }, byte { $column }. Check that the sender transmits the whole body.
+portals-unreadable-deep = Lists and objects are nested more than 128 levels deep at line { $line }, byte { $column }.
+portals-unreadable-object = The body is valid JSON but not an object: { "{" } … { "}" } is expected.
+portals-unreadable-nul = The field { $field } contains the NUL character (U+0000), which cannot be stored.
+portals-unreadable-half = The field { $field } contains an escape such as \ud800 that is only half a character.
+portals-unreadable-field = The form field { $field } is not UTF-8. Encode its text as UTF-8 before percent-encoding it.
+portals-unreadable-gzip = The header Content-Encoding says gzip, but the body is not complete, valid gzip data.
+portals-problem-wrong-content-encoding = This Content-Encoding is not supported
+portals-problem-wrong-content-encoding-detail = Nothing was stored. The header Content-Encoding may only be gzip; leave it out for an uncompressed body.

@@ -110,3 +110,4 @@ flash-alerts-loud = 已取消免打扰，下次告警将恢复通知。
 flash-alerts-unchanged = 没有变化：所选告警事件已是该状态。
 flash-alerts-finished = 已结束，未通知任何群。
 alerts-resolve-rule = 该事件来自其他系统，只能由本租户的管理员或该系统结束。
+alerts-severity-unknown = 发送方的级别“{ $word }”无法识别，按警告处理。
