@@ -22,8 +22,10 @@ use crate::{
 struct ChannelsPage {
     frame: Frame,
     errors: FieldErrors,
+    form: form::Channels,
     /// Nothing on the instance's page, which has the switches alone.
     tenant: Option<TenantPart>,
+    /// The switches that apply.
     switches: Switches,
     may_edit: bool,
     action: String,
@@ -37,18 +39,46 @@ struct TenantPart {
 
 impl ChannelsPage {
     fn of_tenant(frame: Frame, slug: &str, settings: Settings, may_edit: bool, errors: FieldErrors) -> Self {
+        let switches = settings.effective().clone();
         Self {
             frame,
             errors,
+            form: form::Channels::showing(Some(settings.mode), &switches),
             tenant: Some(TenantPart { mode: settings.mode, system: settings.system }),
-            switches: settings.custom,
+            switches,
             may_edit,
             action: format!("/t/{slug}/settings/message-channel"),
         }
     }
 
     fn of_instance(frame: Frame, switches: Switches, errors: FieldErrors) -> Self {
-        Self { frame, errors, tenant: None, switches, may_edit: true, action: "/instance/message-channel".to_owned() }
+        Self {
+            frame,
+            errors,
+            form: form::Channels::showing(None, &switches),
+            tenant: None,
+            switches,
+            may_edit: true,
+            action: "/instance/message-channel".to_owned(),
+        }
+    }
+
+    /// What is true now: whose switches apply, and which channels are on.
+    fn state(&self) -> String {
+        let keys = match self.tenant.as_ref().map(|part| part.mode) {
+            Some(Mode::System) => ["channels-now-system", "channels-now-system-off"],
+            Some(Mode::Custom) => ["channels-now-custom", "channels-now-custom-off"],
+            None => ["channels-now-instance", "channels-now-instance-off"],
+        };
+        let [on_key, off_key] = keys;
+        let on = Channel::ALL.iter().filter(|channel| self.switches.is_on(channel));
+        let names: Vec<String> = on.map(|channel| self.frame.t(channel_key(channel)).into_owned()).collect();
+        if names.is_empty() {
+            self.frame.t(off_key).into_owned()
+        } else {
+            let names = names.join(&self.frame.t("list-separator"));
+            self.frame.with(on_key, "channels", &names).into_owned()
+        }
     }
 }
 
@@ -72,26 +102,30 @@ pub async fn save(
     Form(form): Form<form::Channels>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.clone();
-    let (mode, switches) = match form.check() {
-        Ok(checked) => checked,
-        Err(errors) => {
-            let settings = db.read(move |c| store::settings(c, tenant.id)).await?;
-            let page = ChannelsPage::of_tenant(frame.seen_by(&who), &who.tenant.slug, settings, true, errors);
-            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
-    };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     let back = format!("/t/{}/settings/message-channel", tenant.slug);
-    who.write(&db, move |c| {
-        let before = store::settings(c, tenant.id)?;
-        store::save(c, tenant.id, mode, &switches, now)?;
-        let mut changes = changes(&before.custom, &switches);
-        changes.extend(Change::between("channels-settings", before.mode.as_str(), mode.as_str()));
-        let entry = audit::Entry { tenant: Some(tenant.id), action: "channels-changed", object: &tenant.name, changes };
-        audit::record(c, &actor, &entry, now)
-    })
-    .await?;
-    Ok(redirect_saying(&back, "flash-saved"))
+    let saved = who
+        .write(&db, move |c| {
+            let before = store::settings(c, tenant.id)?;
+            let (mode, switches) = match form.check(&before) {
+                Ok(checked) => checked,
+                Err(errors) => return Ok(Err((before, errors))),
+            };
+            store::save(c, tenant.id, mode, &switches, now)?;
+            let mut changes = changes(&before.custom, &switches);
+            changes.extend(Change::between("channels-settings", before.mode.as_str(), mode.as_str()));
+            let entry =
+                audit::Entry { tenant: Some(tenant.id), action: "channels-changed", object: &tenant.name, changes };
+            audit::record(c, &actor, &entry, now).map(Ok)
+        })
+        .await?;
+    match saved {
+        Ok(()) => Ok(redirect_saying(&back, "flash-saved")),
+        Err((settings, errors)) => {
+            let page = ChannelsPage::of_tenant(frame.seen_by(&who), &who.tenant.slug, settings, true, errors);
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+    }
 }
 
 /// The instance's page.

@@ -13,6 +13,7 @@ mod observe;
 mod request;
 mod static_files;
 mod times;
+mod version;
 
 pub use body::read_body;
 pub use csrf::{guard, visitor_cookie_name};
@@ -25,6 +26,7 @@ pub use observe::observe;
 pub use request::{actor, address, agent, own_origin, own_page};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
+pub use version::FormVersion;
 
 use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
 

@@ -17,6 +17,7 @@ mod accounts;
 mod alerts;
 mod architecture;
 mod canary;
+mod channels;
 mod check;
 mod csrf;
 mod demo;
