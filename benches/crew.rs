@@ -68,8 +68,10 @@ fn tenant(c: &mut AnyConnection, now: NaiveDateTime) -> Result<TenantId> {
         slug: "crew",
         description: "",
         metadata_warehouse: false,
-        time_zone: "Asia/Shanghai",
-        message_language: Language::English,
+        locale: belfry::tenants::Locale {
+            time_zone: chrono_tz::Tz::Asia__Shanghai,
+            message_language: Language::English,
+        },
     };
     let tenant = tenants::insert(c, &tenant, id, &root, &who, now)?;
     channels::store::save(c, tenant, Mode::Custom, &Switches::on([Channel::DingTalk]), now)?;

@@ -48,8 +48,10 @@ pub fn seed(address: &Address) {
                     slug: size.slug,
                     description: "",
                     metadata_warehouse: false,
-                    time_zone: "Asia/Shanghai",
-                    message_language: Language::English,
+                    locale: belfry::tenants::Locale {
+                        time_zone: chrono_tz::Tz::Asia__Shanghai,
+                        message_language: Language::English,
+                    },
                 };
                 let tenant = tenants::insert(c, &tenant, id, &root, &who, now)?;
                 fill(c, tenant, size);

@@ -188,8 +188,10 @@ impl Filling {
             slug,
             description: "",
             metadata_warehouse: false,
-            time_zone: "Asia/Shanghai",
-            message_language: Language::English,
+            locale: crate::tenants::Locale {
+                time_zone: chrono_tz::Tz::Asia__Shanghai,
+                message_language: Language::English,
+            },
         };
         let tenant = tenants::insert(c, &tenant, chief_id, chief, who, self.now)?;
         channels::store::save(c, tenant, Mode::Custom, &Switches::on(Channel::ALL), self.now)?;

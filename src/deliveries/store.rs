@@ -423,8 +423,7 @@ mod tests {
                 slug,
                 description: "",
                 metadata_warehouse: false,
-                time_zone: "UTC",
-                message_language: crate::language::Language::English,
+                locale: crate::tenants::Locale::proposed(crate::language::Language::English, None),
             };
             let tenant = crate::tenants::store::insert(c, &tenant, account, &ann, &who, now).unwrap();
             insert_into(robots::table)

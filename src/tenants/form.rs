@@ -4,14 +4,15 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use validator::Validate;
 
-use super::{Details, Slug};
+use super::{Details, Locale, Slug};
 use crate::{
     accounts::Username,
+    language::Language,
     web::{FieldErrors, filled, one_line, validated},
 };
 
 /// What can be changed about a tenant.
-#[derive(Clone, Debug, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Validate)]
 #[serde(default)]
 pub struct EditTenant {
     /// Its name for people.
@@ -20,8 +21,10 @@ pub struct EditTenant {
     /// What it is for.
     #[validate(length(max = 1024, code = "form-too-long"))]
     pub description: String,
-    /// The IANA name of its time zone.
+    /// The IANA name of its time zone; the proposed one when empty.
     pub time_zone: String,
+    /// The BCP 47 tag of the language of its messages; the proposed one when empty.
+    pub message_language: String,
 }
 
 /// A tenant to be made.
@@ -37,31 +40,41 @@ pub struct AddTenant {
     pub super_admin: String,
 }
 
-impl Default for EditTenant {
-    fn default() -> Self {
-        Self { name: String::new(), description: String::new(), time_zone: Tz::UTC.name().to_owned() }
-    }
-}
-
 impl From<Details> for EditTenant {
-    fn from(details: Details) -> Self {
-        Self { name: details.name, description: details.description, time_zone: details.time_zone.name().to_owned() }
+    fn from(Details { name, description, locale }: Details) -> Self {
+        Self { name, description, ..Self::proposing(locale) }
     }
 }
 
 impl EditTenant {
-    /// The change that was asked for.
-    pub fn check(&self) -> Result<Details, FieldErrors> {
+    /// The empty form, with a zone and a language proposed.
+    pub fn proposing(Locale { time_zone, message_language }: Locale) -> Self {
+        let (time_zone, message_language) = (time_zone.name().to_owned(), message_language.tag().to_owned());
+        Self { time_zone, message_language, ..Self::default() }
+    }
+
+    /// The change that was asked for; a zone or language that was left out is the proposed one.
+    pub fn check(&self, proposed: Locale) -> Result<Details, FieldErrors> {
         let mut errors = validated(self).err().unwrap_or_default();
-        let time_zone = self.time_zone.trim().parse::<Tz>();
-        if time_zone.is_err() {
+        let time_zone = match self.time_zone.trim() {
+            "" => Some(proposed.time_zone),
+            name => name.parse::<Tz>().ok(),
+        };
+        if time_zone.is_none() {
             errors.add("time_zone", "tenants-time-zone-unknown");
         }
-        match time_zone {
-            Ok(time_zone) if errors.is_empty() => Ok(Details {
+        let message_language = match self.message_language.as_str() {
+            "" => Some(proposed.message_language),
+            tag => Language::ALL.into_iter().find(|language| language.tag() == tag),
+        };
+        if message_language.is_none() {
+            errors.add("message_language", "form-choose");
+        }
+        match (time_zone, message_language) {
+            (Some(time_zone), Some(message_language)) if errors.is_empty() => Ok(Details {
                 name: self.name.trim().to_owned(),
                 description: self.description.trim().to_owned(),
-                time_zone,
+                locale: Locale { time_zone, message_language },
             }),
             _ => Err(errors),
         }
@@ -70,8 +83,8 @@ impl EditTenant {
 
 impl AddTenant {
     /// The tenant to make and who is to be its super administrator.
-    pub fn check(&self) -> Result<(Slug, Details, Username), FieldErrors> {
-        let details = self.details.check();
+    pub fn check(&self, proposed: Locale) -> Result<(Slug, Details, Username), FieldErrors> {
+        let details = self.details.check(proposed);
         let mut errors = details.as_ref().err().cloned().unwrap_or_default();
         let slug = Slug::parse(&self.slug);
         if slug.is_err() {
@@ -100,16 +113,23 @@ mod tests {
         }
     }
 
+    const PROPOSED: Locale = Locale { time_zone: Tz::UTC, message_language: Language::English };
+
     fn keys(form: &AddTenant) -> Vec<(String, String)> {
-        let errors = form.check().err().unwrap_or_default();
+        let errors = form.check(PROPOSED).err().unwrap_or_default();
         errors.0.into_iter().map(|error| (error.field.into_owned(), error.key.into_owned())).collect()
     }
 
     #[test]
-    fn spaces_around_a_name_are_dropped_and_the_time_zone_is_utc_unless_chosen() {
-        let (slug, details, super_admin) = form().check().unwrap();
+    fn spaces_around_a_name_are_dropped_and_zone_and_language_are_those_proposed_unless_chosen() {
+        let (slug, details, super_admin) = form().check(PROPOSED).unwrap();
         assert_eq!((slug.as_str(), super_admin.as_str()), ("data", "ann"));
-        assert_eq!((details.name.as_str(), details.time_zone), ("数据平台", Tz::UTC));
+        assert_eq!((details.name.as_str(), details.locale), ("数据平台", PROPOSED));
+        let mut chosen = form();
+        chosen.details.message_language = "zh-CN".into();
+        chosen.details.time_zone = "Asia/Urumqi".into();
+        let locale = Locale { time_zone: Tz::Asia__Urumqi, message_language: Language::Chinese };
+        assert_eq!(chosen.check(PROPOSED).unwrap().1.locale, locale);
     }
 
     #[test]
@@ -120,20 +140,26 @@ mod tests {
         assert_eq!(keys(&longest), []);
         longest.details.name.push('名');
         longest.details.description.push('述');
-        let errors = longest.check().unwrap_err();
-        let long = |field| errors.of(field).unwrap().text(crate::language::Language::English);
+        let errors = longest.check(PROPOSED).unwrap_err();
+        let long = |field| errors.of(field).unwrap().text(Language::English);
         assert!(long("name").contains("128") && long("description").contains("1024"));
     }
 
     #[test]
     fn every_mistake_is_told_at_once_beside_its_field() {
         let mut wrong = form();
-        wrong.details = EditTenant { name: " ".into(), description: String::new(), time_zone: "Mars/Base".into() };
+        wrong.details = EditTenant {
+            name: " ".into(),
+            time_zone: "Mars/Base".into(),
+            message_language: "la".into(),
+            ..EditTenant::default()
+        };
         wrong.slug = "Data".into();
         wrong.super_admin = "a b".into();
         let expected = [
             ("name", "form-required"),
             ("time_zone", "tenants-time-zone-unknown"),
+            ("message_language", "form-choose"),
             ("slug", "tenants-slug-rule"),
             ("super_admin", "accounts-username-rule"),
         ];
@@ -152,6 +178,6 @@ mod tests {
         let read: AddTenant =
             serde_html_form::from_str("csrf=x&name=A&slug=a&description=&time_zone=Asia%2FShanghai&super_admin=ann")
                 .unwrap();
-        assert_eq!(read.check().unwrap().1.time_zone, Tz::Asia__Shanghai);
+        assert_eq!(read.check(PROPOSED).unwrap().1.locale.time_zone, Tz::Asia__Shanghai);
     }
 }

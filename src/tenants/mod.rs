@@ -7,4 +7,4 @@ mod model;
 pub mod pages;
 pub mod store;
 
-pub use model::{Details, InvalidSlug, Slug};
+pub use model::{Details, InvalidSlug, Locale, Slug};

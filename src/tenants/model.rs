@@ -2,6 +2,8 @@
 
 use chrono_tz::Tz;
 
+use crate::language::Language;
+
 /// The longest slug, in characters.
 const LONGEST_SLUG: usize = 64;
 
@@ -41,13 +43,48 @@ pub struct Details {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// The time zone that its pages show times in.
+    /// How its times and messages are written.
+    pub locale: Locale,
+}
+
+/// How a tenant's times and messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Locale {
+    /// The time zone that its pages and messages show times in.
     pub time_zone: Tz,
+    /// The language of its messages.
+    pub message_language: Language,
+}
+
+impl Locale {
+    /// What is proposed to somebody who uses this language: mainland China's zone with Chinese, otherwise the zone of the
+    /// metadata warehouse tenant, or UTC where there is none yet.
+    #[must_use]
+    pub fn proposed(language: Language, warehouse: Option<Tz>) -> Self {
+        let time_zone = match language {
+            Language::Chinese => Tz::Asia__Shanghai,
+            Language::English => warehouse.unwrap_or(Tz::UTC),
+        };
+        Self { time_zone, message_language: language }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_proposed_zone_is_chinas_with_chinese_and_otherwise_that_of_the_warehouse() {
+        for (language, warehouse, zone) in [
+            (Language::Chinese, None, Tz::Asia__Shanghai),
+            (Language::Chinese, Some(Tz::UTC), Tz::Asia__Shanghai),
+            (Language::English, None, Tz::UTC),
+            (Language::English, Some(Tz::Europe__Berlin), Tz::Europe__Berlin),
+        ] {
+            let proposed = Locale::proposed(language, warehouse);
+            assert_eq!((proposed.time_zone, proposed.message_language), (zone, language));
+        }
+    }
 
     #[test]
     fn a_slug_holds_only_what_needs_no_escaping_in_a_url_and_reads_well() {

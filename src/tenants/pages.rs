@@ -17,7 +17,6 @@ use crate::{
     clock::Clock,
     db::{Database, PAGE_SIZE, Pager, TenantId},
     error::{Error, Result},
-    language::Language,
     secrets::{Passwords, PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
@@ -66,8 +65,11 @@ struct AddPage {
 }
 
 /// Where a tenant is added.
-pub async fn add_form(who: CanInstance<ManageTenants>, frame: Frame) -> Result<HttpResponse> {
-    add_page(StatusCode::OK, frame.seen_by(&who), form::AddTenant::default(), FieldErrors::default())
+pub async fn add_form(db: Data<Database>, who: CanInstance<ManageTenants>, frame: Frame) -> Result<HttpResponse> {
+    let language = frame.language;
+    let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
+    let form = form::AddTenant { details: form::EditTenant::proposing(proposed), ..form::AddTenant::default() };
+    add_page(StatusCode::OK, frame.seen_by(&who), form, FieldErrors::default())
 }
 
 fn add_page(status: StatusCode, frame: Frame, form: form::AddTenant, errors: FieldErrors) -> Result<HttpResponse> {
@@ -94,7 +96,9 @@ pub async fn add(
     Form(form): Form<form::AddTenant>,
 ) -> Result<HttpResponse> {
     let (refused, frame) = (StatusCode::UNPROCESSABLE_ENTITY, frame.seen_by(&who));
-    let (slug, details, username) = match form.check() {
+    let language = frame.language;
+    let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
+    let (slug, details, username) = match form.check(proposed) {
         Ok(checked) => checked,
         Err(errors) => return add_page(refused, frame, form, errors),
     };
@@ -116,7 +120,7 @@ pub async fn add(
         Some(code) => Some(passwords.hash(code.expose()).await?),
         None => None,
     };
-    let addition = Addition { slug, details, username, code_hash, language: frame.language };
+    let addition = Addition { slug, details, username, code_hash };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
     let owner = addition.username.key();
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
@@ -134,8 +138,6 @@ struct Addition {
     username: Username,
     /// The hash of the one-time code of an account to be made.
     code_hash: Option<String>,
-    /// The language of whoever adds it: that of its messages.
-    language: Language,
 }
 
 impl Addition {
@@ -158,8 +160,7 @@ impl Addition {
             slug: self.slug.as_str(),
             description: &self.details.description,
             metadata_warehouse: false,
-            time_zone: self.details.time_zone.name(),
-            message_language: self.language,
+            locale: self.details.locale,
         };
         store::insert(c, &tenant, account, &username, who, now)
     }
@@ -203,11 +204,11 @@ pub async fn edit(
     tenant: Path<TenantId>,
     Form(form): Form<form::EditTenant>,
 ) -> Result<HttpResponse> {
-    let details = match form.check() {
+    let present = present(&db, *tenant).await?;
+    let details = match form.check(present.details.locale) {
         Ok(details) => details,
         Err(errors) => {
-            let (frame, tenant) = (frame.seen_by(&who), present(&db, *tenant).await?);
-            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS };
+            let page = EditPage { frame: frame.seen_by(&who), tenant: present, form, errors, zones: &TZ_VARIANTS };
             return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };

@@ -4,9 +4,10 @@ pub mod health;
 pub mod overview;
 
 use chrono::NaiveDateTime;
+use chrono_tz::Tz;
 use diesel::prelude::*;
 
-use super::Details;
+use super::{Details, Locale};
 use crate::{
     access::Actor,
     access::Role,
@@ -33,10 +34,8 @@ pub struct NewTenant<'t> {
     pub description: &'t str,
     /// Whether its administrators administer the instance.
     pub metadata_warehouse: bool,
-    /// The IANA name of its time zone.
-    pub time_zone: &'t str,
-    /// The language of its messages, until its administrators choose another.
-    pub message_language: Language,
+    /// How its times and messages are written, until its administrators choose otherwise.
+    pub locale: Locale,
 }
 
 /// Makes a tenant with its super administrator, who is its first member.
@@ -59,8 +58,8 @@ pub fn insert(
             tenants::metadata_warehouse.eq(tenant.metadata_warehouse),
             tenants::channel_mode.eq("system"),
             tenants::super_admin.eq(super_admin),
-            tenants::time_zone.eq(tenant.time_zone),
-            tenants::message_language.eq(tenant.message_language.tag()),
+            tenants::time_zone.eq(tenant.locale.time_zone.name()),
+            tenants::message_language.eq(tenant.locale.message_language.tag()),
             tenants::member_count.eq(0),
             tenants::created_at.eq(now),
         ))
@@ -76,7 +75,7 @@ pub fn insert(
 }
 
 /// Makes an account super administrator of the metadata warehouse tenant, whose administrators administer the instance.
-/// The tenant is made when there is none, with messages in this language.
+/// The tenant is made when there is none, with the zone and language proposed to whoever uses this language.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -103,10 +102,26 @@ pub fn join_metadata_warehouse(
         slug: "metadata-warehouse",
         description: "",
         metadata_warehouse: true,
-        time_zone: "UTC",
-        message_language: language,
+        locale: Locale::proposed(language, None),
     };
     insert(c, &tenant, account, username, who, now)
+}
+
+/// The zone and language that are proposed for a new tenant to somebody who uses this language.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn proposed_locale(c: &mut AnyConnection, language: Language) -> Result<Locale> {
+    let warehouse: Option<String> = tenants::table
+        .filter(tenants::metadata_warehouse.eq(true))
+        .select(tenants::time_zone)
+        .first_row(c)
+        .optional()?;
+    Ok(Locale::proposed(language, warehouse.map(|zone| parse_zone(&zone)).transpose()?))
+}
+
+fn parse_zone(name: &str) -> Result<Tz> {
+    name.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))
 }
 
 /// A tenant as the list shows it.
@@ -187,23 +202,28 @@ pub struct Found {
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
-    type Row = (String, String, String, String, (String, bool), i64, bool, Option<NaiveDateTime>);
-    let (slug, name, description, time_zone, owner, member_count, metadata_warehouse, deleted_at): Row = tenants::table
+    type Row = (String, String, String, (String, String), (String, bool), i64, bool, Option<NaiveDateTime>);
+    let (slug, name, description, locale, owner, member_count, metadata_warehouse, deleted_at): Row = tenants::table
         .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
         .filter(tenants::id.eq(tenant))
         .select((
             tenants::slug,
             tenants::name,
             tenants::description,
-            tenants::time_zone,
+            (tenants::time_zone, tenants::message_language),
             (accounts::username, accounts::code_expires_at.is_not_null()),
             tenants::member_count,
             tenants::metadata_warehouse,
             tenants::deleted_at,
         ))
         .first_row(c)?;
-    let time_zone = time_zone.parse().map_err(|_| Error::internal("a tenant has an unknown time zone"))?;
-    let details = Details { name, description, time_zone };
+    let (time_zone, message_language) = locale;
+    let locale = Locale {
+        time_zone: parse_zone(&time_zone)?,
+        message_language: Language::from_tag(&message_language)
+            .ok_or_else(|| Error::internal("a tenant has an unknown language"))?,
+    };
+    let details = Details { name, description, locale };
     Ok(Found {
         id: tenant,
         slug,
@@ -243,7 +263,12 @@ pub fn update(
     let changes: Vec<Change> = [
         Change::between("tenants-name", &before.name, &details.name),
         Change::between("tenants-description", &before.description, &details.description),
-        Change::between("tenants-time-zone", before.time_zone.name(), details.time_zone.name()),
+        Change::between("tenants-time-zone", before.locale.time_zone.name(), details.locale.time_zone.name()),
+        Change::between(
+            "templates-language",
+            before.locale.message_language.name(),
+            details.locale.message_language.name(),
+        ),
     ]
     .into_iter()
     .flatten()
@@ -255,7 +280,8 @@ pub fn update(
         .set((
             tenants::name.eq(&details.name),
             tenants::description.eq(&details.description),
-            tenants::time_zone.eq(details.time_zone.name()),
+            tenants::time_zone.eq(details.locale.time_zone.name()),
+            tenants::message_language.eq(details.locale.message_language.tag()),
         ))
         .execute(c)?;
     note(c, tenant, "tenant-edited", &before.name, changes, who, now)
@@ -329,7 +355,6 @@ fn note(
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
 
     use super::*;
     use crate::{accounts, audit::store as log, clock::Clock, db::fixture::database};
@@ -349,14 +374,17 @@ mod tests {
             slug,
             description: "",
             metadata_warehouse: slug == "meta",
-            time_zone: "UTC",
-            message_language: Language::English,
+            locale: Locale::proposed(Language::English, None),
         };
         insert(c, &tenant, account, &username, &who(), now)
     }
 
     fn details(name: &str) -> Details {
-        Details { name: name.into(), description: "for tests".into(), time_zone: Tz::Asia__Shanghai }
+        Details {
+            name: name.into(),
+            description: "for tests".into(),
+            locale: Locale::proposed(Language::Chinese, None),
+        }
     }
 
     #[test]

@@ -166,8 +166,10 @@ impl Filling {
                 slug,
                 description: name,
                 metadata_warehouse: false,
-                time_zone: "Asia/Shanghai",
-                message_language: Language::English,
+                locale: belfry::tenants::Locale {
+                    time_zone: chrono_tz::Tz::Asia__Shanghai,
+                    message_language: Language::English,
+                },
             };
             tenants::insert(c, &tenant, root_id, &root, &who, self.now).expect("a tenant")
         });

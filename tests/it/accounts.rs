@@ -22,6 +22,16 @@ on_both! {
         visitor.get("/").await.leads_to("/t/metadata-warehouse");
     }
 
+    async fn the_tenant_that_set_up_makes_has_zone_and_language_of_whoever_sets_up(app: &TestApp) {
+        let code = app.set_up_code.as_deref().expect("a code");
+        let mut visitor = app.visitor();
+        visitor.language = "zh-CN";
+        set_up(&mut visitor, code, "ann").await.leads_to("/");
+        let page = visitor.get("/instance/tenants/1/edit").await.is(200);
+        assert_eq!(page.attribute("#f-time_zone", "value").as_deref(), Some("Asia/Shanghai"));
+        assert_eq!(page.attribute("#f-message_language option[selected]", "value").as_deref(), Some("zh-CN"));
+    }
+
     async fn a_wrong_code_makes_no_account_and_keeps_what_was_typed(app: &TestApp) {
         let mut visitor = app.visitor();
         let answer = set_up(&mut visitor, "AAAAA-BBBBB-CCCCC-DDDDD", "ann").await.is(422);

@@ -1,5 +1,8 @@
 //! Tenants of the instance, the numbers of log-in, and the two records: deliveries and audit.
 
+use belfry::db::schema::tenants;
+use diesel::prelude::*;
+
 use crate::harness::{Answer, PASSWORD, TestApp, dump};
 
 const NEW: [(&str, &str); 5] = [
@@ -24,6 +27,47 @@ on_both! {
         let form = [("name", "Ours"), ("slug", "ours"), ("super_admin", "pending"), ("time_zone", "UTC")];
         let page = root.post("/instance/tenants/new", &form).await.is(422);
         assert_eq!(page.attributes("main [role=alert] a", "href"), ["#f-slug", "#f-super_admin"]);
+    }
+
+    async fn zone_and_language_of_a_new_tenant_are_proposed_by_its_creators_language_and_asked_for(app: &TestApp) {
+        app.settle().await;
+        let mut root = app.log_in("root").await;
+        let locale = async |slug: &'static str| {
+            let of_tenant = tenants::table.filter(tenants::slug.eq(slug));
+            let columns = (tenants::time_zone, tenants::message_language);
+            app.db.read(move |c| Ok(of_tenant.select(columns).first::<(String, String)>(c)?)).await.expect("a tenant")
+        };
+        let shown = |page: &Answer| {
+            let zone = page.attribute("#f-time_zone", "value").expect("a zone");
+            (zone, page.attribute("#f-message_language option[selected]", "value").expect("a language"))
+        };
+        let pair = |zone: &str, language: &str| (zone.to_owned(), language.to_owned());
+        // The metadata warehouse of these tests has the zone Asia/Shanghai.
+        assert_eq!(shown(&root.get("/instance/tenants/new").await.is(200)), pair("Asia/Shanghai", "en"));
+        root.post("/instance/tenants/1/edit", &[("name", "Warehouse"), ("time_zone", "Europe/Berlin")]).await.is(303);
+        assert_eq!(shown(&root.get("/instance/tenants/new").await.is(200)), pair("Europe/Berlin", "en"));
+        root.post("/language", &[("language", "zh-CN"), ("return_to", "/")]).await.is(303);
+        assert_eq!(shown(&root.get("/instance/tenants/new").await.is(200)), pair("Asia/Shanghai", "zh-CN"));
+
+        let new = |slug: &'static str| [("name", slug), ("slug", slug), ("super_admin", "root")];
+        root.post("/instance/tenants/new", &new("proposed")).await.is(303);
+        assert_eq!(locale("proposed").await, pair("Asia/Shanghai", "zh-CN"));
+        let chosen = [("time_zone", "Asia/Urumqi"), ("message_language", "en")];
+        root.post("/instance/tenants/new", &[new("chosen").as_slice(), &chosen].concat()).await.is(303);
+        assert_eq!(locale("chosen").await, pair("Asia/Urumqi", "en"));
+        let unknown = [new("unknown").as_slice(), &[("message_language", "la")]].concat();
+        let page = root.post("/instance/tenants/new", &unknown).await.is(422);
+        assert_eq!(page.attribute("#f-message_language", "aria-invalid").as_deref(), Some("true"));
+        // Editing changes both; what is left out stays.
+        let list = root.get("/instance/tenants").await.is(200);
+        let edit = list.attributes("a[href$='/edit']", "href").pop().expect("a tenant to edit");
+        let page = root.get(&edit).await.is(200);
+        let slug = page.text("dl.facts dd");
+        let name = page.attribute("#f-name", "value").expect("a name");
+        root.post(&edit, &[("name", &name), ("message_language", "en"), ("time_zone", "UTC")]).await.is(303);
+        assert_eq!(shown(&root.get(&edit).await.is(200)), pair("UTC", "en"), "{slug}");
+        root.post(&edit, &[("name", "another name")]).await.is(303);
+        assert_eq!(shown(&root.get(&edit).await.is(200)), pair("UTC", "en"), "{slug}");
     }
 
     async fn a_tenant_is_added_with_a_new_super_administrator_who_gets_a_code(app: &TestApp) {

@@ -9,6 +9,7 @@ tenants-description-hint = Optional; at most 1024 characters.
 tenants-time-zone = Time zone
 tenants-time-zone-hint = The tenant's pages show times in it. Choose from the list, for example Asia/Shanghai.
 tenants-time-zone-unknown = There is no such time zone. Choose one from the list, for example Asia/Shanghai or UTC.
+tenants-message-language-hint = Messages to the tenant's groups are written in it. Its administrators can change it under Message Templates.
 tenants-super-admin = Super administrator
 tenants-super-admin-hint = A username. If nobody has it yet, an account is made and you are shown its one-time code. The super administrator cannot be changed later.
 tenants-members = Members

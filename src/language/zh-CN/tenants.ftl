@@ -9,6 +9,7 @@ tenants-description-hint = 选填，最多 1024 个字符。
 tenants-time-zone = 时区
 tenants-time-zone-hint = 租户页面上的时间按此时区显示。请从列表中选择，例如 Asia/Shanghai。
 tenants-time-zone-unknown = 没有这个时区。请从列表中选择，例如 Asia/Shanghai 或 UTC。
+tenants-message-language-hint = 发送到该租户各群的消息使用此语言。租户管理员可在“消息模板”中修改。
 tenants-super-admin = 超级管理员
 tenants-super-admin-hint = 填写用户名。如果该用户名尚不存在，将创建账号并向您显示一次性代码。超级管理员之后不能更换。
 tenants-members = 成员数

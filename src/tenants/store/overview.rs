@@ -105,8 +105,7 @@ mod tests {
             slug: "t",
             description: "",
             metadata_warehouse: false,
-            time_zone: "UTC",
-            message_language: crate::language::Language::English,
+            locale: crate::tenants::Locale::proposed(crate::language::Language::English, None),
         };
         let tenant = add_tenant(c, &tenant, accounts[0], &names[0], &who, now).unwrap();
         for (account, username) in accounts.into_iter().zip(&names).skip(1) {

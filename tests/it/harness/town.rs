@@ -68,8 +68,10 @@ impl TestApp {
                     slug: &slug,
                     description: "",
                     metadata_warehouse: slug == "metadata-warehouse",
-                    time_zone: "Asia/Shanghai",
-                    message_language: Language::English,
+                    locale: belfry::tenants::Locale {
+                        time_zone: chrono_tz::Tz::Asia__Shanghai,
+                        message_language: Language::English,
+                    },
                 };
                 belfry::tenants::store::insert(c, &tenant, account, &username, &console(), now)
             })
