@@ -5,11 +5,13 @@
 
 use super::{
     Account, Action, InstanceAction, Principal, Standing, allows, instance_allows,
-    principal::{account_of_member, account_of_username, lock_accounts, super_administrator, tenant_is_deleted},
+    principal::{
+        account_of_member, account_of_username, lock_accounts, portals_of, super_administrator, tenant_is_deleted,
+    },
     session,
 };
 use crate::{
-    db::{AccountId, AnyConnection, Database, MemberId, TenantId},
+    db::{AccountId, AnyConnection, Database, MemberId, PortalId, TenantId, lock_portal},
     error::{Error, Result},
 };
 
@@ -25,7 +27,7 @@ pub struct WritePermit {
     affected: Vec<Affected>,
 }
 
-/// An account whose rights, sessions or password a write changes. All accounts of a write are locked together, in the order of their
+/// Whose rights, sessions or password a write changes. Portals first and then accounts are locked in the order of their
 /// ids, before anything else: two administrators who disable each other do not wait for each other.
 #[derive(Clone, Debug)]
 pub enum Affected {
@@ -35,6 +37,10 @@ pub enum Affected {
     Username(String),
     /// The super administrator of a tenant.
     SuperAdministrator(TenantId),
+    /// No account, but a portal, whose posts rely on what it may do.
+    Portal(PortalId),
+    /// Every portal of a tenant.
+    PortalsOf(TenantId),
 }
 
 /// What has to be true when the write begins.
@@ -56,6 +62,15 @@ impl Affected {
             Self::Member(member) => account_of_member(c, *member),
             Self::Username(key) => account_of_username(c, key),
             Self::SuperAdministrator(tenant) => super_administrator(c, *tenant),
+            Self::Portal(_) | Self::PortalsOf(_) => Ok(None),
+        }
+    }
+
+    fn portals(&self, c: &mut AnyConnection) -> Result<Vec<PortalId>> {
+        match self {
+            Self::Portal(portal) => Ok(vec![*portal]),
+            Self::PortalsOf(tenant) => portals_of(c, *tenant),
+            Self::Member(_) | Self::Username(_) | Self::SuperAdministrator(_) => Ok(Vec::new()),
         }
     }
 }
@@ -108,6 +123,9 @@ impl WritePermit {
     }
 
     fn confirm(&self, c: &mut AnyConnection) -> Result<()> {
+        for affected in &self.affected {
+            affected.portals(c)?.into_iter().try_for_each(|portal| lock_portal(c, portal))?;
+        }
         let mut accounts = vec![self.account];
         for affected in &self.affected {
             accounts.extend(affected.account(c)?);

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use super::{Role, Standing};
 use crate::{
     db::{
-        AccountId, AnyConnection, AtMost as _, MemberId, TenantId, directly,
-        schema::{accounts, members, tenants},
+        AccountId, AnyConnection, AtMost as _, MemberId, PortalId, TenantId, directly,
+        schema::{accounts, members, portals, tenants},
     },
     error::{Error, Result},
     language::Language,
@@ -190,6 +190,15 @@ pub fn account_of_username(c: &mut AnyConnection, key: &str) -> Result<Option<Ac
 /// When the database cannot be read.
 pub fn super_administrator(c: &mut AnyConnection, tenant: TenantId) -> Result<Option<AccountId>> {
     Ok(tenants::table.find(tenant).select(tenants::super_admin).first_row(c).optional()?)
+}
+
+/// The portals of a tenant that are not revoked, in the order of their ids.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn portals_of(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<PortalId>> {
+    let portals = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::revoked_at.is_null());
+    Ok(portals.order(portals::id).select(portals::id).load(c)?)
 }
 
 /// Whether there is no such tenant any more.

@@ -303,6 +303,31 @@ pub fn one_at_a_time(connection: &mut AnyConnection, key: i64) -> Result<()> {
     Ok(())
 }
 
+/// Tells the locks of portals from all other keys of [`one_at_a_time`].
+const PORTAL_LOCKS: i64 = 0x706f_7274_616c_0000;
+
+/// Keeps what a portal may do as it is until the transaction ends. Posts of one portal hold it together. SQLite has one writer anyway.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn share_portal(connection: &mut AnyConnection, portal: PortalId) -> Result<()> {
+    if let AnyConnection::Postgres(postgres) = connection {
+        let lock = diesel::sql_query("SELECT pg_advisory_xact_lock_shared($1)");
+        let lock = lock.bind::<diesel::sql_types::BigInt, _>(PORTAL_LOCKS ^ portal.0);
+        diesel::RunQueryDsl::execute(lock, postgres)?;
+    }
+    Ok(())
+}
+
+/// Waits until no post of a portal is being stored, and lets none begin until the transaction ends: for whoever changes what it may
+/// do. On Postgres it comes before every lock of a row.
+///
+/// # Errors
+/// When the database cannot be used.
+pub fn lock_portal(connection: &mut AnyConnection, portal: PortalId) -> Result<()> {
+    one_at_a_time(connection, PORTAL_LOCKS ^ portal.0)
+}
+
 /// SQL for a text column in lower case, the same on both databases: ASCII letters alone are folded, as by
 /// [`str::to_ascii_lowercase`].
 #[must_use]

@@ -66,6 +66,10 @@ type Proven<T> = std::result::Result<T, Problem>;
 pub struct Post {
     /// Who sends it.
     pub caller: Caller,
+    /// The hash of the token that proves it, or that was made with the key of its signature.
+    token_hash: Vec<u8>,
+    /// What it needs the portal's permission for.
+    scope: Scope,
     /// The address that it came from.
     pub address: String,
     /// When it came in.
@@ -138,9 +142,9 @@ impl Post {
         largest: usize,
     ) -> Proven<(Self, Vec<u8>)> {
         let token = token(request)?.ok_or(Problem::NotProven)?;
-        let caller = by_token(tools, token).await?;
+        let proven = by_token(tools, token).await?;
         let body = read(request, payload, largest).await?;
-        let post = Self::new(tools, request, caller, &body)?;
+        let post = Self::new(tools, request, proven, scope, &body)?;
         if post.caller.may(scope) { Ok((post, body)) } else { Err(Problem::OutOfScope) }
     }
 
@@ -152,18 +156,18 @@ impl Post {
         scope: Scope,
         known: &[&str],
     ) -> Proven<(Self, Posted)> {
-        let caller = match token(request)? {
+        let proven = match token(request)? {
             Some(token) => Some(by_token(tools, token).await?),
             None => None,
         };
         let encoding = encoding(request)?;
         let body = read(request, payload, LARGEST_FORM).await?;
         let fields = Posted::parse(encoding, &body)?;
-        let (mut post, known) = match caller {
-            Some(caller) => (Self::new(tools, request, caller, &body)?, [known, &[RETURN_TO]].concat()),
+        let (mut post, known) = match proven {
+            Some(proven) => (Self::new(tools, request, proven, scope, &body)?, [known, &[RETURN_TO]].concat()),
             None => {
-                let caller = by_signature(tools, &fields).await?;
-                let post = Self::new(tools, request, caller, &body)?;
+                let proven = by_signature(tools, &fields).await?;
+                let post = Self::new(tools, request, proven, scope, &body)?;
                 (post.signed(&fields)?, [known, &PROOF, &[RETURN_TO]].concat())
             }
         };
@@ -178,13 +182,21 @@ impl Post {
         Ok((post, fields))
     }
 
-    fn new(tools: &Tools, request: &HttpRequest, caller: Caller, body: &[u8]) -> Proven<Self> {
+    fn new(
+        tools: &Tools,
+        request: &HttpRequest,
+        (caller, token_hash): (Caller, Vec<u8>),
+        scope: Scope,
+        body: &[u8],
+    ) -> Proven<Self> {
         let shared = request.app_data::<Data<Shared>>().ok_or(Problem::Internal)?;
         tracing::Span::current().record("tenant", caller.tenant.0);
         let hash = || [request.path().as_bytes(), &[0], body].concat();
         let key = key(request)?.map(|text| Key { text, body_hash: Sha256::digest(hash()).to_vec() });
         Ok(Self {
             caller,
+            token_hash,
+            scope,
             address: address(request),
             now: tools.clock.now(),
             origin: own_origin(request, shared),
@@ -252,7 +264,22 @@ impl Post {
         }
         let answer = tools.db.by(Share::Intake).write_together(Firing { post: self.clone(), alert }).await?;
         tools.waker.wake();
-        Ok(answer)
+        answer
+    }
+
+    /// Whether the portal may still do what this post asks for: inside the transaction that does it.
+    fn confirm(&self, standing: Option<&posts::Standing>) -> Proven<()> {
+        match standing {
+            Some(standing) if standing.accepts(&self.token_hash, self.now) => {
+                if standing.may(self.scope) {
+                    Ok(())
+                } else {
+                    Err(Problem::OutOfScope)
+                }
+            }
+            _ if self.form.is_some() => Err(Problem::WrongSignature),
+            _ => Err(Problem::NotProven),
+        }
     }
 
     /// Whether what the database knows can be a reason not to store it.
@@ -310,6 +337,9 @@ impl Post {
         F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>>,
     {
         let (portal, now) = (self.caller.id, self.now);
+        if let Err(problem) = self.confirm(posts::standing(c, portal)?.as_ref()) {
+            return Ok(Err(problem));
+        }
         if let Some(at_most) = self.caller.per_minute
             && !posts::count(c, portal, at_most, now)?
         {
@@ -350,16 +380,24 @@ struct Firing {
 }
 
 impl Together for Firing {
-    type Stored = Answer;
+    type Stored = Proven<Answer>;
 
     /// All alerts of one portal are taken in at once.
-    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Answer>> {
+    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Proven<Answer>>> {
         let mut of_portal: BTreeMap<PortalId, Vec<(usize, &Self)>> = BTreeMap::new();
         for (place, firing) in all.iter().enumerate() {
             of_portal.entry(firing.post.caller.id).or_default().push((place, firing));
         }
         let mut answers = BTreeMap::new();
-        for firings in of_portal.into_values() {
+        for (portal, posted) in of_portal {
+            let standing = posts::standing(c, portal)?;
+            let mut firings = Vec::new();
+            for (place, firing) in posted {
+                match firing.post.confirm(standing.as_ref()) {
+                    Ok(()) => firings.push((place, firing)),
+                    Err(problem) => drop(answers.insert(place, Err(problem))),
+                }
+            }
             let Some(latest) = firings.iter().map(|(_, firing)| &firing.post).max_by_key(|post| post.now) else {
                 continue;
             };
@@ -370,7 +408,7 @@ impl Together for Firing {
             let taken = alerts::take_all(c, &latest.context(), alerts)?;
             let answered = firings.iter().zip(&taken);
             answers.extend(
-                answered.map(|((place, firing), taken)| (*place, firing.post.taken(std::slice::from_ref(taken)))),
+                answered.map(|((place, firing), taken)| (*place, Ok(firing.post.taken(std::slice::from_ref(taken))))),
             );
         }
         Ok(answers.into_values().collect())
@@ -397,13 +435,15 @@ async fn read(request: &HttpRequest, payload: Payload, largest: usize) -> Proven
     decoded(request, read_body(payload.into_inner(), largest, PATIENCE).await?, largest)
 }
 
-async fn by_token(tools: &Tools, token: PlainToken) -> Proven<Caller> {
-    let now = tools.clock.now();
-    tools.db.by(Share::Intake).read(move |c| posts::by_token(c, &token, now)).await?.ok_or(Problem::NotProven)
+/// The portal of a token, and the token's hash.
+async fn by_token(tools: &Tools, token: PlainToken) -> Proven<(Caller, Vec<u8>)> {
+    let (now, hash) = (tools.clock.now(), token.hash());
+    let found = tools.db.by(Share::Intake).read(move |c| posts::by_token(c, &token, now)).await?;
+    found.map(|caller| (caller, hash)).ok_or(Problem::NotProven)
 }
 
-/// The portal that signed the fields.
-async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<Caller> {
+/// The portal that signed the fields, and the hash of the token that was made with its key.
+async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<(Caller, Vec<u8>)> {
     if PROOF.iter().any(|name| fields.get(name).is_none()) {
         return Err(Problem::NotProven);
     }
@@ -413,8 +453,8 @@ async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<Caller> {
     let found = tools.db.by(Share::Intake).read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
     let (caller, keys) = found.ok_or(Problem::WrongSignature)?;
     let signature = fields.text("signature");
-    let is_signed = keys.iter().any(|key| signing::is_signed(fields.pairs(), &signature, key));
-    if is_signed { Ok(caller) } else { Err(Problem::WrongSignature) }
+    let signing = keys.into_iter().find(|key| signing::is_signed(fields.pairs(), &signature, &key.key));
+    signing.map(|key| (caller, key.token_hash)).ok_or(Problem::WrongSignature)
 }
 
 fn encoding(request: &HttpRequest) -> Proven<Encoding> {

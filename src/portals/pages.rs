@@ -14,7 +14,7 @@ use super::{
     store::{self, Portal, Secrets},
 };
 use crate::{
-    access::{Actor, Can, permissions::ManagePortals},
+    access::{Actor, Affected, Can, WritePermit, permissions::ManagePortals},
     audit::{self, Change},
     db::{AnyConnection, PortalId, TenantId},
     error::{Error, Result},
@@ -188,7 +188,7 @@ pub async fn edit(
     let stored = match form.check() {
         Ok(details) => {
             let shared = asked.clone();
-            who.write(&tools.db, move |c| shared.update(c, id, &details)).await.map(|()| None)
+            about(&who, id).write(&tools.db, move |c| shared.update(c, id, &details)).await.map(|()| None)
         }
         Err(errors) => Ok(Some(errors)),
     };
@@ -208,6 +208,11 @@ impl Asked {
         let changes = changes(Some(&before), details);
         if changes.is_empty() { Ok(()) } else { self.record(c, "portal-edited", &details.name, changes) }
     }
+}
+
+/// The right to change what a portal may do.
+fn about(who: &Can<ManagePortals>, portal: PortalId) -> WritePermit {
+    who.permit().affecting(Affected::Portal(portal))
 }
 
 /// What an administrator decided otherwise than it was.
@@ -235,39 +240,42 @@ fn switch(is_on: bool) -> String {
 pub async fn rotate((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, secrets, id) = (Asked::new(&tools, &who, &request), Secrets::generate()?, path.1);
     let (shared, given) = (asked.clone(), secrets.clone());
-    who.write(&tools.db, move |c| {
-        let portal = store::find(c, shared.tenant, id)?;
-        store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
-        shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
-    })
-    .await?;
+    about(&who, id)
+        .write(&tools.db, move |c| {
+            let portal = store::find(c, shared.tenant, id)?;
+            store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
+            shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
+        })
+        .await?;
     asked.page(id, StatusCode::OK, &who, frame, None, Some(secrets)).await
 }
 
 /// Ends what was rotated away, at once.
 pub async fn end_overlap((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    who.write(&tools.db, move |c| {
-        let portal = store::find(c, asked.tenant, id)?;
-        store::end_overlap(c, asked.tenant, id)?;
-        asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
-    })
-    .await?;
+    about(&who, id)
+        .write(&tools.db, move |c| {
+            let portal = store::find(c, asked.tenant, id)?;
+            store::end_overlap(c, asked.tenant, id)?;
+            asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
+        })
+        .await?;
     Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"))
 }
 
 /// Revokes a portal, at once and for ever.
 pub async fn revoke((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    who.write(&tools.db, move |c| {
-        let portal = store::find(c, asked.tenant, id)?;
-        // A second click finds what it wants done already.
-        if portal.revoked_at.is_some() {
-            return Ok(());
-        }
-        store::revoke(c, asked.tenant, id, asked.tools.clock.now())?;
-        asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
-    })
-    .await?;
+    about(&who, id)
+        .write(&tools.db, move |c| {
+            let portal = store::find(c, asked.tenant, id)?;
+            // A second click finds what it wants done already.
+            if portal.revoked_at.is_some() {
+                return Ok(());
+            }
+            store::revoke(c, asked.tenant, id, asked.tools.clock.now())?;
+            asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
+        })
+        .await?;
     Ok(redirect_saying(&list_path(&who), "flash-portal-revoked"))
 }

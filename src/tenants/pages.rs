@@ -266,7 +266,8 @@ pub async fn delete(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| store::delete(c, *tenant, &actor, now)).await?;
+    let permit = who.permit().affecting(Affected::PortalsOf(*tenant));
+    permit.write(&db, move |c| store::delete(c, *tenant, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-tenant-deleted"))
 }
 

@@ -1,4 +1,5 @@
-//! A right is checked again in the transaction that uses it: what ended while a form waited is not used any more.
+//! A right is checked again in the transaction that uses it: what ended while a form or a portal's post waited is not used any
+//! more.
 
 use std::path::PathBuf;
 
@@ -42,12 +43,12 @@ const CHANGES: [Change; 5] = [
     Change { what: "removed", sql: "DELETE FROM members WHERE", back: "status = 'active'", status: 403 },
 ];
 
-/// A connection that holds what a write of sam's needs: his account on Postgres, the writer's lock on SQLite.
-fn hold(app: &TestApp) -> Box<dyn FnMut(&str)> {
+/// A connection that holds what a write needs: this lock on Postgres, the writer's on SQLite.
+fn hold(app: &TestApp, lock: &str) -> Box<dyn FnMut(&str)> {
     match &app.postgres {
         Some(postgres) => {
             let mut other = PgConnection::establish(&postgres.url).expect("a connection");
-            other.batch_execute("BEGIN; SELECT FROM accounts WHERE username_key = 'sam' FOR UPDATE").expect("a lock");
+            other.batch_execute(&format!("BEGIN; {lock}")).expect("a lock");
             Box::new(move |sql| other.batch_execute(sql).expect("it is written"))
         }
         None => {
@@ -87,7 +88,7 @@ on_both! {
                 Some(sql) => sql.to_owned(),
                 None => format!("{sql} {OF_SAM}"),
             };
-            let (mut holder, browser) = (hold(app), sam.clone());
+            let (mut holder, browser) = (hold(app, "SELECT FROM accounts WHERE username_key = 'sam' FOR UPDATE"), sam.clone());
             let ending = async {
                 form_waits(app, browser).await;
                 holder(&format!("{sql}; COMMIT"));
@@ -100,6 +101,33 @@ on_both! {
             assert_eq!(dump(&app.db).await["user_groups"], Vec::<String>::new(), "{what}");
             let back = format!("UPDATE members SET {back} WHERE {OF_SAM}; UPDATE tenants SET deleted_at = NULL");
             app.db.write(move |c| Ok(c.batch_execute(&back)?)).await.expect("he is back");
+        }
+    }
+
+    async fn what_a_portal_may_do_no_more_while_its_post_waits_is_not_done(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        for (what, sql, status) in PORTAL_CHANGES {
+            for body in [Body::Alert, Body::Repeatable, Body::Group] {
+                let name = format!("{what} {body:?}");
+                let fields = [("name", name.as_str()), ("scopes", "fire_alerts")];
+                let page = sue.post("/t/ours/settings/portals/new", &fields).await.is(201);
+                let token = page.attribute("input[readonly]#f-token", "value").expect("a token");
+                let id: i64 = page.text("#portal-id").parse().expect("an id");
+                let mut sender = app.visitor();
+                let post = body.request(&sender, &name).bearer_auth(token);
+                let mut holder = hold(app, &format!("SELECT pg_advisory_xact_lock({})", PORTAL_LOCKS ^ id));
+                let (sql, browser) = (sql.replace("{id}", &id.to_string()), sue.clone());
+                let ending = async {
+                    form_waits(app, browser).await;
+                    holder(&format!("{sql}; COMMIT"));
+                };
+                let (answer, ()) = tokio::join!(sender.send(post), ending);
+                assert_eq!(answer.status, status, "{name}: {}", answer.body);
+                assert_eq!(dump(&app.db).await["alerts"], Vec::<String>::new(), "{name}");
+                let back = "UPDATE tenants SET deleted_at = NULL";
+                app.db.write(move |c| Ok(c.batch_execute(back)?)).await.expect("the tenant is back");
+            }
         }
     }
 
@@ -141,6 +169,43 @@ on_both! {
         let changed = |answer: &Answer| answer.header("location") == Some("/account");
         assert!(changed(&first) != changed(&second), "{first:?}\n{second:?}");
         assert!(first.status < 500 && second.status < 500, "{first:?}\n{second:?}");
+    }
+}
+
+/// What becomes of a portal while its post waits, and what the post is answered.
+const PORTAL_CHANGES: [(&str, &str, u16); 4] = [
+    ("revoked", "UPDATE portals SET revoked_at = created_at WHERE id = {id}", 401),
+    ("rotated", "UPDATE portals SET token_hash = sealed_signing_key WHERE id = {id}", 401),
+    ("narrowed", "UPDATE portals SET fires_alerts = false WHERE id = {id}", 403),
+    ("of a deleted tenant", "UPDATE tenants SET deleted_at = created_at", 401),
+];
+
+/// As the application tells the locks of portals apart.
+const PORTAL_LOCKS: i64 = 0x706f_7274_616c_0000;
+
+/// The ways on which a post is stored.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    Alert,
+    Repeatable,
+    Group,
+}
+
+impl Body {
+    fn request(self, sender: &User, title: &str) -> reqwest::RequestBuilder {
+        let alert = sender.request(Method::POST, "/intake/alerts").form(&[("title", title)]);
+        match self {
+            Self::Alert => alert,
+            Self::Repeatable => alert.header("idempotency-key", title),
+            Self::Group => sender.request(Method::POST, "/intake/alertmanager").json(&serde_json::json!({
+                "version": "4", "groupKey": title, "status": "firing", "receiver": "belfry", "truncatedAlerts": 0,
+                "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "",
+                "alerts": [{
+                    "status": "firing", "labels": {"alertname": title}, "annotations": {}, "fingerprint": "f1",
+                    "startsAt": "2026-11-22T03:04:05Z", "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "",
+                }],
+            })),
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use crate::{
     db::{
         AnyConnection, AtMost as _, PortalId, TenantId,
         schema::{idempotency, portal_nonces, portals, tenants},
+        share_portal,
     },
     error::{Error, Result},
-    portals::model::{Caller, KEY_LASTS, ReturnOrigins},
+    portals::model::{Caller, KEY_LASTS, ReturnOrigins, Scope},
     secrets::{KeyRing, PlainToken},
 };
 
@@ -76,8 +77,55 @@ pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -
     Ok(found.map(caller))
 }
 
+/// What a portal may do while a transaction lasts.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = portals)]
+pub struct Standing {
+    token_hash: Vec<u8>,
+    old_token_hash: Option<Vec<u8>>,
+    old_until: Option<NaiveDateTime>,
+    saves_members: bool,
+    fires_alerts: bool,
+}
+
+impl Standing {
+    /// Whether a post is proven that was proven by the credentials of the token with this hash.
+    #[must_use]
+    pub fn accepts(&self, token_hash: &[u8], now: NaiveDateTime) -> bool {
+        let is_old = self.old_token_hash.as_deref() == Some(token_hash);
+        self.token_hash == token_hash || is_old && self.old_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether the portal may do this.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        match scope {
+            Scope::SaveMembers => self.saves_members,
+            Scope::FireAlerts => self.fires_alerts,
+        }
+    }
+}
+
+/// What a portal may do now, which on Postgres nobody changes before the transaction ends; nothing when it is revoked or its
+/// tenant is deleted.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn standing(c: &mut AnyConnection, portal: PortalId) -> Result<Option<Standing>> {
+    share_portal(c, portal)?;
+    Ok(open().filter(portals::id.eq(portal)).select(Standing::as_select()).first_row(c).optional()?)
+}
+
 /// The hash of a token, the key that is sealed beside it, and what was rotated away, with its end.
 type Sealed = (Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Option<NaiveDateTime>);
+
+/// A key that forms may be signed with.
+pub struct SigningKey {
+    /// The key.
+    pub key: String,
+    /// The hash of the token that was made with it.
+    pub token_hash: Vec<u8>,
+}
 
 /// A portal with the keys that its forms may be signed with.
 ///
@@ -88,7 +136,7 @@ pub fn with_keys(
     id: PortalId,
     ring: &KeyRing,
     now: NaiveDateTime,
-) -> Result<Option<(Caller, Vec<String>)>> {
+) -> Result<Option<(Caller, Vec<SigningKey>)>> {
     let sealed = (
         portals::token_hash,
         portals::sealed_signing_key,
@@ -102,9 +150,12 @@ pub fn with_keys(
         .first_row::<(Row, Town, Sealed), _>(c)
         .optional()?;
     let Some((row, town, (hash, key, old_hash, old_key, old_until))) = found else { return Ok(None) };
-    let mut keys = vec![ring.unseal(key_place(row.tenant, &hash), &key)?];
+    let unsealed = |hash: Vec<u8>, key: &[u8]| {
+        Ok::<_, Error>(SigningKey { key: ring.unseal(key_place(row.tenant, &hash), key)?, token_hash: hash })
+    };
+    let mut keys = vec![unsealed(hash, &key)?];
     if let (Some(hash), Some(key), true) = (old_hash, old_key, old_until.is_some_and(|until| until > now)) {
-        keys.push(ring.unseal(key_place(row.tenant, &hash), &key)?);
+        keys.push(unsealed(hash, &key)?);
     }
     Ok(Some((caller((row, town)), keys)))
 }
