@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
+    robots::trim_pasted,
     secrets::{PlainToken, Weakness},
     web::{FieldErrors, validated},
 };
@@ -128,7 +129,7 @@ impl SetUp {
     /// The account to make and the code that allows it. `weakness` is what is wrong with the password.
     pub fn check(&self, weakness: Option<Weakness>) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
-        let code = self.code.expose().trim();
+        let code = trim_pasted(self.code.expose());
         if code.is_empty() {
             errors.add("code", "form-required");
         }

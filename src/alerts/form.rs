@@ -9,6 +9,7 @@ use validator::Validate;
 use super::model::{Incoming, Severity, Signal, Source};
 use crate::{
     accounts::Username,
+    robots::trim_pasted,
     web::{FieldErrors, filled, one_line, validated},
 };
 
@@ -62,7 +63,7 @@ impl AlertFields {
         if signal.is_none() {
             errors.add("status", "form-choose");
         }
-        let link = self.link.trim();
+        let link = trim_pasted(&self.link);
         if !link.is_empty() && !is_https(link) {
             errors.add("link", "alerts-link-rule");
         }

@@ -8,7 +8,7 @@ use crate::{
     access::Role,
     accounts::Username,
     db::DeliveryId,
-    robots::{Channel, Origins, RobotAddress, SigningSecret},
+    robots::{Channel, Origins, RobotAddress, SigningSecret, trim_pasted},
     secrets::PlainToken,
     web::{FieldErrors, one_line, validated},
 };
@@ -150,7 +150,7 @@ impl EditAccount {
     }
 
     fn robot_change(&self, channel: Channel, origins: &Origins, errors: &mut FieldErrors) -> RobotChange {
-        let (webhook, secret) = (self.webhook(channel).trim(), self.secret(channel).trim());
+        let (webhook, secret) = (trim_pasted(self.webhook(channel)), trim_pasted(self.secret(channel)));
         if self.removes(channel.as_str()) && webhook.is_empty() {
             return RobotChange::Remove;
         }

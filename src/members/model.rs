@@ -7,7 +7,7 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 use crate::{
     access::Role,
     db::{AccountId, DeliveryId, MemberId, RobotId},
-    robots::{Channel, RobotAddress, SigningSecret},
+    robots::{Channel, RobotAddress, SigningSecret, trim_pasted},
 };
 
 /// Whether a member takes part.
@@ -56,7 +56,7 @@ impl Phone {
     /// Reads a number of any country; without a country code it is one of mainland China. Nothing typed is no number.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = trim_pasted(text);
         if text.is_empty() {
             return Some(Self::default());
         }
@@ -84,7 +84,7 @@ impl Email {
     /// Reads an address. Nothing typed is no address.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = trim_pasted(text);
         if text.is_empty() || EmailAddress::parse_with_options(text, email_options()).is_ok() {
             Some(Self(text.to_owned()))
         } else {

@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Change},
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
-    robots::Channel,
+    robots::{Channel, trim_pasted},
     web::FieldErrors,
 };
 
@@ -105,8 +105,8 @@ impl PostedMember {
     fn lost_secrets(&self, member: &Member) -> FieldErrors {
         let mut errors = FieldErrors::default();
         for channel in Channel::ALL {
-            let has_secret = !self.robots.secret(channel).trim().is_empty();
-            let has_robot = !self.robots.webhook(channel).trim().is_empty() || member.robot(&channel).is_some();
+            let has_secret = !trim_pasted(self.robots.secret(channel)).is_empty();
+            let has_robot = !trim_pasted(self.robots.webhook(channel)).is_empty() || member.robot(&channel).is_some();
             if has_secret && !has_robot {
                 errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
             }

@@ -26,6 +26,7 @@ use crate::{
     db::{AnyConnection, PortalId, Share, Together},
     error::Result,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
+    robots::trim_pasted,
     secrets::PlainToken,
     templates::store as templates,
     web::{FieldErrors, Shared, address, own_origin, read_body},
@@ -424,7 +425,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
             let (scheme, token) =
                 value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Problem::NotProven)?;
             let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            is_bearer.then(|| Some(PlainToken::presented(token.trim()))).ok_or(Problem::NotProven)
+            is_bearer.then(|| Some(PlainToken::presented(trim_pasted(token)))).ok_or(Problem::NotProven)
         }
         _ => Err(Problem::NotProven),
     }

@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use crate::db::PortalId;
 use crate::db::TenantId;
+use crate::robots::{parse_origin, trim_pasted};
 
 /// How long what was rotated away is still accepted.
 pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
@@ -96,7 +97,7 @@ impl ReturnOrigins {
     /// The first line that is none; the line itself when there are too many.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut origins: Vec<String> = Vec::new();
-        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        for line in text.lines().map(trim_pasted).filter(|line| !line.is_empty()) {
             let origin = origin(line).ok_or_else(|| line.to_owned())?;
             if !origins.contains(&origin) {
                 origins.push(origin);
@@ -141,9 +142,7 @@ impl ReturnOrigins {
 
 /// An origin as browsers write it, when people may be sent there.
 fn origin(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    let anonymous = url.username().is_empty() && url.password().is_none();
+    let url = parse_origin(text).ok()?;
     let is_safe = match (url.scheme(), url.host()?) {
         ("https", _) => true,
         ("http", Host::Ipv4(address)) => address.is_loopback(),
@@ -151,7 +150,7 @@ fn origin(text: &str) -> Option<String> {
         ("http", Host::Domain(name)) => name == "localhost",
         _ => false,
     };
-    (bare && anonymous && is_safe).then(|| url.origin().ascii_serialization())
+    is_safe.then(|| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

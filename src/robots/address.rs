@@ -5,7 +5,7 @@
 
 use url::{Host, Origin, Url};
 
-use super::{Channel, RobotUrl, dingtalk, lark, redact::redact, wecom};
+use super::{Channel, RobotUrl, dingtalk, lark, parse_origin, redact::redact, trim_pasted, wecom};
 
 /// The longest address that is read, in bytes. A signed DingTalk address has about 230.
 const MAX_ADDRESS: usize = 1024;
@@ -29,7 +29,8 @@ impl Origins {
     ///
     /// One sentence that names the entry that is not an origin, with anything like a token masked.
     pub fn parse(text: &str) -> Result<Self, String> {
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(origin).collect::<Result<_, _>>().map(Self)
+        let entries = text.split(',').map(trim_pasted).filter(|entry| !entry.is_empty());
+        entries.map(origin).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether the operator named the origin that this URL belongs to.
@@ -40,18 +41,9 @@ impl Origins {
 }
 
 fn origin(entry: &str) -> Result<Origin, String> {
-    let wrong = |why: &str| format!("\"{}\" is not an origin for robots: {why}", redact(entry));
-    let url = Url::parse(entry).map_err(|_| wrong("write it as https://host or http://host:port"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("it must begin with https:// or http://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it must not contain a user name or password"));
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("leave out everything after the host and port"));
-    }
-    Ok(url.origin())
+    parse_origin(entry)
+        .map(|url| url.origin())
+        .map_err(|why| format!("BELFRY_ROBOT_ORIGINS: \"{}\" is not an origin for robots: {why}.", redact(entry)))
 }
 
 /// The address of a robot, checked for its channel.
@@ -72,7 +64,7 @@ impl RobotAddress {
     ///
     /// Says which part is wrong, without repeating it.
     pub fn parse(channel: Channel, text: &str, origins: &Origins) -> Result<Self, AddressFault> {
-        let text = text.trim();
+        let text = trim_pasted(text);
         if text.len() > MAX_ADDRESS {
             return Err(AddressFault::TooLong);
         }

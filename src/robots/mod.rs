@@ -13,7 +13,9 @@ mod fit;
 mod lark;
 mod markdown;
 mod message;
+mod origin;
 mod pace;
+mod pasted;
 mod redact;
 mod secret;
 mod wecom;
@@ -22,7 +24,9 @@ pub use address::{AddressFault, Origins, RobotAddress};
 pub use answer::{Answer, Cause, Meaning, read_answer};
 pub use markdown::{escape_markdown, links_alone, title_within};
 pub use message::{CONTENT_TYPE, Message, Request, fits, request};
+pub use origin::parse_origin;
 pub use pace::{Limit, limits, rest_after_throttle};
+pub use pasted::trim_pasted;
 pub use secret::{RobotUrl, SecretFault, SigningSecret};
 
 /// A kind of group robot, by the product whose chat groups it lives in.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Channel;
+use super::{Channel, trim_pasted};
 
 /// What stands in debug output instead of a secret.
 const MASK: &str = "***";
@@ -46,7 +46,7 @@ impl SigningSecret {
     ///
     /// Says what is wrong with it, without repeating it.
     pub fn parse(channel: Channel, text: &str) -> Result<Self, SecretFault> {
-        let text = text.trim();
+        let text = trim_pasted(text);
         if text.is_empty() {
             return Err(SecretFault::Empty);
         }
