@@ -3,6 +3,8 @@
 use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
+    path::Path,
+    pin::pin,
     thread::available_parallelism,
     time::Duration,
 };
@@ -23,7 +25,7 @@ use tokio::task::JoinHandle;
 use crate::{
     access, accounts, alerts,
     clock::Clock,
-    courier::{Courier, Waker},
+    courier::{self, CallSettings, Courier, Waker},
     db::{self, Database, Share},
     error::Error,
     health::Health,
@@ -37,7 +39,7 @@ use crate::{
 };
 
 /// How long requests in flight may take after the signal to stop, in seconds.
-const SHUTDOWN: u64 = 10;
+const SHUTDOWN: u64 = 9;
 /// How many passwords are hashed at a time: each takes 19 MiB.
 const HASHES_AT_A_TIME: usize = 2;
 
@@ -66,9 +68,7 @@ impl App {
     /// # Errors
     /// One sentence for the operator.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, String> {
-        let keys = KeyRing::open(&settings.key_file)?;
-        let metrics = Metrics::default();
-        let db = Database::open_counting(&settings.database, metrics)?;
+        let (db, keys) = open_stores(&settings).await?;
         look_at_clock(&db, &clock).await.map_err(|fault| format!("The database's clock cannot be read: {fault}"))?;
         let listener = listener(&settings)?;
         let set_up_code = match settings.work.serves() {
@@ -82,8 +82,9 @@ impl App {
             .then(|| {
                 let (db, keys, origins) = (db.by(Share::Courier), keys.clone(), settings.robot_origins.clone());
                 let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
-                let schedule = settings.retry_schedule.clone();
-                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, schedule)
+                let calls =
+                    CallSettings { schedule: settings.retry_schedule.clone(), proxy: settings.robot_proxy.clone() };
+                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, calls)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
@@ -133,32 +134,80 @@ impl App {
     /// # Errors
     /// One sentence for the operator.
     pub async fn run(self, end: impl Future<Output = ()>) -> Result<(), String> {
+        let handle = self.server.as_ref().map(|(server, _)| server.handle());
+        let courier = self.courier;
+        // Requests and calls of robots are finished side by side, within the same ten seconds.
+        let stop = async {
+            end.await;
+            let requests = async {
+                if let Some(handle) = handle {
+                    handle.stop(true).await;
+                }
+            };
+            let calls = async {
+                if let Some(courier) = courier {
+                    courier.stop().await;
+                }
+            };
+            tokio::join!(requests, calls);
+        };
         let ended = match self.server {
             Some((server, _)) => {
-                let handle = server.handle();
-                let stop = async {
-                    end.await;
-                    handle.stop(true).await;
-                    std::future::pending::<()>().await;
-                };
+                // It ends by itself once it is stopped, and the calls may still go on then.
+                let mut stop = pin!(stop);
                 tokio::select! {
-                    ended = server => ended.map_err(|fault| format!("The server ended: {fault}")),
-                    () = stop => Ok(()),
+                    biased;
+                    () = &mut stop => Ok(()),
+                    ended = server => {
+                        let ended = ended.map_err(|fault| format!("The server ended: {fault}"));
+                        if ended.is_ok() {
+                            stop.await;
+                        }
+                        ended
+                    }
                 }
             }
             None => {
-                end.await;
+                stop.await;
                 Ok(())
             }
         };
-        if let Some(courier) = self.courier {
-            courier.stop().await;
-        }
         self.sweeper.abort();
         for task in [self.teller, self.suppressed_notifier, self.timekeeper].into_iter().flatten() {
             task.abort();
         }
         ended
+    }
+}
+
+/// Opens the database and the key file, and makes what is not there yet.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), String> {
+    let keys = settings.key_file.exists().then(|| KeyRing::open(&settings.key_file)).transpose()?;
+    let db = Database::open_counting(&settings.database, Metrics::default())?;
+    let keys = match keys {
+        Some(keys) => keys,
+        None => {
+            lacks_keys(&db, &settings.key_file).await?;
+            KeyRing::open(&settings.key_file)?
+        }
+    };
+    Ok((db, keys))
+}
+
+/// Refuses to make a new key file for a database whose secrets are sealed with another: none of them would open.
+async fn lacks_keys(db: &Database, key_file: &Path) -> Result<(), String> {
+    let sealed = db.read(|c| Ok(courier::unopened(c, None)?.0 + portals::store::unopened(c, None)?.0)).await;
+    match sealed {
+        Ok(0) => Ok(()),
+        Ok(sealed) => Err(format!(
+            "The key file {} is not there, and the database holds {sealed} sealed secrets: restore it from your copy. A new one \
+             would open none of them.",
+            key_file.display()
+        )),
+        Err(fault) => Err(format!("The sealed secrets cannot be counted: {fault}")),
     }
 }
 

@@ -2,18 +2,18 @@
 //!
 //! It changes nothing, makes nothing that is not there yet, and may be run beside a server.
 
-use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{env, fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chrono::NaiveDateTime;
-use tracing_subscriber::filter::Targets;
 use url::{Host, Url};
 
 use crate::{
     courier::{self, Ledger},
     db::{self, Address, AnyConnection},
     portals,
+    robots::trim_pasted,
     secrets::KeyRing,
-    settings::{Settings, Typed},
+    settings::{Settings, Typed, unknown_variables},
 };
 
 /// What is asked besides what is plainly wrong.
@@ -41,16 +41,13 @@ pub struct Report {
 pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
     let mut report = Report::default();
     let settings = typed.check().map_err(|faults| report.faults.extend(faults)).ok();
-    if typed.log.parse::<Targets>().is_err() {
-        report
-            .faults
-            .push("BELFRY_LOG is not a filter like warn or info,belfry=debug: info is used in its place.".to_owned());
-    }
+    report.faults.extend(unknown_variables(env::vars_os()));
+    report.reminders.extend(ignored_proxy(typed, |variable| env::var_os(variable).is_some()));
     let keys = typed.key_file.exists().then(|| KeyRing::open(&typed.key_file));
     if let Some(Err(fault)) = &keys {
         report.faults.push(fault.clone());
     }
-    let address = Address::parse(&typed.database_url).ok();
+    let address = Address::parse(trim_pasted(&typed.database_url)).ok();
     if let Some(mut c) = address.as_ref().and_then(|address| connect(address, &mut report)) {
         look_into(&mut c, &typed.key_file, keys.and_then(Result::ok).as_ref(), &mut report);
         if asked.deploy {
@@ -69,6 +66,18 @@ pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
         }
     }
     report
+}
+
+/// The variables by which other programs are told of a proxy.
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// A sentence when the environment names a proxy that Belfry does not use.
+#[must_use]
+pub fn ignored_proxy(typed: &Typed, is_set: impl Fn(&str) -> bool) -> Option<String> {
+    let variable = PROXY_VARIABLES.into_iter().find(|variable| is_set(variable))?;
+    trim_pasted(&typed.robot_proxy).is_empty().then(|| {
+        format!("{variable} is set, which Belfry does not use: robots are called directly unless BELFRY_ROBOT_PROXY names a proxy.")
+    })
 }
 
 /// The database, when there is one already.

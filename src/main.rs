@@ -1,15 +1,23 @@
 //! The command line.
 
 use std::{
+    env,
     io::{self, BufRead as _, Write as _},
     net::TcpListener,
     process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use belfry::{
     access::Actor,
     accounts::{self, Username},
-    app::App,
+    app::{App, open_stores},
     check::{self, Asked},
     clock::Clock,
     courier,
@@ -19,10 +27,15 @@ use belfry::{
     portals,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
-    settings::{Settings, Typed},
+    settings::{Settings, Typed, unknown_variables},
 };
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt,
@@ -80,6 +93,14 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.settings);
+    if !matches!(cli.command, Some(Command::Check { .. })) {
+        for unknown in unknown_variables(env::vars_os()) {
+            tracing::warn!("{unknown}");
+        }
+        if let Some(ignored) = check::ignored_proxy(&cli.settings, |variable| env::var_os(variable).is_some()) {
+            tracing::warn!("{ignored}");
+        }
+    }
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -89,8 +110,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// A filter that cannot be read is named by the check of the settings, which nothing but a sentence follows.
 fn start_log(settings: &Typed) {
-    let filter: Targets = settings.log.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let filter = settings.log_filter().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::OFF));
     let log = tracing_subscriber::registry().with(filter);
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
     if settings.log_format == "json" { log.with(lines.json()).init() } else { log.with(lines).init() }
@@ -102,26 +124,36 @@ fn run(cli: &Cli) -> Result<(), String> {
     }
     let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
-    match &cli.command {
-        None | Some(Command::Serve) => system.block_on(serve(settings, |_| Ok(()))),
-        Some(Command::Demo) => system.block_on(serve_demo(settings)),
-        Some(Command::Sandbox) => system.block_on(serve_sandbox(settings)),
+    let ended = match &cli.command {
+        None | Some(Command::Serve) => system.block_on(serve(settings, Signals::listen()?, |_| Ok(()))),
+        Some(Command::Demo) => system.block_on(serve_demo(settings, Signals::listen()?)),
+        Some(Command::Sandbox) => system.block_on(serve_sandbox(settings, Signals::listen()?)),
         Some(Command::CreateAdmin { username }) => system.block_on(create_admin(settings, username)),
         Some(Command::Backup { file }) => Database::backup(&settings.database, file),
         Some(Command::RotateKey) => system.block_on(rotate_key(settings)),
         Some(Command::Check { .. }) => Ok(()),
+    };
+    if ended.is_err() {
+        // A runtime that is dropped waits for all its threads, and one of them may wait for a database that does not answer.
+        // After the signal to end there is a bound on that.
+        std::mem::forget(system);
     }
+    ended
 }
 
 /// Serves, after what is to be said once the application stands.
-async fn serve(settings: Settings, greet: impl FnOnce(&App) -> Result<(), String>) -> Result<(), String> {
+async fn serve(
+    settings: Settings,
+    signals: Signals,
+    greet: impl FnOnce(&App) -> Result<(), String>,
+) -> Result<(), String> {
     let serves = settings.work.serves();
     let app = App::build(settings, Clock::default()).await?;
     greet(&app)?;
     if let Some(code) = app.set_up_code() {
         eprintln!("There is no account yet. Open /setup and type this code: {code}");
     }
-    let end = end_signal()?;
+    let end = signals.started();
     say(&match app.address() {
         Some(address) if serves => format!("listening on http://{address}"),
         _ => "delivering".to_owned(),
@@ -129,7 +161,7 @@ async fn serve(settings: Settings, greet: impl FnOnce(&App) -> Result<(), String
     app.run(end).await
 }
 
-async fn serve_demo(settings: Settings) -> Result<(), String> {
+async fn serve_demo(settings: Settings, signals: Signals) -> Result<(), String> {
     let clock = Clock::default();
     let demo = demo::make(settings, &clock).await?;
     eprintln!("The groups of the sandbox: http://{}", demo.sandbox);
@@ -137,7 +169,7 @@ async fn serve_demo(settings: Settings) -> Result<(), String> {
         eprintln!("Log in as {username} ({who}), password {}", demo.password.expose());
     }
     actix_web::rt::spawn(demo.robots);
-    let result = serve(demo.settings, |app| tell_portals(&demo.portals, app, &clock)).await;
+    let result = serve(demo.settings, signals, |app| tell_portals(&demo.portals, app, &clock)).await;
     std::fs::remove_dir_all(&demo.folder)
         .map_err(|fault| format!("The demo's folder {} could not be removed: {fault}", demo.folder.display()))?;
     result
@@ -154,7 +186,7 @@ fn tell_portals(portals: &[demo::Portal], app: &App, clock: &Clock) -> Result<()
     Ok(())
 }
 
-async fn serve_sandbox(settings: Settings) -> Result<(), String> {
+async fn serve_sandbox(settings: Settings, signals: Signals) -> Result<(), String> {
     let listener = TcpListener::bind(settings.listen)
         .map_err(|fault| format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen))?;
     let address = listener.local_addr().map_err(|fault| fault.to_string())?;
@@ -162,7 +194,7 @@ async fn serve_sandbox(settings: Settings) -> Result<(), String> {
     sandbox.accept_any(&settings.product_name);
     let server = sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
     let handle = server.handle();
-    let end = end_signal()?;
+    let end = signals.started();
     actix_web::rt::spawn(async move {
         end.await;
         handle.stop(true).await;
@@ -184,8 +216,7 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     if let Some(weakness) = weakness {
         return Err(Language::English.text(weakness.key()).into_owned());
     }
-    KeyRing::open(&settings.key_file)?;
-    let db = Database::open(&settings.database)?;
+    let (db, _) = open_stores(&settings).await?;
     let hash = passwords.hash(password).await.map_err(|fault| fault.to_string())?;
     let (name, now) = (username.as_str().to_owned(), Clock::default().now());
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
@@ -206,9 +237,8 @@ const RESEAL_AT_ONCE: i64 = 100;
 const BODIES_AT_ONCE: usize = 100;
 
 async fn rotate_key(settings: Settings) -> Result<(), String> {
-    let db = Database::open(&settings.database)?;
     // A file that is not there yet is made: a rotation of nothing.
-    KeyRing::open(&settings.key_file)?;
+    let (db, _) = open_stores(&settings).await?;
     let keys = KeyRing::add_key(&settings.key_file)?;
     let mut after = RobotId(0);
     loop {
@@ -259,16 +289,85 @@ fn say(line: &str) -> Result<(), String> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|fault| format!("Standard output is closed: {fault}"))
 }
 
-/// Waits for SIGTERM or Ctrl-C. They are listened for when this returns; until then they end the process by themselves,
-/// so call it before anybody can know that we are here.
-fn end_signal() -> Result<impl Future<Output = ()>, String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|fault| format!("Signals cannot be listened for: {fault}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// How long what is in flight may take after the signal to end. Then the process ends all the same.
+const IN_FLIGHT: Duration = Duration::from_millis(9_500);
+
+/// SIGTERM, Ctrl-C and SIGHUP, listened for by a thread of its own, which waits for nothing else: neither a database that does
+/// not answer nor a full thread pool keeps a process from ending.
+struct Signals {
+    started: Arc<AtomicBool>,
+    end: oneshot::Receiver<()>,
+}
+
+impl Signals {
+    /// Listens from now on. Until [`Self::started`], SIGTERM and Ctrl-C end the process at once; SIGHUP, which a terminal sends
+    /// when it is closed, never does.
+    fn listen() -> Result<Self, String> {
+        let cannot = |fault: io::Error| format!("Signals cannot be listened for: {fault}");
+        let started = Arc::new(AtomicBool::new(false));
+        let (asked, end) = oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let runs = Arc::clone(&started);
+        let listen = move || match Handlers::install() {
+            Ok((runtime, handlers)) => {
+                drop(ready.send(Ok(())));
+                runtime.block_on(handlers.wait(asked, &runs));
+            }
+            Err(fault) => drop(ready.send(Err(fault))),
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(cannot)?;
+        is_ready.recv().map_err(|_| "Signals cannot be listened for.".to_owned())?.map_err(cannot)?;
+        Ok(Self { started, end })
+    }
+
+    /// From now on the end is only asked for: it comes when what is in flight is finished, at the latest after ten seconds or
+    /// with a second signal. Answers when it is asked for.
+    fn started(self) -> impl Future<Output = ()> {
+        self.started.store(true, Ordering::SeqCst);
+        async { drop(self.end.await) }
+    }
+}
+
+/// What is listened with.
+struct Handlers {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Handlers {
+    fn install() -> io::Result<(Runtime, Self)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let handlers = Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        drop(entered);
+        Ok((runtime, handlers))
+    }
+
+    /// Waits for the next signal that asks for the end.
+    async fn next(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {}
+            }
         }
-    })
+    }
+
+    async fn wait(mut self, asked: oneshot::Sender<()>, runs: &AtomicBool) {
+        self.next().await;
+        if runs.load(Ordering::SeqCst) {
+            let _nobody_waits = asked.send(());
+            drop(tokio::time::timeout(IN_FLIGHT, self.next()).await);
+            tracing::warn!(
+                "ended before everything in flight was finished; messages among it are sent again by their leases"
+            );
+        }
+        std::process::exit(0);
+    }
 }

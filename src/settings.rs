@@ -1,14 +1,24 @@
 //! What the operator decides: defaults, overridden by the environment, overridden by flags, all checked at once.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
 
-use clap::Args;
+use clap::{
+    Arg, Args, Command,
+    builder::{OsStringValueParser, TypedValueParser as _},
+};
+use ipnet::IpNet;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
-use crate::{courier::RetrySchedule, db, robots::Origins};
+use crate::{
+    courier::{RetrySchedule, RobotProxy},
+    db,
+    robots::{Origins, parse_origin, trim_pasted},
+};
 
 /// Where a portal listens when the operator says nothing.
 const LISTEN: &str = "127.0.0.1:8080";
@@ -32,19 +42,29 @@ pub struct Typed {
     )]
     pub database_url: String,
     /// The key file that seals secrets; made with mode 0600 on first start
-    #[arg(long, env = "BELFRY_KEY_FILE", default_value = "data/belfry.key", global = true)]
+    #[arg(
+        long,
+        env = "BELFRY_KEY_FILE",
+        default_value = "data/belfry.key",
+        value_parser = OsStringValueParser::new().map(PathBuf::from),
+        global = true
+    )]
     pub key_file: PathBuf,
     /// What users type to come here; https turns on Secure cookies and HSTS, and its host is the only one accepted
     /// [default: http:// and the address really bound]
     #[arg(long, env = "BELFRY_PUBLIC_URL", global = true)]
     pub public_url: Option<String>,
-    /// Addresses of proxies before Belfry, comma-separated, e.g. 127.0.0.1: from these, and only these, the rightmost
-    /// address in X-Forwarded-For that is none of them counts as the visitor's, for lock-out and audit log
+    /// Addresses and networks of proxies before Belfry, comma-separated, e.g. 127.0.0.1,10.42.0.0/16: from these, and only
+    /// these, the rightmost address in X-Forwarded-For that is none of them counts as the visitor's, for lock-out and audit log
     #[arg(long, env = "BELFRY_TRUSTED_PROXIES", default_value = "", global = true)]
     pub trusted_proxies: String,
     /// Further origins that robots may live at, comma-separated, e.g. <https://ding.corp.example>
     #[arg(long, env = "BELFRY_ROBOT_ORIGINS", default_value = "", global = true)]
     pub robot_origins: String,
+    /// The http or https proxy that robots of the vendors are called through, e.g. <http://user:password@proxy.corp.example:3128>;
+    /// origins named in BELFRY_ROBOT_ORIGINS are called without it
+    #[arg(long, env = "BELFRY_ROBOT_PROXY", default_value = "", hide_env_values = true, global = true)]
+    pub robot_proxy: String,
     /// The word in every message: the robots' custom keyword
     #[arg(long, env = "BELFRY_PRODUCT_NAME", default_value = "Dataphin", global = true)]
     pub product_name: String,
@@ -55,15 +75,32 @@ pub struct Typed {
     /// [default: 5s,30s,2m,10m,30m,1h,2h,4h,6h,6h,8h]
     #[arg(long, env = "BELFRY_RETRY_SCHEDULE", default_value = "", hide_default_value = true, global = true)]
     pub retry_schedule: String,
-    /// Which log lines are written: a level, also of single parts of the program, e.g. warn or info,belfry=debug
+    /// Which log lines are written: off, error, warn, info, debug or trace, also for single parts of the program, e.g. warn or
+    /// info,belfry=debug
     #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
     pub log: String,
     /// Show pages only; another process delivers
-    #[arg(long, env = "BELFRY_SERVE_ONLY", conflicts_with = "deliver_only", global = true)]
-    pub serve_only: bool,
+    #[arg(
+        long,
+        env = "BELFRY_SERVE_ONLY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        global = true
+    )]
+    pub serve_only: String,
     /// Deliver only; another process shows pages
-    #[arg(long, env = "BELFRY_DELIVER_ONLY", global = true)]
-    pub deliver_only: bool,
+    #[arg(
+        long,
+        env = "BELFRY_DELIVER_ONLY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        global = true
+    )]
+    pub deliver_only: String,
     /// How log lines are written: text or json
     #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: String,
@@ -81,9 +118,11 @@ pub struct Settings {
     /// What users type, when the operator says so.
     pub public_url: Option<Url>,
     /// The proxies that are believed when they say whom a request comes from.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Further origins of robots.
     pub robot_origins: Origins,
+    /// What robots of the vendors are called through.
+    pub robot_proxy: Option<RobotProxy>,
     /// The word in every message: the robots' custom keyword.
     pub product_name: String,
     /// The portal's own name, in its bar and page titles.
@@ -123,12 +162,52 @@ impl Work {
 }
 
 impl Typed {
-    fn work(&self) -> Work {
-        match (self.serve_only, self.deliver_only) {
-            (true, _) => Work::ServeOnly,
-            (false, true) => Work::DeliverOnly { listen: self.listen.is_some() },
-            (false, false) => Work::Both,
+    fn work(&self) -> Result<Work, Vec<String>> {
+        let serve_only = switch("BELFRY_SERVE_ONLY", &self.serve_only);
+        let deliver_only = switch("BELFRY_DELIVER_ONLY", &self.deliver_only);
+        match (serve_only, deliver_only) {
+            (Ok(true), Ok(true)) => Err(vec![
+                "BELFRY_SERVE_ONLY and BELFRY_DELIVER_ONLY exclude each other: leave one of them out.".to_owned(),
+            ]),
+            (Ok(true), Ok(false)) => Ok(Work::ServeOnly),
+            (Ok(false), Ok(true)) => Ok(Work::DeliverOnly { listen: self.listen.is_some() }),
+            (Ok(false), Ok(false)) => Ok(Work::Both),
+            (serve_only, deliver_only) => Err([serve_only.err(), deliver_only.err()].into_iter().flatten().collect()),
         }
+    }
+
+    /// Which log lines are written.
+    ///
+    /// # Errors
+    /// A sentence that names the part that is no level. A bare word is never taken for a part of the program, as libraries do:
+    /// `verbose` would silence everything else.
+    pub fn log_filter(&self) -> Result<Targets, String> {
+        let fault = |why: String| format!("BELFRY_LOG is not a filter like warn or info,belfry=debug: {why}.");
+        let level = |word: &str| {
+            let known =
+                ["off", "error", "warn", "info", "debug", "trace"].iter().any(|name| word.eq_ignore_ascii_case(name));
+            let level = known.then(|| word.parse::<LevelFilter>().ok()).flatten();
+            level.ok_or_else(|| fault(format!("{word:?} is no level (off, error, warn, info, debug, trace)")))
+        };
+        let (mut all, mut parts) = (None, Vec::<(String, LevelFilter)>::new());
+        for entry in self.log.split(',').map(trim_pasted) {
+            let Some((part, word)) = entry.split_once('=') else {
+                if all.replace(level(entry)?).is_some() {
+                    return Err(fault("it names two levels for everything".to_owned()));
+                }
+                continue;
+            };
+            let (part, chosen) = (part.trim(), level(word.trim())?);
+            let is_name = part.split("::").all(|name| {
+                name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+                    && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+            });
+            if !is_name || parts.iter().any(|(other, _)| other == part) {
+                return Err(fault(format!("{part:?} is no part of the program, or stands there twice")));
+            }
+            parts.push((part.to_owned(), chosen));
+        }
+        Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts))
     }
 
     /// Understands the settings.
@@ -138,21 +217,23 @@ impl Typed {
     pub fn check(&self) -> Result<Settings, Vec<String>> {
         let mut faults = Vec::new();
         let mut keep = |fault: String| faults.push(fault);
-        let listen = self
-            .listen
-            .as_deref()
-            .unwrap_or(LISTEN)
+        let listen = trim_pasted(self.listen.as_deref().unwrap_or(LISTEN));
+        let listen = listen
             .parse::<SocketAddr>()
-            .map_err(|_| {
-                keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {:?}.", self.listen.as_deref().unwrap_or(LISTEN)))
-            })
+            .map_err(|_| keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {listen:?}.")))
             .ok();
-        let database = db::Address::parse(&self.database_url).map_err(&mut keep).ok();
+        let database = db::Address::parse(trim_pasted(&self.database_url)).map_err(&mut keep).ok();
+        if self.key_file.as_os_str().is_empty() {
+            keep("BELFRY_KEY_FILE names no file.".to_owned());
+        }
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
-        let trusted_proxies = addresses(&self.trusted_proxies).map_err(&mut keep).unwrap_or_default();
+        let trusted_proxies = networks(&self.trusted_proxies).map_err(|some| some.into_iter().for_each(&mut keep));
         let robot_origins = Origins::parse(&self.robot_origins).map_err(&mut keep).ok();
+        let robot_proxy = RobotProxy::parse(&self.robot_proxy)
+            .map_err(|why| keep(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
+            .unwrap_or_default();
         let mut name = |setting: &str, text: &str| {
-            let text = text.trim();
+            let text = trim_pasted(text);
             if text.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
                 keep(format!("{setting} must be 1 to {LONGEST_NAME} printable characters."));
             }
@@ -160,66 +241,264 @@ impl Typed {
         };
         let product_name = name("BELFRY_PRODUCT_NAME", &self.product_name);
         let portal_name = name("BELFRY_PORTAL_NAME", &self.portal_name);
+        if let Err(fault) = self.log_filter() {
+            keep(fault);
+        }
         if !["text", "json"].contains(&self.log_format.as_str()) {
             keep(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
         }
         let retry_schedule = RetrySchedule::parse(&self.retry_schedule)
             .map_err(|fault| keep(format!("BELFRY_RETRY_SCHEDULE {fault}.")))
             .unwrap_or_default();
-        match (listen, database, robot_origins, faults.is_empty()) {
-            (Some(listen), Some(database), Some(robot_origins), true) => Ok(Settings {
+        let work = self.work().map_err(|some| some.into_iter().for_each(&mut keep)).ok();
+        match (listen, database, robot_origins, work, faults.is_empty()) {
+            (Some(listen), Some(database), Some(robot_origins), Some(work), true) => Ok(Settings {
                 listen,
                 database,
                 key_file: self.key_file.clone(),
                 public_url,
-                trusted_proxies,
+                trusted_proxies: trusted_proxies.unwrap_or_default(),
                 robot_origins,
+                robot_proxy,
                 product_name,
                 portal_name,
                 retry_schedule,
-                work: self.work(),
+                work,
             }),
             _ => Err(faults),
         }
     }
 }
 
-/// IP addresses between commas.
-fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts
-        .map(|part| {
-            let address: IpAddr = part
-                .parse()
-                .map_err(|_| format!("BELFRY_TRUSTED_PROXIES names something else than an IP address: {part:?}."))?;
-            Ok(address.to_canonical())
-        })
-        .collect()
+/// A sentence for each variable of the environment that begins like a setting and is none, with the nearest setting.
+///
+/// What Kubernetes and Docker write for services named `belfry…` (`BELFRY_SERVICE_HOST`, `BELFRY_PORT_8080_TCP`) is left out.
+#[must_use]
+pub fn unknown_variables(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let settings = Typed::augment_args(Command::new("belfry"));
+    let known: Vec<&str> = settings.get_arguments().filter_map(Arg::get_env).filter_map(|name| name.to_str()).collect();
+    let mut unknown = Vec::new();
+    for (name, value) in environment {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        let upper = name.to_ascii_uppercase();
+        let is_ours = upper.starts_with("BELFRY_") || upper.starts_with("BELFRY-");
+        if !is_ours || known.contains(&name.as_ref()) || is_service_link(&name, &value) {
+            continue;
+        }
+        let word = |name: &str| name.get("BELFRY_".len()..).unwrap_or_default().to_owned();
+        let likeness = |known: &str| strsim::jaro_winkler(&word(known), &word(&upper));
+        let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        let nearest = nearest.copied().unwrap_or_default();
+        unknown.push(format!("{name} is no setting of Belfry and has no effect: did you mean {nearest}?"));
+    }
+    unknown.sort_unstable();
+    unknown
+}
+
+fn is_service_link(name: &str, value: &str) -> bool {
+    let is_url = value.starts_with("tcp://") || value.starts_with("udp://");
+    let is_port = name.rsplit_once("_PORT_").is_some_and(|(_, rest)| {
+        let mut words = rest.split('_');
+        let number = words.next().is_some_and(|number| number.parse::<u16>().is_ok());
+        number && words.next().is_some_and(|word| ["TCP", "UDP", "SCTP"].contains(&word))
+    });
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || is_port
+        || name.ends_with("_PORT") && is_url
+}
+
+/// On or off, as people write it.
+fn switch(name: &str, text: &str) -> Result<bool, String> {
+    match trim_pasted(text).to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("{name} is neither true nor false: {text:?}.")),
+    }
+}
+
+/// IP addresses and networks between commas, or a sentence for each entry that is neither.
+fn networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
+    let entries = text.split(',').map(trim_pasted).filter(|entry| !entry.is_empty());
+    let (mut networks, mut faults) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match network(entry) {
+            Ok(network) => networks.push(network),
+            Err(why) => faults.push(format!("BELFRY_TRUSTED_PROXIES: {entry:?} {why}.")),
+        }
+    }
+    if faults.is_empty() { Ok(networks) } else { Err(faults) }
+}
+
+fn network(entry: &str) -> Result<IpNet, String> {
+    if let Ok(address) = entry.parse::<IpAddr>() {
+        return Ok(address.to_canonical().into());
+    }
+    let neither = || "is neither an IP address nor a network like 10.42.0.0/16".to_owned();
+    let network: IpNet = entry.parse().map_err(|_| neither())?;
+    if network.network() != network.addr() {
+        return Err(format!("has bits behind its prefix: write {}", network.trunc()));
+    }
+    match network {
+        _ if network.prefix_len() == 0 => {
+            Err("is every address there is, so that everybody could say where he comes from".to_owned())
+        }
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err("is an IPv4 network: write it as one".to_owned()),
+        _ => Ok(network),
+    }
 }
 
 /// A public URL is an origin and nothing more: pages live at its root.
 fn public_url(text: &str) -> Result<Url, String> {
-    let fault = || format!("BELFRY_PUBLIC_URL is not http(s)://HOST[:PORT]: {text:?}.");
-    let url = Url::parse(text).map_err(|_| fault())?;
-    let origin_only = url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    (["http", "https"].contains(&url.scheme()) && url.has_host() && origin_only).then_some(url).ok_or_else(fault)
+    parse_origin(text).map_err(|why| format!("BELFRY_PUBLIC_URL is not http(s)://HOST[:PORT]: {text:?}, {why}."))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
+    fn typed(flags: &[&str]) -> Typed {
+        let command = Typed::augment_args(Command::new("belfry"));
+        let matches = command.try_get_matches_from([&["belfry"], flags].concat()).unwrap();
+        Typed::from_arg_matches(&matches).unwrap()
+    }
+
     #[test]
-    fn trusted_proxies_are_addresses_between_commas_and_nothing_else() {
-        assert_eq!(addresses("").unwrap(), Vec::<IpAddr>::new());
-        let expected: Vec<IpAddr> = vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()];
-        assert_eq!(addresses("::ffff:127.0.0.1, ::1,").unwrap(), expected);
-        for wrong in ["proxy.example", "127.0.0.1:80", "10.0.0.0/8", "127.0.0.1 ::1"] {
-            assert!(addresses(wrong).unwrap_err().contains("BELFRY_TRUSTED_PROXIES"), "{wrong}");
+    fn trusted_proxies_are_addresses_and_networks_between_commas_and_nothing_else() {
+        assert_eq!(networks("").unwrap(), Vec::<IpNet>::new());
+        let read = |text: &str| networks(text).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            read("::ffff:127.0.0.1, ::1,10.42.0.0/16,\u{a0}fd00::/8"),
+            ["127.0.0.1/32", "::1/128", "10.42.0.0/16", "fd00::/8"]
+        );
+        for wrong in [
+            "proxy.example",
+            "127.0.0.1:80",
+            "127.0.0.1 ::1",
+            "10.42.7.1/16",
+            "10.42.0.0/33",
+            "10.42.0.0/",
+            "/16",
+            "10.42/16",
+            "0.0.0.0/0",
+            "::/0",
+            "::ffff:10.0.0.0/104",
+            "10.42.0.0-10.42.0.9",
+        ] {
+            let faults = networks(&format!("127.0.0.1,{wrong}, another")).unwrap_err();
+            assert!(faults.len() == 2 && faults[0].contains("BELFRY_TRUSTED_PROXIES"), "{wrong}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn a_log_filter_is_levels_and_parts_and_each_word_of_it_counts() {
+        for good in ["info", "WARN", "off", "info,belfry=debug", " warn , belfry::courier=trace ", "belfry=info"] {
+            assert!(typed(&["--log", good]).log_filter().is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "verbose",
+            "loud,info",
+            "belfry",
+            "belfry=",
+            "belfry=loud",
+            "belfry=debug=info",
+            "info,",
+            "info,debug",
+            "belfry=info,belfry=debug",
+            "Belfry=info",
+            "=info",
+            "2",
+            "info;belfry=debug",
+        ] {
+            let fault = typed(&["--log", wrong]).log_filter().unwrap_err();
+            assert!(fault.contains("BELFRY_LOG"), "{wrong}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false_and_nothing_else() {
+        for (flags, work) in [
+            (&["--serve-only"][..], Work::ServeOnly),
+            (&["--serve-only=yes", "--deliver-only=off"], Work::ServeOnly),
+            (&["--deliver-only"], Work::DeliverOnly { listen: false }),
+            (&["--deliver-only=1", "--listen", "127.0.0.1:0"], Work::DeliverOnly { listen: true }),
+            (&["--serve-only=0", "--deliver-only=FALSE"], Work::Both),
+        ] {
+            assert_eq!(typed(flags).work().unwrap(), work, "{flags:?}");
+        }
+        for wrong in ["flase", "", "2", "y", "ture", "true false"] {
+            let faults = typed(&[&format!("--serve-only={wrong}"), "--deliver-only=maybe"]).check().unwrap_err();
+            assert_eq!(faults.len(), 2, "{wrong}: {faults:?}");
+        }
+        assert!(typed(&["--serve-only", "--deliver-only"]).check().unwrap_err()[0].contains("exclude each other"));
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_the_nearest_setting() {
+        let found = |variables: &[(&str, &str)]| {
+            unknown_variables(variables.iter().map(|(name, value)| (name.into(), value.into())))
+        };
+        for (name, nearest) in [
+            ("BELFRY_PUBLICURL", "BELFRY_PUBLIC_URL"),
+            ("BELFRY_PUBLIC_URI", "BELFRY_PUBLIC_URL"),
+            ("BELFRY_DATABASE", "BELFRY_DATABASE_URL"),
+            ("BELFRY_DATABASE_URI", "BELFRY_DATABASE_URL"),
+            ("BELFRY_KEYFILE", "BELFRY_KEY_FILE"),
+            ("BELFRY_LOGFORMAT", "BELFRY_LOG_FORMAT"),
+            ("BELFRY_TRUSTED_PROXY", "BELFRY_TRUSTED_PROXIES"),
+            ("belfry_listen", "BELFRY_LISTEN"),
+            ("BELFRY-LISTEN", "BELFRY_LISTEN"),
+            ("BELFRY_RETRY_SHEDULE", "BELFRY_RETRY_SCHEDULE"),
+        ] {
+            let told = found(&[("PATH", "/bin"), (name, "s3cret"), ("BELFRY_LOG", "info")]);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(name) && told[0].ends_with(&format!("{nearest}?")), "{told:?}");
+            assert!(!told[0].contains("s3cret"));
+        }
+        assert_eq!(found(&[("BELFRY_PORT", "8080")]).len(), 1);
+        let links = [
+            ("BELFRY_SERVICE_HOST", "10.0.0.1"),
+            ("BELFRY_SERVICE_PORT", "8080"),
+            ("BELFRY_SERVICE_PORT_HTTP", "8080"),
+            ("BELFRY_PORT", "tcp://10.0.0.1:8080"),
+            ("BELFRY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("BELFRY_DB_PORT_5432_TCP_ADDR", "10.0.0.2"),
+        ];
+        assert_eq!(found(&links), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_wrong_is_named_at_once_and_no_secret_is_repeated() {
+        let faults = typed(&[
+            "--listen",
+            "localhost:8080",
+            "--database-url",
+            "sqlite://:memory:",
+            "--key-file",
+            "",
+            "--public-url",
+            "https:/belfry.example",
+            "--robot-origins",
+            "https://ding.corp.example/robot/send?access_token=0123456789abcdef0123456789abcdef",
+            "--robot-proxy",
+            "socks5://ann:s3cret@proxy.example:1080",
+            "--product-name",
+            "\u{200b}",
+            "--log",
+            "verbose",
+            "--log-format",
+            "xml",
+            "--retry-schedule",
+            "5s",
+        ])
+        .check()
+        .unwrap_err();
+        assert_eq!(faults.len(), 10, "{faults:#?}");
+        let all = faults.join(" ");
+        assert!(!all.contains("s3cret") && !all.contains("0123456789abcdef"), "{all}");
     }
 }

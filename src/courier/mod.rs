@@ -9,6 +9,7 @@ mod digest;
 mod model;
 mod pace;
 mod policy;
+mod proxy;
 mod retries;
 mod sender;
 mod store;
@@ -19,6 +20,7 @@ mod worker;
 
 pub use digest::{About, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
+pub use proxy::RobotProxy;
 pub use retries::RetrySchedule;
 pub use store::{
     clean::{clean_deliveries, clean_messages, deliveries_of_entries, remove_of_alerts, remove_of_entries},
@@ -33,4 +35,4 @@ pub use store::{
     },
     seals::{reseal_bodies, sealed_bodies, unopened},
 };
-pub use worker::{Courier, Pulse, Waker};
+pub use worker::{CallSettings, Courier, Pulse, Waker};

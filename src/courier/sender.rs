@@ -4,6 +4,9 @@
 //! Names are resolved here; one forbidden address among the answers refuses them all, and the connection goes to the
 //! very addresses that were looked at. No redirects, no proxies from the environment, no repetition behind our back, and
 //! no URL in any fault.
+//!
+//! Through the operator's proxy, which resolves names itself, a vendor's name is looked at all the same where it can be resolved
+//! here. Where it cannot, what remains is that only vendors' own names are called, by https, with their certificates checked.
 
 use std::{error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,7 +18,7 @@ use reqwest::{
 };
 use url::{Host, Url};
 
-use super::{model::Fault, policy::Ending, store::claim::Claim, vetting::is_public};
+use super::{model::Fault, policy::Ending, proxy::RobotProxy, store::claim::Claim, vetting::is_public};
 use crate::{
     clock::Clock,
     error::{Error, Result},
@@ -31,6 +34,9 @@ pub(super) const WHOLE_CALL: Duration = Duration::from_secs(10);
 
 /// How long an idle connection is kept: shorter than servers keep theirs, so that no message meets one that is just being closed.
 const IDLE: Duration = Duration::from_secs(4);
+
+/// How long a name may take to resolve before the proxy is asked, which may be the only one who can.
+const RESOLVE: Duration = Duration::from_secs(1);
 
 /// How much of an answer is read; the vendors' have a few hundred bytes.
 const MAX_ANSWER: usize = 20_000;
@@ -62,6 +68,8 @@ impl Called {
 /// Everything for one attempt.
 struct Prepared<'s> {
     client: &'s Client,
+    /// Whether this client asks a proxy.
+    is_proxied: bool,
     address: RobotAddress,
     request: Request,
 }
@@ -74,6 +82,8 @@ pub(super) struct Sender {
     clock: Clock,
     /// For the vendors' hosts: https to public addresses and nothing else.
     guarded: Client,
+    /// Whether the guarded calls go through a proxy, which then resolves their names.
+    has_proxy: bool,
     /// For the origins that the operator named, which may be plain http in a private network.
     named: Client,
 }
@@ -83,26 +93,35 @@ impl Sender {
     ///
     /// # Errors
     /// [`Error::Internal`] when the system's certificates cannot be read.
-    pub(super) fn new(keys: KeyRing, origins: Origins, clock: Clock) -> Result<Self> {
+    pub(super) fn new(keys: KeyRing, origins: Origins, clock: Clock, proxy: Option<&RobotProxy>) -> Result<Self> {
         // Answers an error when somebody else has done it already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let guarded = client().https_only(true).dns_resolver(Arc::new(PublicOnly));
+        let guarded = client().https_only(true);
+        let guarded = match proxy {
+            // The one name that is resolved here is then the proxy's, which may live in the operator's own network.
+            Some(proxy) => guarded.proxy(proxy.for_client().map_err(Error::internal)?),
+            None => guarded.dns_resolver(Arc::new(PublicOnly)),
+        };
         Ok(Self {
             keys,
             origins,
             clock,
             guarded: guarded.build().map_err(Error::internal)?,
+            has_proxy: proxy.is_some(),
             named: client().build().map_err(Error::internal)?,
         })
     }
 
     /// Makes one attempt. It always ends, at the latest after ten seconds.
     pub(super) async fn call(&self, claim: &Claim) -> Called {
-        let Prepared { client, address, request } = match self.prepare(claim) {
+        let Prepared { client, is_proxied, address, request } = match self.prepare(claim) {
             Ok(prepared) => prepared,
             Err(ending) => return Called::without_answer(ending, String::new()),
         };
         let attempt = async {
+            if is_proxied && !leads_outside(address.host()).await {
+                return Ok(Called::without_answer(Ending::Failed(Fault::ForbiddenAddress), Forbidden.to_string()));
+            }
             let response = client.post(request.url.expose()).header(CONTENT_TYPE, robots::CONTENT_TYPE);
             let response = response.body(request.body).send().await?;
             read(&address, response).await
@@ -123,7 +142,7 @@ impl Sender {
         let secret = secret.transpose().map_err(sealed)?;
         let secret = secret.map(|secret| SigningSecret::parse(claim.channel, &secret)).transpose();
         let secret = secret.map_err(|_| Ending::Failed(Fault::Sealed))?;
-        let client = self.client_for(&address).ok_or(Ending::Refused)?;
+        let (client, is_proxied) = self.client_for(&address).ok_or(Ending::Refused)?;
         let message = Message {
             title: claim.title.clone(),
             text: claim.text(&self.keys).map_err(sealed)?,
@@ -132,16 +151,16 @@ impl Sender {
         };
         let now = self.clock.now().and_utc().timestamp_millis();
         let request = robots::request(&address, secret.as_ref(), &message, now);
-        Ok(Prepared { client, address, request })
+        Ok(Prepared { client, is_proxied, address, request })
     }
 
     /// A literal address is never looked up, so the guarded client would not see it: only origins named by the operator may be one.
-    fn client_for(&self, address: &RobotAddress) -> Option<&Client> {
+    fn client_for(&self, address: &RobotAddress) -> Option<(&Client, bool)> {
         let url = Url::parse(address.url().expose()).ok()?;
         if self.origins.contains(&url) {
-            return Some(&self.named);
+            return Some((&self.named, false));
         }
-        matches!(url.host(), Some(Host::Domain(_))).then_some(&self.guarded)
+        matches!(url.host(), Some(Host::Domain(_))).then_some((&self.guarded, self.has_proxy))
     }
 }
 
@@ -187,6 +206,12 @@ fn failed(fault: reqwest::Error) -> Called {
     };
     let detail = causes().last().map(|cause| cause.to_string().chars().take(MAX_FAULT).collect()).unwrap_or_default();
     Called::without_answer(Ending::Failed(meaning), detail)
+}
+
+/// Whether a name leads to the public internet, or cannot be resolved here, so that only the proxy can say.
+async fn leads_outside(host: &str) -> bool {
+    let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, 0))).await;
+    found.ok().and_then(std::result::Result::ok).is_none_or(|found| vetted(found.collect()).is_ok())
 }
 
 /// Resolves names to public addresses only.
@@ -244,6 +269,41 @@ mod tests {
         assert!(matches!(called.ending, Ending::Failed(Fault::ForbiddenAddress)), "{called:?}");
         assert!(!format!("{called:?}").contains("fake-token"));
         assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn a_vendors_robot_is_called_through_the_proxy_by_its_name_and_no_fault_holds_the_password() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let proxy = RobotProxy::parse(&format!("http://ann:s3cret@localhost:{port}")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyRing::open(&folder.path().join("belfry.key")).unwrap();
+        let sender = Sender::new(keys, Origins::default(), Clock::default(), proxy.as_ref()).unwrap();
+        let url = format!("https://oapi.dingtalk.com/robot/send?access_token={}", "0123456789abcdef".repeat(4));
+        let address = RobotAddress::parse(robots::Channel::DingTalk, &url, &Origins::default()).unwrap();
+        let (client, is_proxied) = sender.client_for(&address).unwrap();
+        assert!(is_proxied);
+        let called = failed(client.post(address.url().expose()).send().await.unwrap_err());
+        let head = asked.await.unwrap();
+        assert!(head.starts_with("CONNECT oapi.dingtalk.com:443 HTTP/1.1\r\n"), "{head}");
+        assert!(head.to_ascii_lowercase().contains("proxy-authorization: basic"), "{head}");
+        assert!(!head.contains("access_token"), "the proxy sees no address of a robot: {head}");
+        assert!(matches!(called.ending, Ending::Failed(Fault::Unreachable)), "{called:?}");
+        assert!(!format!("{called:?}").contains("s3cret") && !format!("{called:?}").contains("access_token"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_refused_before_the_proxy_is_asked() {
+        assert!(!leads_outside("localhost").await);
+        assert!(leads_outside("no-such-name.invalid").await, "only the proxy can say");
     }
 
     #[tokio::test]

@@ -360,7 +360,7 @@ async fn a_crash_between_call_and_record_sends_the_message_again_and_the_group_h
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
     let delivery = house.enqueue(robot, "Dataphin: once").await;
     let claim = house.claim().await.unwrap();
-    let sender = Sender::new(house.keys.clone(), house.origins(), house.clock.clone()).unwrap();
+    let sender = Sender::new(house.keys.clone(), house.origins(), house.clock.clone(), None).unwrap();
     let called = sender.call(&claim).await;
     assert!(matches!(called.ending, Ending::Answered(Answer { meaning: Meaning::Delivered, .. })));
     // Here the process ends. Another one leaves the message alone while the lease holds.

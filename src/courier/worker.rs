@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     digest::Speller,
     model::{Kind, Outcome},
+    proxy::RobotProxy,
     retries::RetrySchedule,
     sender::{Called, Sender, WHOLE_CALL},
     store::{
@@ -167,6 +168,15 @@ pub struct Courier {
     task: JoinHandle<()>,
 }
 
+/// How robots are called, as far as the operator decides it.
+#[derive(Clone, Debug, Default)]
+pub struct CallSettings {
+    /// The pauses between tries.
+    pub schedule: RetrySchedule,
+    /// What robots of the vendors are called through.
+    pub proxy: Option<RobotProxy>,
+}
+
 impl Courier {
     /// Starts the worker on the current tokio runtime. The speller finds the words for what is folded.
     ///
@@ -180,10 +190,10 @@ impl Courier {
         waker: Waker,
         speller: Speller,
     ) -> Result<Self> {
-        Self::start_with(db, keys, origins, clock, waker, speller, RetrySchedule::default())
+        Self::start_with(db, keys, origins, clock, waker, speller, CallSettings::default())
     }
 
-    /// Starts one that tries again by this schedule.
+    /// Starts one that calls robots by these settings.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -194,9 +204,10 @@ impl Courier {
         clock: Clock,
         waker: Waker,
         speller: Speller,
-        schedule: RetrySchedule,
+        settings: CallSettings,
     ) -> Result<Self> {
-        let sender = Sender::new(keys, origins, clock.clone())?;
+        let CallSettings { schedule, proxy } = settings;
+        let sender = Sender::new(keys, origins, clock.clone(), proxy.as_ref())?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let woken = waker.clone();
         let listener = db.listen(OUTBOX, move || woken.wake_here())?.map(Arc::new);

@@ -55,6 +55,30 @@ pub fn is_empty(c: &mut AnyConnection) -> bool {
     lines(c, empty).is_ok_and(|found| !found.is_empty())
 }
 
+/// Why a database is none that this program may migrate and use, as the end of a sentence: it belongs to a newer version, or,
+/// being a file that somebody named, to another program.
+pub(super) fn not_ours(c: &mut AnyConnection) -> Option<&'static str> {
+    if is_empty(c) {
+        return None;
+    }
+    match applied(c) {
+        Ok(applied) if !applied.is_subset(&OWN) => {
+            Some("it was migrated by a newer Belfry; run that one, or restore a backup from before")
+        }
+        // On Postgres others' tables may be there too, and the migrations say so when they are in the way.
+        Ok(applied) if applied.is_empty() && matches!(c, AnyConnection::Sqlite(_)) => foreign_tables(c),
+        Err(_) if matches!(c, AnyConnection::Sqlite(_)) => foreign_tables(c),
+        _ => None,
+    }
+}
+
+fn foreign_tables(c: &mut AnyConnection) -> Option<&'static str> {
+    let others = "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' \
+                  AND name <> '__diesel_schema_migrations'";
+    let found = lines(c, others).is_ok_and(|found| !found.is_empty());
+    found.then_some("it holds the tables of another program; name a file of its own")
+}
+
 /// What is wrong with a database that has tables, a sentence each.
 #[must_use]
 pub fn faults(c: &mut AnyConnection) -> Vec<String> {

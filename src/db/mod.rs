@@ -9,6 +9,7 @@ mod at_most;
 mod change;
 mod condition;
 mod connection;
+mod database_url;
 #[cfg(test)]
 pub mod fixture;
 mod keyset;
@@ -24,6 +25,7 @@ mod vanished;
 mod writer;
 
 use std::{
+    os::unix::fs::OpenOptionsExt as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Instant,
@@ -96,6 +98,9 @@ impl Database {
     /// As [`Self::open`].
     pub fn open_counting(address: &Address, metrics: Metrics) -> std::result::Result<Self, String> {
         let mut first = address.connect()?;
+        if let Some(why) = condition::not_ours(&mut first) {
+            return Err(format!("The database at {address} cannot be used: {why}."));
+        }
         migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
         let (connections, permits, writer) = match first {
             AnyConnection::Sqlite(ref mut sqlite) => {
@@ -261,16 +266,31 @@ impl Database {
     /// # Errors
     /// A sentence for the operator: on Postgres, when the file exists, or when it cannot be written.
     pub fn backup(address: &Address, file: &std::path::Path) -> std::result::Result<(), String> {
-        let AnyConnection::Sqlite(mut connection) = address.connect()? else {
+        let Address::Sqlite(source) = address else {
             return Err("This database is Postgres: use pg_dump for a copy of it.".to_owned());
         };
-        if file.exists() {
-            return Err(format!("{} exists already; choose another file name.", file.display()));
+        if !source.exists() {
+            return Err(format!("There is no database {} to copy.", source.display()));
         }
-        let quoted = file.display().to_string().replace('\'', "''");
-        connection
-            .batch_execute(&format!("VACUUM INTO '{quoted}'"))
-            .map_err(|fault| format!("The copy could not be written to {}: {fault}", file.display()))
+        let AnyConnection::Sqlite(mut connection) = address.connect()? else {
+            return Err(format!("{} is not a SQLite database.", source.display()));
+        };
+        let name = file.to_str().ok_or_else(|| format!("The name {} is not UTF-8.", file.display()))?;
+        let cannot = |fault: &dyn std::fmt::Display| format!("The copy could not be written to {name}: {fault}");
+        // SQLite writes into a file that is there and empty, and so the copy is its owner's alone whatever the umask says.
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(|fault| match fault
+            .kind()
+        {
+            std::io::ErrorKind::AlreadyExists => format!("{name} exists already; choose another file name."),
+            _ => cannot(&fault),
+        })?;
+        let quoted = name.replace('\'', "''");
+        let copied = connection.batch_execute(&format!("VACUUM INTO '{quoted}'")).map_err(|fault| cannot(&fault));
+        if copied.is_err() {
+            // Half a copy is none.
+            drop(std::fs::remove_file(file));
+        }
+        copied
     }
 }
 

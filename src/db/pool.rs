@@ -18,7 +18,11 @@ use percent_encoding::percent_decode_str;
 use scheduled_thread_pool::ScheduledThreadPool;
 use url::Url;
 
-use super::{AnyConnection, vanished::bounded};
+use super::{
+    AnyConnection,
+    database_url::{postgres_fault, sqlite_fault},
+    vanished::bounded,
+};
 
 /// How long a request waits for a free connection before it is told that the database is busy.
 pub const WAIT: Duration = Duration::from_secs(5);
@@ -43,9 +47,14 @@ impl Address {
     /// A sentence for the operator. Any other scheme is an error: a typo must not quietly make an empty database.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text.split_once("://") {
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
-            Some(("sqlite", _)) => Err("BELFRY_DATABASE_URL names no file: write sqlite://PATH.".to_owned()),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            Some(("sqlite", path)) => match sqlite_fault(path) {
+                Some(why) => Err(format!("BELFRY_DATABASE_URL is not sqlite://PATH: {why}.")),
+                None => Ok(Self::Sqlite(PathBuf::from(path))),
+            },
+            Some(("postgres" | "postgresql", _)) => match postgres_fault(text) {
+                Some(why) => Err(format!("BELFRY_DATABASE_URL is not a clear postgres:// URL: {why}.")),
+                None => Ok(Self::Postgres(text.to_owned())),
+            },
             Some((scheme, _)) => Err(format!(
                 "BELFRY_DATABASE_URL has the unknown scheme {scheme:?}: write sqlite://PATH or postgres://….",
             )),
@@ -60,6 +69,7 @@ impl Address {
     pub fn connect(&self) -> Result<AnyConnection, String> {
         let cannot = |fault: &dyn fmt::Display| format!("The database at {self} could not be opened: {fault}");
         match self {
+            Self::Sqlite(path) if path.is_dir() => Err(cannot(&"it is a folder")),
             Self::Sqlite(path) => {
                 make_private(path).map_err(|fault| cannot(&fault))?;
                 let mut sqlite =
@@ -237,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        let address = Address::parse("postgres://ann:s3cret@db.example:5432/belfry?password=other").unwrap();
+        let address = Address::Postgres("postgres://ann:s3cret@db.example:5432/belfry?password=other".to_owned());
         assert_eq!(address.to_string(), "postgres://db.example:5432/belfry");
         assert!(!format!("{address:?}").contains("s3cret"));
     }
@@ -253,7 +263,7 @@ mod tests {
             "postgres://u@localhost/db?password=s3=cret",
             "postgres://u@localhost/db?s3cret",
         ] {
-            let fault = Address::parse(url).unwrap().connect().err().unwrap();
+            let fault = Address::Postgres(url.to_owned()).connect().err().unwrap();
             assert!(fault.starts_with("The database at postgres://") && !fault.contains("s3"), "{url}: {fault}");
         }
     }
@@ -276,9 +286,9 @@ mod tests {
             "postgres://u:12#ss@host/belfry",
             "postgres://u:pa@one:1,two:2/belfry",
         ] {
-            assert_eq!(Address::parse(url).unwrap().to_string(), "postgres://…", "{url}");
+            assert_eq!(Address::Postgres(url.to_owned()).to_string(), "postgres://…", "{url}");
         }
         assert_eq!(Address::parse("postgresql:///belfry?user=u").unwrap().to_string(), "postgres:///belfry");
-        assert_eq!(Address::parse("postgres://u:p@ss@host").unwrap().to_string(), "postgres://host");
+        assert_eq!(Address::Postgres("postgres://u:p@ss@host".to_owned()).to_string(), "postgres://host");
     }
 }

@@ -4,9 +4,10 @@
 //! it belongs to is authenticated with it, so that a value pasted into another row or tenant does not open.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs,
     io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
 };
@@ -17,6 +18,7 @@ use chacha20poly1305::{
 };
 use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use sha2::Sha256;
 
 use super::tokens::random;
@@ -72,8 +74,7 @@ impl<'de> Deserialize<'de> for Key {
         let text = String::deserialize(deserializer)?;
         let mut key = [0; 32];
         // The fault is not passed on: it would quote the key.
-        hex::decode_to_slice(&text, &mut key)
-            .map_err(|_| serde::de::Error::custom("a key is not 64 hexadecimal digits"))?;
+        hex::decode_to_slice(&text, &mut key).map_err(|_| serde::de::Error::custom(NOT_HEXADECIMAL))?;
         Ok(Self(key))
     }
 }
@@ -85,18 +86,75 @@ impl Keys {
 
     fn read(path: &Path) -> std::result::Result<Self, String> {
         let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
-        let mode = fs::metadata(path).map_err(|fault| cannot(&fault))?.permissions().mode();
-        if mode & 0o077 != 0 {
+        let metadata = fs::metadata(path).map_err(|fault| cannot(&fault))?;
+        if !metadata.is_file() {
+            return Err(no_key_file(path, if metadata.is_dir() { "it is a folder" } else { "it is no regular file" }));
+        }
+        if metadata.len() > LARGEST_FILE {
+            return Err(no_key_file(path, "it is far too large"));
+        }
+        if !is_private(metadata.mode(), metadata.uid(), metadata.gid(), is_own_group) {
             return Err(format!(
-                "The key file {} can be read by others (mode {:04o}): run chmod 600 on it.",
+                "The key file {} can be read by others (mode {:04o}): run chmod 600 on it, or have it mounted with mode 0440 \
+                 for the group that Belfry runs as.",
                 path.display(),
-                mode & 0o7777
+                metadata.mode() & 0o7777
             ));
         }
-        let text = fs::read_to_string(path).map_err(|fault| cannot(&fault))?;
-        let keys: Self = serde_json::from_str(&text).map_err(|fault| cannot(&fault))?;
-        if keys.seal.is_empty() { Err(cannot(&"it holds no sealing key")) } else { Ok(keys) }
+        let bytes = fs::read(path).map_err(|fault| cannot(&fault))?;
+        Self::parse(&bytes).map_err(|why| no_key_file(path, why))
     }
+
+    /// Reads the content of a key file.
+    ///
+    /// # Errors
+    /// Why it is none, in words of our own: what stands there may be a secret.
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, &'static str> {
+        if bytes.trim_ascii().is_empty() {
+            return Err("it is empty");
+        }
+        let keys: Self = serde_json::from_slice(bytes).map_err(|fault| match fault.classify() {
+            Category::Eof => "it is cut off",
+            Category::Data if fault.to_string().contains(NOT_HEXADECIMAL) => NOT_HEXADECIMAL,
+            Category::Data => "it was written by another version of Belfry, or by another program",
+            Category::Syntax | Category::Io => "it holds something else",
+        })?;
+        let ids: BTreeSet<u32> = keys.seal.iter().map(|key| key.id).collect();
+        match () {
+            () if keys.seal.is_empty() => Err("it holds no sealing key"),
+            () if ids.len() < keys.seal.len() => Err("two of its keys have the same id"),
+            () => Ok(keys),
+        }
+    }
+}
+
+/// The largest key file that is read, in bytes: thousands of keys.
+const LARGEST_FILE: u64 = 1024 * 1024;
+/// Why a key is none, in the words of the reader.
+const NOT_HEXADECIMAL: &str = "a key is not 64 hexadecimal digits";
+
+fn no_key_file(path: &Path, why: &str) -> String {
+    format!(
+        "{} is no key file of Belfry: {why}. Restore the key file from your copy, without which no stored webhook can be read; \
+         on a new database, name a file that is not there yet in BELFRY_KEY_FILE.",
+        path.display()
+    )
+}
+
+/// Whether nobody but its owner reads a file: by its mode, or because its group is root's, or belongs to a file of root's and is
+/// one that this process runs as, which is how orchestrators mount secrets (0440, or 0640).
+fn is_private(mode: u32, owner: u32, group: u32, is_own_group: impl Fn(u32) -> bool) -> bool {
+    match mode & 0o077 {
+        0 => true,
+        0o040 => group == 0 || owner == 0 && is_own_group(group),
+        _ => false,
+    }
+}
+
+/// Whether this process runs as this group.
+fn is_own_group(group: u32) -> bool {
+    let others = rustix::process::getgroups().unwrap_or_default();
+    others.into_iter().chain([rustix::process::getegid()]).any(|own| own.as_raw() == group)
 }
 
 fn new_key(path: &Path) -> std::result::Result<Key, String> {
@@ -176,9 +234,15 @@ impl KeyRing {
         let draft = path.with_extension("new");
         // One that was left by a rotation that was stopped here is worth nothing yet.
         drop(fs::remove_file(&draft));
+        let cannot = |fault: std::io::Error| format!("The key file {} cannot be replaced: {fault}", path.display());
+        let before = fs::metadata(path).map_err(cannot)?;
         write_new(&draft, &keys)?;
-        fs::rename(&draft, path)
-            .map_err(|fault| format!("The key file {} cannot be replaced: {fault}", path.display()))?;
+        // Whoever may read the old one may read the new one: servers that run as its group.
+        if before.mode() & 0o040 != 0 {
+            chown(&draft, Some(before.uid()), Some(before.gid())).map_err(cannot)?;
+            fs::set_permissions(&draft, fs::Permissions::from_mode(before.mode() & 0o640)).map_err(cannot)?;
+        }
+        fs::rename(&draft, path).map_err(cannot)?;
         Self::open(path)
     }
 
@@ -335,18 +399,74 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_key_file_is_not_quoted_in_the_fault() {
+    fn a_file_that_a_group_reads_is_taken_when_root_gave_it_to_that_group() {
+        let ours = |group| group == 1000;
+        for (mode, owner, group) in
+            [(0o600, 1000, 1000), (0o400, 0, 0), (0o440, 0, 0), (0o640, 0, 0), (0o640, 1000, 0), (0o440, 0, 1000)]
+        {
+            assert!(is_private(0o100_000 | mode, owner, group, ours), "{mode:o} {owner} {group}");
+        }
+        for (mode, owner, group) in [
+            (0o644, 0, 0),
+            (0o604, 0, 0),
+            (0o660, 0, 0),
+            (0o650, 0, 0),
+            (0o620, 0, 0),
+            (0o440, 0, 1001),
+            (0o440, 1000, 1000),
+            (0o640, 1001, 1000),
+            (0o440, 1000, 1001),
+            (0o777, 0, 0),
+        ] {
+            assert!(!is_private(0o100_000 | mode, owner, group, ours), "{mode:o} {owner} {group}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_file_says_so_and_what_to_do_and_is_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = folder.path().join("good.key");
+        drop(KeyRing::open(&good).unwrap());
+        let whole = fs::read_to_string(&good).unwrap();
+        let (key, half) = ("c0ffee".repeat(11), whole.len() / 2);
+        let contents: Vec<(Vec<u8>, &str)> = vec![
+            (Vec::new(), "it is empty"),
+            (b" \n\t".to_vec(), "it is empty"),
+            (whole.as_bytes()[..half].to_vec(), "it is cut off"),
+            (whole.as_bytes()[1..].to_vec(), "another version"),
+            (b"\xff\xfe\x00binary".to_vec(), "something else"),
+            (b"-----BEGIN PRIVATE KEY-----\nc0ffee".to_vec(), "something else"),
+            (b"c0ffee".to_vec(), "something else"),
+            (b"[1]".to_vec(), "another version"),
+            (b"{}".to_vec(), "another version"),
+            (br#"{"hash":"c0ffee","seal":[]}"#.to_vec(), "64 hexadecimal"),
+            (whole.replace("\"hash\"", "\"c0ffee\"").into_bytes(), "another version"),
+            (whole.replace("\"seal\"", "\"version\": 2, \"seal\"").into_bytes(), "another version"),
+            (format!("{{\"hash\":\"{}\",\"seal\":[]}}", &key[..64]).into_bytes(), "no sealing key"),
+        ];
+        for (number, (bytes, why)) in contents.into_iter().enumerate() {
+            let path = folder.path().join(format!("{number}.key"));
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let fault = KeyRing::open(&path).unwrap_err();
+            assert!(fault.contains("is no key file of Belfry") && fault.contains(why), "{number}: {fault}");
+            assert!(fault.contains("Restore") && !fault.contains("c0ffee"), "{number}: {fault}");
+        }
+        let fault = KeyRing::open(folder.path()).unwrap_err();
+        assert!(fault.contains("it is a folder"), "{fault}");
+        assert!(KeyRing::open(Path::new("/dev/zero")).unwrap_err().contains("no regular file"));
+    }
+
+    #[test]
+    fn a_rotated_key_file_is_read_by_whom_the_old_one_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("belfry.key");
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .unwrap()
-            .write_all(br#"{"hash":"c0ffee","seal":[]}"#)
-            .unwrap();
-        let fault = KeyRing::open(&path).unwrap_err();
-        assert!(fault.contains("64 hexadecimal") && !fault.contains("c0ffee"), "{fault}");
+        drop(KeyRing::open(&path).unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        // Only root's files are taken from a group.
+        if KeyRing::open(&path).is_ok() {
+            KeyRing::add_key(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The frame around a page: the bar on top, the ways to other pages, the language, and what was just done.
 
-use std::{borrow::Cow, convert::Infallible, future::Ready, future::ready, net::IpAddr};
+use std::{borrow::Cow, convert::Infallible, future::Ready, future::ready};
 
 use actix_session::SessionExt as _;
 use actix_web::{
@@ -10,6 +10,8 @@ use actix_web::{
     http::header::{self, AcceptLanguage, Header as _},
     web::Data,
 };
+
+use ipnet::IpNet;
 
 use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, request::own_origin, static_files};
 use crate::{
@@ -32,7 +34,7 @@ pub struct Shared {
     /// The keys behind form tokens.
     pub keys: KeyRing,
     /// The proxies that are believed when they say whom a request comes from.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The cookie that keeps the choice of language of somebody who is not signed in.

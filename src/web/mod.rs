@@ -23,7 +23,7 @@ pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, q
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
 pub use headers::{head_as_get, host_guard, security_headers};
 pub use observe::observe;
-pub use request::{actor, address, agent, own_origin, own_page};
+pub use request::{actor, address, agent, is_within, own_origin, own_page};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
 pub use version::FormVersion;

@@ -1,7 +1,7 @@
 //! What is known of every request from outside it: a number by which its log lines and its answer are found together, and
 //! how long it took.
 
-use std::{net::IpAddr, time::Instant};
+use std::time::Instant;
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
@@ -11,9 +11,10 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use ipnet::IpNet;
 use tracing::{Instrument as _, field::Empty};
 
-use super::frame::Shared;
+use super::{frame::Shared, request::is_within};
 use crate::{metrics::Metrics, secrets::random};
 
 /// The header that carries the number.
@@ -42,8 +43,8 @@ impl RequestId {
     }
 
     /// A proxy's own number, when it is one that is trusted; a new one otherwise.
-    fn choose(request: &ServiceRequest, trusted: &[IpAddr]) -> Self {
-        let by_proxy = request.peer_addr().is_some_and(|peer| trusted.contains(&peer.ip().to_canonical()));
+    fn choose(request: &ServiceRequest, trusted: &[IpNet]) -> Self {
+        let by_proxy = request.peer_addr().is_some_and(|peer| is_within(trusted, peer.ip()));
         let given = request.headers().get(HEADER).filter(|given| by_proxy && is_plain(given));
         given.cloned().map_or_else(Self::new, Self)
     }
@@ -106,7 +107,7 @@ mod tests {
     fn chosen(peer: &str, given: &str) -> String {
         let peer = format!("{peer}:1").parse().unwrap();
         let request = TestRequest::default().peer_addr(peer).insert_header(("x-request-id", given)).to_srv_request();
-        RequestId::choose(&request, &["127.0.0.1".parse().unwrap()]).as_str().to_owned()
+        RequestId::choose(&request, &["127.0.0.0/8".parse().unwrap()]).as_str().to_owned()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::{HttpRequest, http::header, web::Data};
+use ipnet::IpNet;
 
 use super::frame::Shared;
 use crate::access::{Account, Actor};
@@ -20,14 +21,20 @@ pub fn address(request: &HttpRequest) -> String {
     origin_of(peer, trusted, &hops).to_string()
 }
 
+/// Whether one of the networks holds this address. An IPv4 address in the clothes of an IPv6 one is judged as what it is.
+#[must_use]
+pub fn is_within(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address.to_canonical()))
+}
+
 /// The last address on the way here that is no trusted proxy. What stands left of it anybody can write; where something
 /// else than an address stands, the peer itself is all that is known.
-fn origin_of(peer: IpAddr, trusted: &[IpAddr], hops: &[&str]) -> IpAddr {
-    if !trusted.contains(&peer) {
+fn origin_of(peer: IpAddr, trusted: &[IpNet], hops: &[&str]) -> IpAddr {
+    if !is_within(trusted, peer) {
         return peer;
     }
     let hops = hops.iter().rev().map(|hop| hop.parse::<IpAddr>().map(|address| address.to_canonical()));
-    let mut strangers = hops.filter(|hop| !hop.as_ref().is_ok_and(|address| trusted.contains(address)));
+    let mut strangers = hops.filter(|hop| !hop.as_ref().is_ok_and(|address| is_within(trusted, *address)));
     strangers.next().and_then(|hop| hop.ok()).unwrap_or(peer)
 }
 
@@ -65,7 +72,7 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, hops: &[&str]) -> String {
-        let trusted: Vec<IpAddr> = ["127.0.0.1", "10.0.0.9"].iter().map(|text| text.parse().unwrap()).collect();
+        let trusted: Vec<IpNet> = ["127.0.0.1/32", "10.0.0.8/31"].iter().map(|text| text.parse().unwrap()).collect();
         origin_of(peer.parse().unwrap(), &trusted, hops).to_string()
     }
 

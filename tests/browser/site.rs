@@ -87,6 +87,7 @@ impl Site {
             key_file: folder.path().join("belfry.key"),
             public_url: None,
             trusted_proxies: Vec::new(),
+            robot_proxy: None,
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
             retry_schedule: belfry::courier::RetrySchedule::default(),
             product_name: "Dataphin".to_owned(),

@@ -87,18 +87,19 @@ fn settings_key_file_and_database_are_found_wrong_all_at_once() {
     let folder = folder();
     drop(Process::start(folder.path(), &[]));
     let key = folder.path().join("data/belfry.key");
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(folder.path().join("text.db"), "no database at all, but a longer text than a header of SQLite has")
         .unwrap();
     let wrong = [
         ("BELFRY_LISTEN", "here"),
         ("BELFRY_LOG_FORMAT", "xml"),
         ("BELFRY_LOG", "belfry=loud=er"),
+        ("BELFRY_PUBLICURL", "https://belfry.example"),
         ("BELFRY_DATABASE_URL", "sqlite://text.db"),
     ];
     let (code, told) = check(folder.path(), &wrong, &[]);
     assert_eq!(code, Some(1), "{told}");
-    for word in ["BELFRY_LISTEN", "BELFRY_LOG_FORMAT", "BELFRY_LOG is", "chmod 600", "text.db"] {
+    for word in ["BELFRY_LISTEN", "BELFRY_LOG_FORMAT", "BELFRY_LOG is", "chmod 600", "text.db", "BELFRY_PUBLICURL"] {
         assert!(told.contains(word), "{word} in {told}");
     }
 }
@@ -222,6 +223,7 @@ fn a_backup_of_a_live_database_is_whole_and_replaces_nothing() {
         let name = file.display().to_string();
         let (code, told) = command(app, &[], &["backup", &name], "");
         assert_eq!((code, told.as_str()), (Some(0), ""));
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let copy = Database::open(&Address::Sqlite(file.clone())).expect("the copy opens");
         assert_eq!(crate::harness::dump(&copy).await, crate::harness::dump(&app.db).await);
         let url = format!("sqlite://{name}");

@@ -69,6 +69,41 @@ impl Process {
     }
 }
 
+/// The binary, starting: nobody knows yet whether it will serve. It is killed with this value.
+pub struct Starting(Option<Child>);
+
+impl Starting {
+    /// Starts it with these settings.
+    pub fn with(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self(Some(command(folder, settings).spawn().expect("belfry starts")))
+    }
+
+    /// Sends a signal by its name, as in `TERM`.
+    pub fn signal(&self, name: &str) {
+        send(name, self.0.as_ref().expect("a process").id());
+    }
+
+    /// Waits for its end: the exit code, none when a signal ended it, and what it wrote.
+    pub fn wait(mut self) -> (Option<i32>, String) {
+        let Output { status, stdout, stderr } = end(self.0.take().expect("a process"));
+        (status.code(), [stdout, stderr].map(|output| String::from_utf8(output).expect("text")).concat())
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+fn send(name: &str, process: u32) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
+    assert!(sent.expect("kill starts").success());
+}
+
 fn end(mut child: Child) -> Output {
     let deadline = Instant::now() + PATIENCE;
     while child.try_wait().expect("the process can be asked").is_none() {
@@ -160,8 +195,7 @@ impl Process {
 
     /// Sends a signal by its name, as in `TERM`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill starts").success());
+        send(name, self.child.id());
     }
 
     /// Waits for its end: everything it wrote to standard error, and the exit status.
