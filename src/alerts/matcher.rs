@@ -1,6 +1,10 @@
 //! Conditions on an alert's labels, as Prometheus writes them: `team="db"`, `host=~"db-.*"`.
 
-use std::{collections::BTreeMap, fmt, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
+};
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
@@ -9,8 +13,11 @@ use serde::{Deserialize, Serialize};
 const LONGEST_LABEL: usize = 128;
 /// The longest value or expression, in characters.
 const LONGEST_VALUE: usize = 512;
-/// The most memory a compiled expression may take, in bytes.
+/// The most memory a compiled expression may take, in bytes, and the least that it counts for.
 const EXPRESSION_SIZE: usize = 256 * 1024;
+const LEAST_EXPRESSION: usize = 1024;
+/// The most memory that the states of an expression may take while it is compared, in bytes.
+const EXPRESSION_STATES: usize = 256 * 1024;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +40,19 @@ pub struct Matcher {
     /// With what.
     pub value: String,
     /// The compiled expression, made when it is first needed: most alerts are told apart by cheaper conditions.
-    expression: OnceLock<Option<Regex>>,
+    expression: OnceLock<Option<Arc<Expression>>>,
 }
+
+/// A compiled expression.
+#[derive(Debug)]
+struct Expression {
+    regex: Regex,
+    /// The power of two that it fits into, in bytes: how much memory it takes, and so how long compiling and comparing take.
+    size: usize,
+}
+
+/// The expressions that some rule in memory has, so that a rule that is read again is not compiled again.
+static COMPILED: LazyLock<Mutex<HashMap<String, Weak<Expression>>>> = LazyLock::new(Mutex::default);
 
 /// What is wrong with a matcher as somebody typed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +116,30 @@ impl Matcher {
             return Err(MatcherFault::TooLong);
         }
         let matcher = Self::stored(label.to_owned(), operator, value);
-        if operator == Operator::Fits && matcher.expression().is_none() {
+        // What is not an expression by itself, such as `a)|(b`, must not become one by what is put around it.
+        let is_whole = || RegexBuilder::new(&matcher.value).size_limit(2 * EXPRESSION_SIZE).build().is_ok();
+        if operator == Operator::Fits && !(matcher.expression().is_some() && is_whole()) {
             return Err(MatcherFault::Expression);
         }
         Ok(matcher)
+    }
+
+    /// How much memory its expression takes, in bytes, rounded up to a power of two. Compiles it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self.operator {
+            Operator::Equal => 0,
+            Operator::Fits => self.expression().map_or(0, |expression| expression.size),
+        }
+    }
+
+    /// The same matcher without its expression, which is taken to fit.
+    #[must_use]
+    pub fn without_expression(self) -> Self {
+        let expression = OnceLock::new();
+        // A fresh lock is empty.
+        drop(expression.set(None));
+        Self { expression, ..self }
     }
 
     /// Whether an alert with these labels is meant.
@@ -110,21 +148,39 @@ impl Matcher {
         let value = labels.get(&self.label).map(String::as_str).unwrap_or_default();
         match self.operator {
             Operator::Equal => value == self.value,
-            Operator::Fits => self.expression().is_none_or(|expression| expression.is_match(value)),
+            Operator::Fits => self.expression().is_none_or(|expression| expression.regex.is_match(value)),
         }
     }
 
-    fn expression(&self) -> Option<&Regex> {
-        self.expression.get_or_init(|| compiled(&self.value)).as_ref()
+    fn expression(&self) -> Option<&Expression> {
+        self.expression.get_or_init(|| compiled(&self.value)).as_deref()
     }
 }
 
-/// The expression, alone and whole: what is not an expression by itself, such as `a)|(b`, must not become one by what is put
-/// around it.
-fn compiled(expression: &str) -> Option<Regex> {
-    let build = |text: &str| RegexBuilder::new(text).size_limit(EXPRESSION_SIZE).build().ok();
-    build(expression)?;
-    build(&format!("^(?:{expression})$"))
+/// The expression for a whole value: the one that is known, or a new one.
+fn compiled(expression: &str) -> Option<Arc<Expression>> {
+    let known = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(expression) = known().get(expression).and_then(Weak::upgrade) {
+        return Some(expression);
+    }
+    let compiled = Arc::new(compile(expression)?);
+    let mut known = known();
+    // Those that nobody has any more go whenever there are many of them.
+    if known.len() == known.capacity() {
+        known.retain(|_, expression| expression.strong_count() > 0);
+    }
+    known.insert(expression.to_owned(), Arc::downgrade(&compiled));
+    Some(compiled)
+}
+
+/// Compiles an expression under rising limits: one that does not fit a limit costs no more than the limit.
+fn compile(expression: &str) -> Option<Expression> {
+    let whole = format!("^(?:{expression})$");
+    let sizes = std::iter::successors(Some(LEAST_EXPRESSION), |size| Some(size * 2));
+    sizes.take_while(|size| *size <= EXPRESSION_SIZE).find_map(|size| {
+        let regex = RegexBuilder::new(&whole).size_limit(size).dfa_size_limit(EXPRESSION_STATES).build();
+        regex.ok().map(|regex| Expression { regex, size })
+    })
 }
 
 fn is_of_a_name(c: char) -> bool {
@@ -227,6 +283,23 @@ mod tests {
         }
         let long = format!("team={}", "x".repeat(513));
         assert_eq!(Matcher::parse(&long).map(|_| ()), Err(MatcherFault::TooLong));
+    }
+
+    #[test]
+    fn an_expression_counts_for_the_memory_it_takes_and_is_compiled_once() {
+        let size = |text: &str| Matcher::parse(text).unwrap().size();
+        assert_eq!(size("team=db"), 0);
+        assert_eq!(size("team=~db"), LEAST_EXPRESSION);
+        assert!(size(r"team=~\w{4}") > 8 * size("team=~db-[0-9]+"), "letters of all scripts take more");
+        let (first, second) = (Matcher::parse("team=~once-.*").unwrap(), Matcher::parse("other=~once-.*").unwrap());
+        assert!(std::ptr::eq(first.expression().unwrap(), second.expression().unwrap()));
+    }
+
+    #[test]
+    fn without_its_expression_a_matcher_fits() {
+        assert!(!holds("team=~db", &[("team", "web")]));
+        let matcher = Matcher::parse("team=~db").unwrap().without_expression();
+        assert!(matcher.matches(&labels(&[("team", "web")])) && matcher.size() == 0);
     }
 
     proptest! {

@@ -242,7 +242,16 @@ pub struct Rule {
     pub receivers: Vec<Receiver>,
 }
 
+/// The most memory that the expressions of all rules of a tenant take, in bytes: each alert is compared with all of them.
+pub const LARGEST_EXPRESSIONS: usize = 2 * 1024 * 1024;
+
 impl Rule {
+    /// How much memory its expressions take, in bytes. Compiles them.
+    #[must_use]
+    pub fn expressions_size(&self) -> usize {
+        self.matchers.iter().map(Matcher::size).sum()
+    }
+
     /// The people whom it names one by one.
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
         self.receivers.iter().filter_map(|receiver| match receiver {

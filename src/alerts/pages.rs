@@ -118,7 +118,7 @@ pub async fn fire(
         Ok(alert) if marks.preview.is_empty() => {
             firing.store(&tools, who.tenant.clone(), &request, &who, alert).await?
         }
-        Ok(alert) => tools.db.read(move |c| firing.preview(c, &alert)).await?,
+        Ok(alert) => tools.db.read_aside(move |c| firing.preview(c, &alert)).await?,
     };
     let (status, errors, preview) = match outcome {
         Ok(Outcome::Fired(event, said)) => return Ok(redirect_saying(&format!("{path}/{event}"), said)),

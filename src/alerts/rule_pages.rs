@@ -12,7 +12,7 @@ use chrono::NaiveDateTime;
 
 use super::{
     choose::{Call, Verdict},
-    model::{Incoming, Receiver, Rule, Severity, Source},
+    model::{Incoming, LARGEST_EXPRESSIONS, Receiver, Rule, Severity, Source},
     rule_form::{Example, ListQuery, RuleForm, Ticked, Typed},
     rule_words::{changes, condition, receivers, window},
     store::{
@@ -286,7 +286,7 @@ pub async fn preview(
         Ok(None) => (None, FieldErrors::default()),
         Ok(Some(alert)) => {
             let context = context(&who, &frame, clock.now());
-            let outcome = db.read(move |c| {
+            let outcome = db.read_aside(move |c| {
                 let preview = preview_of(c, &context, &alert)?;
                 Outcome::of(c, context.tenant, preview, None)
             });
@@ -410,12 +410,14 @@ pub async fn edit(
 async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Example) -> Result<HttpResponse> {
     let task = Task::of(&asked);
     let (db, _, who, _, frame) = asked;
-    let done = match form.check(rule.as_ref().map_or(UNSAVED, |rule| rule.id)) {
+    let (id, typed) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
+    // Regular expressions take a while to compile.
+    let done = match db.compute_aside(move || typed.check(id)).await? {
         Err(errors) => Err(errors),
         Ok(typed) if example.is_asked() => match example.check() {
             Ok(alert) => {
                 let context = context(&who, &frame, task.now);
-                db.read(move |c| previewed(c, &context, &alert, typed)).await?.map(Some)
+                db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?.map(Some)
             }
             Err(errors) => Err(errors),
         },
@@ -442,10 +444,35 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
 }
 
 async fn save(db: &Database, who: &Can<EditAlertRules>, task: Task, typed: Typed) -> Result<Checked<()>> {
+    let (tenant, rule) = (task.tenant, typed.rule.clone());
+    let rules = db.read(move |c| store::all(c, tenant)).await?;
+    if let Some(error) = db.compute_aside(move || too_large(&rules, &rule)).await? {
+        return Ok(Err(FieldErrors(vec![error])));
+    }
     match who.write(db, move |c| saved(c, &task, typed)).await {
         Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
         saved => saved,
     }
+}
+
+/// What is wrong when the expressions of the tenant's rules would be too large with this rule in the place of the stored one.
+fn too_large(rules: &[Rule], typed: &Rule) -> Option<FieldError> {
+    let own = typed.expressions_size();
+    let others: usize = rules.iter().filter(|rule| rule.id != typed.id).map(Rule::expressions_size).sum();
+    let largest = typed.matchers.iter().max_by_key(|matcher| matcher.size())?;
+    // A rule that has none, or becomes smaller, can always be saved.
+    let before = rules.iter().find(|rule| rule.id == typed.id).map_or(0, Rule::expressions_size);
+    if own <= before || own + others <= LARGEST_EXPRESSIONS {
+        return None;
+    }
+    let kib = |bytes: usize| (bytes / 1024).to_string();
+    let variables = vec![
+        ("all".into(), kib(own + others)),
+        ("most".into(), kib(LARGEST_EXPRESSIONS)),
+        ("largest".into(), largest.to_string()),
+        ("size".into(), kib(largest.size())),
+    ];
+    Some(FieldError { field: "matchers".into(), key: "rules-expressions-too-large".into(), variables })
 }
 
 fn saved(c: &mut AnyConnection, task: &Task, typed: Typed) -> Result<Checked<()>> {

@@ -10,9 +10,11 @@ mod change;
 mod condition;
 mod connection;
 mod database_url;
+mod fair_queue;
 #[cfg(test)]
 pub mod fixture;
 mod keyset;
+mod lanes;
 mod listen;
 mod pager;
 mod pool;
@@ -33,7 +35,7 @@ use std::{
 
 use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 pub use at_most::AtMost;
 pub use change::change;
@@ -41,6 +43,7 @@ pub use condition::{careless, faults, is_empty};
 pub use connection::AnyConnection;
 pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
+pub use lanes::{Lane, in_lane};
 pub use listen::Listener;
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
@@ -56,6 +59,7 @@ use crate::{
     error::{Error, Result},
     metrics::Metrics,
 };
+use lanes::LaneLimits;
 use pool::{Doubts, Manager, Pool};
 use shares::{Permits, Turns};
 use writer::Writer;
@@ -65,6 +69,9 @@ const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/po
 
 /// Connections for reading on SQLite; WAL lets them read while the writer writes.
 const SQLITE_READERS: u32 = 4;
+/// How much of what takes long runs at a time, of one lane and of all: some readers are left for what is quick.
+const ASIDE_OF_A_LANE: usize = 1;
+const ASIDE: usize = 3;
 /// What the writer's connection has besides: room for the pages of a burst, in KiB. With less it would write pages to disk that
 /// it is about to change again.
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -8000";
@@ -76,7 +83,13 @@ pub struct Database {
     /// Told when the database was not to be had.
     doubts: Doubts,
     permits: Permits,
+    /// The places for what takes long, of each lane and of all.
+    aside: (LaneLimits, Arc<Semaphore>),
+    /// Bounds what one lane has of each share, where shares are apart.
+    lane_limits: Option<LaneLimits>,
     share: Share,
+    /// Whose work it is, when that is not what the task says.
+    lane: Option<Lane>,
     turns: Turns,
     writer: Option<Writer>,
     metrics: Metrics,
@@ -102,27 +115,39 @@ impl Database {
             return Err(format!("The database at {address} cannot be used: {why}."));
         }
         migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
-        let (connections, permits, writer) = match first {
+        let (connections, permits, lane_limits, writer) = match first {
             AnyConnection::Sqlite(ref mut sqlite) => {
                 sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
                 // Readers of SQLite wait for nobody, and its writes have a thread of their own.
                 let permits = Permits::in_common(SQLITE_READERS);
-                (SQLITE_READERS, permits, Some(Writer::start(first, metrics.clone())?))
+                (SQLITE_READERS, permits, None, Some(Writer::start(first, metrics.clone())?))
             }
-            AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), None),
+            AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), Some(LaneLimits::default()), None),
         };
         let doubts = Doubts::default();
         let pool = Manager::new(address.clone(), doubts.clone())
             .pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
         let address = Arc::new(address.clone());
-        Ok(Self { pool, doubts, permits, share: Share::Pages, turns: Turns::default(), writer, metrics, address })
+        let aside = (LaneLimits::default(), Arc::new(Semaphore::new(ASIDE)));
+        let (share, lane, turns) = (Share::Pages, None, Turns::default());
+        Ok(Self { pool, doubts, permits, aside, lane_limits, share, lane, turns, writer, metrics, address })
     }
 
     /// The same database by the connections that are kept for this. At first it is [`Share::Pages`].
     #[must_use]
     pub fn by(&self, share: Share) -> Self {
         Self { share, ..self.clone() }
+    }
+
+    /// The same database for work of this lane, whatever lane the task is in.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { lane: Some(lane), ..self.clone() }
+    }
+
+    fn lane(&self) -> Lane {
+        self.lane.unwrap_or_else(Lane::current)
     }
 
     /// Waits until nobody else in this process has the turn for this key, which ends when the answer is dropped. For writes that
@@ -148,7 +173,8 @@ impl Database {
         self.pooled(job).await
     }
 
-    /// The same on a thread of its own, for what takes long: on SQLite others go on reading and answering meanwhile.
+    /// The same on a thread of its own, for what takes long: others go on reading and answering meanwhile, and the next of
+    /// the same lane waits.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -157,7 +183,32 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
+        let _turn = self.turn_aside().await?;
         tokio::task::spawn_blocking(self.with_connection(job).await?).await.map_err(Error::internal)?
+    }
+
+    /// Runs what computes for long and needs no connection, as [`Self::read_aside`] runs what reads for long.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when its turn does not come in time.
+    pub async fn compute_aside<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let _turn = self.turn_aside().await?;
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(job)).await.map_err(Error::internal)
+    }
+
+    /// The turn of this lane on a thread of its own, and a place for it.
+    async fn turn_aside(&self) -> Result<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)> {
+        let (of_lanes, of_all) = &self.aside;
+        let of_lane = match self.lane() {
+            Lane::SYSTEM => None,
+            lane => Some(permit(of_lanes.of(self.share, lane, ASIDE_OF_A_LANE)).await?),
+        };
+        Ok((of_lane, permit(Arc::clone(of_all)).await?))
     }
 
     /// Where whoever has the way to the database counts.
@@ -177,8 +228,21 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
+        self.write_weighing(1, job).await
+    }
+
+    /// The same for a write that is as much work as so many ordinary ones: SQLite's writer takes the fewer others into its
+    /// transaction.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_weighing<T, F>(&self, weight: usize, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+    {
         match &self.writer {
-            Some(writer) => writer.write(job).await,
+            Some(writer) => writer.write((self.share, self.lane()), weight, job).await,
             None => self.pooled(|connection| connection.transaction(job)).await,
         }
     }
@@ -192,7 +256,7 @@ impl Database {
     /// What it answers when it is stored alone (then nothing of it is kept), or [`Error::Unavailable`] when it could not be stored.
     pub async fn write_together<T: Together>(&self, what: T) -> Result<T::Stored> {
         match &self.writer {
-            Some(writer) => writer.write_together(what).await,
+            Some(writer) => writer.write_together((self.share, self.lane()), what).await,
             None => self.pooled(move |connection| together::store_alone(connection, &what)).await,
         }
     }
@@ -200,8 +264,8 @@ impl Database {
     /// Runs one transaction that may turn out to be refused: then nothing of it is kept, and this is why.
     ///
     /// # Errors
-    /// As [`Self::write`].
-    pub async fn write_unless<T, R, F>(&self, job: F) -> Result<std::result::Result<T, R>>
+    /// As [`Self::write_weighing`].
+    pub async fn write_unless<T, R, F>(&self, weight: usize, job: F) -> Result<std::result::Result<T, R>>
     where
         T: Send + 'static,
         R: Send + 'static,
@@ -209,7 +273,7 @@ impl Database {
     {
         let (sender, refusal) = std::sync::mpsc::channel();
         let written = self
-            .write(move |connection| {
+            .write_weighing(weight, move |connection| {
                 job(connection)?.map_err(|why| {
                     // Whoever waits for the answer may have gone; the error undoes the transaction all the same.
                     drop(sender.send(why));
@@ -230,10 +294,11 @@ impl Database {
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
         let asked = Instant::now();
-        let permit = tokio::time::timeout(pool::WAIT, Arc::clone(self.permits.of(self.share)).acquire_owned())
-            .await
-            .map_err(|_| Error::unavailable("no database connection became free in time"))?
-            .map_err(Error::unavailable)?;
+        let of_lane = match (&self.lane_limits, self.lane()) {
+            (None, _) | (_, Lane::SYSTEM) => None,
+            (Some(limits), lane) => Some(permit(limits.of(self.share, lane, self.share.for_a_lane())).await?),
+        };
+        let permit = (of_lane, permit(Arc::clone(self.permits.of(self.share))).await?);
         let (pool, doubts, metrics) = (self.pool.clone(), self.doubts.clone(), self.metrics.clone());
         let span = tracing::Span::current();
         Ok(move || {
@@ -292,6 +357,14 @@ impl Database {
         }
         copied
     }
+}
+
+/// Waits for one of these permits.
+async fn permit(permits: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    tokio::time::timeout(pool::WAIT, permits.acquire_owned())
+        .await
+        .map_err(|_| Error::unavailable("no database connection became free in time"))?
+        .map_err(Error::unavailable)
 }
 
 /// Brings the tables up to date. Processes that start together on one Postgres wait for each other.

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 
 /// What connections are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     /// Pages, and whatever the process does by itself.
     Pages,
@@ -22,6 +22,9 @@ pub enum Share {
 }
 
 impl Share {
+    /// Every share.
+    pub(super) const EACH: [Self; 3] = [Self::Pages, Self::Intake, Self::Courier];
+
     /// How many connections to Postgres a process uses at most.
     pub(super) const ALL: u32 = Self::Pages.size() + Self::Intake.size() + Self::Courier.size();
 
@@ -29,6 +32,15 @@ impl Share {
         match self {
             Self::Pages | Self::Intake => 5,
             Self::Courier => 6,
+        }
+    }
+
+    /// How many of them one lane has at a time, so that a flood of one tenant leaves others some.
+    pub(super) const fn for_a_lane(self) -> usize {
+        match self {
+            Self::Pages => 3,
+            Self::Intake => 2,
+            Self::Courier => Self::Courier.size() as usize,
         }
     }
 }

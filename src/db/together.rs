@@ -28,6 +28,11 @@ pub trait Together: Send + Sized + 'static {
     /// # Errors
     /// When one of them cannot be stored.
     fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Self::Stored>>;
+
+    /// How much work it is beside an ordinary write, by which a transaction is bounded.
+    fn weight(&self) -> usize {
+        1
+    }
 }
 
 /// Stores one write alone, in a transaction of its own.

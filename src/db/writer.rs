@@ -1,15 +1,16 @@
-//! Group commit on SQLite: one thread takes all writes that are waiting, runs each as all or nothing, or those of one kind
-//! as one, commits them together, and only then answers.
+//! Group commit on SQLite: one thread takes waiting writes, runs each as all or nothing, or those of one kind as one, commits
+//! them together, and only then answers.
 //!
-//! SQLite takes one writer at a time and a durable commit costs a disk flush. Committing everything that waits with
-//! one flush is what lets many requests a second be on disk before their answer.
+//! SQLite takes one writer at a time and a durable commit costs a disk flush. Committing many writes with one flush is what lets
+//! many requests a second be on disk before their answer. Writes are taken in the order of [`FairQueue`], and a transaction is
+//! bounded, so that a tenant's backlog delays another tenant by a transaction and not by its length.
 
 use std::{
     cmp::Reverse,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use diesel::{
@@ -19,7 +20,9 @@ use diesel::{
 use tokio::sync::oneshot;
 
 use super::{
-    AnyConnection,
+    AnyConnection, Share,
+    fair_queue::{FairQueue, Waiting},
+    lanes::Lane,
     together::{Ask, Together},
 };
 use crate::{
@@ -29,11 +32,15 @@ use crate::{
 
 /// The most writes one transaction takes, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
+/// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 50 ms.
+const BATCH_WEIGHT: usize = 1_000;
+/// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
+const TAKES_MORE_FOR: Duration = Duration::from_millis(20);
 
 /// Hands writes to the writer thread. The thread ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Writer {
-    jobs: Sender<Job>,
+    jobs: Sender<Waiting<Job>>,
     metrics: Metrics,
 }
 
@@ -67,7 +74,7 @@ impl Writer {
     }
 
     /// Runs the closure in a transaction of its own kind of all or nothing, and answers once it is on disk.
-    pub async fn write<T, F>(&self, job: F) -> Result<T>
+    pub async fn write<T, F>(&self, (share, lane): (Share, Lane), weight: usize, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
@@ -77,16 +84,17 @@ impl Writer {
             metrics.waited_for_writer(asked.elapsed());
             span.in_scope(|| job(connection))
         });
-        self.ask(job, outcome).await
+        self.ask(Waiting { share, lane, weight, job }, outcome).await
     }
 
     /// Stores this with whatever else of its kind is waiting, and answers once it is on disk.
-    pub async fn write_together<T: Together>(&self, what: T) -> Result<T::Stored> {
+    pub async fn write_together<T: Together>(&self, (share, lane): (Share, Lane), what: T) -> Result<T::Stored> {
+        let weight = what.weight();
         let (ask, outcome) = Ask::new(what, self.metrics.clone());
-        self.ask(Job::Together(ask), outcome).await
+        self.ask(Waiting { share, lane, weight, job: Job::Together(ask) }, outcome).await
     }
 
-    async fn ask<T>(&self, job: Job, outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
+    async fn ask<T>(&self, job: Waiting<Job>, outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
         self.jobs.send(job).map_err(|_| Error::unavailable("the writer has ended"))?;
         outcome.await.map_err(|_| Error::internal("a write panicked"))?
     }
@@ -113,26 +121,49 @@ where
     (Job::Alone(run), outcome)
 }
 
-fn serve(mut connection: AnyConnection, waiting: &Receiver<Job>, metrics: &Metrics) {
+fn serve(mut connection: AnyConnection, arriving: &Receiver<Waiting<Job>>, metrics: &Metrics) {
+    let mut queue = FairQueue::default();
     let mut last = 0;
-    while let Ok(first) = waiting.recv() {
+    loop {
         if last > 1 {
             // Those who were just answered are about to ask again: with them the next commit is for more.
             thread::yield_now();
         }
-        last = commit_together(&mut connection, first, waiting);
-        metrics.committed(last);
+        arriving.try_iter().for_each(|waiting| queue.push(waiting));
+        if let Some(first) = queue.pop() {
+            last = commit_together(&mut connection, first, &mut queue, arriving);
+            metrics.committed(last);
+        } else {
+            match arriving.recv() {
+                Ok(waiting) => queue.push(waiting),
+                Err(_) => return,
+            }
+        }
     }
 }
 
-/// Runs this and what is waiting, and answers how many writes it were.
-fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receiver<Job>) -> u32 {
+/// Runs this and what is waiting, as far as a transaction is bounded, and answers how many writes it were.
+fn commit_together(
+    connection: &mut AnyConnection,
+    first: (usize, Job),
+    queue: &mut FairQueue<Job>,
+    arriving: &Receiver<Waiting<Job>>,
+) -> u32 {
     let mut transaction = Transaction::begin(connection);
+    let begun = Instant::now();
     let mut answers = Vec::new();
-    let (mut next, mut writes) = (Some(first), 0);
+    let (mut next, mut writes, mut weighs) = (Some(first), 0, 0);
     // While these are run, others come: a commit for more of them costs little more.
-    while let Some(first) = next {
-        let jobs: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).take(BATCH - writes).collect();
+    while let Some((weight, first)) = next {
+        let mut jobs = vec![first];
+        weighs += weight;
+        while writes + jobs.len() < BATCH
+            && weighs < BATCH_WEIGHT
+            && let Some((weight, job)) = queue.pop()
+        {
+            jobs.push(job);
+            weighs += weight;
+        }
         writes += jobs.len();
         for task in tasks(jobs) {
             match catch_unwind(AssertUnwindSafe(|| task.run(&mut transaction))) {
@@ -140,7 +171,9 @@ fn commit_together(connection: &mut AnyConnection, first: Job, waiting: &Receive
                 Err(_) => transaction.give_up("a write panicked; what was to be committed with it is undone"),
             }
         }
-        next = if writes < BATCH { waiting.try_recv().ok() } else { None };
+        arriving.try_iter().for_each(|waiting| queue.push(waiting));
+        let takes_more = writes < BATCH && weighs < BATCH_WEIGHT && begun.elapsed() < TAKES_MORE_FOR;
+        next = if takes_more { queue.pop() } else { None };
     }
     let committed = transaction.commit();
     if let Err(fault) = &committed {
@@ -319,12 +352,14 @@ mod tests {
 
     /// Commits these together.
     fn commit_all<const N: usize>(c: &mut AnyConnection, jobs: [Job; N]) {
-        let (sender, waiting) = channel();
-        for job in jobs {
-            sender.send(job).unwrap();
-        }
-        let first = waiting.recv().unwrap();
-        commit_together(c, first, &waiting);
+        let mut queue = FairQueue::default();
+        jobs.into_iter().for_each(|job| queue.push(of_system(job)));
+        let first = queue.pop().unwrap();
+        commit_together(c, first, &mut queue, &channel().1);
+    }
+
+    fn of_system(job: Job) -> Waiting<Job> {
+        Waiting { share: Share::Pages, lane: Lane::SYSTEM, weight: 1, job }
     }
 
     fn is_unavailable<T>(outcome: &mut oneshot::Receiver<Result<T>>) -> bool {
@@ -500,13 +535,40 @@ mod tests {
     #[test]
     fn more_than_a_batch_takes_waits_for_the_next_one() {
         let (_folder, mut c) = notebook();
-        let (sender, waiting) = channel();
-        for _ in 0..BATCH {
-            sender.send(note("waits").0).unwrap();
-        }
         let (first, mut first_outcome) = note("first");
-        assert_eq!(commit_together(&mut c, first, &waiting), u32::try_from(BATCH).unwrap());
-        assert!(is_stored(&mut first_outcome));
-        assert_eq!(waiting.try_iter().count(), 1, "nothing was taken out that was not stored");
+        let mut queue = FairQueue::default();
+        (0..BATCH).for_each(|_| queue.push(of_system(note("waits").0)));
+        let written = commit_together(&mut c, (1, first), &mut queue, &channel().1);
+        assert!(written <= u32::try_from(BATCH).unwrap() && is_stored(&mut first_outcome));
+        let left = std::iter::from_fn(|| queue.pop()).count();
+        assert_eq!(left + usize::try_from(written).unwrap(), BATCH + 1, "nothing was taken out that was not stored");
+    }
+
+    #[test]
+    fn a_transaction_is_bounded_by_the_work_of_its_writes() {
+        let (_folder, mut c) = notebook();
+        let mut queue = FairQueue::default();
+        (0..4).for_each(|_| queue.push(Waiting { weight: BATCH_WEIGHT / 2, ..of_system(note("large").0) }));
+        let first = queue.pop().unwrap();
+        assert!(commit_together(&mut c, first, &mut queue, &channel().1) <= 2);
+    }
+
+    #[test]
+    fn a_tenants_write_is_in_the_next_transaction_however_many_of_another_tenant_wait() {
+        let (_folder, mut c) = notebook();
+        let of = |tenant| Lane::of_tenant(crate::db::TenantId(tenant));
+        let mut queue = FairQueue::default();
+        for _ in 0..10 * BATCH {
+            queue.push(Waiting { share: Share::Intake, lane: of(2), weight: 1, job: note("flood").0 });
+        }
+        let (alert, mut stored) = note("alert");
+        let (log_in, mut logged_in) = note("log-in");
+        queue.push(Waiting { share: Share::Intake, lane: of(1), weight: 1, job: alert });
+        queue.push(of_system(log_in));
+        let first = queue.pop().unwrap();
+        commit_together(&mut c, first, &mut queue, &channel().1);
+        assert!(is_stored(&mut stored) && is_stored(&mut logged_in));
+        let order = notes(&mut c);
+        assert!(order.iter().take(4).filter(|note| *note != "flood").count() == 2, "{order:?}");
     }
 }

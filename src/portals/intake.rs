@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     alerts::{self, AlertFields, Incoming, Signal, Source, Taken},
-    db::{AnyConnection, PortalId, Share, Together},
+    db::{AnyConnection, Database, Lane, PortalId, Share, Together},
     error::Result,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     robots::trim_pasted,
@@ -261,9 +261,9 @@ impl Post {
     /// Why nothing was stored.
     pub async fn fire(&self, tools: &Tools, alert: Incoming) -> Proven<Answer> {
         if self.can_be_refused() {
-            return self.store(tools, move |c, post| Ok(Ok(post.take(c, &[alert])?))).await;
+            return self.store(tools, 1, move |c, post| Ok(Ok(post.take(c, &[alert])?))).await;
         }
-        let answer = tools.db.by(Share::Intake).write_together(Firing { post: self.clone(), alert }).await?;
+        let answer = self.db(tools).write_together(Firing { post: self.clone(), alert }).await?;
         tools.waker.wake();
         answer
     }
@@ -302,7 +302,7 @@ impl Post {
     /// are long, and wait for each other: while one is stored, the next does not stand in anybody's way.
     async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
         let _turn = tools.db.turn(self.caller.tenant.0).await?;
-        self.store(tools, move |c, post| {
+        self.store(tools, body.size(), move |c, post| {
             let language = templates::language(c, post.caller.tenant)?;
             let Group { mut alerts, left_out } = match body.check(source, language) {
                 Ok(group) => group,
@@ -317,17 +317,23 @@ impl Post {
         .await
     }
 
+    /// The database for the work of this post: in the lane of its tenant.
+    fn db(&self, tools: &Tools) -> Database {
+        tools.db.by(Share::Intake).in_lane(Lane::of_tenant(self.caller.tenant))
+    }
+
     /// Stores what a post says, with the nonce that it spends and the answer that its key stands for, all or nothing; a
-    /// post that repeats another one is answered as that was, and stores nothing.
+    /// post that repeats another one is answered as that was, and stores nothing. The weight is that of
+    /// [`Database::write_weighing`].
     ///
     /// # Errors
     /// Why nothing was stored.
-    pub async fn store<F>(&self, tools: &Tools, job: F) -> Proven<Answer>
+    pub async fn store<F>(&self, tools: &Tools, weight: usize, job: F) -> Proven<Answer>
     where
         F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>> + Send + 'static,
     {
         let post = self.clone();
-        let stored = tools.db.by(Share::Intake).write_unless(move |c| post.write(c, job)).await?;
+        let stored = self.db(tools).write_unless(weight, move |c| post.write(c, job)).await?;
         tools.waker.wake();
         stored
     }
@@ -483,7 +489,7 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
     };
     let (member, shared) = (member(&fields), tools.clone());
     let outcome = post
-        .store(&tools, move |c, post| {
+        .store(&tools, 1, move |c, post| {
             let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
             Ok(saved.map(|saved| post.saved(saved)).map_err(Problem::from))
         })

@@ -83,6 +83,12 @@ impl Body {
         if body.alerts.len() > MOST_ALERTS { Err(Problem::TooLarge) } else { Ok(body) }
     }
 
+    /// How many alerts it holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.alerts.len()
+    }
+
     fn of(reader: &mut Reader, raw: &RawValue) -> Self {
         let mut body = Self::default();
         for (name, raw) in reader.object("", raw) {

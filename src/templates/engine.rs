@@ -5,13 +5,14 @@
 //! depth of an expression.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io::{self, Write},
     sync::{Arc, LazyLock},
 };
 
 use minijinja::{
-    AutoEscape, Environment, Error, Output, State, Template, UndefinedBehavior, context,
+    AutoEscape, Environment, Error, ErrorKind, Output, State, Template, UndefinedBehavior, context,
     machinery::{Token, WhitespaceConfig, tokenize},
     syntax::SyntaxConfig,
     value::{Enumerator, Object, ObjectRepr, Value},
@@ -27,6 +28,13 @@ const LONGEST_TITLE: usize = 1000;
 const LARGEST_BODY: usize = 20_000;
 /// The most steps of one rendering.
 const FUEL: u64 = 20_000;
+/// The most work of one rendering, in bytes of text that filters, comparisons and output go through.
+const MOST_WORK: usize = 1024 * 1024;
+/// How long a text is taken to be when a template is saved, in bytes: that of a content, labels or recipients, and any other.
+const LONG_TEXT: usize = 16 * 1024;
+const SHORT_TEXT: usize = 1024;
+/// The variables that may be long.
+const LONG_VARIABLES: [&str; 3] = ["content", "labels", "recipients"];
 /// The most words and signs between `{{` and `}}`.
 const LONGEST_TAG: usize = 64;
 /// The most tags: each `{% elif %}` stands one deeper in the compiler.
@@ -42,6 +50,25 @@ const FILTERS: [&str; 4] = ["default", "truncate", "upper", "lower"];
 const STATEMENTS: [&str; 4] = ["if", "elif", "else", "endif"];
 /// The words of expressions that name no variable.
 const WORDS: [&str; 11] = ["and", "or", "not", "in", "if", "else", "true", "false", "none", "True", "False"];
+
+thread_local! {
+    /// How much work is left to the rendering that goes on in this thread.
+    static WORK_LEFT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts that a text of so many bytes is gone through.
+fn work(bytes: usize) -> Result<(), Error> {
+    let left = WORK_LEFT.get().checked_sub(bytes);
+    WORK_LEFT.set(left.unwrap_or_default());
+    left.map(drop).ok_or_else(|| Error::new(ErrorKind::OutOfFuel, "filling it in is too much work"))
+}
+
+/// The text of a value that a filter changes.
+fn text_of(value: &Value) -> Result<String, Error> {
+    let text = value.to_string();
+    work(text.len())?;
+    Ok(text)
+}
 
 /// The engine, with Belfry's own templates compiled.
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -60,10 +87,10 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         false => other.unwrap_or_default(),
     });
     engine.add_filter("truncate", |value: Value, length: Option<usize>| {
-        alike(&value, &truncated(&value.to_string(), length.unwrap_or(TRUNCATED)))
+        text_of(&value).map(|text| alike(&value, &truncated(&text, length.unwrap_or(TRUNCATED))))
     });
-    engine.add_filter("upper", |value: Value| alike(&value, &value.to_string().to_uppercase()));
-    engine.add_filter("lower", |value: Value| alike(&value, &value.to_string().to_lowercase()));
+    engine.add_filter("upper", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_uppercase())));
+    engine.add_filter("lower", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_lowercase())));
     for (language, reason) in Language::ALL.into_iter().flat_map(|it| Reason::ALL.map(|reason| (it, reason))) {
         let Source { title, body } = belfrys::source(language, reason);
         let added = engine
@@ -82,7 +109,7 @@ fn name(language: Language, reason: Reason, part: &str) -> String {
 
 /// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own.
 fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let text = value.to_string();
+    let text = text_of(value)?;
     let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
     out.write_str(&if marked_up { escape_markdown(&text) } else { text })?;
     Ok(())
@@ -233,7 +260,8 @@ impl Write for Bounded {
     }
 }
 
-fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize) -> Result<String, Error> {
+fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize, most_work: usize) -> Result<String, Error> {
+    WORK_LEFT.set(most_work);
     let mut out = Bounded::new(limit);
     match template.render_captured_to(variables, &mut out) {
         Err(fault) if !out.is_full => Err(fault),
@@ -253,7 +281,7 @@ fn headline(text: &str) -> String {
 pub fn words(source: &Source, variables: &Variables) -> Result<Words, Error> {
     let title = ENGINE.template_from_named_str(TITLE, &source.title)?;
     let body = ENGINE.template_from_named_str(BODY, &source.body)?;
-    filled(&title, &body, variables)
+    filled(&title, &body, variables, MOST_WORK)
 }
 
 /// What a variable holds, as it is printed.
@@ -268,7 +296,8 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     let words = || {
         let title = ENGINE.get_template(&name(language, reason, TITLE))?;
         let body = ENGINE.get_template(&name(language, reason, BODY))?;
-        filled(&title, &body, variables)
+        // They are few, and the last resort.
+        filled(&title, &body, variables, usize::MAX)
     };
     words().unwrap_or_else(|fault| {
         tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
@@ -277,10 +306,15 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     })
 }
 
-fn filled(title: &Template<'_, '_>, body: &Template<'_, '_>, variables: &Variables) -> Result<Words, Error> {
+fn filled(
+    title: &Template<'_, '_>,
+    body: &Template<'_, '_>,
+    variables: &Variables,
+    most_work: usize,
+) -> Result<Words, Error> {
     Ok(Words {
-        title: headline(&rendered(title, plain(variables), LONGEST_TITLE)?),
-        body: rendered(body, marked_up(variables), LARGEST_BODY)?.trim().to_owned(),
+        title: headline(&rendered(title, plain(variables), LONGEST_TITLE, most_work)?),
+        body: rendered(body, marked_up(variables), LARGEST_BODY, most_work)?.trim().to_owned(),
     })
 }
 
@@ -327,17 +361,34 @@ struct Reader {
     before: Before,
     tokens_in_tag: usize,
     tags: usize,
+    /// The longest text that this tag names, in bytes, and how often a text is gone through.
+    longest: usize,
+    passes: usize,
+    /// The work of all tags before, in bytes.
+    work: usize,
 }
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { reason: Reason::Firing, before: Before::Operator, tokens_in_tag: 0, tags: 0 }
+        Self {
+            reason: Reason::Firing,
+            before: Before::Operator,
+            tokens_in_tag: 0,
+            tags: 0,
+            longest: 0,
+            passes: 0,
+            work: 0,
+        }
     }
 }
 
 impl Reader {
     fn read(&mut self, token: &Token<'_>, line: usize) -> Result<(), Fault> {
         self.tokens_in_tag += 1;
+        self.count(token);
+        if self.work > MOST_WORK {
+            return Err(Fault::TooMuchWork { line });
+        }
         self.before = match token {
             Token::TemplateData(_) => Before::Operator,
             Token::VariableStart | Token::BlockStart => {
@@ -374,6 +425,21 @@ impl Reader {
             return Err(Fault::TooMuch { line });
         }
         Ok(())
+    }
+
+    /// Counts the work of filling in: each tag once, and once more for each filter, over the longest text in it.
+    fn count(&mut self, token: &Token<'_>) {
+        match token {
+            Token::VariableStart | Token::BlockStart => (self.longest, self.passes) = (0, 1),
+            Token::Pipe => self.passes += 1,
+            Token::Ident("in") => self.passes += 1,
+            Token::Ident(name) if LONG_VARIABLES.contains(name) => self.longest = self.longest.max(LONG_TEXT),
+            Token::Ident(_) => self.longest = self.longest.max(SHORT_TEXT),
+            Token::Str(text) => self.longest = self.longest.max(text.len()),
+            Token::String(text) => self.longest = self.longest.max(text.len()),
+            Token::VariableEnd | Token::BlockEnd => self.work += self.longest * self.passes,
+            _ => {}
+        }
     }
 
     fn name(&self, name: &str, line: usize) -> Result<Before, Fault> {

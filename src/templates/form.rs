@@ -115,6 +115,7 @@ fn field_error(field: &'static str, fault: Fault) -> FieldError {
         Fault::Forbidden { line, what } => ("templates-fault-forbidden", line, Some(("what", what))),
         Fault::Syntax { line } => ("templates-fault-syntax", line, None),
         Fault::TooMuch { line } => ("templates-fault-too-much", line, None),
+        Fault::TooMuchWork { line } => ("templates-fault-too-much-work", line, None),
     };
     let mut variables = vec![("line".into(), line.to_string())];
     variables.extend(what.map(|(name, value)| (name.into(), value)));

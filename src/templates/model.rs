@@ -187,6 +187,11 @@ pub enum Fault {
         /// The line where that shows.
         line: usize,
     },
+    /// Filters go through long texts too often.
+    TooMuchWork {
+        /// The line where that shows.
+        line: usize,
+    },
 }
 
 /// How long something lasted, in the two largest units: `2 h 5 min`.

@@ -8,7 +8,7 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    EditTemplate, Reason, Variables, Words, belfrys, engine, example,
+    EditTemplate, Reason, Source, Variables, Words, belfrys, engine, example,
     form::EditLanguage,
     store::{self, Listed},
 };
@@ -190,9 +190,12 @@ impl<P> Asked<P> {
         example::variables(language, self.place.reason, names, times, self.clock.now())
     }
 
-    async fn language(&self) -> Result<Language> {
+    /// The template that was typed and what it makes of an example, or what is wrong with it. Large templates take a while.
+    async fn check(&self, form: &EditTemplate) -> Result<std::result::Result<(Source, Words), FieldErrors>> {
         let tenant = self.who.tenant.id;
-        self.db.read(move |c| store::language(c, tenant)).await
+        let example = self.example(self.db.read(move |c| store::language(c, tenant)).await?);
+        let (form, Place { channel, reason }) = (form.clone(), self.place);
+        self.db.compute_aside(move || form.check(channel, reason, &example)).await
     }
 
     /// The page with what was typed, or else with the words that count now.
@@ -243,8 +246,7 @@ pub async fn show(asked: AboutTemplate<ViewTemplates>) -> Result<HttpResponse> {
 /// Shows what the typed template makes of an example, and saves nothing.
 pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
     let asked = Asked::read(asked)?;
-    let example = asked.example(asked.language().await?);
-    match form.check(asked.place.channel, asked.place.reason, &example) {
+    match asked.check(&form).await? {
         Ok((_, words)) => asked.page(StatusCode::OK, Some(form), FieldErrors::default(), Some(words)).await,
         Err(errors) => asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     }
@@ -253,8 +255,7 @@ pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditT
 /// Saves a template.
 pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
     let asked = Asked::read(asked)?;
-    let example = asked.example(asked.language().await?);
-    let source = match form.check(asked.place.channel, asked.place.reason, &example) {
+    let source = match asked.check(&form).await? {
         Ok((source, _)) => source,
         Err(errors) => return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     };

@@ -14,8 +14,15 @@ use actix_web::{
 use ipnet::IpNet;
 use tracing::{Instrument as _, field::Empty};
 
-use super::{frame::Shared, request::is_within};
-use crate::{metrics::Metrics, secrets::random};
+use super::{
+    frame::Shared,
+    request::{address, is_within},
+};
+use crate::{
+    db::{Lane, in_lane},
+    metrics::Metrics,
+    secrets::random,
+};
 
 /// The header that carries the number.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +70,14 @@ fn is_plain(given: &HeaderValue) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
+/// Whose share of the database a request has: that of the tenant whose page it asks for, or of the address it comes from.
+fn lane_of(request: &HttpRequest) -> Lane {
+    match request.path().strip_prefix("/t/").and_then(|rest| rest.split('/').next()) {
+        Some(slug) => Lane::of_pages(slug),
+        None => Lane::of_address(&address(request)),
+    }
+}
+
 /// Numbers every request, puts the number into its log lines and its answer, and counts it.
 ///
 /// # Errors
@@ -81,7 +96,8 @@ pub async fn observe(
     let span = tracing::error_span!(
         "request", id = id.as_str(), method = request.method().as_str(), path = ?request.path(), tenant = Empty
     );
-    let answer = next.call(request).instrument(span.clone()).await;
+    let lane = lane_of(request.request());
+    let answer = in_lane(lane, next.call(request)).instrument(span.clone()).await;
     let status = match &answer {
         Ok(answer) => answer.status(),
         Err(fault) => fault.as_response_error().status_code(),
@@ -108,6 +124,17 @@ mod tests {
         let peer = format!("{peer}:1").parse().unwrap();
         let request = TestRequest::default().peer_addr(peer).insert_header(("x-request-id", given)).to_srv_request();
         RequestId::choose(&request, &["127.0.0.0/8".parse().unwrap()]).as_str().to_owned()
+    }
+
+    #[test]
+    fn the_pages_of_a_tenant_have_one_share_and_other_pages_that_of_their_address() {
+        let lane = |peer: &str, path: &str| {
+            lane_of(&TestRequest::with_uri(path).peer_addr(format!("{peer}:1").parse().unwrap()).to_http_request())
+        };
+        assert_eq!(lane("192.0.2.1", "/t/north/members"), lane("192.0.2.2", "/t/north/alerts?q=1"));
+        assert_ne!(lane("192.0.2.1", "/t/north/members"), lane("192.0.2.1", "/t/south/members"));
+        assert_eq!(lane("192.0.2.1", "/login"), lane("192.0.2.1", "/intake/alerts"));
+        assert_ne!(lane("192.0.2.1", "/login"), lane("192.0.2.2", "/login"));
     }
 
     #[test]

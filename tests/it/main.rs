@@ -23,6 +23,7 @@ mod csrf;
 mod demo;
 mod dependencies;
 mod digests;
+mod fairness;
 mod groups;
 mod hearing;
 mod home;

@@ -323,6 +323,31 @@ on_both! {
         assert_eq!(dump(&app.db).await["alert_rules"].len(), 1);
     }
 
+    async fn expressions_that_are_too_large_together_are_refused_by_name(app: &TestApp) {
+        let (_, mut sam) = settled(app).await;
+        // Letters of all scripts: each is among the largest expressions that are taken alone.
+        let large: Vec<String> = (0..20).map(|number| format!("label{number}=~\\w{{4}}{number}")).collect();
+        let large = large.join("\n");
+        let fields = [("name", "large"), ("channels", "dingtalk"), ("members", "mia"), ("matchers", large.as_str())];
+        let page = sam.post(NEW, &fields).await.is(422);
+        let error = page.text("#e-matchers");
+        assert!(error.contains("2048 KiB") && error.contains("\\w{4}"), "{error}");
+        assert!(page.text("#f-matchers").split_whitespace().eq(large.lines()), "what was typed stays");
+        assert_eq!(dump(&app.db).await["alert_rules"].len(), 0);
+        // Those of all rules count, and a rule that becomes smaller may be saved.
+        let some: Vec<&str> = large.lines().take(2).collect();
+        add(&mut sam, "some", &[("members", "mia"), ("matchers", &some.join("\n"))]).await;
+        let many: Vec<&str> = large.lines().take(3).collect();
+        let many = many.join("\n");
+        let mut saved = 0;
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let fields = [("name", name), ("channels", "dingtalk"), ("members", "mia"), ("matchers", many.as_str())];
+            saved += usize::from(sam.post(NEW, &fields).await.status == 303);
+        }
+        assert!((1..8).contains(&saved), "{saved}");
+        add(&mut sam, "small", &[("members", "mia"), ("matchers", "team=db")]).await;
+    }
+
     async fn a_tenant_has_at_most_a_hundred_rules_and_every_tenant_its_own(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
         for number in 0..100 {

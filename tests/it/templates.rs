@@ -211,6 +211,42 @@ on_both! {
         assert_eq!(rows(app).await, 0);
     }
 
+    async fn a_template_that_is_too_much_work_is_refused_at_its_field(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        // 1,102 filters, as many as there is room for.
+        let body = format!("{{{{content{}}}}}", "|upper".repeat(29)).repeat(38);
+        for path in [FIRING.to_owned(), format!("{FIRING}/preview")] {
+            let page = sam.post(&path, &[("title", "{{ product }}"), ("body", &body)]).await.is(422);
+            assert!(page.text("#e-body").contains("too often"), "{}", page.text("#e-body"));
+            assert_eq!(page.text("#f-body"), body);
+        }
+        assert_eq!(rows(app).await, 0);
+    }
+
+    async fn an_alert_whose_template_becomes_too_much_work_goes_out_in_belfrys_own_words(app: &TestApp) {
+        let town = app.settle().await;
+        let now = app.clock.now();
+        let body = format!("{{{{ product }}}}{}", "{{ labels | upper }}".repeat(20));
+        let source = belfry::templates::Source { title: "{{ product }}: {{ title }}".into(), body };
+        let templates = app
+            .db
+            .write(move |c| {
+                store::save(c, town.ours, Channel::DingTalk, Reason::Firing, &source, ("sam", now))?;
+                store::load(c, town.ours)
+            })
+            .await
+            .unwrap();
+        let title = |length| {
+            let labels = [("stack".to_owned(), "x".repeat(length))].into();
+            let variables =
+                Variables { product: "Dataphin".into(), title: "Disk full".into(), labels, ..Variables::default() };
+            templates.render(Channel::DingTalk, Reason::Firing, &variables).title
+        };
+        assert_eq!(title(100), "Dataphin: Disk full");
+        assert!(title(2_000_000).starts_with("[Dataphin]"));
+    }
+
     async fn a_template_that_is_of_no_use_loses_no_message(app: &TestApp) {
         let town = app.settle().await;
         let now = app.clock.now();

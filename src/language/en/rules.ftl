@@ -30,6 +30,7 @@ rules-matcher-operator = Line { $line }: only = and =~ can be used.
 rules-matcher-quotes = Line { $line }: the value starts with a quotation mark, so it has to end with one.
 rules-matcher-too-long = Line { $line }: at most 128 characters for the label and 512 for the value, please.
 rules-matcher-expression = Line { $line }: the regular expression cannot be read, or it is too large.
+rules-expressions-too-large = With this rule, the regular expressions of all rules of this tenant take { $all } KiB of memory; { $most } KiB is the limit. The largest one here takes { $size } KiB: { $largest }
 rules-no-condition = None
 rules-and = {" "}and{" "}
 rules-condition-equal = { $label } is “{ $value }”

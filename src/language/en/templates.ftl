@@ -54,6 +54,7 @@ templates-fault-filter = Line { $line }: there is no filter “{ $name }”. The
 templates-fault-forbidden = Line { $line }: “{ $what }” is not possible in a template.
 templates-fault-syntax = Line { $line }: this cannot be understood. See whether every { "{{" } has its { "}}" } and every { "{% if %}" } its { "{% endif %}" }.
 templates-fault-too-much = Line { $line }: this is too much for one template. Make it shorter.
+templates-fault-too-much-work = Line { $line }: up to here, the template goes through long texts too often. Use filters on content, labels and recipients less often.
 templates-digest-critical = Critical
 templates-digest-warning = Warning
 templates-digest-info = Info

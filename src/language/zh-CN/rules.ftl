@@ -30,6 +30,7 @@ rules-matcher-operator = 第 { $line } 行：只能使用 = 和 =~。
 rules-matcher-quotes = 第 { $line } 行：值以引号开头，也须以引号结尾。
 rules-matcher-too-long = 第 { $line } 行：标签名最多 128 个字符，值最多 512 个字符。
 rules-matcher-expression = 第 { $line } 行：正则表达式无法解析或过大。
+rules-expressions-too-large = 保存此规则后，本租户全部规则的正则表达式将占用 { $all } KiB 内存，上限为 { $most } KiB。其中最大的一条占用 { $size } KiB：{ $largest }
 rules-no-condition = 无
 rules-and = {" "}且{" "}
 rules-condition-equal = { $label } 为“{ $value }”

@@ -54,6 +54,7 @@ templates-fault-filter = 第 { $line } 行：没有过滤器“{ $name }”。�
 templates-fault-forbidden = 第 { $line } 行：模板中不能使用“{ $what }”。
 templates-fault-syntax = 第 { $line } 行：无法识别。请检查每个 { "{{" } 是否有对应的 { "}}" }，每个 { "{% if %}" } 是否有对应的 { "{% endif %}" }。
 templates-fault-too-much = 第 { $line } 行：模板过于复杂，请精简。
+templates-fault-too-much-work = 第 { $line } 行：到此为止，模板对长文本的处理次数过多。请减少对 content、labels 和 recipients 使用过滤器的次数。
 templates-digest-critical = 严重
 templates-digest-warning = 警告
 templates-digest-info = 提示

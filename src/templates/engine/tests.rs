@@ -187,6 +187,26 @@ fn what_is_too_deep_or_too_long_is_refused_before_it_can_exhaust_the_stack() {
 }
 
 #[test]
+fn a_template_that_goes_through_long_texts_too_often_is_refused_with_its_line() {
+    let tag = |filters: usize| format!("{{{{ content{} }}}}", " | upper".repeat(filters));
+    assert_eq!(check(&tag(25).repeat(2), Reason::Firing), Ok(()));
+    assert_eq!(fault(&format!("{0}\n{0}\n{0}", tag(25))), Fault::TooMuchWork { line: 3 });
+    // The most filters that a text of a template has room for.
+    assert!(matches!(fault(&format!("{{{{content{}}}}}", "|upper".repeat(29)).repeat(38)), Fault::TooMuchWork { .. }));
+    assert!(matches!(fault(&"{% if \"x\" in content %}{% endif %}".repeat(90)), Fault::TooMuchWork { .. }));
+    // Short texts may be changed as often as there is room for.
+    assert_eq!(check(&"{{ title | upper | truncate(9) }}".repeat(60), Reason::Firing), Ok(()));
+}
+
+#[test]
+fn a_rendering_that_becomes_too_much_work_fails_and_the_next_one_begins_anew() {
+    let source = Source { title: "t".to_owned(), body: "{{ labels.a | lower | upper }}".to_owned() };
+    let of = |length| Variables { labels: BTreeMap::from([("a".to_owned(), "x".repeat(length))]), ..alert() };
+    assert!(words(&source, &of(MOST_WORK)).is_err());
+    assert_eq!(words(&source, &of(16)).unwrap().body, "X".repeat(16));
+}
+
+#[test]
 fn a_rendered_text_has_a_bound_and_shows_that_it_was_cut() {
     let large = Variables { content: "长\"".repeat(8 * 1024), title: "题".repeat(600), ..alert() };
     let source = Source { title: "{{ title }}".to_owned(), body: "{{ content }}".repeat(600) };
