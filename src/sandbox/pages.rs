@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     Robot, Sandbox,
-    group::{Fault, Standing},
+    group::{Fault, RobotKind, Standing},
     markdown,
     record::{Call, Verdict},
 };
@@ -55,6 +55,36 @@ struct GroupCard {
 struct IndexPage {
     language: Language,
     groups: Vec<GroupCard>,
+    /// Where robots are made on first use: what to paste into Belfry.
+    offer: Option<Offer>,
+}
+
+/// Webhooks to try, and how Belfry is started so that it accepts them.
+struct Offer {
+    /// The kind's name, its text, and the webhook of a robot of this kind.
+    webhooks: Vec<(&'static str, String, String)>,
+    /// The line for a shell.
+    start: String,
+    /// The custom keyword of the DingTalk robot.
+    keyword: String,
+}
+
+impl Offer {
+    fn of(request: &HttpRequest, keyword: &str, language: Language) -> Self {
+        let origin = {
+            let connection = request.connection_info();
+            format!("{}://{}", connection.scheme(), connection.host())
+        };
+        let webhook = |kind: RobotKind| {
+            let text = language.text(&format!("sandbox-kind-{}", kind.name())).into_owned();
+            (kind.name(), text, kind.url(&origin, &format!("sandbox-{}", kind.name())))
+        };
+        Self {
+            webhooks: [RobotKind::DingTalk, RobotKind::Lark, RobotKind::WeCom].map(webhook).to_vec(),
+            start: format!("BELFRY_ROBOT_ORIGINS={origin} belfry"),
+            keyword: keyword.to_owned(),
+        }
+    }
 }
 
 async fn index(request: HttpRequest, sandbox: Data<Sandbox>) -> HttpResponse {
@@ -62,8 +92,9 @@ async fn index(request: HttpRequest, sandbox: Data<Sandbox>) -> HttpResponse {
     let now = sandbox.clock.now();
     let room = sandbox.room();
     let groups = room.robots.iter().zip(1..).map(|(robot, number)| card(robot, number, language, now)).collect();
+    let offer = room.first_use.as_deref().map(|keyword| Offer::of(&request, keyword, language));
     drop(room);
-    page(StatusCode::OK, &IndexPage { language, groups })
+    page(StatusCode::OK, &IndexPage { language, groups, offer })
 }
 
 #[derive(Template)]

@@ -535,6 +535,21 @@ async fn robots_are_made_on_first_use_when_that_is_switched_on() {
 }
 
 #[actix_web::test]
+async fn the_page_offers_a_webhook_of_each_vendor_and_the_line_to_start_belfry_with() {
+    let bench = Bench::new();
+    let page = async || bench.client.get(&bench.base).send().await.unwrap().text().await.unwrap();
+    assert!(!page().await.contains("readonly"), "nothing to copy where robots are not made on first use");
+    bench.sandbox.accept_any("Dataphin");
+    let page = page().await;
+    let values: Vec<&str> = page.split("value=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(values.len(), 4, "{values:?}");
+    assert_eq!(values[0], format!("BELFRY_ROBOT_ORIGINS={} belfry", bench.base));
+    for (url, body) in values[1..].iter().zip([markdown("Dataphin"), lark_text("x"), wecom("text", "x")]) {
+        assert_eq!(bench.ring_at(url, &body).await.1, 0, "{url}");
+    }
+}
+
+#[actix_web::test]
 async fn faults_before_the_robot_answer_in_its_place_and_the_group_hears_nothing() {
     let bench = Bench::with(RobotKind::DingTalk, Group::default());
     let elsewhere = "http://203.0.113.1/elsewhere".to_owned();
