@@ -15,6 +15,7 @@ pub mod db; // SQLite or Postgres, reading and writing
 pub mod deliveries; // the record of what was delivered
 pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
+pub mod first_steps; // from an empty deployment to the first alert in a group
 pub mod groups; // user groups
 pub mod health; // alive, ready, and how it fares
 pub mod language; // every text, in two languages

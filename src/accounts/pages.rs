@@ -14,6 +14,7 @@ use crate::{
     db::AccountId,
     error::{Error, Result},
     language::Language,
+    tenants::store as tenants,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_saying},
 };
 
@@ -159,15 +160,22 @@ pub async fn choose_language(
 struct StartPage {
     frame: Frame,
     memberships: Vec<Membership>,
+    /// Whether there is no tenant yet but the metadata warehouse: the page shows the first steps.
+    is_first: bool,
 }
 
-/// The tenants of whoever is signed in; straight to the only one.
-pub async fn start(who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+/// The tenants of whoever is signed in; straight to the only one. Who administers an instance without tenants begins with
+/// the first steps instead: the metadata warehouse is no place for his alerts.
+pub async fn start(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+    let mut is_first = false;
     if let [only] = who.principal.memberships.as_slice() {
-        return Ok(redirect(&format!("/t/{}", only.tenant.slug)));
+        is_first = who.principal.administers_instance() && tools.db.read(tenants::count).await? <= 1;
+        if !is_first {
+            return Ok(redirect(&format!("/t/{}", only.tenant.slug)));
+        }
     }
     let memberships = who.principal.memberships.clone();
-    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships })
+    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships, is_first })
 }
 
 #[derive(Template)]

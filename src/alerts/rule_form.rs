@@ -101,6 +101,13 @@ impl RuleForm {
         }
     }
 
+    /// The form of a tenant's first rule: every alert for its super administrator, so that none is lost.
+    #[must_use]
+    pub fn first(on: &Switches, name: &str) -> Self {
+        let roles = vec![Role::SuperAdministrator.as_str().to_owned()];
+        Self { name: name.to_owned(), roles, ..Self::fresh(on) }
+    }
+
     /// The form of a stored rule, with the usernames of those whom it names.
     #[must_use]
     pub fn of(rule: &Rule, usernames: &[&str]) -> Self {

@@ -32,6 +32,7 @@ use crate::{
     courier::reason_key,
     db::{AnyConnection, Database, MemberId, RobotId, RuleId, TenantId},
     error::{Error, Result},
+    first_steps::{Step, store as first_steps},
     language::Language,
     robots::Channel,
     web::{self, FieldError, FieldErrors, Form, Frame, Query, actor, redirect_saying},
@@ -64,6 +65,9 @@ struct ListPage {
     example: Example,
     may_edit: bool,
     path: String,
+    /// Where the tenant's pages are, and the step to go on with.
+    base: String,
+    next: Option<Step>,
 }
 
 impl ListPage {
@@ -89,20 +93,23 @@ async fn list_page<P>(
     query: ListQuery,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
-    let (tenant, language) = (who.tenant.id, frame.language);
-    let (rules, names) = db
+    let (tenant, language, may_edit) = (who.tenant.id, frame.language, who.may(Action::EditAlertRules));
+    let goes_on = may_edit && frame.said.is_some();
+    let (rules, names, progress) = db
         .read(move |c| {
             let rules = store::all(c, tenant)?;
             let names = store::names(c, tenant, &rules.iter().collect::<Vec<_>>())?;
-            Ok((rules, names))
+            let progress = goes_on.then(|| first_steps::progress(c, tenant)).transpose()?;
+            Ok((rules, names, progress))
         })
         .await?;
+    let next = progress.and_then(|progress| progress.next_after(Step::Rule));
     let total = rules.len();
     let rows = rules.into_iter().filter(|rule| query.shows(rule)).map(|rule| row(rule, &names, language)).collect();
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (may_edit, path) = (who.may(Action::EditAlertRules), list_path(who));
+    let (path, base) = (list_path(who), format!("/t/{}", who.tenant.slug));
     let (frame, example) = (frame.seen_by(who), Example::default());
-    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path })
+    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path, base, next })
 }
 
 fn row(rule: Rule, names: &Names, language: Language) -> ListRow {
@@ -353,14 +360,15 @@ struct Shown {
 async fn edit_page(db: &Database, who: &Can<EditAlertRules>, frame: Frame, shown: Shown) -> Result<HttpResponse> {
     let Shown { rule, form, errors, example, outcome } = shown;
     let (tenant, stored) = (who.tenant.id, rule.clone());
-    let (names, switches) = db
+    let (names, switches, is_first) = db
         .read(move |c| {
             let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
-            Ok((names, channels::settings(c, tenant)?.effective().clone()))
+            Ok((names, channels::settings(c, tenant)?.effective().clone(), store::all(c, tenant)?.is_empty()))
         })
         .await?;
     let form = form.unwrap_or_else(|| match &rule {
         Some(rule) => RuleForm::of(rule, &usernames(rule, &names)),
+        None if is_first => RuleForm::first(&switches, &frame.t("rules-first-name")),
         None => RuleForm::fresh(&switches),
     });
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

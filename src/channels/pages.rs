@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     db::Database,
     error::Result,
+    first_steps::{Step, store as first_steps},
     robots::Channel,
     web::{self, FieldErrors, Form, Frame, actor, redirect_saying},
 };
@@ -29,6 +30,9 @@ struct ChannelsPage {
     switches: Switches,
     may_edit: bool,
     action: String,
+    /// Where the tenant's pages are, and the step to go on with.
+    base: String,
+    next: Option<Step>,
 }
 
 /// What only a tenant's page has.
@@ -48,6 +52,8 @@ impl ChannelsPage {
             switches,
             may_edit,
             action: format!("/t/{slug}/settings/message-channel"),
+            base: format!("/t/{slug}"),
+            next: None,
         }
     }
 
@@ -60,6 +66,8 @@ impl ChannelsPage {
             switches,
             may_edit: true,
             action: "/instance/message-channel".to_owned(),
+            base: String::new(),
+            next: None,
         }
     }
 
@@ -85,11 +93,18 @@ impl ChannelsPage {
 /// The tenant's page; who may not edit sees it read-only.
 pub async fn show(db: Data<Database>, who: Can<ViewChannels>, frame: Frame) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
-    let settings = db.read(move |c| store::settings(c, tenant)).await?;
     let may_edit = who.may(Action::EditChannels);
+    let goes_on = may_edit && frame.said.is_some();
+    let (settings, progress) = db
+        .read(move |c| {
+            let progress = goes_on.then(|| first_steps::progress(c, tenant)).transpose()?;
+            Ok((store::settings(c, tenant)?, progress))
+        })
+        .await?;
     let frame = frame.seen_by(&who);
     let page = ChannelsPage::of_tenant(frame, &who.tenant.slug, settings, may_edit, FieldErrors::default());
-    web::page(StatusCode::OK, &page)
+    let next = progress.and_then(|progress| progress.next_after(Step::Channel));
+    web::page(StatusCode::OK, &ChannelsPage { next, ..page })
 }
 
 /// Saves the tenant's mode and switches.

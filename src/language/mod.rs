@@ -21,7 +21,7 @@ pub enum Language {
 /// The files of one language, in the order they are read.
 macro_rules! texts {
     ($language:literal) => {
-        texts!($language; "accounts", "alerts", "audit", "channels", "common", "courier", "deliveries", "groups", "members", "people", "portals", "retention", "robots", "rules", "sandbox", "schedules", "templates", "tenants")
+        texts!($language; "accounts", "alerts", "audit", "channels", "common", "courier", "deliveries", "first_steps", "groups", "members", "people", "portals", "retention", "robots", "rules", "sandbox", "schedules", "templates", "tenants")
     };
     ($language:literal; $($feature:literal),+) => {
         [$(include_str!(concat!($language, "/", $feature, ".ftl"))),+]

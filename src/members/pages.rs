@@ -28,6 +28,7 @@ use crate::{
     channels::channel_key,
     db::{AnyConnection, Database, MemberId, Pager},
     error::{Error, Result},
+    first_steps::{Step, store as first_steps},
     robots::Channel,
     secrets::{Passwords, PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
@@ -251,6 +252,9 @@ struct EditPage {
 struct MePage {
     frame: Frame,
     part: ContactPart,
+    /// Where the tenant's pages are, and the step to go on with.
+    base: String,
+    next: Option<Step>,
 }
 
 /// The dialog Edit Account.
@@ -463,7 +467,21 @@ pub async fn me_form(
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
     let part = task.part(&tools, None, FieldErrors::default()).await?;
-    web::page(StatusCode::OK, &MePage { frame: frame.seen_by(&who), part })
+    let next = next_step(&tools.db, &who, &frame).await?;
+    web::page(StatusCode::OK, &MePage { frame: frame.seen_by(&who), part, next, base: base(&who) })
+}
+
+fn base<P>(who: &Can<P>) -> String {
+    format!("/t/{}", who.tenant.slug)
+}
+
+/// The step of the first steps to go on with, for an administrator who has just saved a robot.
+async fn next_step<P>(db: &Database, who: &Can<P>, frame: &Frame) -> Result<Option<Step>> {
+    if frame.said.is_none() || !who.role().is_some_and(Role::administers) {
+        return Ok(None);
+    }
+    let tenant = who.tenant.id;
+    Ok(db.read(move |c| first_steps::progress(c, tenant)).await?.next_after(Step::Robot))
 }
 
 /// Saves the own contact information.
@@ -480,7 +498,10 @@ pub async fn me_save(
         Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-saved")),
         Err(errors) => {
             let part = task.part(&tools, Some(form), errors).await?;
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &MePage { frame: frame.seen_by(&who), part })
+            web::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) },
+            )
         }
     }
 }
@@ -495,7 +516,7 @@ pub async fn me_test(
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
     let (part, status) = tested_part(&task, &tools, form).await?;
-    web::page(status, &MePage { frame: frame.seen_by(&who), part })
+    web::page(status, &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) })
 }
 
 /// Sends a verification code to the group of an own robot.
@@ -508,7 +529,7 @@ pub async fn me_verify(
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
     let (part, status) = coded_part(&task, &tools, &form).await?;
-    web::page(status, &MePage { frame: frame.seen_by(&who), part })
+    web::page(status, &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) })
 }
 
 /// Takes the verification code that was read in the group of an own robot.
@@ -524,7 +545,10 @@ pub async fn me_confirm(
         Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-verified")),
         Err(errors) => {
             let part = task.part(&tools, None, errors).await?;
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &MePage { frame: frame.seen_by(&who), part })
+            web::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) },
+            )
         }
     }
 }

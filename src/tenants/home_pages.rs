@@ -19,6 +19,7 @@ use crate::{
     db::{AnyConnection, Database, MemberId, Seek, TenantId},
     deliveries::store::{self as deliveries, Filter, Listed, Scope},
     error::Result,
+    first_steps::{Progress, store as first_steps},
     robots::Channel,
     web::{self, Frame, Query, Times, query_string},
 };
@@ -232,37 +233,12 @@ struct HomePage {
     base: String,
     switches: Switches,
     care: Option<Care>,
+    /// What an administrator of a tenant that has not sent an alert yet does first.
+    first_steps: Option<Progress>,
     /// The channels that have a robot of the viewer.
     own: Vec<Channel>,
     pulse: Pulse,
     latest: Vec<Listed>,
-}
-
-/// What an administrator does to make a tenant work.
-struct Step {
-    key: &'static str,
-    means: &'static str,
-    to: &'static str,
-    done: bool,
-}
-
-impl HomePage {
-    /// The steps of a tenant that cannot ring anyone yet; nothing once it can.
-    fn steps(&self) -> Vec<Step> {
-        let Some(Care { reach, .. }) = &self.care else { return Vec::new() };
-        let step = |key, means, to, done| Step { key, means, to, done };
-        let steps = vec![
-            step(
-                "tenants-home-step-channel",
-                "tenants-home-step-channel-means",
-                "/settings/message-channel",
-                !self.switches.all_off(),
-            ),
-            step("tenants-home-step-member", "tenants-home-step-member-means", "/members", reach.members > 1),
-            step("tenants-home-step-contact", "tenants-home-step-contact-means", "/members", !reach.is_nobody()),
-        ];
-        if steps.iter().all(|step| step.done) { Vec::new() } else { steps }
-    }
 }
 
 /// Who looks at the page, when, and over how long.
@@ -271,6 +247,7 @@ struct View {
     tenant: TenantId,
     member: Option<MemberId>,
     administers: bool,
+    shows_steps: bool,
     now: NaiveDateTime,
     times: Times,
     span: Span,
@@ -280,6 +257,7 @@ struct View {
 struct Seen {
     switches: Switches,
     care: Option<Care>,
+    first_steps: Option<Progress>,
     own: Vec<Channel>,
     pulse: Pulse,
     latest: Vec<Listed>,
@@ -300,6 +278,7 @@ impl View {
         Ok(Seen {
             switches: channels::settings(c, self.tenant)?.effective().clone(),
             care: self.administers.then(|| self.care(c)).transpose()?,
+            first_steps: self.shows_steps.then(|| first_steps::progress(c, self.tenant)).transpose()?,
             own: self.member.map(|member| overview::channels_of(c, member)).transpose()?.unwrap_or_default(),
             pulse: Pulse { span: self.span, hours: starts.into_iter().zip(hours).collect() },
             latest,
@@ -330,15 +309,19 @@ pub async fn home(
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
     let frame = frame.seen_by(&who);
+    let (administers, now) = (who.role().is_some_and(Role::administers), clock.now());
     let view = View {
         tenant: who.tenant.id,
         member: who.member(),
-        administers: who.role().is_some_and(Role::administers),
-        now: clock.now(),
+        administers,
+        // The metadata warehouse is for administering the instance, not for alerts.
+        shows_steps: administers && !who.tenant.metadata_warehouse,
+        now,
         times: frame.times(),
         span: asked.span(),
     };
-    let Seen { switches, care, own, pulse, latest } = db.read(move |c| view.read(c)).await?;
+    let Seen { switches, care, first_steps, own, pulse, latest } = db.read(move |c| view.read(c)).await?;
     let (name, base) = (who.tenant.name.clone(), format!("/t/{}", who.tenant.slug));
-    web::page(StatusCode::OK, &HomePage { frame, name, base, switches, care, own, pulse, latest })
+    let first_steps = first_steps.filter(|progress| progress.is_shown(now));
+    web::page(StatusCode::OK, &HomePage { frame, name, base, switches, care, first_steps, own, pulse, latest })
 }

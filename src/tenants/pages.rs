@@ -67,8 +67,11 @@ struct AddPage {
 /// Where a tenant is added.
 pub async fn add_form(db: Data<Database>, who: CanInstance<ManageTenants>, frame: Frame) -> Result<HttpResponse> {
     let language = frame.language;
-    let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
-    let form = form::AddTenant { details: form::EditTenant::proposing(proposed), ..form::AddTenant::default() };
+    let (proposed, tenants) = db.read(move |c| Ok((store::proposed_locale(c, language)?, store::count(c)?))).await?;
+    // Who sets up the instance most likely adds the first tenant for himself.
+    let super_admin = if tenants <= 1 { who.principal.account.username.clone() } else { String::new() };
+    let form =
+        form::AddTenant { details: form::EditTenant::proposing(proposed), super_admin, ..form::AddTenant::default() };
     add_page(StatusCode::OK, frame.seen_by(&who), form, FieldErrors::default())
 }
 
@@ -123,11 +126,14 @@ pub async fn add(
     let addition = Addition { slug, details, username, code_hash };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
     let owner = addition.username.key();
+    // Who adds a tenant for himself goes on in it.
+    let is_own = username.eq_ignore_ascii_case(&who.principal.account.username);
+    let to = if is_own { format!("/t/{}", addition.slug.as_str()) } else { LIST.to_owned() };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     who.permit().affecting(Affected::Username(owner)).write(&db, move |c| addition.write(c, &actor, now)).await?;
     match code {
         Some(code) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
-        None => Ok(redirect_saying(LIST, "flash-tenant-added")),
+        None => Ok(redirect_saying(&to, "flash-tenant-added")),
     }
 }
 

@@ -201,6 +201,12 @@ impl Browser {
         self.click_through(&path, link).await;
     }
 
+    /// Follows the button among the first steps, or the one to the next of them, that is not done yet.
+    pub async fn follow_next_step(&self) {
+        let path = "(//*[@id='first-steps' or @id='next-step']//a[@class='button'])[1]";
+        self.click_through(path, "the next step").await;
+    }
+
     /// Follows a link of this text in the table row that has this text too.
     pub async fn follow_in_row(&self, row: &str, link: &str) {
         let path = format!("//tr[td[normalize-space()='{row}']]//a[normalize-space()='{link}']");

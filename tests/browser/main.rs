@@ -8,6 +8,7 @@
 
 mod driver;
 mod fill;
+mod first_steps;
 mod pages;
 mod path;
 mod site;

@@ -82,7 +82,7 @@ impl Path<'_> {
         self.fill(words.set_up_code, &self.site.set_up_code).await;
         self.fill(words.password, PASSWORD).await;
         browser.press(words.make_first_account).await;
-        assert!(browser.address().await.starts_with("/t/"), "the first account is in its tenant");
+        assert_eq!(browser.address().await, "/", "the first account begins with the first steps");
     }
 
     async fn log_in_and_out(&self) {

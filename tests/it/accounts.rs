@@ -19,7 +19,9 @@ on_both! {
         visitor.get("/login").await.leads_to("/setup");
         visitor.get("/setup").await.is(200);
         set_up(&mut visitor, code, "Ann").await.leads_to("/");
-        visitor.get("/").await.leads_to("/t/metadata-warehouse");
+        let page = visitor.get("/").await.is(200);
+        assert_eq!(page.text("h1"), "Getting started", "nobody begins in the metadata warehouse");
+        assert_eq!(page.texts("main a.button"), ["Add Tenant"]);
     }
 
     async fn the_tenant_that_set_up_makes_has_zone_and_language_of_whoever_sets_up(app: &TestApp) {

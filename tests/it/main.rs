@@ -24,6 +24,7 @@ mod demo;
 mod dependencies;
 mod digests;
 mod fairness;
+mod first_steps;
 mod groups;
 mod hearing;
 mod home;

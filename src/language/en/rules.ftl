@@ -13,6 +13,7 @@ rules-name = Name
 rules-name-hint = At most 36 letters, digits, spaces, _ and -.
 rules-name-rule = Only letters, digits, spaces, _ and - please.
 rules-name-taken = Another rule has this name.
+rules-first-name = All alerts
 rules-too-many = The tenant has 100 rules already; delete one that is not needed any more.
 rules-is-on = Status
 rules-on = On

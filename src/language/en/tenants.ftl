@@ -52,14 +52,6 @@ tenants-home-unreached = { $count ->
 }
 tenants-home-unreached-link = Show them
 tenants-home-no-contact = No robot rings you. Enter yours, so that alerts reach you.
-tenants-home-steps = What to do next
-tenants-home-step-done = done
-tenants-home-step-channel = Turn on a channel
-tenants-home-step-channel-means = Until then nothing is sent.
-tenants-home-step-member = Add members
-tenants-home-step-member-means = So far the super administrator is the only one.
-tenants-home-step-contact = Give members a robot
-tenants-home-step-contact-means = Paste the webhook of a group's robot into the dialog Edit Account; the group then hears a first message.
 tenants-home-deliveries = Latest deliveries
 tenants-home-all-deliveries = All deliveries
 tenants-super-admin-new = The super administrator has not logged in yet. If the one-time code is lost or too old, make a new one.

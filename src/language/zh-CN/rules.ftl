@@ -13,6 +13,7 @@ rules-name = 名称
 rules-name-hint = 最多 36 个字符，可使用中文、字母、数字、空格、_ 和 -。
 rules-name-rule = 只能使用中文、字母、数字、空格、_ 和 -。
 rules-name-taken = 已有同名规则。
+rules-first-name = 所有告警
 rules-too-many = 本租户已有 100 条规则，请先删除不再需要的规则。
 rules-is-on = 状态
 rules-on = 已启用

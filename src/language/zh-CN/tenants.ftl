@@ -51,14 +51,6 @@ tenants-home-unreached = { $count ->
 }
 tenants-home-unreached-link = 查看这些成员
 tenants-home-no-contact = 没有机器人能通知到您。请填写您的机器人，以便接收告警。
-tenants-home-steps = 接下来要做的事
-tenants-home-step-done = 已完成
-tenants-home-step-channel = 开启渠道
-tenants-home-step-channel-means = 在此之前不会发送任何消息。
-tenants-home-step-member = 添加成员
-tenants-home-step-member-means = 目前只有超级管理员一人。
-tenants-home-step-contact = 为成员配置机器人
-tenants-home-step-contact-means = 在“编辑账号”对话框中粘贴群机器人的 Webhook，随后该群会收到第一条消息。
 tenants-home-deliveries = 最近的推送
 tenants-home-all-deliveries = 全部推送记录
 tenants-super-admin-new = 超级管理员尚未登录。如果一次性代码已丢失或过期，可以重新生成。

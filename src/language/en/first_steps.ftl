@@ -1,0 +1,17 @@
+steps-title = Getting started
+steps-lead = Six steps to the first alert in a group.
+steps-done = Done
+steps-open = Open
+steps-next = Next step:
+steps-tenant = Add your first tenant
+steps-tenant-means = A tenant is a team with members, channels and alert rules of its own.
+steps-channel = Turn on a message channel
+steps-channel-means = Until then nothing is sent.
+steps-robot = Enter a group's robot
+steps-robot-means = Paste the webhook of a robot of your group; the group then hears a first message. Other members get theirs in Member Management.
+steps-message = A message reached a group
+steps-message-means = Send a test message to see what the robot answers.
+steps-rule = Add an alert rule
+steps-rule-means = A rule decides who is notified of which alerts.
+steps-alert = An alert reached a group
+steps-alert-means = Fire one yourself. Monitoring systems are connected under Internal Portals.

@@ -1,0 +1,17 @@
+steps-title = 快速开始
+steps-lead = 只需六步，即可让第一条告警到达群里。
+steps-done = 已完成
+steps-open = 未完成
+steps-next = 下一步：
+steps-tenant = 新增您的第一个租户
+steps-tenant-means = 租户对应一个团队，拥有自己的成员、渠道和告警规则。
+steps-channel = 开启消息渠道
+steps-channel-means = 在此之前不会发送任何消息。
+steps-robot = 配置群机器人
+steps-robot-means = 粘贴您所在群的机器人 Webhook，随后该群会收到第一条消息。其他成员的机器人请在“成员管理”中配置。
+steps-message = 消息已到达群
+steps-message-means = 发送测试消息，查看机器人的应答。
+steps-rule = 添加告警规则
+steps-rule-means = 规则决定哪些告警通知哪些人。
+steps-alert = 告警已到达群
+steps-alert-means = 可手动触发一条告警；监控系统请在“内部门户”中接入。
