@@ -327,6 +327,7 @@ fn server(
         origins: settings.robot_origins.clone(),
         waker: waker.clone(),
     });
+    let refusals = Data::new(portals::Refusals::new(db.clone(), clock.clone()));
     let waker = Data::new(waker);
     let (health, metrics) = (Data::new(health), Data::new(db.metrics().clone()));
     let database = Data::new(db);
@@ -362,6 +363,7 @@ fn server(
             .app_data(tools.clone())
             .app_data(member_tools.clone())
             .app_data(alert_tools.clone())
+            .app_data(refusals.clone())
             .app_data(waker.clone())
             .app_data(health.clone())
             .app_data(metrics.clone())

@@ -19,6 +19,7 @@ pub mod first_steps; // from an empty deployment to the first alert in a group
 pub mod groups; // user groups
 pub mod health; // alive, ready, and how it fares
 pub mod language; // every text, in two languages
+pub mod log; // warnings that strangers can cause, bounded
 pub mod members; // who is reached by which robot
 pub mod metrics; // what the process counts of itself
 pub mod people; // members as groups and schedules name them

@@ -50,6 +50,7 @@ struct Counts {
     requests: Family<Labels<1>, Counter>,
     request_time: Histogram,
     log_in_failures: Counter,
+    refused_posts: Family<Vec<(&'static str, String)>, Counter>,
     pool_wait: Histogram,
     writer_wait: Histogram,
     batch: Histogram,
@@ -65,6 +66,7 @@ impl Default for Metrics {
             requests: Family::default(),
             request_time: Histogram::new(QUICK),
             log_in_failures: Counter::default(),
+            refused_posts: Family::default(),
             pool_wait: Histogram::new(QUICK),
             writer_wait: Histogram::new(QUICK),
             batch: Histogram::new(BATCH),
@@ -90,6 +92,9 @@ impl Counts {
         let help = "From a request's head to the head of its answer";
         registry.register_with_unit("http_request", help, Unit::Seconds, self.request_time.clone());
         registry.register("log_in_failures", "Log-ins with a wrong name or password", self.log_in_failures.clone());
+        let help =
+            "Posts below /intake that were refused, by the id of the portal (empty while unproven) and the problem";
+        registry.register("intake_refused_posts", help, self.refused_posts.clone());
         let help = "How long reads, and on Postgres writes, waited for a database connection";
         registry.register_with_unit("database_pool_wait", help, Unit::Seconds, self.pool_wait.clone());
         let help = "How long writes waited for the writer of SQLite";
@@ -139,6 +144,13 @@ impl Metrics {
     /// Somebody waited so long for a database connection.
     pub fn waited_for_connection(&self, long: Duration) {
         self.0.pool_wait.observe(long.as_secs_f64());
+    }
+
+    /// A post was refused: of which portal, when that was proven, and for which problem.
+    pub fn post_refused(&self, portal: Option<i64>, problem: &'static str) {
+        let portal = portal.map(|id| id.to_string()).unwrap_or_default();
+        let labels = vec![("portal", portal), ("type", problem.to_owned())];
+        self.0.refused_posts.get_or_create(&labels).inc();
     }
 
     /// A write waited so long for the writer.
@@ -213,6 +225,9 @@ mod tests {
             clone.answered(status, Duration::from_millis(millis));
         }
         clone.log_in_failed();
+        clone.post_refused(Some(7), "too-large");
+        clone.post_refused(None, "not-proven");
+        clone.post_refused(None, "not-proven");
         clone.committed(3);
         let now = Now { queues: vec![("wecom", 7, 90)], broken: vec![("lark", 1)], ledger: vec![("chosen", 12)] };
         let text = metrics.write_out(&now).unwrap();
@@ -225,6 +240,8 @@ mod tests {
             "belfry_http_requests_total{status=\"5xx\"} 1",
             "belfry_http_request_seconds_count 5",
             "belfry_log_in_failures_total 1",
+            "belfry_intake_refused_posts_total{portal=\"7\",type=\"too-large\"} 1",
+            "belfry_intake_refused_posts_total{portal=\"\",type=\"not-proven\"} 2",
             "belfry_database_writer_batch_sum 3.0",
             "belfry_queue_depth{channel=\"wecom\"} 7",
             "belfry_queue_oldest_seconds{channel=\"wecom\"} 90",

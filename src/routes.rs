@@ -44,7 +44,7 @@ pub fn intake(config: &mut ServiceConfig) {
         .service(door("/intake/alertmanager").post(intake::alertmanager))
         .service(door("/intake/grafana").post(intake::grafana))
         // Whoever posts below here is a program, and reads no page that says so.
-        .service(door("/intake{rest:(/.*)?}").default_service(actix::to(no_door)));
+        .service(door(intake::ANYWHERE).default_service(actix::to(no_door)));
 }
 
 /// Every page.

@@ -10,6 +10,7 @@ use super::model::{Incoming, Severity, Signal, Source};
 use crate::{
     accounts::Username,
     robots::trim_pasted,
+    text,
     web::{FieldErrors, filled, one_line, validated},
 };
 
@@ -41,7 +42,6 @@ pub struct AlertFields {
     /// Usernames, with commas or line ends between them, and repeatable.
     pub receivers: Vec<String>,
     /// A page about it.
-    #[validate(length(max = LONGEST_LINK, code = "form-too-long"))]
     pub link: String,
 }
 
@@ -64,37 +64,71 @@ impl AlertFields {
             errors.add("status", "form-choose");
         }
         let link = trim_pasted(&self.link);
-        if !link.is_empty() && !is_https(link) {
-            errors.add("link", "alerts-link-rule");
+        if let Some(fault) = link_fault(link) {
+            errors.add("link", fault);
         }
-        let receivers = usernames(&self.receivers);
-        if receivers.is_none() {
-            errors.add("receivers", "alerts-receivers-rule");
-        }
+        let receivers = usernames("receivers", &self.receivers, &mut errors);
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
                 let title = self.title.trim().to_owned();
                 let key = if self.key.is_empty() { title.clone() } else { self.key.clone() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
-                Ok(Incoming { source, signal, key, title, content, severity, link, labels, receivers })
+                let (annotations, starts_at, ends_at) = (BTreeMap::new(), None, None);
+                Ok(Incoming {
+                    source,
+                    signal,
+                    key,
+                    title,
+                    content,
+                    severity,
+                    link,
+                    labels,
+                    annotations,
+                    starts_at,
+                    ends_at,
+                    receivers,
+                })
             }
             _ => Err(errors),
         }
     }
 }
 
-/// Everybody who is named, once each; nothing when one of them cannot be a username, or there are too many.
-pub(super) fn usernames<'t>(fields: impl IntoIterator<Item = &'t String>) -> Option<Vec<Username>> {
-    let names = fields.into_iter().flat_map(|field| field.split([',', '，', '\n', '\r']));
-    let names = names.map(str::trim).filter(|name| !name.is_empty());
-    let (mut usernames, mut known) = (Vec::new(), HashSet::new());
+/// How many names an error repeats.
+const NAMES_IN_ERRORS: usize = 10;
+
+/// Everybody who is named in a field, once each; nothing, and a mistake that names them, when some cannot be usernames or there are too
+/// many.
+pub(super) fn usernames<'t>(
+    field: &'static str,
+    typed: impl IntoIterator<Item = &'t String>,
+    errors: &mut FieldErrors,
+) -> Option<Vec<Username>> {
+    let names = typed.into_iter().flat_map(|text| text.split([',', '，', '\n', '\r']));
+    let names = names.map(text::trimmed).filter(|name| !name.is_empty());
+    let (mut usernames, mut known, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
     for name in names {
-        let username = Username::parse(name).ok()?;
-        if known.insert(username.key()) {
-            usernames.push(username);
+        match Username::parse(name) {
+            Ok(username) if known.insert(username.key()) => usernames.push(username),
+            Ok(_) => {}
+            Err(_) => wrong.push(name),
         }
     }
-    (usernames.len() <= MOST_RECEIVERS).then_some(usernames)
+    if !wrong.is_empty() {
+        let shown: Vec<String> =
+            wrong.iter().take(NAMES_IN_ERRORS).map(|name| name.chars().take(64).collect()).collect();
+        let mut shown = shown.join(", ");
+        if wrong.len() > NAMES_IN_ERRORS {
+            shown.push_str(", …");
+        }
+        errors.add_with(field, "alerts-receivers-not-usernames", "names", shown);
+        return None;
+    }
+    if usernames.len() > MOST_RECEIVERS {
+        errors.add(field, "alerts-receivers-rule");
+        return None;
+    }
+    Some(usernames)
 }
 
 /// What a word means; the default when there is none.
@@ -102,8 +136,104 @@ pub(super) fn word<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> O
     if text.is_empty() { Some(default) } else { parse(text) }
 }
 
-/// Whether a link may stand in a message: https, with a host, without a password in it.
-pub fn is_https(link: &str) -> bool {
-    Url::parse(link).is_ok_and(|url| url.scheme() == "https" && url.host().is_some() && url.username().is_empty())
-        && !link.chars().any(|c| c.is_whitespace() || c.is_control())
+/// Why a link cannot be kept: the key of the text. An empty link is none.
+#[must_use]
+pub fn link_fault(link: &str) -> Option<&'static str> {
+    if link.is_empty() {
+        return None;
+    }
+    if link.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Some("alerts-link-rule");
+    }
+    match Url::parse(link) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Some("alerts-link-scheme"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => Some("alerts-link-password"),
+        Ok(_) if u64::try_from(link.chars().count()).is_ok_and(|length| length > LONGEST_LINK) => {
+            Some("alerts-link-long")
+        }
+        Ok(url) if url.host().is_some() => None,
+        _ => Some("alerts-link-rule"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_counts_and_those_that_cannot_be_usernames_are_named() {
+        let read = |typed: &str| {
+            let mut errors = FieldErrors::default();
+            let names = usernames("receivers", &[typed.to_owned()], &mut errors);
+            let names =
+                names.map(|names| names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" "));
+            (
+                names,
+                errors
+                    .of("receivers")
+                    .map(|error| error.variables.first().map(|(_, text)| text.clone()).unwrap_or_default()),
+            )
+        };
+        for (typed, names) in [
+            ("", ""),
+            (" , ,\n", ""),
+            ("li", "li"),
+            ("li,wu", "li wu"),
+            ("li，wu\r\nwang", "li wu wang"),
+            ("LI, li", "LI"),
+            ("\u{feff}li\u{200b}, wu\u{a0}", "li wu"),
+        ] {
+            assert_eq!(read(typed), (Some(names.to_owned()), None), "{typed:?}");
+        }
+        for (typed, wrong) in [
+            ("li wu", "li wu"),
+            ("li; wu, ok", "li; wu"),
+            ("李娜, li, 王伟", "李娜, 王伟"),
+            ("li、wu", "li、wu"),
+            ("li<li@corp.example>", "li<li@corp.example>"),
+            ("a/b, c", "a/b"),
+            ("li\u{200b}wu", "li\u{200b}wu"),
+        ] {
+            assert_eq!(read(typed), (None, Some(wrong.to_owned())), "{typed:?}");
+        }
+        let many: Vec<String> = (0..12).map(|number| format!("a {number}")).collect();
+        assert!(read(&many.join(",")).1.is_some_and(|names| names.ends_with("a 9, …")));
+    }
+
+    #[test]
+    fn a_link_leads_to_the_web_and_holds_no_password() {
+        for kept in [
+            "",
+            "https://g.example/d/1?x=%E5%91%8A#part",
+            "http://grafana.corp/d/1",
+            "http://10.0.0.1:3000/",
+            "http://[::1]:3000/",
+            "HTTP://GRAFANA/d",
+            "https://例子.example/磁盘",
+            "https://g.example/a@b",
+            "http://localhost",
+            "https://g.example/?q=a:b@c",
+        ] {
+            assert_eq!(link_fault(kept), None, "{kept}");
+        }
+        for (refused, why) in [
+            ("javascript:alert(1)", "alerts-link-scheme"),
+            ("data:text/html,x", "alerts-link-scheme"),
+            ("ftp://g.example/", "alerts-link-scheme"),
+            ("file:///etc/passwd", "alerts-link-scheme"),
+            ("mailto:a@b.example", "alerts-link-scheme"),
+            ("https://user@g.example/", "alerts-link-password"),
+            ("https://user:secret@g.example/", "alerts-link-password"),
+            ("https://:secret@g.example/", "alerts-link-password"),
+            ("http://user:@g.example/", "alerts-link-password"),
+            ("grafana.corp/d/1", "alerts-link-rule"),
+            ("/d/1", "alerts-link-rule"),
+            ("https://", "alerts-link-rule"),
+            ("https://g.example/ x", "alerts-link-rule"),
+            ("https://g.example/\n", "alerts-link-rule"),
+            (&format!("https://g.example/{}", "a".repeat(2048)), "alerts-link-long"),
+        ] {
+            assert_eq!(link_fault(refused), Some(why), "{refused}");
+        }
+    }
 }

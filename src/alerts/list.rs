@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::model::{EventStatus, Severity, Source};
 use crate::{
     db::{AlertId, MemberId, Seek},
-    web::{Times, query_string},
+    web::{Times, query_string, unread},
 };
 
-/// The query of the list of alert events, as the URL has it. A word that means nothing filters nothing.
+/// The query of the list of alert events, as the URL has it. A word that means nothing filters nothing, and the page says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ListQuery {
@@ -119,6 +119,22 @@ impl ListQuery {
             now,
             seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
+    }
+
+    /// What is asked for and means nothing.
+    #[must_use]
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        let is_place = |text: &str| text.parse::<Place>().is_ok();
+        unread(&[
+            ("status", &self.status, EventStatus::parse(&self.status).is_some()),
+            ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
+            ("source", &self.source, Source::parse(&self.source).is_some()),
+            ("recipient", &self.recipient, self.recipient == "me"),
+            ("from", &self.from, Times::typed_day(&self.from).is_some()),
+            ("until", &self.until, Times::typed_day(&self.until).is_some()),
+            ("before", &self.before, is_place(&self.before)),
+            ("after", &self.after, is_place(&self.after)),
+        ])
     }
 
     /// Whether anything narrows the list.

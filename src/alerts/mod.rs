@@ -21,10 +21,11 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod unheard;
 mod words;
 
 pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, outcome_key, reach};
-pub use form::{AlertFields, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, is_https};
+pub use form::{AlertFields, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, link_fault};
 pub use handle::Handling;
 pub use list::{Filter, Place};
 pub use matcher::{Matcher, Operator};
@@ -33,3 +34,4 @@ pub use severity_words::severity_of;
 pub use suppressed::SuppressedNotifier;
 pub use take::{Context, Preview, Taken, preview, preview_with, take, take_all};
 pub use tools::Tools;
+pub use unheard::Unheard;

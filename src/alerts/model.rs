@@ -168,12 +168,41 @@ pub struct Incoming {
     pub content: String,
     /// How grave it is.
     pub severity: Severity,
-    /// A page about it; https, or empty.
+    /// A page about it; http or https, or empty.
     pub link: String,
     /// What the sender knows about it, by name.
     pub labels: BTreeMap<String, String>,
+    /// What else the sender says of it, by name.
+    pub annotations: BTreeMap<String, String>,
+    /// When it began by the sender (UTC).
+    pub starts_at: Option<NaiveDateTime>,
+    /// When it ended by the sender (UTC).
+    pub ends_at: Option<NaiveDateTime>,
     /// Who is to hear it; nobody named means whom the alert rules choose.
     pub receivers: Vec<Username>,
+}
+
+/// How far ahead of ours a sender's clock may be for its times to count.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// A sender's time that can be meant at this moment: not the year 1 that stands for no time, and not in the future. What is ahead by
+/// no more than the clocks differ is now.
+fn plausible(time: Option<NaiveDateTime>, now: NaiveDateTime) -> Option<NaiveDateTime> {
+    time.filter(|time| time.and_utc().timestamp() > 0 && *time <= now + CLOCK_SKEW).map(|time| time.min(now))
+}
+
+impl Incoming {
+    /// When it began, as far as its sender says so.
+    #[must_use]
+    pub fn started(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        plausible(self.starts_at, now)
+    }
+
+    /// When it ended, as far as its sender says so.
+    #[must_use]
+    pub fn ended(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        plausible(self.ends_at, now).filter(|end| self.started(now).is_none_or(|start| start <= *end))
+    }
 }
 
 /// Hours of the day in a tenant's time zone, in minutes from midnight. One that ends before it begins goes over midnight; one

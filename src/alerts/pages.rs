@@ -12,7 +12,8 @@ use chrono::NaiveDateTime;
 use serde::Deserialize;
 
 use super::{
-    AlertFields, Call, Context, EventStatus, Incoming, Place, Preview, Severity, Signal, Source, Tools, Verdict,
+    AlertFields, Call, Context, EventStatus, Incoming, Matcher, Operator, Place, Preview, Severity, Signal, Source,
+    Tools, Unheard, Verdict,
     fire::{FormMarks, strangers},
     handle::{HandleForm, Handling, Unit},
     list::ListQuery,
@@ -22,7 +23,7 @@ use super::{
         handle as handling,
         list::{self as events_list, Listed},
         people,
-        show::{self as shown, Found, NamedRobot, TimeLine},
+        show::{self as shown, Entry, Found, NamedRobot, TimeLine},
     },
     take,
 };
@@ -35,7 +36,7 @@ use crate::{
     db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
     deliveries::store::Scope,
     error::{Error, Result},
-    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Query, Times, actor, query_string, redirect_saying},
 };
 
 /// Where the tenant's events are.
@@ -107,6 +108,7 @@ pub async fn fire(
             tenant: who.tenant.id,
             sender: who.principal.account.username.clone(),
             by: Some(who.principal.account.id),
+            portal: None,
             product: frame.product.clone(),
             now: tools.clock.now(),
         },
@@ -147,11 +149,16 @@ struct Firing {
 impl Firing {
     /// What is wrong with the receivers: a person who names people means people of the tenant.
     fn refused(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<Option<FieldErrors>> {
-        if alert.signal == Signal::Resolved && !self.administers {
-            // Whoever only fires alerts must not be able to end those of other systems.
-            let last = events::last_of_key(c, self.context.tenant, &alert.key)?;
-            if last.is_some_and(|event| event.is_open() && event.source != Source::Form.as_str()) {
+        if alert.signal == Signal::Resolved {
+            let owner = self.context.key_owner();
+            let key = self.context.event_key(&owner, &alert.key);
+            let own = events::last_of_key(c, key)?.filter(|event| event.is_open());
+            // Events from before keys had owners: whoever only fires alerts must not be able to end those of other systems.
+            if own.as_ref().is_some_and(|event| event.source != Source::Form.as_str() && !self.administers) {
                 return Ok(Some(FieldErrors::one("status", "alerts-resolve-rule")));
+            }
+            if own.is_none() && events::is_open_of_another(c, key)? {
+                return Ok(Some(FieldErrors::one("status", "alerts-resolve-other")));
             }
         }
         let named = people::named(c, self.context.tenant, &alert.receivers)?;
@@ -201,7 +208,14 @@ impl Firing {
                     changes: Vec::new(),
                 };
                 audit::record(c, &actor, &entry, firing.context.now)?;
-                Ok(Ok(Outcome::Fired(taken.alert, "flash-alert-fired")))
+                let resolves = alert.signal == Signal::Resolved;
+                let said = match &taken.unheard {
+                    Some(Unheard::NotOpen) => "flash-alert-not-open-unheard",
+                    Some(_) => "flash-alert-fired-unheard",
+                    None if resolves => "flash-alert-resolved",
+                    None => "flash-alert-fired",
+                };
+                Ok(Ok(Outcome::Fired(taken.alert, said)))
             })
             .await;
         match stored {
@@ -255,9 +269,10 @@ async fn list_page<P>(
     let (tenant, now) = (who.tenant.id, tools.clock.now());
     let filter = query.filter(now, Times::of(&who.tenant.time_zone), who.member());
     let (rows, keyset) = tools.db.read(move |c| events_list::list(c, tenant, &filter)).await?;
+    let frame = frame.seen_by(who).refusing(query.unread());
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
-        frame: frame.seen_by(who),
+        frame,
         path: path_of(&who.tenant),
         query,
         rows,
@@ -347,8 +362,25 @@ struct ShowPage {
     is_older: bool,
     now: NaiveDateTime,
     may_handle: bool,
+    may_add_rules: bool,
     form: HandleForm,
     errors: FieldErrors,
+}
+
+/// The fields of a rule that matches alerts like this one, as the query of the page that adds it.
+fn rule_query(event: &Found) -> String {
+    let label = ["alertname", "portal"].into_iter().find_map(|name| Some((name, event.labels.get(name)?)));
+    let matcher =
+        label.map(|(name, value)| Matcher::stored(name.to_owned(), Operator::Equal, value.clone()).to_string());
+    let letters = event.title.chars().map(|c| if c.is_alphanumeric() || "_- ".contains(c) { c } else { ' ' });
+    let words: String = letters.take(36).collect();
+    let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    query_string(&[
+        ("name", &name),
+        ("severity", event.severity.as_str()),
+        ("source", event.source.as_str()),
+        ("matchers", matcher.as_deref().unwrap_or_default()),
+    ])
 }
 
 impl ShowPage {
@@ -358,6 +390,28 @@ impl ShowPage {
 
     fn chosen_by(&self, rules: &str) -> String {
         if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.to_owned() }
+    }
+
+    /// Why nobody has been notified of an open event, by its newest firing.
+    fn unheard(&self) -> Option<&'static str> {
+        if self.is_older || self.event.reached > 0 || self.event.finished_at.is_some() {
+            return None;
+        }
+        let firing = |entry: &&Entry| matches!(entry.kind, EntryKind::Firing | EntryKind::Repeated);
+        let entry = self.line.entries.iter().find(firing)?;
+        Some(match () {
+            () if entry.rules.iter().any(|asked| asked.outcome == "do-not-disturb") => "alerts-unheard-muted",
+            () if !entry.deliveries.is_empty() => "alerts-unheard-nobody-reachable",
+            () if !entry.rules.is_empty() => "alerts-unheard-rules",
+            () => "alerts-unheard-no-rule",
+        })
+    }
+
+    /// Where a rule for alerts like this one is added, for those who may.
+    fn add_rule(&self) -> Option<String> {
+        let event = &self.event;
+        let is_rules = event.receivers.is_empty();
+        (self.may_add_rules && is_rules).then(|| format!("{}/alert-rules/new?{}", self.base, rule_query(event)))
     }
 
     /// The key of an entry's heading.
@@ -410,6 +464,7 @@ async fn show_page<P>(
         is_older: before.is_some(),
         now: tools.clock.now(),
         may_handle: who.may(Action::HandleAlerts),
+        may_add_rules: who.may(Action::EditAlertRules),
         form,
         errors,
     };

@@ -17,7 +17,7 @@ use crate::{
     channels::Switches,
     db::{GroupId, RuleId, ScheduleId},
     robots::Channel,
-    web::{FieldError, FieldErrors, filled, one_line, validated},
+    web::{FieldError, FieldErrors, filled, one_line, unread, validated},
 };
 
 /// The most conditions of a rule.
@@ -71,6 +71,29 @@ pub struct RuleForm {
     pub from: String,
     /// The first minute after it, as HH:MM.
     pub to: String,
+}
+
+/// What a link to the page Add Rule proposes for some fields; the rest is as for any new rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Proposed {
+    /// See [`RuleForm::name`].
+    pub name: String,
+    /// See [`RuleForm::severity`].
+    pub severity: String,
+    /// See [`RuleForm::source`].
+    pub source: String,
+    /// See [`RuleForm::matchers`].
+    pub matchers: String,
+}
+
+impl Proposed {
+    /// The form with what is proposed.
+    #[must_use]
+    pub fn form(self, on: &Switches) -> RuleForm {
+        let Self { name, severity, source, matchers } = self;
+        RuleForm { name, severity, source, matchers, ..RuleForm::fresh(on) }
+    }
 }
 
 /// A rule as it was typed, as far as it can be told without the database.
@@ -156,10 +179,7 @@ impl RuleForm {
             source => required(Source::parse(source), "source", &mut errors),
         };
         let matchers = self.matchers(&mut errors);
-        let members = usernames([&self.members]);
-        if members.is_none() {
-            errors.add("members", "alerts-receivers-rule");
-        }
+        let members = usernames("members", [&self.members], &mut errors);
         let receivers = self.receivers(&mut errors);
         if members.as_ref().is_some_and(Vec::is_empty) && receivers.is_empty() {
             errors.add("members", "rules-receivers-none");
@@ -339,7 +359,21 @@ impl Example {
                 let title = self.example_title.trim().to_owned();
                 let (key, content, link) = (title.clone(), String::new(), String::new());
                 let (signal, receivers) = (Signal::Firing, Vec::new());
-                Ok(Incoming { source, signal, key, title, content, severity, link, labels, receivers })
+                let (annotations, starts_at, ends_at) = (BTreeMap::new(), None, None);
+                Ok(Incoming {
+                    source,
+                    signal,
+                    key,
+                    title,
+                    content,
+                    severity,
+                    link,
+                    labels,
+                    annotations,
+                    starts_at,
+                    ends_at,
+                    receivers,
+                })
             }
             _ => Err(errors),
         }
@@ -365,6 +399,12 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
+    /// What is asked for and means nothing.
+    #[must_use]
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        unread(&[("state", &self.state, ["on", "off"].contains(&self.state.as_str()))])
+    }
+
     /// Whether a rule is shown.
     #[must_use]
     pub fn shows(&self, rule: &Rule) -> bool {
@@ -454,7 +494,10 @@ mod tests {
         assert_eq!(one(RuleForm { channels: vec!["pager".into()], ..form() }), mistake("channels", "form-choose"));
         let role = RuleForm { members: String::new(), roles: vec!["member".into(), "member".into()], ..form() };
         assert_eq!(role.check(ID).unwrap().rule.receivers, [Receiver::Role(Role::Member)]);
-        assert_eq!(one(RuleForm { members: "a b".into(), ..form() }), mistake("members", "alerts-receivers-rule"));
+        assert_eq!(
+            one(RuleForm { members: "a b".into(), ..form() }),
+            mistake("members", "alerts-receivers-not-usernames")
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use chrono::NaiveDateTime;
 use super::{
     choose::{Call, Verdict},
     model::{Incoming, LARGEST_EXPRESSIONS, Receiver, Rule, Severity, Source},
-    rule_form::{Example, ListQuery, RuleForm, Ticked, Typed},
+    rule_form::{Example, ListQuery, Proposed, RuleForm, Ticked, Typed},
     rule_words::{changes, condition, receivers, window},
     store::{
         rules::{self as store, MOST_RULES, Names},
@@ -106,6 +106,7 @@ async fn list_page<P>(
     let next = progress.and_then(|progress| progress.next_after(Step::Rule));
     let total = rules.len();
     let rows = rules.into_iter().filter(|rule| query.shows(rule)).map(|rule| row(rule, &names, language)).collect();
+    let frame = frame.refusing(query.unread());
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let (path, base) = (list_path(who), format!("/t/{}", who.tenant.slug));
     let (frame, example) = (frame.seen_by(who), Example::default());
@@ -309,7 +310,7 @@ pub async fn preview(
 fn context<P>(who: &Can<P>, frame: &Frame, now: NaiveDateTime) -> Context {
     let account = &who.principal.account;
     let (sender, product) = (account.username.clone(), frame.product.clone());
-    Context { tenant: who.tenant.id, sender, by: Some(account.id), product, now }
+    Context { tenant: who.tenant.id, sender, by: Some(account.id), portal: None, product, now }
 }
 
 #[derive(Template)]
@@ -384,9 +385,15 @@ fn usernames<'n>(rule: &Rule, names: &'n Names) -> Vec<&'n str> {
 }
 
 /// Where a rule is added.
-pub async fn add_form((db, _, who, _, frame): Asked) -> Result<HttpResponse> {
-    let shown =
-        Shown { rule: None, form: None, errors: FieldErrors::default(), example: Example::default(), outcome: None };
+pub async fn add_form((db, _, who, _, frame): Asked, Query(proposed): Query<Proposed>) -> Result<HttpResponse> {
+    let tenant = who.tenant.id;
+    let form = if proposed == Proposed::default() {
+        None
+    } else {
+        let switches = db.read(move |c| Ok(channels::settings(c, tenant)?.effective().clone())).await?;
+        Some(proposed.form(&switches))
+    };
+    let shown = Shown { rule: None, form, errors: FieldErrors::default(), example: Example::default(), outcome: None };
     edit_page(&db, &who, frame, shown).await
 }
 

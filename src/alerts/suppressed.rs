@@ -57,6 +57,7 @@ impl SuppressedNotifier {
                 tenant,
                 sender: String::new(),
                 by: None,
+                portal: None,
                 product: self.product.clone(),
                 now: self.clock.now(),
             };

@@ -9,15 +9,16 @@ use super::{
     choose::{Choice, Pick, Sent, Verdict, reach},
     model::{Incoming, Rule, Signal},
     store::{
-        events::{self, EntryKind, Event, Mark, NewEntry},
+        events::{self, EntryKind, Event, EventKey, Mark, NewEntry},
         people, rules,
     },
+    unheard::Unheard,
     words::{Telling, Told},
 };
 use crate::{
     channels::{Switches, store as channels},
     courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
-    db::{AccountId, AlertId, AnyConnection, EntryId, RuleId, TenantId, one_at_a_time},
+    db::{AccountId, AlertId, AnyConnection, EntryId, PortalId, RuleId, TenantId, one_at_a_time},
     error::{Error, Result},
     robots::Channel,
     templates::{Templates, Words, store as templates},
@@ -32,14 +33,34 @@ pub struct Context {
     pub sender: String,
     /// The account that fired it, if one did.
     pub by: Option<AccountId>,
+    /// The portal that sent it, if one did.
+    pub portal: Option<PortalId>,
     /// The word that every message holds: the robots' keyword.
     pub product: String,
     /// When.
     pub now: NaiveDateTime,
 }
 
+impl Context {
+    /// Whose keys the alerts have: no sender counts, resolves or mutes the events of another by using its key.
+    #[must_use]
+    pub fn key_owner(&self) -> String {
+        match (self.portal, self.by) {
+            (Some(portal), _) => format!("portal:{portal}"),
+            (None, Some(account)) => format!("account:{account}"),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// The key of an event of this sender, whom [`Self::key_owner`] names.
+    #[must_use]
+    pub fn event_key<'k>(&self, owner: &'k str, key: &'k str) -> EventKey<'k> {
+        EventKey { tenant: self.tenant, owner, key }
+    }
+}
+
 /// What became of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// Its event.
     pub alert: AlertId,
@@ -47,6 +68,8 @@ pub struct Taken {
     pub entry: EntryId,
     /// How many deliveries wait for a robot now. When there are any, wake the courier after the commit.
     pub deliveries: i64,
+    /// Why nobody is notified, when nobody is.
+    pub unheard: Option<Unheard>,
 }
 
 /// What every alert of a tenant needs to know of it, read once for all alerts of a post.
@@ -122,9 +145,11 @@ fn fired(
     alert: &Incoming,
     outbox: &mut Outbox,
 ) -> Result<Taken> {
+    let owner = context.key_owner();
+    let key = context.event_key(&owner, &alert.key);
     // Another look is needed only when the event ends, or another begins, between the look and the write.
     for _ in 0..3 {
-        let last = events::lock_last_of_key(c, context.tenant, &alert.key)?;
+        let last = events::lock_last_of_key(c, key)?;
         let quiet_until = last.as_ref().and_then(|event| event.is_quiet_until(context.now));
         let open = last.filter(Event::is_open);
         let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;
@@ -141,10 +166,16 @@ fn fired(
         let silenced = plan.ringing().filter(rests).map(|asked| context.now + asked.frequency).max();
         let silent_until = silenced.or(open.as_ref().and_then(|event| event.silent_until));
         let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
-        let mark = Mark { reached, silent_until };
+        let given = alert.started(context.now);
+        let started_at = match &open {
+            Some(event) => given.map(|given| given.min(event.since())).or(event.started_at),
+            None => given,
+        };
+        let mark = Mark { reached, silent_until, started_at };
+        let unheard = Unheard::of(quiet_until.is_some(), &plan.asked, &choice);
         let (kind, event) = match open {
-            Some(open) => (EntryKind::Repeated, events::repeat(c, open.id, alert, mark, context.now)?),
-            None => (EntryKind::Firing, events::begin(c, context.tenant, alert, &context.sender, mark, context.now)?),
+            Some(open) => (EntryKind::Repeated, events::repeat(c, open.id, &owner, alert, mark, context.now)?),
+            None => (EntryKind::Firing, events::begin(c, key, alert, &context.sender, mark, context.now)?),
         };
         let Some(event) = event else { continue };
         let verdicts = if quiet_until.is_some() { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
@@ -162,7 +193,7 @@ fn fired(
         let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
         let telling = Telling { kind, alert, event: &event, fired_at: context.now };
         tell(c, context, town, &telling, entry, choice, outbox)?;
-        return Ok(Taken { alert: event.id, entry, deliveries: reached });
+        return Ok(Taken { alert: event.id, entry, deliveries: reached, unheard });
     }
     Err(Error::unavailable("an event begins and ends all the time"))
 }
@@ -183,10 +214,12 @@ fn resolved(
     alert: &Incoming,
     outbox: &mut Outbox,
 ) -> Result<Taken> {
+    let owner = context.key_owner();
+    let key = context.event_key(&owner, &alert.key);
     // The end lifts do not disturb, which still holds for the end itself.
-    let last = events::lock_last_of_key(c, context.tenant, &alert.key)?;
+    let last = events::lock_last_of_key(c, key)?;
     let quiet = last.is_some_and(|event| event.is_quiet_until(context.now).is_some());
-    let (event, was_open) = events::resolve(c, context.tenant, alert, &context.sender, context.now)?;
+    let (event, was_open) = events::resolve(c, key, alert, &context.sender, context.now)?;
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
     let tells = was_open && !quiet;
     let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
@@ -197,7 +230,8 @@ fn resolved(
     let deliveries = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event, fired_at: context.now };
     tell(c, context, town, &telling, entry, choice, outbox)?;
-    Ok(Taken { alert: event.id, entry, deliveries })
+    let unheard = (!was_open).then_some(Unheard::NotOpen);
+    Ok(Taken { alert: event.id, entry, deliveries, unheard })
 }
 
 /// Notifies of what do not disturb suppressed, now that it is over: once, whatever cools down, by the gravest of those firings.
@@ -213,7 +247,7 @@ pub(super) fn notify_of_suppressed(c: &mut AnyConnection, context: &Context, id:
     let rang = choice.rung_by();
     let silenced = plan.ringing().filter(|asked| rang.contains(&asked.name)).map(|asked| context.now + asked.frequency);
     let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
-    let mark = Mark { reached, silent_until: silenced.max().or(event.silent_until) };
+    let mark = Mark { reached, silent_until: silenced.max().or(event.silent_until), started_at: event.started_at };
     events::end_quiet(c, event.id, mark)?;
     let (rules, chosen) = (plan.written()?, choice.receivers());
     let entry = NewEntry { kind: EntryKind::QuietEnded, actor: "", alert: Some(&alert), rules: &rules, chosen };
@@ -414,7 +448,8 @@ pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, 
 
 fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
     let mut town = Town::load(c, context.tenant)?;
-    let last = events::last_of_key(c, context.tenant, &alert.key)?;
+    let owner = context.key_owner();
+    let last = events::last_of_key(c, context.event_key(&owner, &alert.key))?;
     let quiet_until = last.as_ref().and_then(|event| event.is_quiet_until(context.now));
     let open = last.filter(|event| event.is_open());
     let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;

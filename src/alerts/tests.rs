@@ -27,6 +27,9 @@ fn alert() -> Incoming {
         severity: Severity::Warning,
         link: String::new(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        starts_at: None,
+        ends_at: None,
         receivers: Vec::new(),
     }
 }

@@ -54,6 +54,8 @@ impl<'t> Told<'t> {
         let mut recipients: Vec<String> = calls.iter().map(|call| call.person.name.clone()).collect();
         recipients.sort();
         recipients.dedup();
+        let ended = alert.ended(context.now).filter(|end| telling.kind == Kind::Resolved && *end >= event.since());
+        let last_at = ended.unwrap_or(telling.fired_at);
         let variables = Variables {
             product: context.product.clone(),
             tenant: town.name.clone(),
@@ -66,9 +68,10 @@ impl<'t> Told<'t> {
             key: alert.key.clone(),
             count: event.count,
             labels: alert.labels.clone(),
-            first_at: shown(event.first_at, town.zone),
-            last_at: shown(telling.fired_at, town.zone),
-            duration: duration(language, (context.now - event.first_at).num_seconds().max(0)),
+            annotations: alert.annotations.clone(),
+            first_at: shown(event.since(), town.zone),
+            last_at: shown(last_at, town.zone),
+            duration: duration(language, (ended.unwrap_or(context.now) - event.since()).num_seconds().max(0)),
             recipients,
             by: context.sender.clone(),
             ..Variables::default()

@@ -15,7 +15,7 @@ use crate::{
     },
     db::{Database, Keyset, Seek, TenantId},
     error::Result,
-    web::{self, Frame, Query, Times, query_string},
+    web::{self, Frame, Query, Times, query_string, unread},
 };
 
 /// What the page can be asked for.
@@ -29,6 +29,11 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// What is asked for and means nothing.
+    fn unread(&self) -> Vec<(&'static str, String)> {
+        unread(&[("action", &self.action, ACTIONS.contains(&self.action.as_str()))])
+    }
+
     /// An action that does not exist is none.
     fn filter(&self) -> Filter {
         Filter {
@@ -79,6 +84,7 @@ async fn log(
 ) -> Result<HttpResponse> {
     let filter = asked.filter();
     let (rows, keyset) = db.read(move |c| store::list(c, tenant, &filter)).await?;
+    let frame = frame.refusing(asked.unread());
     let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset };
     web::page(StatusCode::OK, &page)
 }

@@ -260,6 +260,10 @@ diesel::table! {
         finished_at -> Nullable<Timestamp>,
         suppressed_entry -> Nullable<BigInt>,
         suppressed_critical_at -> Nullable<Timestamp>,
+        key_owner -> Text,
+        annotations -> Text,
+        started_at -> Nullable<Timestamp>,
+        ended_at -> Nullable<Timestamp>,
     }
 }
 
@@ -421,6 +425,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    refused_posts (portal, problem, address) {
+        portal -> BigInt,
+        problem -> Text,
+        address -> Text,
+        count -> BigInt,
+        first_at -> Timestamp,
+        last_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    added_members (robot) {
+        robot -> BigInt,
+        tenant -> BigInt,
+        added_by -> Text,
+        count -> BigInt,
+        announced -> BigInt,
+        began_at -> Timestamp,
+        last_at -> Timestamp,
+    }
+}
+
 diesel::joinable!(members -> tenants (tenant));
 diesel::joinable!(members -> accounts (account));
 diesel::joinable!(contacts -> members (member));
@@ -432,6 +459,8 @@ diesel::joinable!(alert_entries -> alerts (alert));
 diesel::joinable!(deliveries -> alerts (alert));
 diesel::joinable!(portals -> tenants (tenant));
 diesel::allow_tables_to_appear_in_same_query!(
+    refused_posts,
+    added_members,
     accounts,
     tenants,
     members,

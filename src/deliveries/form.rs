@@ -8,10 +8,10 @@ use crate::{
     courier::{DeliveryState, Reason},
     db::{MessageId, Seek},
     robots::Channel,
-    web::{Times, query_string},
+    web::{Times, query_string, unread},
 };
 
-/// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing.
+/// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing, and the page says so.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
@@ -53,6 +53,18 @@ impl Asked {
             until: Times::typed_day(&self.to).and_then(next).map(|day| times.day_start(day)),
             message: self.message.parse().ok().map(MessageId),
         }
+    }
+
+    /// What is asked for and means nothing.
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        unread(&[
+            ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
+            ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
+            ("reason", &self.reason, Reason::parse(&self.reason).is_some()),
+            ("from", &self.from, Times::typed_day(&self.from).is_some()),
+            ("to", &self.to, Times::typed_day(&self.to).is_some()),
+            ("message", &self.message, self.message.parse::<i64>().is_ok()),
+        ])
     }
 
     /// Which page of them.

@@ -26,7 +26,7 @@ use crate::{
     error::{Error, Result},
     language::Language,
     robots::Channel,
-    web::{self, Form, Frame, Query, Times, actor, redirect_saying},
+    web::{self, Form, Frame, Query, Times, actor, redirect, redirect_saying},
 };
 
 /// Rows of a download that are read at once.
@@ -81,7 +81,7 @@ pub async fn list(
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who);
+    let frame = frame.seen_by(&who).refusing(asked.unread());
     let (tenant, scope, filter, seek) = (who.tenant.id, scope(&who)?, asked.filter(frame.times()), asked.seek());
     let ((rows, keyset), settings) =
         db.read(move |c| Ok((store::list(c, tenant, scope, &filter, seek)?, channels::settings(c, tenant)?))).await?;
@@ -106,6 +106,10 @@ pub async fn download(
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
+    // A file would not say which of its filters was left out; the page does.
+    if !asked.unread().is_empty() {
+        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    }
     let frame = frame.seen_by(&who);
     let (times, language) = (frame.times(), frame.language);
     let name = format!("deliveries-{}-{}.csv", who.tenant.slug, times.day(&clock.now()));
@@ -275,6 +279,10 @@ pub async fn resend_all_form(
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
+    // What is narrowed by nothing would be everything.
+    if !asked.unread().is_empty() {
+        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    }
     let frame = frame.seen_by(&who);
     let (tenant, filter) = (who.tenant.id, asked.filter(frame.times()));
     let mut ids = db.read(move |c| store::resendable(c, tenant, &filter, None)).await?;
@@ -292,6 +300,9 @@ pub async fn resend_all(
     frame: Frame,
     Form(asked): Form<Asked>,
 ) -> Result<HttpResponse> {
+    if !asked.unread().is_empty() {
+        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    }
     let (task, filter) = (Resend::new(&who, &request, &clock), asked.filter(frame.seen_by(&who).times()));
     // Without a number nobody has seen how many it would be.
     let newest = asked.newest.unwrap_or_default();

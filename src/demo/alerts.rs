@@ -270,6 +270,7 @@ impl Town<'_> {
             tenant: self.tenant,
             sender: sample.sender().to_owned(),
             by: None,
+            portal: None,
             product: self.product.to_owned(),
             now,
         };

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     people::{Person, joined, typed_names},
-    web::{FieldErrors, filled, one_line, query_string, validated},
+    web::{FieldErrors, filled, one_line, query_string, unread, validated},
 };
 
 /// How many unknown names an error repeats.
@@ -103,6 +103,12 @@ impl Asked {
             _ => None,
         };
         Filter { search: self.q.trim().to_lowercase(), is_on }
+    }
+
+    /// What is asked for and means nothing.
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        let is_status = ["on", "off"].contains(&self.status.as_str());
+        unread(&[("status", &self.status, is_status), ("page", &self.page, self.page.parse::<i64>().is_ok())])
     }
 
     /// Whether anything narrows the list.

@@ -92,7 +92,8 @@ pub async fn list(
     let (filter, page) = (asked.filter(), asked.page());
     let (rows, pager) = db.read(move |c| store::list(c, asker.tenant, &filter, page)).await?;
     let (path, may_add) = (list_path(&who), asker.role.administers());
-    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), path, asked, may_add, rows, pager })
+    let frame = frame.seen_by(&who).refusing(asked.unread());
+    web::page(StatusCode::OK, &ListPage { frame, path, asked, may_add, rows, pager })
 }
 
 #[derive(Template)]

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use super::{
+    added::announce_added_members,
     store::broken::{self as store, Untold, Way},
     stranded::follow_members,
 };
@@ -49,9 +50,10 @@ pub struct Teller {
     pub public_url: Option<Url>,
 }
 
-/// Tells of robots that broke, and brings after a member what such a robot holds that does not reach him any more, for ever.
+/// Tells of robots that broke, brings after a member what such a robot holds that does not reach him any more, and announces members
+/// that were added in bulk, for ever.
 pub async fn look_after_broken_robots(teller: Teller) {
-    tokio::join!(tell_of_broken_robots(teller.clone()), follow_members(teller));
+    tokio::join!(tell_of_broken_robots(teller.clone()), follow_members(teller.clone()), announce_added_members(teller));
 }
 
 async fn tell_of_broken_robots(teller: Teller) {

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 
 use super::Status;
-use crate::{access::Role, web::query_string};
+use crate::{
+    access::Role,
+    web::{query_string, unread},
+};
 
 /// The query of the member list, as the URL has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -85,6 +88,19 @@ impl ListQuery {
             "joined" => (Sort::Joined, descending),
             _ => (Sort::Username, descending),
         }
+    }
+
+    /// What is asked for and means nothing.
+    #[must_use]
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        let sort = self.sort.strip_prefix('-').unwrap_or(&self.sort);
+        unread(&[
+            ("role", &self.role, Role::parse(&self.role).is_some()),
+            ("status", &self.status, Status::parse(&self.status).is_some()),
+            ("contact", &self.contact, self.contact == "none"),
+            ("sort", &self.sort, ["username", "display_name", "joined"].contains(&sort)),
+            ("page", &self.page, self.page.parse::<i64>().is_ok()),
+        ])
     }
 
     /// The page that is asked for.

@@ -1,5 +1,6 @@
 //! Members of a tenant: who they are, which role they have, and by which robots they are reached.
 
+mod added;
 mod broken;
 mod edit;
 mod form;

@@ -54,11 +54,18 @@ pub struct Phone(String);
 
 impl Phone {
     /// Reads a number of any country; without a country code it is one of mainland China. Nothing typed is no number.
+    ///
+    /// Every character counts: an extension, letters or a second number, which the library would drop in silence, are no part of a number
+    /// by which somebody is mentioned.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = trim_pasted(text);
         if text.is_empty() {
             return Some(Self::default());
+        }
+        let is_written = |c: char| c.is_numeric() || c.is_whitespace() || "+＋-‐‑–－.()（）/".contains(c);
+        if !text.chars().all(is_written) || text.chars().filter(|c| "+＋".contains(*c)).count() > 1 {
+            return None;
         }
         let number = PHONE_NUMBER_UTIL.parse(text, Some(Region::CN)).ok()?;
         number.is_valid().then(|| Self(number.format_as(PhoneNumberFormat::E164).into_owned()))
@@ -282,6 +289,69 @@ mod tests {
         for wrong in ["12", "hello", "+86 1"] {
             assert_eq!(Phone::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_is_used_whole_or_refused() {
+        for (typed, number) in [
+            ("+86 138-0013-8000", "+8613800138000"),
+            ("０１３８００１３８０００".trim_start_matches('０'), "+8613800138000"),
+            ("(+86) 138.0013.8000", "+8613800138000"),
+            ("0086 13800138000", "+8613800138000"),
+            ("010/6552 9988", "+861065529988"),
+            ("\u{feff}13800138000\u{200b}", "+8613800138000"),
+            ("+49 (0)30 123456", "+4930123456"),
+        ] {
+            assert_eq!(
+                Phone::parse(typed).map(|phone| phone.as_str().to_owned()).as_deref(),
+                Some(number),
+                "{typed:?}"
+            );
+        }
+        for dropped in [
+            "13800138000 ext 5",
+            "13800138000 ext. 5",
+            "13800138000x5",
+            "13800138000#5",
+            "13800138000;ext=5",
+            "13800138000,5",
+            "13800138000转5",
+            "13800138000 13900139000",
+            "13800138000/13900139000",
+            "13800138000 / 13900139000",
+            "+8613800138000 +8613900139000",
+            "13800138000;13900139000",
+            "13800138000、13900139000",
+            "138001380O0",
+            "1-800-FLOWERS",
+            "+1 800 FLOWERS",
+            "tel:+8613800138000",
+            "Li 13800138000",
+            "13800138000 (Li)",
+            "13800138000~5",
+        ] {
+            assert_eq!(Phone::parse(dropped), None, "{dropped:?}");
+        }
+    }
+
+    #[test]
+    fn an_email_field_holds_one_address() {
+        for several in [
+            "a@b.example, c@d.example",
+            "a@b.example;c@d.example",
+            "a@b.example c@d.example",
+            "a@b.example\nc@d.example",
+            "a@b.example,",
+            "mailto:a@b.example,c@d.example",
+            "a@b.example (Li)",
+            "\"Li\" <a@b.example>",
+            "<a@b.example>",
+            "a@b@c.example",
+            "a@b.example?cc=c@d.example",
+        ] {
+            assert!(Email::parse(several).is_none(), "{several:?}");
+        }
+        assert_eq!(Email::parse("\u{feff} a@b.example\u{200b}").unwrap().as_str(), "a@b.example");
     }
 
     #[test]

@@ -132,8 +132,9 @@ pub async fn list(
     frame: Frame,
     Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse> {
+    let frame = frame.seen_by(&who).refusing(query.unread());
     let list = list_part(&tools.db, &who, query).await?;
-    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), list })
+    web::page(StatusCode::OK, &ListPage { frame, list })
 }
 
 #[derive(Template)]

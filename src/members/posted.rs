@@ -33,6 +33,8 @@ pub struct PostedMember {
     pub email: Option<String>,
     /// The robots and their secrets; nothing else of it is looked at.
     pub robots: EditAccount,
+    /// Whether no group is told of it.
+    pub is_silent: bool,
 }
 
 /// Who posts it, and into which tenant.
@@ -159,7 +161,14 @@ pub fn save_posted(
     }
     let edit = Edit { keys: &tools.keys, tenant: sender.tenant, by: None, now };
     let updated = store::update(c, edit, &member, None, &change)?;
-    let deliveries = ring(c, &sender.about(&member), &member, &updated.ringing, now)?;
+    // Many members for one group, as imports have them, are one message and not one for each.
+    let mut announced = Vec::new();
+    for (channel, robot) in updated.ringing.iter().filter(|_| !posted.is_silent) {
+        if store::added::count(c, sender.tenant, *robot, &sender.name, now)? {
+            announced.push((*channel, *robot));
+        }
+    }
+    let deliveries = ring(c, &sender.about(&member), &member, &announced, now)?;
     changes.extend(updated.changes);
     let action = if is_new { "member-added" } else { "member-edited" };
     if !changes.is_empty() {

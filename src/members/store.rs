@@ -9,6 +9,7 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
+pub mod added;
 pub mod broken;
 pub mod stranded;
 pub mod verifications;

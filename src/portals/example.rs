@@ -22,7 +22,16 @@ struct Sample {
 
 const ALERT: Sample = Sample {
     path: "/intake/alerts",
-    fields: &[("title", "Disk full on db-7"), ("content", "93 % of /var are used."), ("severity", "info")],
+    fields: &[
+        ("title", "Disk full on db-7"),
+        ("content", "93 % of /var are used."),
+        ("severity", "info"),
+        ("key", "disk-db-7"),
+    ],
+};
+const RESOLVED: Sample = Sample {
+    path: "/intake/alerts",
+    fields: &[("title", "Disk full on db-7"), ("key", "disk-db-7"), ("status", "resolved")],
 };
 const MEMBER: Sample = Sample {
     path: "/intake/members",
@@ -32,7 +41,7 @@ const MEMBER: Sample = Sample {
 /// The examples of one portal.
 #[derive(Clone, Debug)]
 pub struct Examples {
-    /// A line for the shell, for each door that the portal may use.
+    /// Lines for the shell, for each door that the portal may use: an alert, its end, a member.
     pub curl: Vec<String>,
     /// A form as HTML that is signed, and can be sent once.
     pub form: String,
@@ -40,7 +49,30 @@ pub struct Examples {
     pub python: String,
     /// The recipe in Java, with nothing but the JDK.
     pub java: String,
+    /// The configuration of Prometheus Alertmanager that posts here.
+    pub alertmanager: String,
+    /// The provisioning file of Grafana that posts here.
+    pub grafana: String,
 }
+
+/// What a monitoring system's configuration names.
+#[derive(Template)]
+#[template(path = "portals/recipe_alertmanager.txt")]
+struct Alertmanager<'e> {
+    origin: &'e str,
+    token: &'e str,
+}
+
+/// See [`Alertmanager`].
+#[derive(Template)]
+#[template(path = "portals/recipe_grafana.txt")]
+struct Grafana<'e> {
+    origin: &'e str,
+    token: &'e str,
+}
+
+/// What stands for a token that is not shown.
+const TOKEN: &str = "THE_TOKEN_OF_THIS_PORTAL";
 
 #[derive(Template)]
 #[template(path = "portals/form.html")]
@@ -78,7 +110,7 @@ impl Examples {
         token: Option<&PlainToken>,
         now: NaiveDateTime,
     ) -> Result<Self> {
-        let doors = [(ALERT, details.fires_alerts), (MEMBER, details.saves_members)];
+        let doors = [(ALERT, details.fires_alerts), (RESOLVED, details.fires_alerts), (MEMBER, details.saves_members)];
         let doors: Vec<Sample> = doors.into_iter().filter(|(_, may)| *may).map(|(sample, _)| sample).collect();
         let sample = doors.first().copied().unwrap_or(ALERT);
         let action = format!("{origin}{}", sample.path);
@@ -86,8 +118,26 @@ impl Examples {
         let java = Java { portal, action: &action, fields: sample.fields }.render().map_err(Error::internal)?;
         let fields = signed(portal, details, sample, signing_key, now)?;
         let form = FormExample { action, fields: &fields }.render().map_err(Error::internal)?;
-        Ok(Self { curl: doors.iter().map(|door| curl(origin, *door, token)).collect(), form, python, java })
+        let curl = doors.iter().map(|door| curl(origin, *door, token)).collect();
+        let token = token.map_or(TOKEN, PlainToken::expose);
+        let (alertmanager, grafana) = configurations(origin, token)?;
+        Ok(Self { curl, form, python, java, alertmanager, grafana })
     }
+
+    /// Puts the token into the configurations of monitoring systems, which name it in the clear.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn fill_in(&mut self, origin: &str, token: &PlainToken) -> Result<()> {
+        (self.alertmanager, self.grafana) = configurations(origin, token.expose())?;
+        Ok(())
+    }
+}
+
+/// The configurations of Alertmanager and of Grafana.
+fn configurations(origin: &str, token: &str) -> Result<(String, String)> {
+    let alertmanager = Alertmanager { origin, token }.render().map_err(Error::internal)?;
+    Ok((alertmanager, Grafana { origin, token }.render().map_err(Error::internal)?))
 }
 
 /// The fields of a form that can be sent once from now on.

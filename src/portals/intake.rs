@@ -18,20 +18,25 @@ use super::{
     model::{Caller, FORM_LASTS, LONGEST_KEY, Scope},
     monitoring::{Body, Group},
     problem::{self, Answer, Problem},
+    refusals::note_caller,
     signing,
     store::posts::{self, KeyUse},
 };
 use crate::{
-    alerts::{self, AlertFields, Incoming, Signal, Source, Taken},
+    alerts::{self, AlertFields, Incoming, Signal, Source, Taken, Unheard, link_fault, store::events},
     db::{AnyConnection, Database, Lane, PortalId, Share, Together},
     error::Result,
+    language::Language,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     robots::trim_pasted,
     secrets::PlainToken,
     templates::store as templates,
-    web::{FieldErrors, Shared, address, own_origin, read_body},
+    text,
+    web::{FieldError, FieldErrors, Shared, address, own_origin, read_body, wished_language},
 };
 
+/// Every path of the intake, known or not.
+pub const ANYWHERE: &str = "/intake{rest:(/.*)?}";
 /// The largest form, in bytes: the longest content and a thousand receivers, percent-encoded.
 const LARGEST_FORM: usize = 128 * 1024;
 /// The largest group of a monitoring system, in bytes: some thousand alerts.
@@ -45,7 +50,7 @@ const RETURN_TO: &str = "return_to";
 /// The longest nonce, in characters.
 const LONGEST_NONCE: usize = 255;
 /// The fields of a member.
-const MEMBER: [&str; 9] = [
+const MEMBER: [&str; 10] = [
     "username",
     "display_name",
     "phone",
@@ -55,6 +60,7 @@ const MEMBER: [&str; 9] = [
     "lark_robot",
     "lark_secret",
     "wecom_robot",
+    "notify",
 ];
 /// The fields of an alert.
 const ALERT: [&str; 7] = ["title", "content", "severity", "status", "key", "receivers", "link"];
@@ -85,6 +91,8 @@ pub struct Post {
     form: Option<SignedForm>,
     /// Where the person is sent when the post is accepted.
     return_to: Option<String>,
+    /// The language of the answer.
+    language: Language,
 }
 
 /// An idempotency key, and the hash of what was posted with it.
@@ -144,6 +152,7 @@ impl Post {
     ) -> Proven<(Self, Vec<u8>)> {
         let token = token(request)?.ok_or(Problem::NotProven)?;
         let proven = by_token(tools, token).await?;
+        note_caller(request, &proven.0);
         let body = read(request, payload, largest).await?;
         let post = Self::new(tools, request, proven, scope, &body)?;
         if post.caller.may(scope) { Ok((post, body)) } else { Err(Problem::OutOfScope) }
@@ -161,6 +170,9 @@ impl Post {
             Some(token) => Some(by_token(tools, token).await?),
             None => None,
         };
+        if let Some(proven) = &proven {
+            note_caller(request, &proven.0);
+        }
         let encoding = encoding(request)?;
         let body = read(request, payload, LARGEST_FORM).await?;
         let fields = Posted::parse(encoding, &body)?;
@@ -168,6 +180,7 @@ impl Post {
             Some(proven) => (Self::new(tools, request, proven, scope, &body)?, [known, &[RETURN_TO]].concat()),
             None => {
                 let proven = by_signature(tools, &fields).await?;
+                note_caller(request, &proven.0);
                 let post = Self::new(tools, request, proven, scope, &body)?;
                 (post.signed(&fields)?, [known, &PROOF, &[RETURN_TO]].concat())
             }
@@ -205,6 +218,7 @@ impl Post {
             key,
             form: None,
             return_to: None,
+            language: wished_language(request).unwrap_or_default(),
         })
     }
 
@@ -226,6 +240,7 @@ impl Post {
             tenant: self.caller.tenant,
             sender: self.caller.name.clone(),
             by: None,
+            portal: Some(self.caller.id),
             product: self.product.clone(),
             now: self.now,
         }
@@ -234,8 +249,23 @@ impl Post {
     /// The answer to a post that stored something, which stands at this path below its tenant.
     #[must_use]
     pub fn answer(&self, status: u16, id: i64, path: &str, deliveries: i64) -> Answer {
+        self.answer_with(status, id, path, deliveries, &[])
+    }
+
+    /// The same, with what whoever posts should know: what was left out, and why nobody is notified.
+    fn answer_with(&self, status: u16, id: i64, path: &str, deliveries: i64, warnings: &[String]) -> Answer {
         let url = format!("{}/t/{}/{path}", self.origin, self.caller.slug);
-        Answer { status, body: json!({ "id": id, "url": url, "deliveries": deliveries }).to_string() }
+        let mut document = json!({ "id": id, "url": url, "deliveries": deliveries });
+        if let (Some(document), false) = (document.as_object_mut(), warnings.is_empty()) {
+            document.insert("warnings".to_owned(), json!(warnings));
+        }
+        Answer { status, body: document.to_string() }
+    }
+
+    /// The sentences for what was left out of an alert that is stored all the same.
+    fn left_out(&self, faults: &FieldErrors) -> Vec<String> {
+        let sentence = |fault: &FieldError| format!("{}: {}", fault.field, fault.text(self.language));
+        listed(faults.0.iter().map(sentence).collect(), self.language)
     }
 
     /// Who a member is saved by.
@@ -255,15 +285,16 @@ impl Post {
         self.answer(status, member.0, &format!("members/{member}/edit"), deliveries)
     }
 
-    /// Takes an alert in, and answers with its event.
+    /// Takes an alert in, and answers with its event and with what was left out of it.
     ///
     /// # Errors
     /// Why nothing was stored.
-    pub async fn fire(&self, tools: &Tools, alert: Incoming) -> Proven<Answer> {
+    pub async fn fire(&self, tools: &Tools, alert: Incoming, faults: FieldErrors) -> Proven<Answer> {
         if self.can_be_refused() {
-            return self.store(tools, 1, move |c, post| Ok(Ok(post.take(c, &[alert])?))).await;
+            return self.store(tools, 1, move |c, post| Ok(Ok(post.take(c, &[alert], &faults)?))).await;
         }
-        let answer = self.db(tools).write_together(Firing { post: self.clone(), alert }).await?;
+        let firing = Firing { post: self.clone(), alert, faults };
+        let answer = self.db(tools).write_together(firing).await?;
         tools.waker.wake();
         answer
     }
@@ -288,14 +319,22 @@ impl Post {
         self.key.is_some() || self.form.is_some() || self.caller.per_minute.is_some()
     }
 
-    fn take(&self, c: &mut AnyConnection, alerts: &[Incoming]) -> Result<Answer> {
-        Ok(self.taken(&alerts::take_all(c, &self.context(), alerts)?))
+    fn take(&self, c: &mut AnyConnection, alerts: &[Incoming], faults: &FieldErrors) -> Result<Answer> {
+        let taken = alerts::take_all(c, &self.context(), alerts)?;
+        Ok(self.taken(&taken, alerts.iter(), faults))
     }
 
-    fn taken(&self, taken: &[Taken]) -> Answer {
+    fn taken<'a>(&self, taken: &[Taken], alerts: impl Iterator<Item = &'a Incoming>, faults: &FieldErrors) -> Answer {
         let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
         let id = taken.first().map_or(0, |taken| taken.alert.0);
-        self.answer(201, id, &format!("alerts/{id}"), deliveries)
+        let mut warnings = self.left_out(faults);
+        let unheard = taken.iter().zip(alerts).filter_map(|(taken, alert)| Some((taken.unheard.as_ref()?, alert)));
+        let sentence = |(unheard, alert): (&Unheard, &Incoming)| match taken.len() {
+            1 => unheard.sentence(self.language),
+            _ => format!("{}: {}", alert.title, unheard.sentence(self.language)),
+        };
+        warnings.extend(listed(unheard.map(sentence).collect(), self.language));
+        self.answer_with(201, id, &format!("alerts/{id}"), deliveries, &warnings)
     }
 
     /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out. A tenant's groups
@@ -304,15 +343,15 @@ impl Post {
         let _turn = tools.db.turn(self.caller.tenant.0).await?;
         self.store(tools, body.size(), move |c, post| {
             let language = templates::language(c, post.caller.tenant)?;
-            let Group { mut alerts, left_out } = match body.check(source, language) {
+            let Group { mut alerts, left_out, warnings } = match body.check(source, language) {
                 Ok(group) => group,
                 Err(errors) => return Ok(Err(Problem::Fields(errors))),
             };
             let fires = left_out.signal == Signal::Firing;
-            if fires || alerts::store::events::is_open(c, post.caller.tenant, &left_out.key)? {
+            if fires || is_open(c, post, &left_out.key)? {
                 alerts.push(left_out);
             }
-            Ok(Ok(post.take(c, &alerts)?))
+            Ok(Ok(post.take(c, &alerts, &warnings)?))
         })
         .await
     }
@@ -380,10 +419,37 @@ impl Post {
     }
 }
 
+fn is_open(c: &mut AnyConnection, post: &Post, key: &str) -> Result<bool> {
+    let context = post.context();
+    let owner = context.key_owner();
+    events::is_open(c, context.event_key(&owner, key))
+}
+
+/// The most warnings of one kind in an answer.
+const MOST_WARNINGS: usize = 20;
+
+/// Warnings for an answer: of very many the first, and how many more there are.
+fn listed(mut warnings: Vec<String>, language: Language) -> Vec<String> {
+    if let Some(more) = warnings.len().checked_sub(MOST_WARNINGS).filter(|more| *more > 0) {
+        warnings.truncate(MOST_WARNINGS);
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        warnings.push(language.count("portals-more-warnings", more).into_owned());
+    }
+    warnings
+}
+
 /// An alert whose post nothing speaks against.
 struct Firing {
     post: Post,
     alert: Incoming,
+    /// What was left out of it.
+    faults: FieldErrors,
+}
+
+impl Firing {
+    fn answer(&self, taken: &Taken) -> Answer {
+        self.post.taken(std::slice::from_ref(taken), std::iter::once(&self.alert), &self.faults)
+    }
 }
 
 impl Together for Firing {
@@ -414,9 +480,7 @@ impl Together for Firing {
             let alerts = firings.iter().map(|(_, firing)| &firing.alert);
             let taken = alerts::take_all(c, &latest.context(), alerts)?;
             let answered = firings.iter().zip(&taken);
-            answers.extend(
-                answered.map(|((place, firing), taken)| (*place, Ok(firing.post.taken(std::slice::from_ref(taken))))),
-            );
+            answers.extend(answered.map(|((place, firing), taken)| (*place, Ok(firing.answer(taken)))));
         }
         Ok(answers.into_values().collect())
     }
@@ -487,7 +551,10 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
         Ok(proven) => proven,
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
-    let (member, shared) = (member(&fields), tools.clone());
+    let (member, shared) = match member(&fields) {
+        Ok(member) => (member, tools.clone()),
+        Err(errors) => return problem::answer(&request, Err(Problem::Fields(errors)), None),
+    };
     let outcome = post
         .store(&tools, 1, move |c, post| {
             let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
@@ -497,9 +564,14 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
     problem::answer(&request, outcome, post.return_to.as_deref())
 }
 
-fn member(fields: &Posted) -> PostedMember {
+fn member(fields: &Posted) -> std::result::Result<PostedMember, FieldErrors> {
     let given = |name| fields.get(name).map(str::to_owned);
-    PostedMember {
+    let is_silent = match text::trimmed(&fields.text("notify")).to_ascii_lowercase().as_str() {
+        "" | "yes" | "true" => false,
+        "no" | "false" => true,
+        _ => return Err(FieldErrors::one("notify", "portals-notify-rule")),
+    };
+    Ok(PostedMember {
         username: fields.text("username"),
         display_name: given("display_name"),
         phone: given("phone"),
@@ -512,7 +584,8 @@ fn member(fields: &Posted) -> PostedMember {
             wecom_robot: fields.text("wecom_robot"),
             ..EditAccount::default()
         },
-    }
+        is_silent,
+    })
 }
 
 /// Takes an alert of a portal in.
@@ -522,14 +595,15 @@ pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) 
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
     let outcome = match alert(&post.caller.name, &fields) {
-        Ok(alert) => post.fire(&tools, alert).await,
+        Ok((alert, faults)) => post.fire(&tools, alert, faults).await,
         Err(errors) => Err(Problem::Fields(errors)),
     };
     problem::answer(&request, outcome, post.return_to.as_deref())
 }
 
-fn alert(portal: &str, fields: &Posted) -> std::result::Result<Incoming, FieldErrors> {
-    let alert = AlertFields {
+/// The alert, and what of it cannot be kept: a link costs no alert.
+fn alert(portal: &str, fields: &Posted) -> std::result::Result<(Incoming, FieldErrors), FieldErrors> {
+    let mut alert = AlertFields {
         title: fields.text("title"),
         content: fields.text("content"),
         severity: fields.text("severity"),
@@ -539,7 +613,13 @@ fn alert(portal: &str, fields: &Posted) -> std::result::Result<Incoming, FieldEr
         link: fields.text("link"),
     };
     // Alert rules can be meant for one portal.
-    alert.check(Source::Portal, BTreeMap::from([("portal".to_owned(), portal.to_owned())]))
+    let labels = BTreeMap::from([("portal".to_owned(), portal.to_owned())]);
+    let mut faults = FieldErrors::default();
+    if let Some(fault) = link_fault(text::trimmed(&alert.link)) {
+        alert.link.clear();
+        faults.add("link", fault);
+    }
+    Ok((alert.check(Source::Portal, labels)?, faults))
 }
 
 /// Takes in what Prometheus Alertmanager posts.
@@ -569,7 +649,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{language::Language, robots::Origins};
+    use crate::robots::Origins;
 
     fn form(expires: i64) -> SignedForm {
         SignedForm { nonce: "n".to_owned(), expires }
@@ -594,7 +674,9 @@ mod tests {
                 assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
             }
         }
-        drop(member(&fields).robots.check(&Origins::default()));
+        if let Ok(member) = member(&fields) {
+            drop(member.robots.check(&Origins::default()));
+        }
         drop(SignedForm::read(&fields));
         drop(fields.only(&ALERT));
         assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));

@@ -14,9 +14,11 @@ mod model;
 mod monitoring;
 pub mod pages;
 mod problem;
+mod refusals;
 mod signing;
 pub mod store;
 
 pub use example::Examples;
 pub use model::{Caller, Details, ReturnOrigins, Scope};
 pub use problem::{Problem, Unreadable, answer_bare_errors};
+pub use refusals::Refusals;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, NaiveDateTime};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -15,8 +16,7 @@ use super::{
 };
 use crate::{
     alerts::{
-        AlertFields, Incoming, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, Severity, Signal, Source, is_https,
-        severity_of,
+        AlertFields, Incoming, LONGEST_CONTENT, LONGEST_TITLE, Severity, Signal, Source, link_fault, severity_of,
     },
     language::Language,
     text,
@@ -26,7 +26,8 @@ use crate::{
 /// The version of the body that Alertmanager sends, and of Grafana's.
 const ALERTMANAGER_VERSION: &str = "4";
 const GRAFANA_VERSION: &str = "1";
-/// The most alerts of one body: they are stored together, and everybody else who writes waits for them.
+/// The most alerts of one body that are stored: they are stored together, and everybody else who writes waits for them. An event
+/// of its own says how many more there were.
 const MOST_ALERTS: usize = 2000;
 
 /// A posted body.
@@ -41,6 +42,8 @@ pub struct Body {
     group_labels: BTreeMap<String, String>,
     /// How many alerts of the group the sender left out (`max_alerts`).
     truncated_alerts: u64,
+    /// How many are left out here.
+    dropped: u64,
     external_url: String,
 }
 
@@ -55,6 +58,8 @@ struct Alert {
     dashboard_url: String,
     panel_url: String,
     value_string: String,
+    starts_at: String,
+    ends_at: String,
 }
 
 /// What a posted group says.
@@ -64,14 +69,15 @@ pub struct Group {
     pub alerts: Vec<Incoming>,
     /// The event that stands for what the sender left out: it fires, or, when nothing was left out this time, it is over.
     pub left_out: Incoming,
+    /// What was left out of an alert that is stored all the same, each by its path.
+    pub warnings: FieldErrors,
 }
 
 impl Body {
     /// Reads what a monitoring system posted.
     ///
     /// # Errors
-    /// [`Problem::Malformed`] when it is no JSON object, [`Problem::Fields`] for everything in it that cannot be taken, by its path,
-    /// [`Problem::TooLarge`] when it holds too many alerts.
+    /// [`Problem::Malformed`] when it is no JSON object, [`Problem::Fields`] for everything in it that cannot be taken, by its path.
     pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let raw = json::parse(bytes).map_err(Problem::Malformed)?;
         if !raw.get().starts_with('{') {
@@ -79,8 +85,7 @@ impl Body {
         }
         let mut reader = Reader::default();
         let body = Self::of(&mut reader, raw);
-        let body = reader.finish(body)?;
-        if body.alerts.len() > MOST_ALERTS { Err(Problem::TooLarge) } else { Ok(body) }
+        reader.finish(body)
     }
 
     /// How many alerts it holds.
@@ -107,7 +112,9 @@ impl Body {
                     });
                 }
                 "alerts" => {
-                    let alerts = reader.list(&name, raw).into_iter().enumerate();
+                    let alerts = reader.list(&name, raw);
+                    body.dropped = u64::try_from(alerts.len().saturating_sub(MOST_ALERTS)).unwrap_or(u64::MAX);
+                    let alerts = alerts.into_iter().take(MOST_ALERTS).enumerate();
                     body.alerts =
                         alerts.map(|(place, raw)| Alert::of(reader, &format!("alerts[{place}]"), raw)).collect();
                 }
@@ -130,11 +137,20 @@ impl Body {
         if self.alerts.is_empty() {
             return Err(FieldErrors::one("alerts", "form-required"));
         }
-        let mut errors = FieldErrors::default();
+        let (mut errors, mut warnings) = (FieldErrors::default(), FieldErrors::default());
         let mut alerts = Vec::with_capacity(self.alerts.len());
         for (index, alert) in self.alerts.iter().enumerate() {
-            match alert.fields(self).check(source, alert.labels.clone()) {
-                Ok(alert) => alerts.push(alert),
+            let (fields, faults) = alert.fields(self);
+            for (field, key) in faults {
+                warnings.add(format!("alerts[{index}].{field}"), key);
+            }
+            match fields.check(source, alert.labels.clone()) {
+                Ok(checked) => alerts.push(Incoming {
+                    annotations: alert.annotations.clone(),
+                    starts_at: time(&alert.starts_at),
+                    ends_at: time(&alert.ends_at),
+                    ..checked
+                }),
                 Err(faults) => {
                     for fault in faults.0 {
                         errors.add(format!("alerts[{index}].{}", fault.field), fault.key);
@@ -145,21 +161,33 @@ impl Body {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Group { alerts, left_out: self.left_out(source, language)? })
+        if self.dropped > 0 {
+            warnings.add("alerts", "portals-too-many-alerts");
+        }
+        Ok(Group { alerts, left_out: self.left_out(source, language)?, warnings })
     }
 
     fn left_out(&self, source: Source, language: Language) -> Result<Incoming, FieldErrors> {
         let group: Vec<String> = self.group_labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let count = i64::try_from(self.truncated_alerts).unwrap_or(i64::MAX);
-        let fires = count > 0 && self.status == Signal::Firing.as_str();
+        let count = i64::try_from(self.truncated_alerts.saturating_add(self.dropped)).unwrap_or(i64::MAX);
+        let group_fires = match self.status.as_str() {
+            "" => self.alerts.iter().any(|alert| alert.status == Signal::Firing.as_str()),
+            status => status == Signal::Firing.as_str(),
+        };
+        // Among what is left out here may be alerts that fire while their group is said to be over.
+        let fires = self.dropped > 0 || count > 0 && group_fires;
         let signal = if fires { Signal::Firing } else { Signal::Resolved };
+        let title = match self.dropped {
+            0 => "portals-monitoring-left-out",
+            _ => "portals-monitoring-too-many",
+        };
         let fields = AlertFields {
-            title: language.count("portals-monitoring-left-out", count).into_owned(),
+            title: language.count(title, count).into_owned(),
             content: cut_bytes(&group.join("\n"), LONGEST_CONTENT),
             status: signal.as_str().to_owned(),
             // A group's key may be longer than an event's.
             key: format!("left-out:{}", hex::encode(Sha256::digest(&self.group_key))),
-            link: https(&[&self.external_url]),
+            link: link(&[("externalURL", &self.external_url)]).0,
             ..AlertFields::default()
         };
         fields.check(source, self.group_labels.clone())
@@ -183,13 +211,16 @@ impl Alert {
                 "dashboardURL" => alert.dashboard_url = reader.text(&path, raw),
                 "panelURL" => alert.panel_url = reader.text(&path, raw),
                 "valueString" => alert.value_string = reader.text(&path, raw),
+                "startsAt" => alert.starts_at = reader.text(&path, raw),
+                "endsAt" => alert.ends_at = reader.text(&path, raw),
                 _ => {}
             }
         }
         alert
     }
 
-    fn fields(&self, body: &Body) -> AlertFields {
+    /// The fields of the alert, and what of it cannot be kept: each field with the key of the reason.
+    fn fields(&self, body: &Body) -> (AlertFields, Vec<(&'static str, &'static str)>) {
         let said = |names: &[&str]| {
             text::first_visible(names.iter().filter_map(|name| self.annotations.get(*name)).map(String::as_str))
         };
@@ -197,16 +228,28 @@ impl Alert {
         let title = said(&["summary", "title"]).or_else(|| text::first_visible(alertname));
         let content = said(&["description", "message"]).unwrap_or(&self.value_string);
         let runbook = self.annotations.get("runbook_url").map(String::as_str).unwrap_or_default();
-        let links = [&self.panel_url, &self.dashboard_url, &self.generator_url, runbook, &body.external_url];
-        AlertFields {
+        let (link, mut faults) = link(&[
+            ("panelURL", &self.panel_url),
+            ("dashboardURL", &self.dashboard_url),
+            ("generatorURL", &self.generator_url),
+            ("annotations.runbook_url", runbook),
+            ("externalURL", &body.external_url),
+        ]);
+        for (field, text) in [("startsAt", &self.starts_at), ("endsAt", &self.ends_at)] {
+            if !text::is_blank(text) && time(text).is_none() {
+                faults.push((field, "portals-time-unreadable"));
+            }
+        }
+        let fields = AlertFields {
             title: one_line(title.unwrap_or("Alert")),
             content: cut_bytes(content, LONGEST_CONTENT),
             severity: self.severity().as_str().to_owned(),
             status: self.signal(body),
             key: self.key(),
             receivers: Vec::new(),
-            link: https(&links),
-        }
+            link,
+        };
+        (fields, faults)
     }
 
     /// The word for the door's rules: the alert's own status, or its group's where it has none.
@@ -237,10 +280,23 @@ impl Alert {
     }
 }
 
-/// The first of these that may be linked to, or nothing.
-fn https(links: &[&str]) -> String {
-    let fits = |link: &&&str| is_https(link) && characters(link) <= LONGEST_LINK;
-    links.iter().find(fits).map(|link| (*link).to_owned()).unwrap_or_default()
+/// The first of these fields whose link can be kept, or nothing; and those before it, each with the key of the reason.
+fn link(fields: &[(&'static str, &str)]) -> (String, Vec<(&'static str, &'static str)>) {
+    let mut faults = Vec::new();
+    for (name, link) in
+        fields.iter().map(|(name, link)| (*name, text::trimmed(link))).filter(|(_, link)| !link.is_empty())
+    {
+        match link_fault(link) {
+            None => return (link.to_owned(), faults),
+            Some(fault) => faults.push((name, fault)),
+        }
+    }
+    (String::new(), faults)
+}
+
+/// A time of the sender's, in UTC.
+fn time(text: &str) -> Option<NaiveDateTime> {
+    DateTime::parse_from_rfc3339(text::trimmed(text)).ok().map(|time| time.naive_utc())
 }
 
 /// A word of the sender's, as words are compared.
@@ -319,6 +375,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_beyond_two_thousand_alerts_is_an_event_of_its_own() {
+        let body = |count: usize, status: &str| {
+            let alerts: Vec<_> =
+                (0..count).map(|number| json!({ "status": status, "fingerprint": format!("f{number}") })).collect();
+            let body = json!({ "status": status, "alerts": alerts, "truncatedAlerts": 5 });
+            Body::read(body.to_string().as_bytes()).unwrap().check(Source::Alertmanager, Language::English).unwrap()
+        };
+        let group = body(2007, "firing");
+        assert_eq!((group.alerts.len(), group.left_out.signal), (2000, Signal::Firing));
+        assert!(group.left_out.title.starts_with("12 more alerts"), "{}", group.left_out.title);
+        assert_eq!(group.warnings.0[0].field, "alerts");
+        assert_eq!(body(2001, "resolved").left_out.signal, Signal::Firing);
+        let fits = body(2000, "resolved");
+        assert!(fits.warnings.is_empty() && fits.left_out.signal == Signal::Resolved);
+    }
+
+    #[test]
     fn another_version_an_empty_group_and_an_unknown_status_are_refused_by_name() {
         let fields = |group: Body| {
             group
@@ -336,13 +409,67 @@ mod tests {
     }
 
     #[test]
+    fn http_links_are_kept_and_what_cannot_be_kept_is_named() {
+        let linked = |fields: serde_json::Value| {
+            let mut alert = json!({ "status": "firing" });
+            alert.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            let group = read(&alert.to_string()).unwrap();
+            let warned: Vec<String> = group.warnings.0.into_iter().map(|fault| fault.field.into_owned()).collect();
+            (group.alerts[0].link.clone(), warned.join(" "))
+        };
+        let kept = |link: &str| (link.to_owned(), String::new());
+        let warned = |link: &str, fields: &str| (link.to_owned(), fields.to_owned());
+        assert_eq!(linked(json!({ "generatorURL": "http://prom:9090/graph" })), kept("http://prom:9090/graph"));
+        assert_eq!(linked(json!({ "annotations": { "runbook_url": "http://wiki/x" } })), kept("http://wiki/x"));
+        assert_eq!(linked(json!({ "dashboardURL": "http://g/d", "generatorURL": "http://p/" })), kept("http://g/d"));
+        assert_eq!(
+            linked(json!({ "panelURL": "", "dashboardURL": " ", "generatorURL": "http://p/" })),
+            kept("http://p/")
+        );
+        assert_eq!(linked(json!({})), kept(""));
+        let both = json!({ "panelURL": "javascript:alert(1)", "generatorURL": "http://p/" });
+        assert_eq!(linked(both), warned("http://p/", "alerts[0].panelURL"));
+        let secret = json!({ "generatorURL": "https://user:secret@p/" });
+        assert_eq!(linked(secret), warned("", "alerts[0].generatorURL"));
+        let secret = json!({ "generatorURL": "https://:secret@p/", "annotations": { "runbook_url": "wiki" } });
+        assert_eq!(linked(secret), warned("", "alerts[0].generatorURL alerts[0].annotations.runbook_url"));
+        let long = json!({ "panelURL": format!("https://p/{}", "a".repeat(3000)) });
+        assert_eq!(linked(long), warned("", "alerts[0].panelURL"));
+        let times = json!({ "startsAt": "yesterday", "endsAt": "2026-11-22" });
+        assert_eq!(linked(times), warned("", "alerts[0].startsAt alerts[0].endsAt"));
+    }
+
+    #[test]
+    fn times_count_but_for_the_year_one_and_the_future() {
+        let now: NaiveDateTime = "2026-11-22T12:00:00".parse().unwrap();
+        let alert = |starts: &str, ends: &str| {
+            let alert = json!({ "status": "resolved", "startsAt": starts, "endsAt": ends });
+            let alert = read(&alert.to_string()).unwrap().alerts.remove(0);
+            let text =
+                |time: Option<NaiveDateTime>| time.map(|time| time.format("%d %T").to_string()).unwrap_or_default();
+            (text(alert.started(now)), text(alert.ended(now)))
+        };
+        let expected = |starts: &str, ends: &str| (starts.to_owned(), ends.to_owned());
+        assert_eq!(alert("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z"), expected("20 12:00:00", "21 12:00:00"));
+        assert_eq!(alert("2026-11-20T20:00:00.157076+08:00", ""), expected("20 12:00:00", ""));
+        assert_eq!(alert(" 2026-11-20T12:00:00-01:00 ", ""), expected("20 13:00:00", ""));
+        assert_eq!(alert("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), expected("", ""));
+        assert_eq!(alert("1970-01-01T00:00:00Z", ""), expected("", ""));
+        assert_eq!(alert("2026-11-22T12:04:59Z", ""), expected("22 12:00:00", ""));
+        assert_eq!(alert("2026-11-22T12:05:01Z", "2027-01-01T00:00:00Z"), expected("", ""));
+        assert_eq!(alert("2026-11-20T12:00:00Z", "2026-11-19T12:00:00Z"), expected("20 12:00:00", ""));
+        assert_eq!(alert("9999-12-31T23:59:60Z", "x"), expected("", ""));
+        assert_eq!(alert("2026-11-20", "12:00"), expected("", ""));
+    }
+
+    #[test]
     fn a_link_with_a_password_and_a_summary_of_control_characters_lose_no_alert() {
         let posted = group(json!([{
             "status": "firing", "labels": { "alertname": "Disk" }, "annotations": { "summary": "\u{1}\n" },
             "generatorURL": "https://user:secret@prom.example/graph",
         }]));
         let posted = posted.check(Source::Alertmanager, Language::English).unwrap();
-        assert_eq!((posted.alerts[0].title.as_str(), posted.alerts[0].link.as_str()), ("Disk", ""));
+        assert_eq!((posted.alerts[0].title.as_str(), posted.alerts[0].link.as_str()), ("Disk", "http://am.example"));
     }
 
     #[test]

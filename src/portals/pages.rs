@@ -11,7 +11,12 @@ use super::{
     example::Examples,
     form::EditPortal,
     model::Details,
-    store::{self, Portal, Secrets},
+    problem::title_of,
+    refusals::Refusals,
+    store::{
+        self, Portal, Secrets,
+        refused::{self, RefusedPosts},
+    },
 };
 use crate::{
     access::{Actor, Affected, Can, WritePermit, permissions::ManagePortals},
@@ -19,7 +24,10 @@ use crate::{
     db::{AnyConnection, PortalId, TenantId},
     error::{Error, Result},
     members::Tools,
-    web::{self, FieldErrors, Form, Frame, Shared, Times, actor, own_origin, redirect_saying},
+    web::{
+        self, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
+        redirect_saying,
+    },
 };
 
 #[derive(Template)]
@@ -79,7 +87,7 @@ pub async fn add(
         Err(errors) => return add_page(refused, &who, frame, form, errors),
     };
     let (asked, secrets) = (Asked::new(&tools, &who, &request), Secrets::generate()?);
-    let (shared, given) = (asked.clone(), secrets.clone());
+    let (shared, given, typed) = (asked.clone(), secrets.clone(), details.clone());
     let added = who
         .write(&tools.db, move |c| {
             let id = store::insert(c, shared.tenant, &details, &given, &shared.tools.keys, shared.tools.clock.now())?;
@@ -88,7 +96,11 @@ pub async fn add(
         })
         .await;
     match added {
-        Ok(id) => asked.page(id, StatusCode::CREATED, &who, frame, None, Some(secrets)).await,
+        Ok(id) => asked.page((&request, id), StatusCode::CREATED, &who, frame, None, Some(secrets)).await,
+        // Reloading the page of a portal that was just added sends the form once more.
+        Err(Error::Taken) if let Some(id) = asked.just_added(&request, &who, &typed).await? => {
+            asked.page((&request, id), StatusCode::CREATED, &who, frame, None, None).await
+        }
         Err(Error::Taken) => add_page(refused, &who, frame, form, FieldErrors::one("name", "portals-name-taken")),
         Err(fault) => Err(fault),
     }
@@ -101,12 +113,15 @@ struct Asked {
     tenant: TenantId,
     actor: Actor,
     origin: String,
+    refusals: Refusals,
 }
 
 impl Asked {
     fn new(tools: &Tools, who: &Can<ManagePortals>, request: &HttpRequest) -> Self {
         let shared = request.app_data::<Data<Shared>>();
+        let refusals = request.app_data::<Data<Refusals>>().map(|refusals| refusals.get_ref().clone());
         Self {
+            refusals: refusals.unwrap_or_else(|| Refusals::new(tools.db.clone(), tools.clock.clone())),
             tools: tools.clone(),
             tenant: who.tenant.id,
             actor: actor(request, &who.principal.account),
@@ -119,10 +134,26 @@ impl Asked {
         audit::record(c, &self.actor, &entry, self.tools.clock.now())
     }
 
-    /// The page of a portal, with what was typed if it is wrong, and with its secrets just after they were made.
+    /// The portal with just these details whose secrets this session's page shows.
+    async fn just_added(
+        &self,
+        request: &HttpRequest,
+        who: &Can<ManagePortals>,
+        typed: &Details,
+    ) -> Result<Option<PortalId>> {
+        let (tenant, typed) = (self.tenant, typed.clone());
+        let same = move |c: &mut AnyConnection| {
+            let Some(id) = store::by_name(c, tenant, &typed.name)? else { return Ok(None) };
+            Ok((store::find(c, tenant, id)?.details == typed).then_some(id))
+        };
+        let found: Option<PortalId> = self.tools.db.read(same).await?;
+        Ok(found.filter(|id| kept_for_reload(request, &format!("{}/{id}", list_path(who))).is_some()))
+    }
+
+    /// The page of a portal, with what was typed if it is wrong, and with its secrets from when they were made until it is left.
     async fn page(
         self,
-        id: PortalId,
+        (request, id): (&HttpRequest, PortalId),
         status: StatusCode,
         who: &Can<ManagePortals>,
         frame: Frame,
@@ -130,23 +161,45 @@ impl Asked {
         secrets: Option<Secrets>,
     ) -> Result<HttpResponse> {
         let now = self.tools.clock.now();
+        let path = list_path(who);
+        let own_path = format!("{path}/{id}");
+        let (secrets, cookie) = match secrets {
+            Some(secrets) => {
+                let cookie = keep_for_reload(request, &own_path, &secrets.text())?;
+                (Some(secrets), Some(cookie))
+            }
+            None => (kept_for_reload(request, &own_path).and_then(|text| Secrets::read(&text)), None),
+        };
         let token = secrets.as_ref().map(|secrets| secrets.token.clone());
-        let (portal, examples) = self
+        // A line for the shell that is copied later takes the token from the environment.
+        let fresh = token.clone().filter(|_| cookie.is_some());
+        // What this process has not stored yet belongs to the page as well.
+        if let Err(fault) = self.refusals.store().await {
+            tracing::debug!(%fault, "refused posts not stored");
+        }
+        let (portal, examples, refused) = self
             .tools
             .db
             .clone()
             .read(move |c| {
                 let portal = store::find(c, self.tenant, id)?;
                 let key = store::signing_key(c, self.tenant, id, &self.tools.keys)?;
-                let examples = Examples::new(&self.origin, id, &portal.details, &key, token.as_ref(), now)?;
-                Ok((portal, examples))
+                let mut examples = Examples::new(&self.origin, id, &portal.details, &key, fresh.as_ref(), now)?;
+                if let Some(token) = &token {
+                    examples.fill_in(&self.origin, token)?;
+                }
+                Ok((portal, examples, refused::list(c, id)?))
             })
             .await?;
         let (form, errors) = typed.unwrap_or_else(|| (EditPortal::from(&portal.details), FieldErrors::default()));
-        let path = list_path(who);
         let is_rotating = portal.old_until.is_some_and(|until| until > now);
         let frame = frame.seen_by(who);
-        web::page(status, &PortalPage { frame, portal, form, errors, secrets, examples, path, is_rotating })
+        let page = PortalPage { frame, portal, form, errors, secrets, examples, path, is_rotating, refused };
+        let mut response = web::page(status, &page)?;
+        if let Some(cookie) = cookie {
+            response.add_cookie(&cookie).map_err(Error::internal)?;
+        }
+        Ok(response)
     }
 }
 
@@ -157,15 +210,21 @@ struct PortalPage {
     portal: Portal,
     form: EditPortal,
     errors: FieldErrors,
-    /// Only just after they were made.
+    /// From when they were made until the page is left.
     secrets: Option<Secrets>,
     examples: Examples,
     path: String,
     /// Whether something older is accepted yet.
     is_rotating: bool,
+    refused: Vec<RefusedPosts>,
 }
 
 impl PortalPage {
+    /// A problem in words; its type when it is of another version.
+    fn problem(&self, word: &str) -> String {
+        title_of(word, self.frame.language)
+    }
+
     fn time(&self, at: &chrono::NaiveDateTime) -> String {
         format!("{} {}", self.frame.times().show(at), self.frame.times().zone())
     }
@@ -176,7 +235,7 @@ type AboutPortal = (Data<Tools>, Can<ManagePortals>, HttpRequest, Frame, Path<(S
 
 /// A portal, with everything that is needed to connect it.
 pub async fn show((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
-    Asked::new(&tools, &who, &request).page(path.1, StatusCode::OK, &who, frame, None, None).await
+    Asked::new(&tools, &who, &request).page((&request, path.1), StatusCode::OK, &who, frame, None, None).await
 }
 
 /// Saves an edited portal.
@@ -198,7 +257,7 @@ pub async fn edit(
         Err(Error::Taken) => FieldErrors::one("name", "portals-name-taken"),
         Err(fault) => return Err(fault),
     };
-    asked.page(id, StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some((form, errors)), None).await
+    asked.page((&request, id), StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some((form, errors)), None).await
 }
 
 impl Asked {
@@ -247,7 +306,7 @@ pub async fn rotate((tools, who, request, frame, path): AboutPortal) -> Result<H
             shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
         })
         .await?;
-    asked.page(id, StatusCode::OK, &who, frame, None, Some(secrets)).await
+    asked.page((&request, id), StatusCode::OK, &who, frame, None, Some(secrets)).await
 }
 
 /// Ends what was rotated away, at once.

@@ -16,6 +16,7 @@ use actix_web::{
 use askama::Template;
 use serde_json::json;
 
+use super::refusals::Refusals;
 use crate::{
     error::Error,
     language::Language,
@@ -300,6 +301,14 @@ impl Problem {
     }
 }
 
+/// The short text of a problem by its word; the word itself when it is of another version.
+#[must_use]
+pub fn title_of(word: &str, language: Language) -> String {
+    let key = format!("portals-problem-{word}");
+    let title = language.text(&key);
+    if title == key { word.to_owned() } else { title.into_owned() }
+}
+
 fn shortened(name: &str) -> String {
     name.chars().take(REPEATED).collect()
 }
@@ -363,6 +372,8 @@ struct AnswerPage<'p> {
     title: Cow<'static, str>,
     detail: Cow<'static, str>,
     fields: Vec<(String, String)>,
+    /// What whoever posted should know all the same.
+    warnings: Vec<String>,
     /// What was stored, on our pages.
     link: Option<String>,
 }
@@ -380,7 +391,10 @@ pub fn answer(request: &HttpRequest, outcome: Result<Answer, Problem>, return_to
     match (outcome, return_to) {
         (Ok(_), Some(url)) if manner.wish != Wish::Json => web::redirect(url),
         (Ok(answer), _) => accepted(request, manner, &answer),
-        (Err(problem), _) => refused(request, manner, &problem),
+        (Err(problem), _) => {
+            Refusals::note(request, &problem);
+            refused(request, manner, &problem)
+        }
     }
 }
 
@@ -399,6 +413,10 @@ fn accepted(request: &HttpRequest, manner: Manner, answer: &Answer) -> HttpRespo
         title: language.text("portals-accepted"),
         detail: language.text("portals-accepted-detail"),
         fields: Vec::new(),
+        warnings: document
+            .get("warnings")
+            .and_then(|list| serde_json::from_value(list.clone()).ok())
+            .unwrap_or_default(),
         link,
     };
     web::page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
@@ -417,6 +435,7 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
             title: problem.title(language),
             detail: problem.detail(language),
             fields: problem.fields(language),
+            warnings: Vec::new(),
             link: None,
         };
         web::page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
@@ -460,6 +479,7 @@ pub async fn answer_bare_errors(
             Problem::Internal
         }
     };
+    Refusals::note(answer.request(), &problem);
     let response = refused(answer.request(), Manner::of(answer.request()), &problem);
     Ok(answer.into_response(response))
 }

@@ -1,6 +1,7 @@
 //! Portals in the database: what administrators see and change. Every query takes the tenant first.
 
 pub mod posts;
+pub mod refused;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -93,6 +94,15 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<Por
     Ok(row.into())
 }
 
+/// The portal in use that has this name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_name(c: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Option<PortalId>> {
+    let named = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::name_key.eq(name.to_lowercase()));
+    Ok(named.select(portals::id).first_row(c).optional()?)
+}
+
 /// What a portal proves itself with. It is shown once.
 #[derive(Clone, Debug)]
 pub struct Secrets {
@@ -114,6 +124,19 @@ impl Secrets {
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
         Ok(Self { token: PlainToken::prefixed(TOKEN_PREFIX)?, signing_key: PlainToken::prefixed(KEY_PREFIX)? })
+    }
+
+    /// Both in one text, for the page that shows them.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{} {}", self.token.expose(), self.signing_key.expose())
+    }
+
+    /// Reads what [`Self::text`] wrote.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (token, key) = text.split_once(' ')?;
+        Some(Self { token: PlainToken::presented(token), signing_key: PlainToken::presented(key) })
     }
 
     fn last_four(&self) -> String {

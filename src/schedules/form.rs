@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::AccountId,
     people::{joined, words},
-    web::{FieldError, FieldErrors, filled, one_line, query_string, validated},
+    web::{FieldError, FieldErrors, filled, one_line, query_string, unread, validated},
 };
 
 /// How many names an error repeats.
@@ -219,6 +219,12 @@ impl Asked {
     /// The schedules that were asked for.
     pub fn filter(&self) -> Filter {
         Filter { search: self.q.trim().to_lowercase(), unit: Unit::parse(&self.unit) }
+    }
+
+    /// What is asked for and means nothing.
+    pub fn unread(&self) -> Vec<(&'static str, String)> {
+        let is_unit = Unit::parse(&self.unit).is_some();
+        unread(&[("unit", &self.unit, is_unit), ("page", &self.page, self.page.parse::<i64>().is_ok())])
     }
 
     /// Whether anything narrows the list.

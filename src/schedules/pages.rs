@@ -132,7 +132,8 @@ pub async fn list(
     let (rows, pager) = db.read(move |c| store::list(c, tenant, &filter, page)).await?;
     let administers = who.role().is_some_and(Role::administers);
     let (path, now) = (list_path(&who), Now::of(&clock, &who.tenant));
-    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), path, asked, administers, now, rows, pager })
+    let frame = frame.seen_by(&who).refusing(asked.unread());
+    web::page(StatusCode::OK, &ListPage { frame, path, asked, administers, now, rows, pager })
 }
 
 /// What every request about one schedule brings: who asks, and the schedule in the path.

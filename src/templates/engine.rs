@@ -176,6 +176,7 @@ impl Object for Names {
 fn plain(variables: &Variables) -> Value {
     context! {
         labels => Value::from_object(Labels(variables.labels.clone())),
+        annotations => Value::from_object(Labels(variables.annotations.clone())),
         recipients => Value::from_object(Names(variables.recipients.clone())),
         link => link(&variables.link),
         ..Value::from_serialize(variables)
@@ -451,7 +452,7 @@ impl Reader {
             Before::Pipe => Err(Fault::Filter { line, name: name.to_owned() }),
             _ if WORDS.contains(&name) => Ok(Before::Operator),
             _ if self.reason.variables().contains(&name) => {
-                Ok(Before::Value { has_parts: ["labels", "recipients"].contains(&name) })
+                Ok(Before::Value { has_parts: ["labels", "annotations", "recipients"].contains(&name) })
             }
             _ => Err(Fault::Variable { line, name: name.to_owned() }),
         }

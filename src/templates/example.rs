@@ -34,6 +34,7 @@ pub fn variables(
         key: "disk-db-7".to_owned(),
         count: if reason == Reason::Firing { 1 } else { 3 },
         labels: labels.into(),
+        annotations: [("runbook_url".to_owned(), "https://wiki.example/disk".to_owned())].into(),
         first_at: times.show(&(now - TimeDelta::minutes(MINUTES))),
         last_at: times.show(&now),
         duration: duration(language, MINUTES * 60),

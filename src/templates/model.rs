@@ -76,6 +76,7 @@ impl Reason {
                 "content",
                 "source",
                 "labels",
+                "annotations",
                 "link",
                 "count",
                 "first_at",
@@ -121,6 +122,8 @@ pub struct Variables {
     pub count: i64,
     /// What the monitoring system says of it.
     pub labels: BTreeMap<String, String>,
+    /// What else the sender says of it.
+    pub annotations: BTreeMap<String, String>,
     /// When it fired first, in the tenant's time zone.
     pub first_at: String,
     /// When it fired last, or was resolved, in the tenant's time zone.

@@ -22,6 +22,7 @@ use super::{
     form::{Fields, path_is_readable},
     frame::Shared,
     kept::{self, LARGEST_KEPT, is_kept},
+    page_secret,
     request::own_origin,
 };
 use crate::{
@@ -67,6 +68,9 @@ pub async fn guard(
     };
     let mut response = next.call(request).await?.map_into_boxed_body();
     if let Some(cookie) = new_cookie {
+        response.response_mut().add_cookie(&cookie)?;
+    }
+    if let Some(cookie) = page_secret::forgotten_when_left(response.request(), response.status()) {
         response.response_mut().add_cookie(&cookie)?;
     }
     let shown = !response.status().is_redirection();

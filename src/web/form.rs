@@ -95,6 +95,13 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+/// Those fields of a query, each with its name, its value and whether that means something, that are filled in and mean nothing.
+#[must_use]
+pub fn unread(fields: &[(&'static str, &str, bool)]) -> Vec<(&'static str, String)> {
+    let odd = fields.iter().filter(|(_, value, is_known)| !value.trim().is_empty() && !is_known);
+    odd.map(|(name, value, _)| (*name, value.chars().take(64).collect())).collect()
+}
+
 /// Fields written as the query of a URL; empty ones are left out.
 #[must_use]
 pub fn query_string(fields: &[(&str, &str)]) -> String {

@@ -71,6 +71,8 @@ pub struct Frame {
     path: String,
     /// The key of what was just done.
     pub said: Option<String>,
+    /// Values of the query that mean nothing, each with its name: the page says so instead of ignoring them.
+    pub unread: Vec<(&'static str, String)>,
     /// Who is looking, and where.
     pub viewer: Option<Viewer>,
 }
@@ -139,6 +141,7 @@ impl Frame {
             here: here(request, shared.map(Data::get_ref)),
             path: request.path().to_owned(),
             said: flash::said(request),
+            unread: Vec::new(),
             viewer: None,
         }
     }
@@ -147,6 +150,12 @@ impl Frame {
     #[must_use]
     pub fn seen_by(self, viewer: impl Into<Viewer>) -> Self {
         Self { viewer: Some(viewer.into()), ..self }
+    }
+
+    /// The same frame, which names the values of the query that mean nothing.
+    #[must_use]
+    pub fn refusing(self, unread: Vec<(&'static str, String)>) -> Self {
+        Self { unread, ..self }
     }
 
     /// The text behind a key.

@@ -100,7 +100,8 @@ pub async fn fill(site: &Site) -> Places {
 
 /// An event with everything that its page shows: it fired twice and is not to disturb, and another one that nobody hears.
 fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<AlertId> {
-    let context = Context { tenant, sender: LONG_LATIN.to_owned(), by: None, product: "Dataphin".to_owned(), now };
+    let context =
+        Context { tenant, sender: LONG_LATIN.to_owned(), by: None, portal: None, product: "Dataphin".to_owned(), now };
     let alert = |fields: AlertFields| {
         fields
             .check(Source::Portal, BTreeMap::from([(LONG_LATIN.to_owned(), LONG_LATIN.to_owned())]))

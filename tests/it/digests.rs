@@ -63,7 +63,7 @@ fn alert(title: impl Into<String>) -> Alert {
 /// Takes alerts in, all in one transaction: the courier finds them together.
 async fn fire(app: &TestApp, tenant: TenantId, alerts: Vec<Alert>) -> Vec<AlertId> {
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, product, now: app.clock.now() };
+    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
     let take_all = move |c: &mut AnyConnection| {
         let mut taken = Vec::new();
         for Alert { title, key, severity, status, receivers } in &alerts {

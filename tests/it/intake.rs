@@ -1,9 +1,13 @@
 //! What monitoring systems and scripts really post: compressed, with a byte order mark, with null and numbers in it. Each is
 //! stored, or refused by what is wrong with it.
 
-use std::io::Write as _;
+use std::{io::Write as _, time::Duration};
 
-use belfry::db::{AlertId, AnyConnection, schema::alerts};
+use belfry::{
+    db::{AlertId, AnyConnection, schema::alerts},
+    sandbox::{Call, RobotKind},
+};
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Method, RequestBuilder};
@@ -15,6 +19,8 @@ const AM: &str = "/intake/alertmanager";
 const GF: &str = "/intake/grafana";
 const IA: &str = "/intake/alerts";
 const IM: &str = "/intake/members";
+const ROBOT: &str = "00000000000000000000000000000000000000000000000000000000fake0007";
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Adds a portal that may do everything: its token.
 async fn portal(user: &mut User, name: &str) -> String {
@@ -187,5 +193,388 @@ on_both! {
         assert_eq!(note(&mut sam, 0).await + &note(&mut sam, 13).await, "");
         // The other doors keep their three words.
         assert_eq!(named(&post(app, IA, &token, r#"{"title":"A","severity":"P1"}"#).await), "severity");
+    }
+
+    async fn times_of_the_sender_are_shown(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let webhook = app.robot(RobotKind::DingTalk, ROBOT);
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &webhook)]).await.is(303);
+        let rule = [("name", "all"), ("on", "yes"), ("channels", "dingtalk"), ("members", "mia")];
+        sam.post("/t/ours/alert-rules/new", &rule).await.is(303);
+        let now = app.clock.now();
+        let (start, end) = (now - TimeDelta::days(2), now - TimeDelta::hours(1));
+        let rfc = |time: NaiveDateTime| format!("{}Z", time.format("%FT%T%.6f"));
+        // The clocks of the tenant are those of Shanghai.
+        let shown = |time: NaiveDateTime| (time + TimeDelta::hours(8)).format("%F %T").to_string();
+        let group = |status: &str, start: &str, end: &str| {
+            json!({ "version": "4", "status": status, "alerts": [{
+                "status": status, "labels": { "alertname": "A" }, "fingerprint": "a1", "startsAt": start, "endsAt": end,
+            }] })
+        };
+        let event = async |app: &TestApp, body: Value| {
+            let answer = post(app, AM, &token, body.to_string()).await.is(201);
+            let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+            (format!("/t/ours/alerts/{}", document["id"]), document)
+        };
+        let received = async || {
+            let latest = |c: &mut AnyConnection| {
+                Ok(alerts::table.order(alerts::id.desc()).select(alerts::first_at).first::<NaiveDateTime>(c)?)
+            };
+            shown(app.db.read(latest).await.expect("an event"))
+        };
+        let (path, _) = event(app, group("firing", &rfc(start), "0001-01-01T00:00:00Z")).await;
+        let page = sam.get(&path).await.is(200);
+        assert_eq!(page.text("#since"), shown(start));
+        assert_eq!(page.text("#received"), received().await);
+        let list = sam.get("/t/ours/alerts").await.is(200);
+        assert!(list.text("tbody tr").contains(&shown(start)), "{}", list.text("tbody tr"));
+        // A repetition keeps the earliest start, and an earlier one wins.
+        let earlier = start - TimeDelta::days(1);
+        for (said, since) in [(now - TimeDelta::minutes(1), start), (earlier, earlier), (start, earlier)] {
+            assert_eq!(event(app, group("firing", &rfc(said), "")).await.0, path);
+            assert_eq!(sam.get(&path).await.text("#since"), shown(since));
+        }
+        let (_, document) = event(app, group("resolved", &rfc(start), &rfc(end))).await;
+        assert_eq!(document["warnings"], Value::Null);
+        assert_eq!(sam.get(&path).await.text("#ended"), shown(end));
+        let enough = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 3;
+        assert!(app.sandbox.wait_until(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
+        let heard = format!("{:?}", app.sandbox.heard(ROBOT));
+        assert!(heard.contains(&shown(start)) && heard.contains(&shown(end)), "{heard}");
+        // The year 1 and the future are no times; what cannot be read is said.
+        for odd in ["0001-01-01T00:00:00Z", &rfc(app.clock.now() + TimeDelta::hours(1)), ""] {
+            let (path, document) = event(app, group("firing", odd, "")).await;
+            let page = sam.get(&path).await.is(200);
+            assert_eq!((page.text("#since"), page.texts("#received").len()), (received().await, 0), "{odd}");
+            assert!(!document.to_string().contains("startsAt"), "{document}");
+            event(app, group("resolved", "", "")).await;
+        }
+        let (_, document) = event(app, group("firing", "yesterday", "")).await;
+        assert!(document["warnings"][0].as_str().is_some_and(|text| text.contains("alerts[0].startsAt")), "{document}");
+    }
+
+    async fn annotations_are_kept_on_the_event_and_in_templates(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let webhook = app.robot(RobotKind::DingTalk, ROBOT);
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &webhook)]).await.is(303);
+        let rule = [("name", "all"), ("on", "yes"), ("channels", "dingtalk"), ("members", "mia")];
+        sam.post("/t/ours/alert-rules/new", &rule).await.is(303);
+        let body = "{{ product }} {{ title }} impact={{ annotations.impact }} all={{ annotations }}";
+        let template = [("title", "{{ product }} {{ title }}"), ("body", body)];
+        sam.post("/t/ours/templates/dingtalk/firing", &template).await.is(303);
+        let group = json!({ "version": "4", "alerts": [{
+            "status": "firing", "labels": { "alertname": "A" },
+            "annotations": {
+                "summary": "The disk", "description": "is full", "impact": "No orders", "runbook": "http://wiki.corp/disk",
+                "script": "javascript://alert(1)", "retries": 3, "empty": "",
+            },
+        }] });
+        let answer = post(app, AM, &token, group.to_string()).await.is(201);
+        let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let page = sam.get(&format!("/t/ours/alerts/{}", document["id"])).await.is(200);
+        assert_eq!(page.texts("#annotations dt"), ["impact", "retries", "runbook", "script"]);
+        assert_eq!(page.texts("#annotations dd"), ["No orders", "3", "http://wiki.corp/disk", "javascript://alert(1)"]);
+        assert_eq!(page.attributes("#annotations a", "href"), ["http://wiki.corp/disk"]);
+        let heard = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 2;
+        assert!(app.sandbox.wait_until(ROBOT, heard, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
+        let heard = format!("{:?}", app.sandbox.heard(ROBOT));
+        assert!(heard.contains("impact=No orders") && heard.contains("retries=3"), "{heard}");
+    }
+
+    async fn a_link_that_cannot_be_kept_costs_the_link_and_not_the_alert(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let kept = post(app, IA, &token, r#"{"title":"A","link":"http://grafana.corp/d/1"}"#).await.is(201);
+        let document: Value = serde_json::from_str(&kept.body).expect("JSON");
+        assert!(!document["warnings"].to_string().contains("link"), "{document}");
+        let page = sam.get(&format!("/t/ours/alerts/{}", document["id"])).await.is(200);
+        assert_eq!(page.attributes("dl.facts a", "href"), ["http://grafana.corp/d/1"]);
+        let long = format!("https://g.example/{}", "a".repeat(2048));
+        for link in ["javascript:alert(1)", "https://user:secret@g.example/", "https://:secret@g.example/", "wiki", &long] {
+            let answer = post(app, IA, &token, json!({ "title": "B", "link": link }).to_string()).await.is(201);
+            let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+            assert!(document["warnings"][0].as_str().is_some_and(|text| text.starts_with("link: ")), "{document}");
+            assert!(!answer.body.contains("secret"));
+            let page = sam.get(&format!("/t/ours/alerts/{}", document["id"])).await.is(200);
+            assert!(page.texts("dl.facts a").is_empty() && !page.body.contains("secret"), "{link}");
+            // A person can correct it.
+            let page = sam.post("/t/ours/alerts/new", &[("title", "B"), ("link", link)]).await.is(422);
+            assert!(!page.text("#e-link").is_empty(), "{link}");
+        }
+        let group = json!({ "alerts": [{
+            "status": "firing", "labels": { "alertname": "C" }, "generatorURL": "http://prom.corp:9090/graph",
+            "annotations": { "runbook_url": "https://u:p@wiki.corp/" },
+        }, { "status": "firing", "labels": { "alertname": "D" }, "generatorURL": "https://u:p@prom.corp/" }] });
+        let answer = post(app, GF, &token, group.to_string()).await.is(201);
+        let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert!(document["warnings"][0].as_str().is_some_and(|text| text.starts_with("alerts[1].generatorURL: ")), "{document}");
+        let links = |c: &mut AnyConnection| Ok(alerts::table.order(alerts::id.desc()).limit(2).select(alerts::link).load(c)?);
+        let links: Vec<String> = app.db.read(links).await.expect("the events");
+        assert_eq!(links, ["", "http://prom.corp:9090/graph"]);
+    }
+
+    async fn an_alert_that_notifies_nobody_says_why_and_leads_to_a_rule_for_it(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "OA").await;
+        let warning = |answer: &Answer| {
+            let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+            document["warnings"][0].as_str().unwrap_or_default().to_owned()
+        };
+        let none = post(app, IA, &token, r#"{"title":"Disk full (db-7)!","severity":"critical"}"#).await.is(201);
+        assert!(warning(&none).contains("no alert rule matches"), "{}", none.body);
+        let unknown = post(app, IA, &token, r#"{"title":"B","receivers":"mia, nobody"}"#).await.is(201);
+        assert!(warning(&unknown).contains("mia: ") && warning(&unknown).contains("nobody: "), "{}", unknown.body);
+        let not_open = post(app, IA, &token, r#"{"title":"C","status":"resolved"}"#).await.is(201);
+        assert!(warning(&not_open).contains("no open event"), "{}", not_open.body);
+        let group = json!({ "alerts": [{ "status": "firing", "labels": { "alertname": "D" } }, { "status": "firing", "labels": { "alertname": "E" } }] });
+        let group = post(app, AM, &token, group.to_string()).await.is(201);
+        assert!(warning(&group).starts_with("D: "), "{}", group.body);
+
+        // The event's page says so too, and proposes a rule with the alert's values.
+        let document: Value = serde_json::from_str(&none.body).expect("JSON");
+        let page = sam.get(&format!("/t/ours/alerts/{}", document["id"])).await.is(200);
+        assert!(page.text("#unheard").contains("no alert rule matches"));
+        let form = sam.get(&page.attribute("#unheard a", "href").expect("a link")).await.is(200);
+        assert_eq!(form.attribute("#f-name", "value").as_deref(), Some("Disk full db-7"));
+        assert_eq!(form.text("#f-matchers"), "portal=\"OA\"");
+        assert_eq!(form.attribute("#f-severity option[selected]", "value").as_deref(), Some("critical"));
+        assert_eq!(form.attribute("#f-source option[selected]", "value").as_deref(), Some("portal"));
+
+        // Fire Alert does not answer in green.
+        let fired = sam.post("/t/ours/alerts/new", &[("title", "F")]).await.is(303);
+        let page = sam.get(fired.header("location").expect("an event")).await.is(200);
+        assert!(page.texts(".note.good").is_empty());
+        assert!(page.text(".note.wait").contains("nobody was notified"), "{}", page.text(".note.wait"));
+        assert!(page.attribute("#unheard a", "href").is_some_and(|link| link.contains("/alert-rules/new?name=F")));
+
+        // Once somebody is reached, nothing of it is left.
+        let webhook = app.robot(RobotKind::DingTalk, ROBOT);
+        sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &webhook)]).await.is(303);
+        let heard = post(app, IA, &token, r#"{"title":"G","receivers":"mia"}"#).await.is(201);
+        let document: Value = serde_json::from_str(&heard.body).expect("JSON");
+        assert_eq!((&document["deliveries"], &document["warnings"]), (&json!(1), &Value::Null));
+        assert!(sam.get(&format!("/t/ours/alerts/{}", document["id"])).await.is(200).texts("#unheard").is_empty());
+    }
+
+    async fn a_key_belongs_to_its_sender(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let (a, b) = (portal(&mut sam, "A").await, portal(&mut sam, "B").await);
+        let send = async |token: &str, status: &str| {
+            let body = json!({ "title": "T", "key": "k", "status": status }).to_string();
+            let answer = post(app, IA, token, body).await.is(201);
+            serde_json::from_str::<Value>(&answer.body).expect("JSON")["id"].as_i64().expect("an id")
+        };
+        let open = async || {
+            let open = |c: &mut AnyConnection| {
+                let open = alerts::table.filter(alerts::finished_at.is_null()).order(alerts::id);
+                Ok(open.select((alerts::id, alerts::count)).load::<(i64, i64)>(c)?)
+            };
+            app.db.read(open).await.expect("the events")
+        };
+        let event = send(&a, "firing").await;
+        let other = send(&b, "resolved").await;
+        assert_ne!(other, event);
+        assert_eq!(open().await, [(event, 1)], "what B says does not end what A fired");
+        let of_b = send(&b, "firing").await;
+        assert_eq!(open().await, [(event, 1), (of_b, 1)]);
+        assert_eq!((send(&a, "firing").await, send(&a, "resolved").await), (event, event));
+        assert_eq!(open().await, [(of_b, 1)]);
+        // The same for persons, and for a fingerprint that two monitoring systems send.
+        let mut sue = app.log_in("sue").await;
+        let fields = [("title", "T"), ("key", "k")];
+        sue.post("/t/ours/alerts/new", &fields).await.is(303);
+        assert_eq!(open().await.len(), 2);
+        let refused = sam.post("/t/ours/alerts/new", &[&fields[..], &[("status", "resolved")]].concat()).await.is(422);
+        assert!(refused.text("#e-status").contains("another sender"));
+        assert_eq!(open().await.len(), 2);
+        sue.post("/t/ours/alerts/new", &[&fields[..], &[("status", "resolved")]].concat()).await.is(303);
+        assert_eq!(open().await, [(of_b, 1)]);
+        let group = |status: &str| json!({ "alerts": [{ "status": status, "fingerprint": "f1" }] }).to_string();
+        post(app, AM, &a, group("firing")).await.is(201);
+        post(app, AM, &b, group("resolved")).await.is(201);
+        assert_eq!(open().await.len(), 2);
+        post(app, AM, &a, group("resolved")).await.is(201);
+        assert_eq!(open().await, [(of_b, 1)]);
+        // An event from before keys had owners goes on with whoever sends its key next, and is that sender's from then on.
+        let old = app.alert(town.ours, "k2").await;
+        let again = |token: &str, status: &'static str| {
+            let (body, token) = (json!({ "title": "k2", "status": status }).to_string(), token.to_owned());
+            async move { post(app, IA, &token, body).await.is(201) }
+        };
+        again(&a, "firing").await;
+        assert_eq!(open().await, [(of_b, 1), (old.0, 2)]);
+        again(&b, "resolved").await;
+        assert_eq!(open().await.len(), 2);
+        again(&a, "resolved").await;
+        assert_eq!(open().await, [(of_b, 1)]);
+    }
+
+    async fn what_is_beyond_two_thousand_alerts_is_counted_by_an_event(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let group = |count: usize| {
+            let alert = |number: usize| json!({ "status": "firing", "fingerprint": format!("f{number}") });
+            json!({ "status": "firing", "groupKey": "g", "alerts": (0..count).map(alert).collect::<Vec<_>>() }).to_string()
+        };
+        let answer = post(app, AM, &token, group(2003)).await.is(201);
+        let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert!(document["warnings"][0].as_str().is_some_and(|text| text.starts_with("alerts: ")), "{document}");
+        let stored = titles(app).await;
+        assert_eq!(stored.len(), 2001);
+        assert!(stored[2000].starts_with("3 more alerts of this group were left out"), "{}", stored[2000]);
+        let finished = |c: &mut AnyConnection| Ok(alerts::table.filter(alerts::finished_at.is_not_null()).count().get_result::<i64>(c)?);
+        post(app, AM, &token, group(1)).await.is(201);
+        assert_eq!(app.db.read(finished).await.expect("the events"), 1, "once all fit, that event is over");
+    }
+
+    async fn every_refused_post_is_seen_on_the_portals_page_and_in_the_metrics(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let list = sam.get("/t/ours/settings/portals").await.is(200);
+        let path = list.attribute("td a.edit", "href").expect("the portal");
+        assert!(sam.get(&path).await.is(200).texts("table.refused").is_empty());
+        for _ in 0..3 {
+            post(app, AM, &token, vec![b' '; 3 << 20]).await.is(413);
+        }
+        post(app, AM, &token, "{ canary").await.is(400);
+        post(app, IA, &token, r#"{"title":"canary","sevrity":"info"}"#).await.is(422);
+        post(app, IA, &token, r#"{"title":""}"#).await.is(422);
+        post(app, IA, "belfry_nobody", r#"{"title":"x"}"#).await.is(401);
+        let page = sam.get(&path).await.is(200);
+        let kinds = page.texts("table.refused code");
+        assert_eq!(kinds, ["invalid-fields", "unknown-fields", "malformed", "too-large"]);
+        assert_eq!(page.texts("table.refused td:last-child"), ["1", "1", "1", "3"]);
+        assert!(page.texts("table.refused td:nth-child(3)").iter().all(|address| address == "127.0.0.1"));
+        assert!(!page.body.contains("canary") && !page.body.contains("sevrity") && !page.body.contains(&token));
+        // What comes after that is added, and what is a month old is not shown any more.
+        post(app, AM, &token, vec![b' '; 3 << 20]).await.is(413);
+        let page = sam.get(&path).await.is(200);
+        assert_eq!((page.text("table.refused code"), page.text("table.refused td:last-child")), ("too-large".into(), "4".into()));
+        let metrics = app.visitor().get("/metrics").await.is(200).body;
+        let portal = path.rsplit('/').next().expect("an id");
+        for line in [
+            format!("belfry_intake_refused_posts_total{{portal=\"{portal}\",type=\"too-large\"}} 4"),
+            "belfry_intake_refused_posts_total{portal=\"\",type=\"not-proven\"} 1".to_owned(),
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line} is not in:\n{metrics}");
+        }
+        let months_later = app.clock.now() + TimeDelta::days(31);
+        app.db.write(move |c| belfry::portals::store::posts::sweep(c, months_later)).await.expect("a sweep");
+        assert!(sam.get(&path).await.is(200).texts("table.refused").is_empty());
+    }
+
+    async fn a_group_that_many_members_are_added_to_hears_their_number_and_not_each(app: &TestApp) {
+        app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "HR").await;
+        let member = |number: usize, webhook: &str, notify: &str| {
+            json!({ "username": format!("new.{number}"), "dingtalk_robot": webhook, "notify": notify }).to_string()
+        };
+        let webhook = app.robot(RobotKind::DingTalk, ROBOT);
+        for number in 0..25 {
+            let answer = post(app, IM, &token, member(number, &webhook, "yes")).await.is(201);
+            let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+            assert_eq!(document["deliveries"], i64::from(number == 0), "{number}");
+        }
+        app.clock.advance(TimeDelta::seconds(10));
+        let enough = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 2;
+        assert!(app.sandbox.wait_until(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
+        let heard = app.sandbox.heard(ROBOT);
+        let last = format!("{:?}", heard.last());
+        assert!(heard.len() == 2 && last.contains("25 members"), "{heard:?}");
+        // Or none at all.
+        let other = "00000000000000000000000000000000000000000000000000000000fake0008";
+        let webhook = app.robot(RobotKind::DingTalk, other);
+        for (number, notify) in [(100, "no"), (101, "No"), (102, "false")] {
+            let answer = post(app, IM, &token, member(number, &webhook, notify)).await.is(201);
+            assert!(answer.body.contains("\"deliveries\":0"), "{}", answer.body);
+        }
+        assert_eq!(named(&post(app, IM, &token, member(103, &webhook, "maybe")).await), "notify");
+        app.clock.advance(TimeDelta::minutes(3));
+        post(app, IM, &token, member(104, &webhook, "yes")).await.is(201);
+        let enough = |calls: &[Call]| calls.iter().any(|call| call.heard().is_some());
+        assert!(app.sandbox.wait_until(other, enough, PATIENCE).await);
+        assert_eq!(app.sandbox.heard(other).len(), 1);
+    }
+
+    async fn a_portals_page_has_recipes_and_shows_the_token_again_until_it_is_left(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let new = "/t/ours/settings/portals/new";
+        let fields = [("name", "monitoring"), ("scopes", "fire_alerts")];
+        let page = sam.post(new, &fields).await.is(201);
+        let token = page.attribute("#f-token", "value").expect("a token");
+        let path = format!("/t/ours/settings/portals/{}", page.text("#portal-id"));
+        let (alertmanager, grafana) = (page.text("#recipe-alertmanager"), page.text("#recipe-grafana"));
+        for part in [&format!("{}/intake/alertmanager", app.origin), "send_resolved: true", "max_alerts: 1000", &token] {
+            assert!(alertmanager.contains(part), "{part} is not in {alertmanager}");
+        }
+        for part in [&format!("{}/intake/grafana", app.origin), "disableResolveMessage: false", "maxAlerts: 1000", &token] {
+            assert!(grafana.contains(part), "{part} is not in {grafana}");
+        }
+        let curl = page.texts("code.curl");
+        assert!(curl[0].contains("'key=disk-db-7'") && curl[0].contains(&token), "{curl:?}");
+        assert!(curl[1].contains("'key=disk-db-7'") && curl[1].contains("'status=resolved'"), "{curl:?}");
+
+        // A reload of either kind shows it again, to this session alone.
+        let shown = |page: &Answer| page.attribute("#f-token", "value");
+        assert_eq!(shown(&sam.get(&path).await.is(200)), Some(token.clone()));
+        assert_eq!(shown(&sam.post(new, &fields).await.is(201)), Some(token.clone()));
+        assert_eq!(shown(&sam.get(&path).await.is(200)), Some(token.clone()));
+        let mut eve = app.log_in("eve").await;
+        assert_eq!(shown(&eve.get(&path).await.is(200)), None);
+        eve.post(new, &fields).await.is(422);
+        sam.get("/t/ours/members").await.is(200);
+        assert_eq!(shown(&sam.get(&path).await.is(200)), None);
+        sam.post(new, &fields).await.is(422);
+
+        let page = sam.post(&format!("{path}/rotate"), &[]).await.is(200);
+        let rotated = shown(&page).expect("a token");
+        assert_ne!(rotated, token);
+        assert_eq!(shown(&sam.get(&path).await.is(200)), Some(rotated));
+        app.clock.advance(TimeDelta::minutes(10));
+        assert_eq!(shown(&sam.get(&path).await.is(200)), None);
+    }
+
+    async fn a_filter_that_means_nothing_is_named_on_the_list(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        for (list, query, name) in [
+            ("alerts", "severity=critcal", "severity"),
+            ("alerts", "from=yesterday", "from"),
+            ("alerts", "until=2026-02-30", "until"),
+            ("alerts", "before=7", "before"),
+            ("deliveries", "status=fialed", "status"),
+            ("deliveries", "to=22.11.2026", "to"),
+            ("deliveries", "message=7a", "message"),
+            ("members", "role=boss", "role"),
+            ("members", "page=two", "page"),
+            ("groups", "status=maybe", "status"),
+            ("schedules", "unit=year", "unit"),
+            ("audit", "action=nothing", "action"),
+            ("alert-rules", "state=maybe", "state"),
+        ] {
+            let page = sam.get(&format!("/t/ours/{list}?{query}")).await.is(200);
+            assert_eq!(page.texts("#unread code"), [name], "{list}?{query}");
+            assert!(sam.get(&format!("/t/ours/{list}")).await.is(200).texts("#unread").is_empty(), "{list}");
+        }
+        // A file would not say so, and all would be sent again for a filter that narrows nothing.
+        for path in ["deliveries.csv", "deliveries/resend"] {
+            let to = "/t/ours/deliveries?from=yesterday";
+            sam.get(&format!("/t/ours/{path}?from=yesterday")).await.leads_to(to);
+        }
     }
 }

@@ -33,7 +33,7 @@ async fn fire(app: &TestApp, tenant: TenantId, receivers: &[&str]) -> AlertId {
     let fields = AlertFields { title: "The disk is full".to_owned(), receivers, ..AlertFields::default() };
     let alert = fields.check(Source::Portal, std::collections::BTreeMap::new()).expect("an alert");
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, product, now: app.clock.now() };
+    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
     app.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
 }
 

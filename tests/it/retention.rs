@@ -54,7 +54,7 @@ async fn take(app: &TestApp, tenant: TenantId, title: &str, receiver: &str, stat
     };
     let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, product, now: app.clock.now() };
+    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
     app.db.write(move |c| Ok(alerts::take(c, &context, &alert)?.alert)).await.expect("an event")
 }
 

@@ -33,14 +33,23 @@ fn alert(key: &str) -> Incoming {
         severity: Severity::Warning,
         link: String::new(),
         labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        starts_at: None,
+        ends_at: None,
         receivers: Vec::new(),
     }
 }
 
 /// Takes an alert in, as any door does: who was told or missed by this firing, each as `name by rules: reason`.
 async fn fire(app: &TestApp, tenant: TenantId, alert: Incoming) -> Vec<String> {
-    let context =
-        Context { tenant, sender: "a test".to_owned(), by: None, product: "Dataphin".to_owned(), now: app.clock.now() };
+    let context = Context {
+        tenant,
+        sender: "a test".to_owned(),
+        by: None,
+        portal: None,
+        product: "Dataphin".to_owned(),
+        now: app.clock.now(),
+    };
     app.db
         .write(move |c| {
             let taken = alerts::take(c, &context, &alert)?;

@@ -58,6 +58,20 @@ impl EntryKind {
     }
 }
 
+/// What makes two alerts the same event: the key, within a tenant, of one sender.
+#[derive(Clone, Copy, Debug)]
+pub struct EventKey<'k> {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Whose key it is, as [`Context::key_owner`](crate::alerts::Context::key_owner) says it.
+    pub owner: &'k str,
+    /// The key.
+    pub key: &'k str,
+}
+
+/// The owner of the keys of events that were stored before keys had owners: they belong to whoever sends their key next.
+const NOBODY: &str = "";
+
 /// An event, as far as a new alert needs to know it.
 #[derive(Clone, Debug, Queryable)]
 pub struct Event {
@@ -77,9 +91,17 @@ pub struct Event {
     pub silent_until: Option<NaiveDateTime>,
     /// The gravest firing that do not disturb suppressed and nobody has been notified of since.
     pub suppressed_entry: Option<EntryId>,
+    /// When it began by its sender.
+    pub started_at: Option<NaiveDateTime>,
 }
 
 impl Event {
+    /// When it began: by its sender, or else when it came in.
+    #[must_use]
+    pub fn since(&self) -> NaiveDateTime {
+        self.started_at.unwrap_or(self.first_at)
+    }
+
     /// Whether the next firing of its key belongs to it.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -103,6 +125,7 @@ type Columns = (
     alerts::finished_at,
     alerts::silent_until,
     alerts::suppressed_entry,
+    alerts::started_at,
 );
 const COLUMNS: Columns = (
     alerts::id,
@@ -113,6 +136,7 @@ const COLUMNS: Columns = (
     alerts::finished_at,
     alerts::silent_until,
     alerts::suppressed_entry,
+    alerts::started_at,
 );
 
 /// What an alert does to its event.
@@ -122,6 +146,8 @@ pub struct Mark {
     pub reached: i64,
     /// Until when its rules are silent.
     pub silent_until: Option<NaiveDateTime>,
+    /// When it began by its sender.
+    pub started_at: Option<NaiveDateTime>,
 }
 
 /// Counts one more firing of an open event; nothing when it is open no longer.
@@ -131,12 +157,16 @@ pub struct Mark {
 pub fn repeat(
     c: &mut AnyConnection,
     event: AlertId,
+    owner: &str,
     alert: &Incoming,
     mark: Mark,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    let open = alerts::id.eq(event).and(alerts::finished_at.is_null());
+    let mine = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(NOBODY));
+    let open = alerts::id.eq(event).and(alerts::finished_at.is_null()).and(mine);
     let fired = (
+        alerts::key_owner.eq(owner),
+        alerts::started_at.eq(mark.started_at),
         alerts::count.eq(alerts::count + 1),
         alerts::last_at.eq(now),
         alerts::severity.eq(alert.severity.as_str()),
@@ -153,18 +183,18 @@ pub fn repeat(
 /// When the database cannot be written.
 pub fn begin(
     c: &mut AnyConnection,
-    tenant: TenantId,
+    of: EventKey<'_>,
     alert: &Incoming,
     sender: &str,
     mark: Mark,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    insert(c, tenant, alert, sender, (1, None), mark, now)
+    insert(c, of, alert, sender, (1, None), mark, now)
 }
 
 fn insert(
     c: &mut AnyConnection,
-    tenant: TenantId,
+    of: EventKey<'_>,
     alert: &Incoming,
     sender: &str,
     (count, finished_at): (i64, Option<NaiveDateTime>),
@@ -174,15 +204,17 @@ fn insert(
     let names: Vec<&str> = alert.receivers.iter().map(|name| name.as_str()).collect();
     let search_text = [&alert.title, &alert.key, sender].join("\n").to_ascii_lowercase();
     let row = (
-        alerts::tenant.eq(tenant),
+        alerts::tenant.eq(of.tenant),
         alerts::source.eq(alert.source.as_str()),
         alerts::sender.eq(sender),
+        alerts::key_owner.eq(of.owner),
         alerts::key.eq(&alert.key),
         alerts::title.eq(&alert.title),
         alerts::content.eq(&alert.content),
         alerts::severity.eq(alert.severity.as_str()),
         alerts::link.eq(&alert.link),
         alerts::labels.eq(serde_json::to_string(&alert.labels).map_err(Error::internal)?),
+        alerts::annotations.eq(serde_json::to_string(&alert.annotations).map_err(Error::internal)?),
         alerts::receivers.eq(serde_json::to_string(&names).map_err(Error::internal)?),
         alerts::search_text.eq(search_text),
         alerts::count.eq(count),
@@ -191,6 +223,8 @@ fn insert(
         alerts::last_at.eq(now),
         alerts::silent_until.eq(mark.silent_until),
         alerts::finished_at.eq(finished_at),
+        alerts::started_at.eq(mark.started_at),
+        alerts::ended_at.eq(finished_at.and_then(|now| alert.ended(now))),
     );
     let insert = diesel::insert_into(alerts::table).values(row);
     Ok(directly!(c, c => {
@@ -199,29 +233,33 @@ fn insert(
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn of_key<'k>(tenant: TenantId, key: &'k str) -> _ {
+fn of_key<'k>(tenant: TenantId, owner: &'k str, key: &'k str) -> _ {
     let newest_first = alerts::id.desc();
     let columns: Columns = COLUMNS;
-    alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::key.eq(key)).order(newest_first).select(columns)
+    let nobody: &'static str = NOBODY;
+    let mine = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(nobody));
+    let known = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::key.eq(key)).filter(mine);
+    known.order(newest_first).select(columns)
 }
 
 /// The latest event of a key, open or not.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
-    Ok(of_key(tenant, key).first_row(c).optional()?)
+pub fn last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Option<Event>> {
+    Ok(of_key(of.tenant, of.owner, of.key).first_row(c).optional()?)
 }
 
 /// The same, locked until the transaction ends: what is decided about an alert of this key depends on it.
 ///
 /// # Errors
 /// When the database cannot be used.
-pub fn lock_last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<Option<Event>> {
+pub fn lock_last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Option<Event>> {
+    let query = of_key(of.tenant, of.owner, of.key);
     Ok(match c {
-        AnyConnection::Sqlite(c) => of_key(tenant, key).first_row(c).optional(),
+        AnyConnection::Sqlite(c) => query.first_row(c).optional(),
         // Not as strongly as for deletion: the courier refers to the event while it holds a bell that is wanted here later.
-        AnyConnection::Postgres(c) => of_key(tenant, key).for_no_key_update().first_row(c).optional(),
+        AnyConnection::Postgres(c) => query.for_no_key_update().first_row(c).optional(),
     }?)
 }
 
@@ -229,8 +267,22 @@ pub fn lock_last_of_key(c: &mut AnyConnection, tenant: TenantId, key: &str) -> R
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn is_open(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<bool> {
-    Ok(last_of_key(c, tenant, key)?.is_some_and(|event| event.is_open()))
+pub fn is_open(c: &mut AnyConnection, of: EventKey<'_>) -> Result<bool> {
+    Ok(last_of_key(c, of)?.is_some_and(|event| event.is_open()))
+}
+
+/// Whether another sender has an open event of this key.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_open_of_another(c: &mut AnyConnection, of: EventKey<'_>) -> Result<bool> {
+    let others = alerts::table
+        .filter(alerts::tenant.eq(of.tenant))
+        .filter(alerts::key.eq(of.key))
+        .filter(alerts::finished_at.is_null())
+        .filter(alerts::key_owner.ne(of.owner).and(alerts::key_owner.ne(NOBODY)))
+        .select(alerts::id);
+    Ok(others.first_row::<AlertId, _>(c).optional()?.is_some())
 }
 
 /// The event that an alert resolves, and whether it was open. One that nobody knew is kept as an event that has ended.
@@ -239,22 +291,30 @@ pub fn is_open(c: &mut AnyConnection, tenant: TenantId, key: &str) -> Result<boo
 /// When the database cannot be used.
 pub fn resolve(
     c: &mut AnyConnection,
-    tenant: TenantId,
+    of: EventKey<'_>,
     alert: &Incoming,
     sender: &str,
     now: NaiveDateTime,
 ) -> Result<(Event, bool)> {
-    let of_key = alerts::tenant.eq(tenant).and(alerts::key.eq(&alert.key));
+    let mine = alerts::key_owner.eq(of.owner).or(alerts::key_owner.eq(NOBODY));
+    let of_key = alerts::tenant.eq(of.tenant).and(alerts::key.eq(&alert.key)).and(mine);
     let open = of_key.and(alerts::finished_at.is_null());
-    let ended = (alerts::finished_at.eq(Some(now)), alerts::last_at.eq(now), lift());
+    let ended = (
+        alerts::key_owner.eq(of.owner),
+        alerts::finished_at.eq(Some(now)),
+        alerts::last_at.eq(now),
+        alerts::ended_at.eq(alert.ended(now)),
+        lift(),
+    );
     let ended = change(alerts::table, open).set(ended).returning(COLUMNS);
     let ended = ended.get_result::<Event>(c).optional()?;
     if let Some(event) = ended {
         return Ok((event, true));
     }
-    let known = match last_of_key(c, tenant, &alert.key)? {
+    let mark = Mark { started_at: alert.started(now), ..Mark::default() };
+    let known = match last_of_key(c, of)? {
         Some(event) => Some(event),
-        None => insert(c, tenant, alert, sender, (0, Some(now)), Mark::default(), now)?,
+        None => insert(c, of, alert, sender, (0, Some(now)), mark, now)?,
     };
     known.map(|event| (event, false)).ok_or_else(|| Error::unavailable("an event begins and ends all the time"))
 }
@@ -360,8 +420,8 @@ pub fn lock_ended_quiet(c: &mut AnyConnection, id: AlertId, now: NaiveDateTime) 
 /// # Errors
 /// When the database cannot be read.
 pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Result<(Incoming, String, NaiveDateTime)> {
-    type First = (String, String, String, String, String, String, String, String);
-    let (source, sender, key, title, content, link, labels, receivers): First = alerts::table
+    type First = (String, String, String, String, String, String, (String, String), String);
+    let (source, sender, key, title, content, link, (labels, annotations), receivers): First = alerts::table
         .find(event)
         .select((
             alerts::source,
@@ -370,7 +430,7 @@ pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Resul
             alerts::title,
             alerts::content,
             alerts::link,
-            alerts::labels,
+            (alerts::labels, alerts::annotations),
             alerts::receivers,
         ))
         .first_row(c)?;
@@ -389,6 +449,9 @@ pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Resul
         severity: Severity::parse(&severity).ok_or_else(|| Error::internal("a firing has an unknown severity"))?,
         link,
         labels: serde_json::from_str(&labels).map_err(Error::internal)?,
+        annotations: serde_json::from_str(&annotations).map_err(Error::internal)?,
+        starts_at: None,
+        ends_at: None,
         receivers: names.iter().filter_map(|name| Username::parse(name).ok()).collect(),
     };
     Ok((alert, sender, at))

@@ -36,7 +36,7 @@ pub struct Listed {
     pub count: i64,
     /// How many of its receivers could be reached, over all firings.
     pub reached: i64,
-    /// When it began.
+    /// When it began: by its sender, or else when it came in.
     pub first_at: NaiveDateTime,
     /// When the last alert of it came in.
     pub last_at: NaiveDateTime,
@@ -64,6 +64,7 @@ struct Row {
     count: i64,
     reached: i64,
     first_at: NaiveDateTime,
+    started_at: Option<NaiveDateTime>,
     last_at: NaiveDateTime,
     silent_until: Option<NaiveDateTime>,
     quiet_until: Option<NaiveDateTime>,
@@ -82,7 +83,7 @@ impl TryFrom<Row> for Listed {
             sender: row.sender,
             count: row.count,
             reached: row.reached,
-            first_at: row.first_at,
+            first_at: row.started_at.unwrap_or(row.first_at),
             last_at: row.last_at,
             silent_until: row.silent_until,
             quiet_until: row.quiet_until,

@@ -55,14 +55,20 @@ pub struct Found {
     pub link: String,
     /// What the sender knows about it, by name.
     pub labels: BTreeMap<String, String>,
+    /// What else the sender said of it first, by name.
+    pub annotations: BTreeMap<String, String>,
     /// The usernames that the sender named; none when the alert rules choose.
     pub receivers: Vec<String>,
     /// How many firings came in.
     pub count: i64,
     /// How many of its receivers could be reached, over all firings.
     pub reached: i64,
-    /// When it began.
+    /// When its first alert came in.
     pub first_at: NaiveDateTime,
+    /// When it began by its sender.
+    pub started_at: Option<NaiveDateTime>,
+    /// When it ended by its sender.
+    pub ended_at: Option<NaiveDateTime>,
     /// When the last alert of it came in.
     pub last_at: NaiveDateTime,
     /// Until when its rules do not ring again.
@@ -78,6 +84,19 @@ impl Found {
     #[must_use]
     pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
         EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
+    }
+
+    /// When it began: by its sender, or else when it came in.
+    #[must_use]
+    pub fn since(&self) -> NaiveDateTime {
+        self.started_at.unwrap_or(self.first_at)
+    }
+
+    /// The annotations that the page does not show as title or content.
+    pub fn other_annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shown = |text: &str| [self.title.as_str(), self.content.as_str()].contains(&text::trimmed(text));
+        let all = self.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        all.filter(move |(_, text)| !text::is_blank(text) && !shown(text))
     }
 
     /// The word of a monitoring system for the severity, when it is none that is known, so that the event counts as a warning.
@@ -106,10 +125,13 @@ struct Row {
     key: String,
     link: String,
     labels: String,
+    annotations: String,
     receivers: String,
     count: i64,
     reached: i64,
     first_at: NaiveDateTime,
+    started_at: Option<NaiveDateTime>,
+    ended_at: Option<NaiveDateTime>,
     last_at: NaiveDateTime,
     silent_until: Option<NaiveDateTime>,
     quiet_until: Option<NaiveDateTime>,
@@ -128,6 +150,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Foun
         severity: severity(&row.severity)?,
         source: source(&row.source)?,
         labels: serde_json::from_str(&row.labels).map_err(Error::internal)?,
+        annotations: serde_json::from_str(&row.annotations).map_err(Error::internal)?,
         receivers: serde_json::from_str(&row.receivers).map_err(Error::internal)?,
         title: row.title,
         content: row.content,
@@ -137,6 +160,8 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Foun
         count: row.count,
         reached: row.reached,
         first_at: row.first_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
         last_at: row.last_at,
         silent_until: row.silent_until,
         quiet_until: row.quiet_until,

@@ -101,3 +101,7 @@ flash-member-reinstated = The member takes part again.
 flash-member-removed = The member was removed.
 members-remove-means = The person leaves this tenant, with role and robots. What was sent stays in the record. To let the person pause, disable instead.
 members-remove-now = Remove now
+members-added-count = { $count ->
+    [one] 1 member
+   *[other] { $count } members
+}

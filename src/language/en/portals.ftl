@@ -84,7 +84,7 @@ portals-open-this = Open { $name }
 portals-id = ID
 portals-created = Added
 portals-secrets = Token and signing key
-portals-secrets-hint = They are shown only now. Copy both to where they are needed; nobody can read them here again.
+portals-secrets-hint = They are shown until you leave this page. Copy both to where they are needed; nobody can read them here afterwards.
 portals-settings = Settings
 portals-revoked-since = Revoked since { $time }: nothing it sends is accepted any more.
 portals-rotate-lead = A new token and a new signing key are made. Those in use now are still accepted for 24 hours, so that nothing is lost while the systems change over.
@@ -104,8 +104,8 @@ portals-recipe-hint = It runs on your server and writes such a form. The signing
 portals-python = Python (its standard library alone)
 portals-java = Java 17 (the JDK alone)
 portals-fields = What can be posted
-portals-fields-alerts = title (required, at most 128 characters), content (at most 16 KiB), severity (critical, warning, info), status (firing, resolved), key, receivers (usernames, repeatable), link (https), return_to
-portals-fields-members = username (required), display_name, phone, email, dingtalk_robot, dingtalk_secret, lark_robot, lark_secret, wecom_robot, return_to. Fields that are absent stay as they are; an empty robot field keeps the robot.
+portals-fields-alerts = title (required, at most 128 characters), content (at most 16 KiB), severity (critical, warning, info), status (firing, resolved), key, receivers (usernames, repeatable), link (http or https), return_to
+portals-fields-members = username (required), display_name, phone, email, dingtalk_robot, dingtalk_secret, lark_robot, lark_secret, wecom_robot, notify (no: no group is told of it), return_to. Fields that are absent stay as they are; an empty robot field keeps the robot.
 flash-portal-overlap-ended = The old token and signing key are not accepted any more.
 flash-portal-revoked = The portal is revoked.
 portals-monitoring-version = Alertmanager's webhook body has version 4, Grafana's version 1. Check which of the two addresses the sender uses.
@@ -132,3 +132,24 @@ portals-unreadable-field = The form field { $field } is not UTF-8. Encode its te
 portals-unreadable-gzip = The header Content-Encoding says gzip, but the body is not complete, valid gzip data.
 portals-problem-wrong-content-encoding = This Content-Encoding is not supported
 portals-problem-wrong-content-encoding-detail = Nothing was stored. The header Content-Encoding may only be gzip; leave it out for an uncompressed body.
+portals-time-unreadable = This is not a time such as 2026-11-22T09:51:03Z, so the moment of receipt counts instead.
+portals-more-warnings = { $count ->
+    [one] 1 more warning.
+   *[other] { $count } more warnings.
+}
+portals-monitoring-too-many = { $count ->
+    [one] 1 more alert of this group was left out: one post is read up to 2,000 alerts
+   *[other] { $count } more alerts of this group were left out: one post is read up to 2,000 alerts
+}
+portals-too-many-alerts = Only the first 2,000 alerts were stored; an event of its own says how many more there were. Lower max_alerts.
+portals-alertmanager = Prometheus Alertmanager
+portals-grafana = Grafana
+portals-monitoring-hint = Each alert of a group becomes an event of its own. A larger group is cut by its sender (max_alerts, maxAlerts), and an event says how many alerts were left out.
+portals-refused = Refused posts
+portals-refused-none = No post of this portal was refused in the last 30 days.
+portals-refused-hint = What this portal sent and Belfry did not store, in the last 30 days. Contents and tokens are not kept.
+portals-refused-last = Last time
+portals-refused-problem = Problem
+portals-refused-address = Sender's address
+portals-refused-count = Posts
+portals-notify-rule = Write yes or no.

@@ -34,6 +34,7 @@ templates-variable-title = The alert's title
 templates-variable-content = The alert's content
 templates-variable-source = Where the alert came from
 templates-variable-labels = What the monitoring system says of it
+templates-variable-annotations = The annotations that the sender added; one is { "{{ annotations.runbook_url }}" }
 templates-variable-link = A page about it
 templates-variable-count = How often it fired; for several alerts in one message, how many they are
 templates-variable-first_at = When it fired first

@@ -98,3 +98,4 @@ flash-member-reinstated = 成员已恢复。
 flash-member-removed = 成员已移除。
 members-remove-means = 该成员将离开本租户，其角色和机器人一并移除；推送记录会保留。如只需暂停，请改用禁用。
 members-remove-now = 立即移除
+members-added-count = { $count } 位成员

@@ -34,6 +34,7 @@ templates-variable-title = 告警标题
 templates-variable-content = 告警内容
 templates-variable-source = 告警来源
 templates-variable-labels = 监控系统附带的标签
+templates-variable-annotations = 发送方附带的注解；取单个注解：{ "{{ annotations.runbook_url }}" }
 templates-variable-link = 告警详情页面
 templates-variable-count = 触发次数；多条告警汇总时为告警条数
 templates-variable-first_at = 首次触发时间

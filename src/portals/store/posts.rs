@@ -290,5 +290,5 @@ pub fn keep(c: &mut AnyConnection, portal: PortalId, key: &str, status: u16, ans
 pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
     diesel::delete(portal_nonces::table.filter(portal_nonces::expires_at.lt(now - NONCE_KEPT))).execute(c)?;
     diesel::delete(idempotency::table.filter(idempotency::created_at.le(now - KEY_LASTS))).execute(c)?;
-    Ok(())
+    super::refused::sweep(c, now)
 }

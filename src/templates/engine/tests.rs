@@ -20,6 +20,7 @@ fn alert() -> Variables {
         labels: BTreeMap::from(
             [("team", "dba"), ("instance", "db-7")].map(|(name, value)| (name.into(), value.into())),
         ),
+        annotations: BTreeMap::from([("runbook_url".to_owned(), "https://wiki.example/disk".to_owned())]),
         first_at: "2026-11-22 09:00:00".to_owned(),
         last_at: "2026-11-22 09:35:00".to_owned(),
         duration: "35 min".to_owned(),

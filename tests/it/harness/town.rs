@@ -238,7 +238,7 @@ impl TestApp {
         let fields = AlertFields { title: title.to_owned(), ..AlertFields::default() };
         let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
         let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-        let context = Context { tenant, sender, by: None, product, now: self.clock.now() };
+        let context = Context { tenant, sender, by: None, portal: None, product, now: self.clock.now() };
         self.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
     }
 

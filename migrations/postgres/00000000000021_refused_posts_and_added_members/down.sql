@@ -1,0 +1,2 @@
+DROP TABLE added_members;
+DROP TABLE refused_posts;

@@ -1,0 +1,125 @@
+//! Members that portals gave to a group robot within a short time.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+
+use crate::{
+    courier::RobotState,
+    db::{
+        AnyConnection, RobotId, TenantId,
+        schema::{added_members, robots},
+    },
+    error::Result,
+    robots::Channel,
+};
+
+/// After so long without another one, the next is the first again.
+const APART: TimeDelta = TimeDelta::minutes(10);
+/// After so long without another one, the group is told of those gathered.
+const SETTLED: TimeDelta = TimeDelta::seconds(5);
+/// So long they are gathered at most.
+const LONGEST: TimeDelta = TimeDelta::minutes(2);
+/// How many robots are looked at in one go.
+const AT_ONCE: i64 = 100;
+
+/// Members that a group was not told of yet.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct Added {
+    /// The robot of the group.
+    pub robot: RobotId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// The portal that added the last.
+    pub added_by: String,
+    /// How many, with the first, of whom the group was told.
+    pub count: i64,
+}
+
+/// Counts a member who was given to a robot. Returns whether its group is told of this one: it is the first in a while.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn count(c: &mut AnyConnection, tenant: TenantId, robot: RobotId, by: &str, now: NaiveDateTime) -> Result<bool> {
+    let known = added_members::table.filter(added_members::robot.eq(robot));
+    let is_announced = added_members::count.eq(added_members::announced);
+    let again = known.filter(added_members::last_at.lt(now - APART)).filter(is_announced);
+    let first = (
+        added_members::count.eq(1),
+        added_members::announced.eq(1),
+        added_members::began_at.eq(now),
+        added_members::last_at.eq(now),
+        added_members::added_by.eq(by),
+    );
+    if diesel::update(again).set(first).execute(c)? == 1 {
+        return Ok(true);
+    }
+    let one_more = (
+        added_members::count.eq(added_members::count + 1),
+        added_members::last_at.eq(now),
+        added_members::added_by.eq(by),
+    );
+    let add = |c: &mut AnyConnection| -> Result<bool> {
+        let begins = known.filter(added_members::count.eq(added_members::announced));
+        let goes_on = known.filter(added_members::count.ne(added_members::announced));
+        Ok(diesel::update(begins).set((one_more, added_members::began_at.eq(now))).execute(c)? == 1
+            || diesel::update(goes_on).set(one_more).execute(c)? == 1)
+    };
+    if add(c)? {
+        return Ok(false);
+    }
+    let insert = diesel::insert_into(added_members::table).values((
+        added_members::robot.eq(robot),
+        added_members::tenant.eq(tenant),
+        first,
+    ));
+    let inserted = match c {
+        AnyConnection::Sqlite(c) => insert.on_conflict_do_nothing().execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict_do_nothing().execute(c),
+    }?;
+    Ok(inserted == 1 || !add(c)?)
+}
+
+/// The robots whose groups are to be told now.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<Added>> {
+    let is_due = added_members::last_at.le(now - SETTLED).or(added_members::began_at.le(now - LONGEST));
+    Ok(added_members::table
+        .filter(added_members::count.gt(added_members::announced))
+        .filter(is_due)
+        .order(added_members::robot)
+        .limit(AT_ONCE)
+        .select((added_members::robot, added_members::tenant, added_members::added_by, added_members::count))
+        .load(c)?)
+}
+
+/// Notes that the group of a robot is told of so many. Returns whether it had not been, as another process may have done.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn announce(c: &mut AnyConnection, added: &Added) -> Result<bool> {
+    let row = added_members::table.filter(added_members::robot.eq(added.robot));
+    let untold = row.filter(added_members::announced.lt(added.count));
+    Ok(diesel::update(untold).set(added_members::announced.eq(added.count)).execute(c)? == 1)
+}
+
+/// The channel of a robot that works.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn channel(c: &mut AnyConnection, added: &Added) -> Result<Option<Channel>> {
+    let robot = robots::table.filter(robots::id.eq(added.robot)).filter(robots::tenant.eq(added.tenant));
+    let works = robot.filter(robots::state.ne(RobotState::Broken.as_str()));
+    let channel: Option<String> = works.select(robots::channel).first(c).optional()?;
+    Ok(channel.and_then(|word| Channel::parse(&word)))
+}
+
+/// Removes what has been told long enough ago.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<usize> {
+    let told = added_members::count.le(added_members::announced);
+    Ok(diesel::delete(added_members::table.filter(told.and(added_members::last_at.lt(now - APART)))).execute(c)?)
+}
