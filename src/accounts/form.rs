@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{LogInSettings as Settings, Username};
 use crate::{
     robots::trim_pasted,
-    secrets::{PlainToken, Weakness},
+    secrets::{PlainToken, length_fault},
     web::{FieldErrors, validated},
 };
 
@@ -126,8 +126,14 @@ impl std::fmt::Debug for TypedSecret {
 }
 
 impl SetUp {
-    /// The account to make and the code that allows it. `weakness` is what is wrong with the password.
-    pub fn check(&self, weakness: Option<Weakness>) -> Result<(Username, PlainToken), FieldErrors> {
+    /// The code, if one was typed.
+    pub fn code(&self) -> Option<PlainToken> {
+        let code = trim_pasted(self.code.expose());
+        (!code.is_empty()).then(|| PlainToken::presented(code))
+    }
+
+    /// The account to make and the code that allows it, by what can be seen at once: whether the password is easy to guess takes long.
+    pub fn check(&self) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
         let code = trim_pasted(self.code.expose());
         if code.is_empty() {
@@ -137,8 +143,8 @@ impl SetUp {
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
         }
-        if let Some(weakness) = weakness {
-            errors.add("password", weakness.key());
+        if let Some(fault) = length_fault(self.password.expose()) {
+            errors.add("password", fault.key());
         }
         match username {
             Ok(username) if errors.is_empty() => Ok((username, PlainToken::presented(code))),
@@ -148,11 +154,11 @@ impl SetUp {
 }
 
 impl NewPassword {
-    /// Whether the new password may be used. `weakness` is what is wrong with it by itself.
-    pub fn check(&self, weakness: Option<Weakness>) -> Result<(), FieldErrors> {
+    /// What can be seen at once of the new password: its length, and that it is confirmed.
+    pub fn check(&self) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
-        if let Some(weakness) = weakness {
-            errors.add("new_password", weakness.key());
+        if let Some(fault) = length_fault(self.new_password.expose()) {
+            errors.add("new_password", fault.key());
         }
         if self.new_password.expose() != self.confirm_password.expose() {
             errors.add("confirm_password", "accounts-password-differs");

@@ -4,14 +4,14 @@ use chrono::NaiveDateTime;
 
 use super::{
     Tools, Username, form,
-    store::{self, Credentials},
+    store::{self, Credentials, Failures, Subjects},
 };
 use crate::{
     access::Actor,
-    db::AccountId,
+    db::{AccountId, AnyConnection},
     error::Result,
     language::Language,
-    secrets::{PlainToken, Turn},
+    secrets::PlainToken,
 };
 
 /// The first account of a deployment.
@@ -43,24 +43,49 @@ pub(super) async fn set_up(tools: &Tools, first: First, address: String) -> Resu
 
 /// What became of a log-in.
 pub(super) enum Outcome {
-    In(Credentials),
+    In(LoggedIn),
     Wrong,
 }
 
-/// Tries a log-in from this address.
+/// An account that has shown its password.
+pub(super) struct LoggedIn {
+    pub account: Credentials,
+    /// What failed since the log-in before.
+    pub failures: Option<Failures>,
+    /// The token that makes this browser known, unless it has one.
+    pub device: Option<PlainToken>,
+}
+
+/// Who types a password.
+pub(super) struct Visitor {
+    pub address: String,
+    /// The accounts that the browser says it is known to, with its tokens.
+    pub devices: Vec<(i64, PlainToken)>,
+}
+
+impl Visitor {
+    /// The subjects of a password that is tried for this username.
+    pub fn subjects(&self, tools: &Tools, username: &str) -> Subjects {
+        Subjects::of(&tools.keys, username, &self.address, &self.devices)
+    }
+}
+
+/// Tries a log-in.
 ///
 /// # Errors
 /// [`Error::TooMany`](crate::error::Error::TooMany) when the account or the address has to wait.
-pub(super) async fn check(tools: &Tools, form: &form::LogIn, address: String) -> Result<Outcome> {
-    let subjects = store::Subjects::of(&tools.keys, &form.username, &address);
-    let (turn, now) = turn(tools, &subjects).await?;
-    let (username, waiting) = (Username::parse(&form.username).ok(), subjects.clone());
+pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -> Result<Outcome> {
+    let subjects = visitor.subjects(tools, &form.username);
+    may_try(tools, &subjects).await?;
+    let (account, network) = subjects.place_keys();
+    let _place = tools.passwords.place(&account, &network).await?;
+    let turn = tools.passwords.turn().await?;
+    // Others may have failed while this one waited.
+    let now = may_try(tools, &subjects).await?;
+    let username = Username::parse(&form.username).ok();
     let found = tools
         .db
-        .read(move |c| {
-            waiting.may_try(c, now)?;
-            Ok(username.map(|username| store::by_username(c, &username)).transpose()?.flatten())
-        })
+        .read(move |c| Ok(username.map(|username| store::by_username(c, &username)).transpose()?.flatten()))
         .await?;
     let usable = found.as_ref().filter(|account| account.code_expires_at.is_none_or(|until| until > now));
     let hash = usable.map(|account| account.password_hash.clone());
@@ -68,12 +93,15 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, address: String) ->
     let who = Actor {
         account: found.as_ref().map(|account| account.id),
         name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
-        address,
+        address: visitor.address,
     };
-    let metrics = tools.db.metrics().clone();
+    let (metrics, token) = (tools.db.metrics().clone(), PlainToken::generate()?);
     tools
         .db
         .write(move |c| {
+            if let Some(account) = &found {
+                store::lock(c, account.id)?;
+            }
             // Many guesses can be on their way at once; the one that is right must still have been allowed.
             subjects.may_still_try(c, now)?;
             let right = match &found {
@@ -84,16 +112,15 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, address: String) ->
             match found.filter(|_| right) {
                 Some(account) => {
                     subjects.forget(c)?;
+                    let failures = store::take_failures(c, account.id)?;
+                    let is_new = subjects.remember_device(c, account.id, &token, now)?;
                     store::note(c, &who, "log-in", now)?;
-                    Ok(Outcome::In(account))
+                    Ok(Outcome::In(LoggedIn { account, failures, device: is_new.then_some(token) }))
                 }
                 None => {
-                    subjects.failed(c, now)?;
                     tracing::warn!(address = who.address, "a log-in failed");
                     metrics.log_in_failed();
-                    if who.account.is_some() {
-                        store::note(c, &who, "log-in-failed", now)?;
-                    }
+                    failed(c, &subjects, &who, "log-in-failed", now)?;
                     Ok(Outcome::Wrong)
                 }
             }
@@ -101,10 +128,24 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, address: String) ->
         .await
 }
 
-/// Waits until a password may be tried, unless the subjects have to wait longer: what is refused anyway takes no turn.
-/// Whether they still may must be looked at once more when it has come: others may have failed meanwhile.
-pub(super) async fn turn(tools: &Tools, subjects: &store::Subjects) -> Result<(Turn, NaiveDateTime)> {
+/// Counts a wrong password, and notes it and the lock that it may lead to where there is such an account.
+pub(super) fn failed(
+    c: &mut AnyConnection,
+    subjects: &Subjects,
+    who: &Actor,
+    action: &'static str,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let locked = subjects.failed(c, now)?;
+    let Some(account) = who.account else { return Ok(()) };
+    store::count_failure(c, account, now)?;
+    store::note(c, who, action, now)?;
+    if locked { store::note(c, who, "log-in-locked", now) } else { Ok(()) }
+}
+
+/// Refuses subjects that have to wait. Returns the time by which they were looked at.
+pub(super) async fn may_try(tools: &Tools, subjects: &Subjects) -> Result<NaiveDateTime> {
     let (subjects, now) = (subjects.clone(), tools.clock.now());
     tools.db.read(move |c| subjects.may_try(c, now)).await?;
-    Ok((tools.passwords.turn().await?, tools.clock.now()))
+    Ok(now)
 }

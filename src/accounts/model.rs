@@ -10,8 +10,17 @@ const LONGEST: usize = 64;
 pub const FAILURES_COUNT_FOR: TimeDelta = TimeDelta::hours(1);
 /// How long failed log-ins from an address count.
 pub const ADDRESS_COUNTS_FOR: TimeDelta = TimeDelta::minutes(15);
-/// So many failed log-ins from one address within that time, and it has to wait.
+/// So many failed log-ins from one address within that time, and it has to wait: the bits of an IPv6 address that count, and how
+/// many. Whoever has one address of a network may have more of it, and so may others.
+pub const NETWORK_FAILURES: [(u32, i64); 3] = [(64, 20), (56, 80), (48, 200)];
+/// So many failed log-ins from one IPv4 address.
 pub const ADDRESS_FAILURES: i64 = 20;
+/// How long a browser in which an account has logged in stays known.
+pub const DEVICE_LASTS: TimeDelta = TimeDelta::days(180);
+/// How many browsers of an account are known at most.
+pub const MOST_DEVICES: i64 = 20;
+/// The longest pause after a failed log-in of an account, as a power of two in seconds.
+pub const LONGEST_PAUSE: u32 = 6;
 /// How long a one-time code can be used.
 pub const CODE_LASTS: TimeDelta = TimeDelta::hours(24);
 
@@ -27,6 +36,16 @@ pub struct LogInSettings {
     /// Minutes for which it is.
     #[validate(range(min = 15, max = 60, code = "form-number"))]
     pub lock_minutes: i64,
+}
+
+/// How long an account's next log-in has to wait after its last failure, when so many failed within the hour over all addresses and
+/// `limit` may: 1 s, 2 s, 4 s … at most a minute. A lock would let anybody shut the owner out.
+#[must_use]
+pub fn account_pause(failures: i64, limit: i64) -> TimeDelta {
+    match u32::try_from(failures - limit) {
+        Ok(over) => TimeDelta::seconds((1_i64 << over.min(LONGEST_PAUSE)).min(60)),
+        Err(_) => TimeDelta::zero(),
+    }
 }
 
 /// The name an account logs in with: letters, digits and `. _ - @`, compared without case.
@@ -61,16 +80,30 @@ impl Username {
         Self::key_of(&self.0)
     }
 
-    /// A name that is stored, as it is compared.
+    /// A name that is stored or was typed, as it is compared: the one canonical form.
     #[must_use]
     pub fn key_of(username: &str) -> String {
-        username.to_ascii_lowercase()
+        username.trim().to_ascii_lowercase()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_of_an_account_begins_at_the_limit_and_grows_to_a_minute() {
+        assert_eq!(account_pause(4, 5), TimeDelta::zero());
+        let pauses: Vec<i64> = (5..14).map(|failures| account_pause(failures, 5).num_seconds()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(account_pause(i64::MAX, 3).num_seconds(), 60);
+    }
+
+    #[test]
+    fn a_letter_that_unicode_folds_to_an_ascii_one_is_another() {
+        assert_eq!(Username::parse("\u{212a}im"), Err(InvalidUsername));
+        assert_eq!(Username::key_of(" \u{212a}IM "), "\u{212a}im");
+    }
 
     #[test]
     fn usernames_are_compared_without_case_and_hold_nothing_strange() {

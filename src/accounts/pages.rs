@@ -6,16 +6,18 @@ use askama::Template;
 
 use super::{
     Tools, browser, form,
-    log_in::{self, Outcome},
-    store,
+    log_in::{self, LoggedIn, Outcome, Visitor},
+    store::{self, Failures},
 };
 use crate::{
-    access::{self, Account, AnyoneSignedIn, Membership, Sessions, WritePermit},
+    access::{self, Account, AnyoneSignedIn, Membership, Sessions},
     db::AccountId,
     error::{Error, Result},
     language::Language,
     tenants::store as tenants,
-    web::{self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_saying},
+    web::{
+        self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_counting, redirect_saying,
+    },
 };
 
 #[derive(Template)]
@@ -42,12 +44,22 @@ pub async fn set_up(
 ) -> Result<HttpResponse> {
     only_without_accounts(&tools).await?;
     let refuse = |frame, form, errors| web::page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { frame, form, errors });
-    let context = [frame.product.as_str(), frame.portal_name.as_str(), form.username.trim()];
-    let weakness = tools.passwords.weakness(form.password.expose(), &context).await?;
-    let (username, code) = match form.check(weakness) {
-        Ok(checked) => checked,
-        Err(errors) => return refuse(frame, form, errors),
+    let checked = form.check();
+    let mut errors = checked.as_ref().err().cloned().unwrap_or_default();
+    if let Some(code) = form.code()
+        && !tools.db.read(move |c| store::is_set_up_code(c, &code)).await?
+    {
+        errors.add("code", "accounts-code-wrong");
+    }
+    let (username, code) = match checked {
+        Ok(checked) if errors.is_empty() => checked,
+        _ => return refuse(frame, form, errors),
     };
+    let _place = tools.passwords.place("set-up", &store::network(&web::address(&request))).await?;
+    let context = [frame.product.as_str(), frame.portal_name.as_str(), form.username.trim()];
+    if let Some(weakness) = tools.passwords.weakness(form.password.expose(), &context).await? {
+        return refuse(frame, form, FieldErrors::one("password", weakness.key()));
+    }
     let hash = tools.passwords.hash(form.password.expose()).await?;
     let language = frame.language;
     let first = log_in::First { username, password_hash: hash.clone(), code, language };
@@ -61,6 +73,10 @@ pub async fn set_up(
 
 async fn only_without_accounts(tools: &Tools) -> Result<()> {
     if tools.db.read(store::any).await? { Err(Error::NotFound) } else { Ok(()) }
+}
+
+fn visitor(request: &HttpRequest) -> Visitor {
+    Visitor { address: web::address(request), devices: web::device_tokens(request) }
 }
 
 fn start_session(request: &HttpRequest, session: &Session, account: AccountId, password_hash: String) -> Result<()> {
@@ -101,11 +117,19 @@ pub async fn log_in(
     frame: Frame,
     Form(form): Form<form::LogIn>,
 ) -> Result<HttpResponse> {
-    match log_in::check(&tools, &form, web::address(&request)).await? {
-        Outcome::In(account) => {
+    match log_in::check(&tools, &form, visitor(&request)).await? {
+        Outcome::In(LoggedIn { account, failures, device }) => {
             let next = if account.code_expires_at.is_some() { "/account/password" } else { own_page(&form.next) };
+            let mut response = match failures {
+                Some(Failures { count, since }) => redirect_counting(next, "flash-failed-log-ins", count, since),
+                None => redirect(next),
+            };
+            if let Some(token) = device {
+                let cookie = web::device_cookie(&request, account.id.0, &token);
+                response.add_cookie(&cookie).map_err(Error::internal)?;
+            }
             start_session(&request, &session, account.id, account.password_hash)?;
-            Ok(redirect(next))
+            Ok(response)
         }
         Outcome::Wrong => {
             let errors = FieldErrors::of_form("accounts-log-in-wrong");
@@ -220,59 +244,65 @@ pub async fn change_password(
     frame: Frame,
     Form(form): Form<form::NewPassword>,
 ) -> Result<HttpResponse> {
-    let account = who.principal.account.clone();
-    let id = account.id;
-    let errors = match checked(&tools, &frame, &account, &form).await? {
-        Ok(()) => match replace_password(&tools, &request, who.permit(), account, &form).await? {
-            Some(hash) => {
-                start_session(&request, &session, id, hash)?;
-                return Ok(redirect_saying("/account", "flash-password-changed"));
-            }
-            None => FieldErrors::one("current_password", "accounts-current-password-wrong"),
-        },
-        Err(errors) => errors,
-    };
-    account_page(&tools, who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await
+    let id = who.principal.account.id;
+    match replace_password(&tools, &request, &who, &frame, &form).await? {
+        Ok(hash) => {
+            start_session(&request, &session, id, hash)?;
+            Ok(redirect_saying("/account", "flash-password-changed"))
+        }
+        Err(errors) => account_page(&tools, who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
+    }
 }
 
-/// Whether the new password may be used.
-async fn checked(
+/// A new password's hash, or why it is refused.
+type Chosen = std::result::Result<String, FieldErrors>;
+
+/// Whether a password that passed every cheap check is easy to guess.
+async fn weakness(
     tools: &Tools,
     frame: &Frame,
     account: &Account,
     form: &form::NewPassword,
-) -> Result<std::result::Result<(), FieldErrors>> {
+) -> Result<Option<FieldErrors>> {
     let context = [frame.product.as_str(), frame.portal_name.as_str(), account.username.as_str()];
     let weakness = tools.passwords.weakness(form.new_password.expose(), &context).await?;
-    Ok(form.check(weakness))
+    Ok(weakness.map(|weakness| FieldErrors::one("new_password", weakness.key())))
 }
 
-/// Puts the new password in place of the current one, and answers its hash; none when the current one is wrong, which counts
-/// as a failed log-in.
+/// Puts the new password in place of the current one, and answers its hash. A wrong current one counts as a failed log-in. What
+/// costs nothing is checked first, and the new password is judged only for whoever knows the current one.
 async fn replace_password(
     tools: &Tools,
     request: &HttpRequest,
-    permit: WritePermit,
-    account: Account,
+    who: &AnyoneSignedIn,
+    frame: &Frame,
     form: &form::NewPassword,
-) -> Result<Option<String>> {
-    let subjects = store::Subjects::of(&tools.keys, &account.username, &web::address(request));
-    let (turn, now) = log_in::turn(tools, &subjects).await?;
-    let (id, waiting) = (account.id, subjects.clone());
-    let before = tools
-        .db
-        .read(move |c| {
-            waiting.may_try(c, now)?;
-            store::password_hash(c, id)
-        })
-        .await?;
+) -> Result<Chosen> {
+    let mut errors = form.check().err().unwrap_or_default();
+    if form.current_password.expose().is_empty() {
+        errors.add("current_password", "form-required");
+    }
+    if !errors.is_empty() {
+        return Ok(Err(errors));
+    }
+    let account = &who.principal.account;
+    let (id, subjects) = (account.id, visitor(request).subjects(tools, &account.username));
+    log_in::may_try(tools, &subjects).await?;
+    let _place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
+    let turn = tools.passwords.choice_turn().await?;
+    // Others may have failed while this one waited.
+    let now = log_in::may_try(tools, &subjects).await?;
+    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
     let mut new = None;
     if turn.verify(form.current_password.expose(), Some(before.clone())).await? {
+        if let Some(errors) = weakness(tools, frame, account, form).await? {
+            return Ok(Err(errors));
+        }
         let hash = tools.passwords.hash(form.new_password.expose()).await?;
         new = Some(store::NewPassword { hash, before, session: account.session.clone() });
     }
-    let who = actor(request, &account);
-    permit
+    let actor = actor(request, account);
+    let changed = who
         .write(&tools.db, move |c| {
             // As in a log-in: of many guesses at once, only those that were allowed count.
             subjects.may_still_try(c, now)?;
@@ -280,13 +310,15 @@ async fn replace_password(
                 Some(new) => store::set_password(c, id, new, now)?,
                 None => false,
             };
-            if !changed {
-                subjects.failed(c, now)?;
+            if changed {
+                store::note(c, &actor, "password-changed", now)?;
+            } else {
+                log_in::failed(c, &subjects, &actor, "password-change-failed", now)?;
             }
-            store::note(c, &who, if changed { "password-changed" } else { "password-change-failed" }, now)?;
             Ok(new.filter(|_| changed).map(|new| new.hash))
         })
-        .await
+        .await?;
+    Ok(changed.ok_or_else(|| FieldErrors::one("current_password", "accounts-current-password-wrong")))
 }
 
 #[derive(Template)]
@@ -317,36 +349,40 @@ pub async fn choose_password(
         return Err(Error::Forbidden);
     }
     let id = account.id;
-    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
-    let errors = match checked(&tools, &frame, &account, &form).await? {
-        Ok(()) if tools.passwords.turn().await?.verify(form.new_password.expose(), Some(before.clone())).await? => {
-            FieldErrors::one("new_password", "accounts-password-is-code")
+    match keep_password(&tools, &request, account, &frame, &form).await? {
+        Ok(hash) => {
+            start_session(&request, &session, id, hash)?;
+            Ok(redirect_saying("/", "flash-password-changed"))
         }
-        Ok(()) => match keep_password(&tools, &request, account, &form, before).await? {
-            Some(hash) => {
-                start_session(&request, &session, id, hash)?;
-                return Ok(redirect_saying("/", "flash-password-changed"));
-            }
-            None => FieldErrors::of_form("accounts-code-expired"),
-        },
-        Err(errors) => errors,
-    };
-    web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors })
+        Err(errors) => web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors }),
+    }
 }
 
-/// Keeps the password that was chosen in place of a code, and answers its hash; none when the code has expired meanwhile.
+/// Keeps the password that was chosen in place of a code, and answers its hash.
 async fn keep_password(
     tools: &Tools,
     request: &HttpRequest,
     account: Account,
+    frame: &Frame,
     form: &form::NewPassword,
-    before: String,
-) -> Result<Option<String>> {
+) -> Result<Chosen> {
+    if let Err(errors) = form.check() {
+        return Ok(Err(errors));
+    }
+    let id = account.id;
+    let _place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
+    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let turn = tools.passwords.choice_turn().await?;
+    if turn.verify(form.new_password.expose(), Some(before.clone())).await? {
+        return Ok(Err(FieldErrors::one("new_password", "accounts-password-is-code")));
+    }
+    if let Some(errors) = weakness(tools, frame, &account, form).await? {
+        return Ok(Err(errors));
+    }
     let hash = tools.passwords.hash(form.new_password.expose()).await?;
-    let (who, now) = (actor(request, &account), tools.clock.now());
-    let (id, permit) = (account.id, account.permit());
+    let (who, now, permit) = (actor(request, &account), tools.clock.now(), account.permit());
     let new = store::NewPassword { hash, before, session: account.session };
-    permit
+    let kept = permit
         .write(&tools.db, move |c| {
             let kept = store::set_password(c, id, &new, now)?;
             if kept {
@@ -354,7 +390,8 @@ async fn keep_password(
             }
             Ok(kept.then_some(new.hash))
         })
-        .await
+        .await?;
+    Ok(kept.ok_or_else(|| FieldErrors::one("new_password", "accounts-code-expired")))
 }
 
 /// Ends one of the own sessions.

@@ -7,14 +7,17 @@ use diesel::prelude::*;
 
 use super::{
     LogInSettings, Username,
-    model::{ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, FAILURES_COUNT_FOR},
+    model::{
+        ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, DEVICE_LASTS, FAILURES_COUNT_FOR, LONGEST_PAUSE,
+        MOST_DEVICES, NETWORK_FAILURES, account_pause,
+    },
 };
 use crate::{
     access::{Actor, Sessions},
     audit::{self, Change},
     db::{
         AccountId, AnyConnection, AtMost as _, TenantId, one_at_a_time,
-        schema::{accounts, lockouts, log_in_failures, log_in_settings, set_up_codes},
+        schema::{accounts, known_devices, lockouts, log_in_failures, log_in_settings, set_up_codes},
     },
     error::{Error, Result},
     language::Language,
@@ -198,6 +201,7 @@ pub fn set_password(
         .set((accounts::password_hash.eq(&password.hash), accounts::code_expires_at.eq(None::<NaiveDateTime>)))
         .execute(c)?;
     if set > 0 {
+        forget_devices(c, account)?;
         Sessions::end_others(c, account, &password.session)?;
     }
     Ok(set > 0)
@@ -208,6 +212,7 @@ pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: Naiv
     diesel::update(accounts::table.find(account))
         .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(Some(now + CODE_LASTS))))
         .execute(c)?;
+    forget_devices(c, account)?;
     Sessions::end_all(c, account)
 }
 
@@ -222,21 +227,74 @@ pub fn set_language(c: &mut AnyConnection, account: AccountId, language: Languag
     Ok(())
 }
 
-/// Who fails to log in: an account's name, existing or not, and an address. Kept as keyed hashes.
+/// Who tries a password: an account's name, existing or not, an address with its networks, and the two together. Kept as keyed
+/// hashes.
 #[derive(Clone, Debug)]
 pub struct Subjects {
+    username_key: String,
     account: Vec<u8>,
-    address: Vec<u8>,
+    account_at_address: Vec<u8>,
+    /// Each network of the address, and how many failures it has.
+    networks: Vec<(Vec<u8>, i64)>,
+    devices: Vec<Device>,
+}
+
+/// A browser that says that an account has logged in there before.
+#[derive(Clone, Debug)]
+struct Device {
+    account: AccountId,
+    token_hash: Vec<u8>,
+    subject: Vec<u8>,
 }
 
 impl Subjects {
-    /// The subjects of a log-in.
-    pub fn of(keys: &KeyRing, typed_username: &str, address: &str) -> Self {
-        let name = typed_username.trim().to_lowercase();
+    /// The subjects of a log-in. `devices` are the accounts that the browser says it is known to, with its tokens.
+    pub fn of(keys: &KeyRing, typed_username: &str, address: &str, devices: &[(i64, PlainToken)]) -> Self {
+        let username_key = Username::key_of(typed_username);
+        let networks: Vec<(String, i64)> = networks(address);
+        let nearest = networks.first().map(|(network, _)| network.as_str()).unwrap_or_default();
+        let device = |(account, token): &(i64, PlainToken)| {
+            let token_hash = token.hash();
+            let subject = keys.digest("log-in device", &token_hash).to_vec();
+            Device { account: AccountId(*account), token_hash, subject }
+        };
         Self {
-            account: keys.digest("log-in account", name.as_bytes()).to_vec(),
-            address: keys.digest("log-in address", network(address).as_bytes()).to_vec(),
+            account: keys.digest("log-in account", username_key.as_bytes()).to_vec(),
+            account_at_address: keys
+                .digest("log-in account at address", format!("{username_key}\n{nearest}").as_bytes())
+                .to_vec(),
+            networks: networks
+                .iter()
+                .map(|(network, most)| (keys.digest("log-in address", network.as_bytes()).to_vec(), *most))
+                .collect(),
+            devices: devices.iter().map(device).collect(),
+            username_key,
         }
+    }
+
+    /// What a log-in takes a place by: the account at this address, and the address.
+    #[must_use]
+    pub fn place_keys(&self) -> (String, String) {
+        let network = self.networks.first().map(|(subject, _)| hex::encode(subject)).unwrap_or_default();
+        (hex::encode(&self.account_at_address), network)
+    }
+
+    /// The browser, when the account is known to have logged in there.
+    fn known_device(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<&Device>> {
+        if self.devices.is_empty() {
+            return Ok(None);
+        }
+        let known: Vec<(AccountId, Vec<u8>)> = known_devices::table
+            .inner_join(accounts::table)
+            .filter(accounts::username_key.eq(&self.username_key))
+            .filter(known_devices::token_hash.eq_any(self.devices.iter().map(|device| &device.token_hash)))
+            .filter(known_devices::seen_at.gt(now - DEVICE_LASTS))
+            .select((known_devices::account, known_devices::token_hash))
+            .load(c)?;
+        let is_known = |device: &&Device| {
+            known.iter().any(|(account, hash)| *account == device.account && *hash == device.token_hash)
+        };
+        Ok(self.devices.iter().find(is_known))
     }
 
     /// Whether these subjects may try a password now.
@@ -244,83 +302,206 @@ impl Subjects {
     /// # Errors
     /// [`Error::TooMany`] with the seconds that they still have to wait.
     pub fn may_try(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-        let locked: Option<NaiveDateTime> = lockouts::table
-            .filter(lockouts::subject.eq(&self.account))
-            .filter(lockouts::until.gt(now))
-            .select(lockouts::until)
-            .first_row(c)
-            .optional()?;
-        let failed: Vec<NaiveDateTime> = log_in_failures::table
-            .filter(log_in_failures::subject.eq(&self.address))
-            .filter(log_in_failures::failed_at.gt(now - ADDRESS_COUNTS_FOR))
-            .order(log_in_failures::failed_at.desc())
-            .limit(ADDRESS_FAILURES)
-            .select(log_in_failures::failed_at)
-            .load(c)?;
-        let full = i64::try_from(failed.len()).is_ok_and(|count| count >= ADDRESS_FAILURES);
-        let slowed = failed.last().filter(|_| full).map(|oldest| *oldest + ADDRESS_COUNTS_FOR);
-        match locked.max(slowed) {
+        let mut until = None;
+        if self.known_device(c, now)?.is_none() {
+            until = self.locked_until(c, now)?.max(self.paused_until(c, now)?);
+        }
+        for (subject, most) in &self.networks {
+            let failed = latest_failures(c, subject, now - ADDRESS_COUNTS_FOR, *most)?;
+            let is_full = i64::try_from(failed.len()).is_ok_and(|count| count >= *most);
+            until = until.max(failed.last().filter(|_| is_full).map(|oldest| *oldest + ADDRESS_COUNTS_FOR));
+        }
+        match until.filter(|until| *until > now) {
             Some(until) => Err(Error::TooMany { retry_after: (until - now).num_seconds().max(1) }),
             None => Ok(()),
         }
     }
 
-    /// The same, inside the write that counts the outcome: of many tries at once, each sees those before it.
+    fn locked_until(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<NaiveDateTime>> {
+        let lock =
+            lockouts::table.filter(lockouts::subject.eq(&self.account_at_address)).filter(lockouts::until.gt(now));
+        Ok(lock.select(lockouts::until).first_row(c).optional()?)
+    }
+
+    fn paused_until(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<NaiveDateTime>> {
+        let limit = log_in_settings(c)?.failures;
+        let most = limit + i64::from(LONGEST_PAUSE);
+        let failed = latest_failures(c, &self.account, now - FAILURES_COUNT_FOR, most)?;
+        let pause = account_pause(i64::try_from(failed.len()).unwrap_or(i64::MAX), limit);
+        Ok(failed.first().map(|last| *last + pause))
+    }
+
+    /// The same, inside the write that counts the outcome: of many tries at once, each sees those before it. Whoever locks the
+    /// account's row too does it before this.
     ///
     /// # Errors
     /// [`Error::TooMany`] with the seconds that they still have to wait.
     pub fn may_still_try(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
         let key = |subject: &[u8]| subject.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-        let mut keys = [key(&self.account), key(&self.address)];
+        let networks = self.networks.iter().map(|(subject, _)| key(subject));
+        let mut keys: Vec<i64> = networks.chain([key(&self.account)]).collect();
         // Always in one order, so that no two wait for each other.
         keys.sort_unstable();
         keys.into_iter().try_for_each(|key| one_at_a_time(c, key))?;
         self.may_try(c, now)
     }
 
-    /// Counts a failed log-in, and locks the account out when it was one too many.
-    pub fn failed(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-        for subject in [&self.account, &self.address] {
+    /// Counts a failed log-in. Returns whether it was one too many for this account from this address, which is locked now.
+    pub fn failed(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<bool> {
+        let device = self.known_device(c, now)?;
+        let networks = self.networks.iter().map(|(subject, _)| subject);
+        let subjects = [&self.account, &self.account_at_address].into_iter().chain(networks);
+        for subject in subjects.chain(device.map(|device| &device.subject)) {
             diesel::insert_into(log_in_failures::table)
                 .values((log_in_failures::subject.eq(subject), log_in_failures::failed_at.eq(now)))
                 .execute(c)?;
         }
         let LogInSettings { failures, lock_minutes, .. } = log_in_settings(c)?;
-        let count: i64 = log_in_failures::table
-            .filter(log_in_failures::subject.eq(&self.account))
-            .filter(log_in_failures::failed_at.gt(now - FAILURES_COUNT_FOR))
-            .count()
-            .get_result(c)?;
-        if count >= failures {
-            self.forget(c)?;
-            let until = now + TimeDelta::minutes(lock_minutes);
-            // Another log-in may fail at the same time and lock the account too.
-            let row = (lockouts::subject.eq(&self.account), lockouts::until.eq(until));
-            let insert = diesel::insert_into(lockouts::table).values(row).on_conflict(lockouts::subject).do_update();
-            let upsert = insert.set(lockouts::until.eq(until));
-            match c {
-                AnyConnection::Sqlite(c) => upsert.execute(c),
-                AnyConnection::Postgres(c) => upsert.execute(c),
-            }?;
+        let is_over = |c: &mut AnyConnection, subject: &[u8]| {
+            let failed = latest_failures(c, subject, now - FAILURES_COUNT_FOR, failures)?;
+            Ok::<_, Error>(i64::try_from(failed.len()).is_ok_and(|count| count >= failures))
+        };
+        if let Some(device) = device
+            && is_over(c, &device.subject)?
+        {
+            forget_failures(c, &device.subject)?;
+            let row = known_devices::table.find((device.account, &device.token_hash));
+            diesel::delete(row).execute(c)?;
         }
-        Ok(())
+        if !is_over(c, &self.account_at_address)? {
+            return Ok(false);
+        }
+        forget_failures(c, &self.account_at_address)?;
+        let until = now + TimeDelta::minutes(lock_minutes);
+        // Another log-in may fail at the same time and lock the account too.
+        let row = (lockouts::subject.eq(&self.account_at_address), lockouts::until.eq(until));
+        let insert = diesel::insert_into(lockouts::table).values(row).on_conflict(lockouts::subject).do_update();
+        let upsert = insert.set(lockouts::until.eq(until));
+        match c {
+            AnyConnection::Sqlite(c) => upsert.execute(c),
+            AnyConnection::Postgres(c) => upsert.execute(c),
+        }?;
+        Ok(true)
     }
 
     /// Forgets the failures of the account: it logged in. Those of the address stay, or one good account would pay for
     /// guessing at others.
     pub fn forget(&self, c: &mut AnyConnection) -> Result<()> {
-        diesel::delete(log_in_failures::table.filter(log_in_failures::subject.eq(&self.account))).execute(c)?;
-        diesel::delete(lockouts::table.filter(lockouts::subject.eq(&self.account))).execute(c)?;
+        forget_failures(c, &self.account)?;
+        forget_failures(c, &self.account_at_address)?;
+        for device in &self.devices {
+            forget_failures(c, &device.subject)?;
+        }
+        diesel::delete(lockouts::table.filter(lockouts::subject.eq(&self.account_at_address))).execute(c)?;
         Ok(())
+    }
+
+    /// Makes this browser known to an account that has logged in. Returns whether it takes this token for a cookie; otherwise it has
+    /// one already.
+    pub fn remember_device(
+        &self,
+        c: &mut AnyConnection,
+        account: AccountId,
+        token: &PlainToken,
+        now: NaiveDateTime,
+    ) -> Result<bool> {
+        if let Some(device) = self.known_device(c, now)? {
+            let row = known_devices::table.find((account, &device.token_hash));
+            diesel::update(row).set(known_devices::seen_at.eq(now)).execute(c)?;
+            return Ok(false);
+        }
+        diesel::insert_into(known_devices::table)
+            .values((
+                known_devices::account.eq(account),
+                known_devices::token_hash.eq(token.hash()),
+                known_devices::seen_at.eq(now),
+            ))
+            .execute(c)?;
+        let of_account = known_devices::table.filter(known_devices::account.eq(account));
+        let newest = of_account.order(known_devices::seen_at.desc()).limit(MOST_DEVICES + 1);
+        let seen: Vec<NaiveDateTime> = newest.select(known_devices::seen_at).load(c)?;
+        if let Some(oldest) = seen.last().filter(|_| i64::try_from(seen.len()).is_ok_and(|count| count > MOST_DEVICES))
+        {
+            diesel::delete(of_account.filter(known_devices::seen_at.le(*oldest))).execute(c)?;
+        }
+        Ok(true)
     }
 }
 
-/// What an address counts as. Whoever has one IPv6 address has all 2^64 of its network.
-fn network(address: &str) -> String {
-    match address.parse() {
-        Ok(address) => Ipv6Addr::from_bits(Ipv6Addr::to_bits(address) & (u128::MAX << 64)).to_string(),
-        Err(_) => address.to_owned(),
-    }
+/// The times of a subject's failures after this moment, newest first and at most so many.
+fn latest_failures(
+    c: &mut AnyConnection,
+    subject: &[u8],
+    after: NaiveDateTime,
+    most: i64,
+) -> Result<Vec<NaiveDateTime>> {
+    Ok(log_in_failures::table
+        .filter(log_in_failures::subject.eq(subject))
+        .filter(log_in_failures::failed_at.gt(after))
+        .order(log_in_failures::failed_at.desc())
+        .limit(most)
+        .select(log_in_failures::failed_at)
+        .load(c)?)
+}
+
+fn forget_failures(c: &mut AnyConnection, subject: &[u8]) -> Result<()> {
+    diesel::delete(log_in_failures::table.filter(log_in_failures::subject.eq(subject))).execute(c)?;
+    Ok(())
+}
+
+/// Makes every browser of an account unknown.
+fn forget_devices(c: &mut AnyConnection, account: AccountId) -> Result<()> {
+    diesel::delete(known_devices::table.filter(known_devices::account.eq(account))).execute(c)?;
+    Ok(())
+}
+
+/// Log-ins of an account that failed since the last that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// How many.
+    pub count: i64,
+    /// When the first of them was.
+    pub since: NaiveDateTime,
+}
+
+/// Counts a failed log-in for the owner of an account, whose row is locked.
+pub fn count_failure(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<()> {
+    let row = accounts::table.find(account);
+    diesel::update(row).set(accounts::failed_log_ins.eq(accounts::failed_log_ins + 1)).execute(c)?;
+    diesel::update(row.filter(accounts::failed_since.is_null()))
+        .set(accounts::failed_since.eq(Some(now)))
+        .execute(c)?;
+    Ok(())
+}
+
+/// The failed log-ins of an account, to be told to its owner once; its row is locked.
+pub fn take_failures(c: &mut AnyConnection, account: AccountId) -> Result<Option<Failures>> {
+    let row = accounts::table.find(account);
+    let (count, since): (i64, Option<NaiveDateTime>) =
+        row.select((accounts::failed_log_ins, accounts::failed_since)).first_row(c)?;
+    let Some(since) = since else { return Ok(None) };
+    diesel::update(row)
+        .set((accounts::failed_log_ins.eq(0), accounts::failed_since.eq(None::<NaiveDateTime>)))
+        .execute(c)?;
+    Ok(Some(Failures { count, since }))
+}
+
+/// What an address counts as where it counts alone: an IPv6 address by its network.
+pub fn network(address: &str) -> String {
+    networks(address).into_iter().next().map(|(network, _)| network).unwrap_or_default()
+}
+
+/// What an address counts as, nearest network first, and how many failures each has. Whoever has one IPv6 address has all 2^64 of its
+/// network, and often some networks.
+fn networks(address: &str) -> Vec<(String, i64)> {
+    let Ok(address) = address.parse::<Ipv6Addr>() else { return vec![(address.to_owned(), ADDRESS_FAILURES)] };
+    let network = |(bits, most): (u32, i64)| {
+        let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - bits)));
+        // A larger network is not the first smaller one in it.
+        let name = if bits == 64 { network.to_string() } else { format!("{network}/{bits}") };
+        (name, most)
+    };
+    NETWORK_FAILURES.into_iter().map(network).collect()
 }
 
 /// The numbers of Logon Security Settings.
@@ -367,6 +548,7 @@ pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
     diesel::delete(log_in_failures::table.filter(log_in_failures::failed_at.lt(now - FAILURES_COUNT_FOR)))
         .execute(c)?;
     diesel::delete(lockouts::table.filter(lockouts::until.lt(now))).execute(c)?;
+    diesel::delete(known_devices::table.filter(known_devices::seen_at.lt(now - DEVICE_LASTS))).execute(c)?;
     Ok(())
 }
 
@@ -376,10 +558,15 @@ pub fn keep_set_up_code(c: &mut AnyConnection, code: &PlainToken) -> Result<()> 
     Ok(())
 }
 
+/// Whether this is a code of set-up.
+pub fn is_set_up_code(c: &mut AnyConnection, code: &PlainToken) -> Result<bool> {
+    let known = set_up_codes::table.filter(set_up_codes::code_hash.eq(code.hash()));
+    Ok(diesel::select(diesel::dsl::exists(known)).get_result(c)?)
+}
+
 /// Uses up the codes of set-up; whether this was one of them.
 pub fn use_set_up_code(c: &mut AnyConnection, code: &PlainToken) -> Result<bool> {
-    let known = set_up_codes::table.filter(set_up_codes::code_hash.eq(code.hash()));
-    if !diesel::select(diesel::dsl::exists(known)).get_result::<bool>(c)? {
+    if !is_set_up_code(c, code)? {
         return Ok(false);
     }
     diesel::delete(set_up_codes::table).execute(c)?;
@@ -432,10 +619,15 @@ mod tests {
 
     #[test]
     fn an_ipv6_address_counts_by_its_network_and_an_ipv4_address_by_itself() {
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2:ffff::1"));
-        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network(""), "");
+        let in_place = |address: &str, place: usize| networks(address).get(place).cloned();
+        assert_eq!(networks("2001:db8:1:2:3:4:5:6"), networks("2001:db8:1:2:ffff::1"));
+        assert_ne!(in_place("2001:db8:1:2::1", 0), in_place("2001:db8:1:3::1", 0));
+        assert_eq!(in_place("2001:db8:1:2::1", 1), in_place("2001:db8:1:3::1", 1));
+        assert_ne!(in_place("2001:db8:1:2::1", 1), in_place("2001:db8:1:102::1", 1));
+        assert_eq!(in_place("2001:db8:1:2::1", 2), in_place("2001:db8:1:ff02::1", 2));
+        assert_ne!(in_place("2001:db8:1:2::1", 2), in_place("2001:db8:2:2::1", 2));
+        assert_eq!(networks("192.0.2.1"), [("192.0.2.1".to_owned(), 20)]);
+        assert_eq!(networks(""), [(String::new(), 20)]);
     }
 
     #[test]

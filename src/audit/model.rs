@@ -8,6 +8,7 @@ use crate::access::Role;
 pub const ACTIONS: &[&str] = &[
     "log-in",
     "log-in-failed",
+    "log-in-locked",
     "log-out",
     "password-changed",
     "password-change-failed",

@@ -12,6 +12,16 @@ diesel::table! {
         made_in -> Nullable<BigInt>,
         language -> Nullable<Text>,
         created_at -> Timestamp,
+        failed_log_ins -> BigInt,
+        failed_since -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    known_devices (account, token_hash) {
+        account -> BigInt,
+        token_hash -> Binary,
+        seen_at -> Timestamp,
     }
 }
 
@@ -453,6 +463,7 @@ diesel::joinable!(members -> accounts (account));
 diesel::joinable!(contacts -> members (member));
 diesel::joinable!(contacts -> robots (robot));
 diesel::joinable!(sessions -> accounts (account));
+diesel::joinable!(known_devices -> accounts (account));
 diesel::joinable!(deliveries -> messages (message));
 diesel::joinable!(attempts -> messages (message));
 diesel::joinable!(alert_entries -> alerts (alert));
@@ -472,6 +483,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     attempts,
     sessions,
+    known_devices,
     log_in_failures,
     lockouts,
     log_in_settings,

@@ -30,7 +30,7 @@ use crate::{
     error::{Error, Result},
     first_steps::{Step, store as first_steps},
     robots::Channel,
-    secrets::{Passwords, PlainToken, one_time_code},
+    secrets::{PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
@@ -205,7 +205,7 @@ async fn add_checked(
     display_name: String,
     role: Role,
 ) -> Result<Added> {
-    let (code, hash) = new_code(&tools.passwords).await?;
+    let (code, hash) = new_code(tools, who, request).await?;
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
     let stored = who
         .permit()
@@ -234,9 +234,12 @@ async fn add_checked(
     }
 }
 
-async fn new_code(passwords: &Passwords) -> Result<(PlainToken, String)> {
+/// A one-time code and its hash, which takes as long as any password's.
+async fn new_code(tools: &Tools, who: &Can<EditMembers>, request: &HttpRequest) -> Result<(PlainToken, String)> {
+    let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
+    let _place = tools.passwords.place(&account, &network).await?;
     let code = one_time_code()?;
-    let hash = passwords.hash(code.expose()).await?;
+    let hash = tools.passwords.hash(code.expose()).await?;
     Ok((code, hash))
 }
 
@@ -434,7 +437,12 @@ pub async fn remove(asked: AboutMember) -> Result<HttpResponse> {
 /// Gives a member who forgot his password a new one-time code.
 pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
-    let (code, hash) = new_code(&tools.passwords).await?;
+    let wanted = task.clone();
+    let may = tools.db.read(move |c| wanted.find(c).and_then(|member| wanted.may_renew_code(c, &member))).await?;
+    if !may {
+        return Err(Error::Forbidden);
+    }
+    let (code, hash) = new_code(&tools, &who, &request).await?;
     let shared = tools.clone();
     let permit = task.permit.clone();
     let username = permit

@@ -470,7 +470,7 @@ pub fn set_display_name(
     member: &Member,
     name: &str,
 ) -> Result<Option<Change>> {
-    let username_key = member.username.to_ascii_lowercase();
+    let username_key = Username::key_of(&member.username);
     diesel::update(members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(member.id)))
         .set((
             members::display_name.eq(name),

@@ -4,6 +4,6 @@ mod passwords;
 mod sealing;
 mod tokens;
 
-pub use passwords::{Passwords, Turn, UNUSABLE_HASH, Weakness};
+pub use passwords::{PasswordPlace, Passwords, Turn, UNUSABLE_HASH, Weakness, length_fault};
 pub use sealing::{KeyRing, Place};
 pub use tokens::{PlainToken, one_time_code, random, same, six_digits};

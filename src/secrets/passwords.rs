@@ -1,6 +1,12 @@
 //! Passwords: Argon2id hashes, a bounded number of them at a time, and what makes a password too weak.
+//!
+//! Log-ins and chosen passwords have turns of their own, so that neither keeps the other waiting. Before either, a request takes a
+//! place: one of an account, four of an address, so that no member and no address takes all turns.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use argon2::{
     Argon2,
@@ -21,6 +27,12 @@ const GUESSES: u64 = 100_000_000;
 const LOOKED_AT: usize = 24;
 /// So many may wait for their turn; who comes after them would wait for too long.
 const QUEUE: usize = 50;
+/// So many requests of one account or address may wait for a place.
+const PLACE_QUEUE: usize = 16;
+/// So many requests of one address have a place at a time.
+const PLACES_OF_ADDRESS: usize = 4;
+/// In how many seconds it is worth trying again when too many wait for a place.
+const PLACE_RETRY: i64 = 1;
 
 /// So many characters must be left when the words of the place are taken out of a password.
 const OWN: usize = 8;
@@ -28,13 +40,76 @@ const OWN: usize = 8;
 /// Words that every deployment shares and that a guesser tries first; the caller adds those of the account.
 const CONTEXT: [&str; 6] = ["belfry", "dingtalk", "lark", "wecom", "administrator", "robot"];
 
-/// Hashes and checks passwords, only so many at a time: each takes 19 MiB and much time. Clones share the bound.
+/// Hashes and checks passwords, only so many at a time: each takes 19 MiB and much time. Clones share the bounds.
 #[derive(Clone)]
 pub struct Passwords {
+    log_ins: Arc<Lane>,
+    choices: Arc<Lane>,
+    accounts: Places,
+    addresses: Places,
+}
+
+/// Turns, and a bounded queue for them.
+#[derive(Debug)]
+struct Lane {
     /// One for each that may be at work.
     permits: Arc<Semaphore>,
     /// One for each that may be at work or wait for it.
     places: Arc<Semaphore>,
+}
+
+impl Lane {
+    fn new(at_a_time: usize, queue: usize) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(at_a_time)),
+            places: Arc::new(Semaphore::new(at_a_time.saturating_add(queue))),
+        }
+    }
+
+    async fn turn(&self) -> Result<Turn> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
+        Ok(Turn { _permit: permit, _place: place })
+    }
+}
+
+/// A lane for each account or address that is at work or waits.
+#[derive(Clone)]
+struct Places {
+    each: usize,
+    lanes: Arc<Mutex<HashMap<String, Weak<Lane>>>>,
+}
+
+impl Places {
+    fn new(each: usize) -> Self {
+        Self { each, lanes: Arc::default() }
+    }
+
+    async fn next(&self, key: &str) -> Result<(Arc<Lane>, Turn)> {
+        let lane = self.lane(key);
+        let turn = lane.turn().await.map_err(|_| Error::TooMany { retry_after: PLACE_RETRY })?;
+        Ok((lane, turn))
+    }
+
+    fn lane(&self, key: &str) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|_, lane| lane.strong_count() > 0);
+        match lanes.get(key).and_then(Weak::upgrade) {
+            Some(lane) => lane,
+            None => {
+                let lane = Arc::new(Lane::new(self.each, PLACE_QUEUE));
+                lanes.insert(key.to_owned(), Arc::downgrade(&lane));
+                lane
+            }
+        }
+    }
+}
+
+/// The place of one request among those of its account and its address. It ends when it is dropped.
+#[derive(Debug)]
+pub struct PasswordPlace {
+    _account: (Arc<Lane>, Turn),
+    _address: (Arc<Lane>, Turn),
 }
 
 /// The right to one piece of work on a password, now.
@@ -67,13 +142,19 @@ impl Weakness {
     }
 }
 
-fn weakness(password: &str, context: &[String]) -> Option<Weakness> {
-    let length = password.chars().count();
-    if length < SHORTEST {
-        return Some(Weakness::TooShort);
+/// What is wrong with the length of a new password, if anything. It costs nothing, and comes before [`Passwords::weakness`].
+#[must_use]
+pub fn length_fault(password: &str) -> Option<Weakness> {
+    match password.chars().count() {
+        ..SHORTEST => Some(Weakness::TooShort),
+        SHORTEST..=LONGEST => None,
+        _ => Some(Weakness::TooLong),
     }
-    if length > LONGEST {
-        return Some(Weakness::TooLong);
+}
+
+fn weakness(password: &str, context: &[String]) -> Option<Weakness> {
+    if let Some(fault) = length_fault(password) {
+        return Some(fault);
     }
     let words: Vec<&str> = CONTEXT.into_iter().chain(context.iter().map(String::as_str)).collect();
     let start: String = password.chars().take(LOOKED_AT).collect();
@@ -91,23 +172,41 @@ fn left_without(words: &[&str], password: &str) -> usize {
 }
 
 impl Passwords {
-    /// At most this many hashes at a time.
+    /// At most this many log-ins at a time, and beside them one password that somebody chooses.
     #[must_use]
     pub fn new(at_a_time: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(at_a_time)),
-            places: Arc::new(Semaphore::new(at_a_time.saturating_add(QUEUE))),
+            log_ins: Arc::new(Lane::new(at_a_time, QUEUE)),
+            choices: Arc::new(Lane::new(1, QUEUE)),
+            accounts: Places::new(1),
+            addresses: Places::new(PLACES_OF_ADDRESS),
         }
     }
 
-    /// Waits for a turn.
+    /// Waits for a place among the requests of this account and this address: one at a time for an account, four for an address.
+    /// Everything that takes a turn for a request takes it with a place.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] when too many of them wait already.
+    pub async fn place(&self, account: &str, address: &str) -> Result<PasswordPlace> {
+        let account = self.accounts.next(account).await?;
+        Ok(PasswordPlace { _account: account, _address: self.addresses.next(address).await? })
+    }
+
+    /// Waits for a turn to check the password of a log-in.
     ///
     /// # Errors
     /// [`Error::Busy`] when too many wait already.
     pub async fn turn(&self) -> Result<Turn> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
-        Ok(Turn { _permit: permit, _place: place })
+        self.log_ins.turn().await
+    }
+
+    /// Waits for a turn to work on a password that somebody chooses.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already.
+    pub async fn choice_turn(&self) -> Result<Turn> {
+        self.choices.turn().await
     }
 
     /// What is wrong with a new password, if anything. `context` are the words that belong to its owner: username,
@@ -118,7 +217,7 @@ impl Passwords {
     pub async fn weakness(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
         let (password, context) =
             (password.to_owned(), context.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        self.turn().await?.run(move || Ok(weakness(&password, &context))).await
+        self.choice_turn().await?.run(move || Ok(weakness(&password, &context))).await
     }
 
     /// Hashes a password for the database, with a salt of its own.
@@ -130,7 +229,7 @@ impl Passwords {
         let job = move || {
             Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(Error::internal)
         };
-        self.turn().await?.run(job).await
+        self.choice_turn().await?.run(job).await
     }
 }
 
@@ -219,11 +318,43 @@ mod tests {
         let at_work = passwords.turn().await.unwrap();
         let mut waiting: Vec<_> = (0..QUEUE).map(|_| Box::pin(passwords.turn())).collect();
         assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
-        assert!(matches!(passwords.hash("one too many").await, Err(Error::Busy)));
+        assert!(matches!(passwords.turn().await, Err(Error::Busy)));
+        assert!(passwords.hash("of another lane").await.is_ok());
         drop(waiting.pop());
         let mut last = Box::pin(passwords.turn());
         assert!((&mut last).now_or_never().is_none(), "it waits");
         drop((at_work, waiting));
         assert!(last.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_account_has_one_place_and_an_address_four() {
+        let passwords = Passwords::new(1);
+        let first = passwords.place("ann", "192.0.2.1").await.unwrap();
+        let mut second = Box::pin(passwords.place("ann", "192.0.2.2"));
+        assert!((&mut second).now_or_never().is_none(), "ann has a place");
+        let others: Vec<_> = ["bob", "cid", "dan"]
+            .into_iter()
+            .map(|name| passwords.place(name, "192.0.2.1").now_or_never().unwrap().unwrap())
+            .collect();
+        let mut fifth = Box::pin(passwords.place("eve", "192.0.2.1"));
+        assert!((&mut fifth).now_or_never().is_none(), "four of the address have a place");
+        assert!(passwords.place("fay", "192.0.2.3").now_or_never().is_some(), "another account at another address");
+        drop(first);
+        assert!(second.await.is_ok() && fifth.await.is_ok());
+        drop(others);
+        drop(passwords.place("gus", "192.0.2.4").await);
+        assert_eq!(passwords.accounts.lanes.lock().unwrap().len(), 1, "places that nobody has are forgotten");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_many_places_at_once_is_refused_and_takes_no_turn() {
+        let passwords = Passwords::new(1);
+        let _first = passwords.place("ann", "192.0.2.1").await.unwrap();
+        let mut waiting: Vec<_> = (0..PLACE_QUEUE).map(|_| Box::pin(passwords.place("ann", "192.0.2.1"))).collect();
+        assert!(waiting.iter_mut().all(|place| place.now_or_never().is_none()));
+        let refused = passwords.place("ann", "192.0.2.1").await;
+        assert!(matches!(refused, Err(Error::TooMany { retry_after: PLACE_RETRY })));
+        assert!(passwords.turn().now_or_never().is_some() && passwords.choice_turn().now_or_never().is_some());
     }
 }

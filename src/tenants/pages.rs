@@ -120,7 +120,7 @@ pub async fn add(
     }
     let code = if known.is_some() { None } else { Some(one_time_code()?) };
     let code_hash = match &code {
-        Some(code) => Some(passwords.hash(code.expose()).await?),
+        Some(code) => Some(hash(&passwords, code, &who, &request).await?),
         None => None,
     };
     let addition = Addition { slug, details, username, code_hash };
@@ -135,6 +135,18 @@ pub async fn add(
         Some(code) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
         None => Ok(redirect_saying(&to, "flash-tenant-added")),
     }
+}
+
+/// The hash of a one-time code, which takes as long as any password's.
+async fn hash(
+    passwords: &Passwords,
+    code: &PlainToken,
+    who: &CanInstance<ManageTenants>,
+    request: &HttpRequest,
+) -> Result<String> {
+    let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
+    let _place = passwords.place(&account, &network).await?;
+    passwords.hash(code.expose()).await
 }
 
 /// A tenant to be written, with the account of its super administrator where there was none.
@@ -234,7 +246,7 @@ pub async fn renew_code(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let code = one_time_code()?;
-    let hash = passwords.hash(code.expose()).await?;
+    let hash = hash(&passwords, &code, &who, &request).await?;
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     let permit = who.permit().affecting(Affected::SuperAdministrator(*tenant));
     let found = permit.write(&db, move |c| store::renew_code(c, *tenant, &hash, &actor, now)).await?;

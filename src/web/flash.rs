@@ -7,6 +7,7 @@ use actix_web::{
     cookie::{Cookie, SameSite, time::Duration},
     http::header,
 };
+use chrono::{DateTime, NaiveDateTime};
 
 /// The cookie that carries the key.
 pub(super) const COOKIE: &str = "belfry-flash";
@@ -25,14 +26,70 @@ pub fn redirect_saying(to: &str, key: &'static str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, to)).cookie(cookie.finish()).finish()
 }
 
+/// The same with a text that counts something since a moment: the variables `count` and `since`.
+#[must_use]
+pub fn redirect_counting(to: &str, key: &'static str, count: i64, since: NaiveDateTime) -> HttpResponse {
+    let value = format!("{key}:{count}:{}", since.and_utc().timestamp());
+    let cookie =
+        Cookie::build(COOKIE, value).path("/").http_only(true).same_site(SameSite::Lax).max_age(Duration::minutes(1));
+    HttpResponse::SeeOther().insert_header((header::LOCATION, to)).cookie(cookie.finish()).finish()
+}
+
 /// The cookie that takes the key away again, for a page that has said it.
 pub(super) fn said_once() -> Cookie<'static> {
     Cookie::build(COOKIE, "").path("/").http_only(true).same_site(SameSite::Lax).max_age(Duration::ZERO).finish()
 }
 
-/// The key of what is to be said on this page.
-pub(super) fn said(request: &HttpRequest) -> Option<String> {
-    let key = request.cookie(COOKIE)?.value().to_owned();
+/// What is to be said on this page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The key of its text.
+    pub key: String,
+    /// What it counts, and since when.
+    pub counted: Option<(i64, NaiveDateTime)>,
+}
+
+impl Said {
+    /// Whether it asks for attention: somebody was not reached, or log-ins failed.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        self.counted.is_some() || self.key.ends_with("-unheard")
+    }
+}
+
+/// What is to be said on this page.
+pub(super) fn said(request: &HttpRequest) -> Option<Said> {
+    read(request.cookie(COOKIE)?.value())
+}
+
+fn read(value: &str) -> Option<Said> {
+    let mut parts = value.split(':');
+    let key = parts.next()?.to_owned();
     let is_key = key.starts_with("flash-") && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-    is_key.then_some(key)
+    let counted = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => None,
+        (Some(count), Some(since), None) => {
+            Some((count.parse().ok()?, DateTime::from_timestamp(since.parse().ok()?, 0)?.naive_utc()))
+        }
+        _ => return None,
+    };
+    is_key.then_some(Said { key, counted })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_says_nothing_but_a_text_of_ours_with_a_count_and_a_time() {
+        assert_eq!(read("flash-saved"), Some(Said { key: "flash-saved".to_owned(), counted: None }));
+        let since = DateTime::from_timestamp(1_800_000_000, 0).unwrap().naive_utc();
+        let counted = Said { key: "flash-failed-log-ins".to_owned(), counted: Some((3, since)) };
+        assert_eq!(read("flash-failed-log-ins:3:1800000000"), Some(counted));
+        for value in
+            ["", "saved", "flash-x:3", "flash-x:three:1", "flash-x:3:1:1", "flash-<b>", "flash-x:3:99999999999999999"]
+        {
+            assert_eq!(read(value), None, "{value}");
+        }
+    }
 }

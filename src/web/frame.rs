@@ -69,8 +69,8 @@ pub struct Frame {
     pub here: String,
     /// The path of the request, for the link of the navigation that leads here.
     path: String,
-    /// The key of what was just done.
-    pub said: Option<String>,
+    /// What was just done.
+    pub said: Option<flash::Said>,
     /// Values of the query that mean nothing, each with its name: the page says so instead of ignoring them.
     pub unread: Vec<(&'static str, String)>,
     /// Who is looking, and where.
@@ -168,6 +168,15 @@ impl Frame {
     #[must_use]
     pub fn with(&self, key: &str, name: &str, value: &str) -> Cow<'static, str> {
         self.language.with(key, &[(name, value)])
+    }
+
+    /// What was just done, in words.
+    #[must_use]
+    pub fn said(&self, said: &flash::Said) -> Cow<'static, str> {
+        let Some((count, since)) = &said.counted else { return self.t(&said.key) };
+        let times = self.times();
+        let since = format!("{} ({})", times.show(since), times.zone());
+        self.language.with(&said.key, &[("count", &count.to_string()), ("since", &since)])
     }
 
     /// The text behind a key, with a number.

@@ -3,6 +3,7 @@
 
 mod body;
 mod csrf;
+mod device;
 mod errors;
 mod flash;
 mod form;
@@ -18,8 +19,9 @@ mod version;
 
 pub use body::read_body;
 pub use csrf::{guard, visitor_cookie_name};
+pub use device::{device_cookie, device_tokens};
 pub use errors::{error_pages, unsaved_sessions};
-pub use flash::{redirect, redirect_saying};
+pub use flash::{Said, redirect, redirect_counting, redirect_saying};
 pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, unread, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
 pub use headers::{head_as_get, host_guard, security_headers};

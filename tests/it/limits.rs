@@ -1,4 +1,4 @@
-//! Lock-out after failed log-ins: of an account, existing or not, and of an address.
+//! Limits after failed log-ins: of an account at an address, of an account, existing or not, and of an address.
 
 use std::net::IpAddr;
 
@@ -72,7 +72,7 @@ fn without_a_trusted_proxy_nobody_is_believed_about_his_address() {
 on_both! {
     async fn failures_at_once_are_all_counted(app: &TestApp) {
         let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the key file");
-        let (subjects, now) = (Subjects::of(&keys, "sue", "192.0.2.1"), app.clock.now());
+        let (subjects, now) = (Subjects::of(&keys, "sue", "192.0.2.1", &[]), app.clock.now());
         for _ in 0..5 {
             let failures = (0..8).map(|_| {
                 let subjects = subjects.clone();
@@ -94,14 +94,17 @@ on_both! {
         }
     }
 
-    async fn the_fifth_failure_locks_the_account_for_fifteen_minutes(app: &TestApp) {
+    async fn the_fifth_failure_locks_the_account_at_this_address_for_fifteen_minutes(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let mut sue = app.visitor();
         fail(&mut sue, "sue", 5).await;
         let answer = sue.log_in("sue", PASSWORD).await.is(429);
         let wait: i64 = answer.header("retry-after").expect("how long").parse().expect("seconds");
         assert!((895..=900).contains(&wait), "{wait}");
-        app.visitor_from(address(1)).log_in("Sue", PASSWORD).await.is(429);
+        // Elsewhere it is slowed down.
+        app.clock.advance(TimeDelta::seconds(2));
+        app.visitor_from(address(1)).log_in("Sue", PASSWORD).await.leads_to("/");
+        sue.log_in("sue", PASSWORD).await.is(429);
         app.clock.advance(TimeDelta::minutes(14) + TimeDelta::seconds(30));
         sue.log_in("sue", PASSWORD).await.is(429);
         app.clock.advance(TimeDelta::seconds(31));
@@ -190,5 +193,139 @@ on_both! {
         }
         sue.post("/account", &fields).await.is(429);
         app.visitor().log_in("sue", PASSWORD).await.is(429);
+    }
+
+    async fn a_stranger_does_not_lock_the_owner_out_who_is_told_of_it(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        fail(&mut app.visitor_from(address(10)), "sue", 5).await;
+        app.visitor_from(address(10)).log_in("sue", PASSWORD).await.is(429);
+        app.clock.advance(TimeDelta::seconds(2));
+        let mut sue = app.visitor_from(address(11));
+        sue.log_in("sue", PASSWORD).await.leads_to("/");
+        let told = sue.get("/account").await.is(200).text(".note");
+        assert!(told.starts_with("Failed log-ins since your last log-in: 5, the first at "), "{told}");
+        assert_eq!(sue.get("/account").await.texts(".note"), Vec::<String>::new(), "once");
+        let mut again = app.log_in("sue").await;
+        assert_eq!(again.get("/account").await.texts(".note"), Vec::<String>::new(), "once");
+        let audit = crate::harness::dump(&app.db).await["audit"].join("\n");
+        assert_eq!(audit.matches("log-in-locked").count(), 1, "{audit}");
+    }
+
+    async fn many_addresses_slow_an_account_down_and_a_known_browser_passes(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut known = app.visitor_from(address(20));
+        known.log_in("sue", PASSWORD).await.leads_to("/");
+        known.post("/logout", &[]).await.leads_to("/login");
+        for last in 21..33 {
+            fail(&mut app.visitor_from(address(last)), "sue", 1).await;
+            // As long as the pause may be.
+            app.clock.advance(TimeDelta::seconds(60));
+        }
+        fail(&mut app.visitor_from(address(33)), "sue", 1).await;
+        let paused = app.visitor_from(address(34)).log_in("sue", PASSWORD).await.is(429);
+        let wait: i64 = paused.header("retry-after").expect("how long").parse().expect("seconds");
+        assert!((40..=60).contains(&wait), "{wait}");
+        known.log_in("sue", PASSWORD).await.leads_to("/");
+        fail(&mut app.visitor_from(address(35)), "sue", 1).await;
+        app.visitor_from(address(36)).log_in("sue", PASSWORD).await.leads_to("/");
+    }
+
+    async fn a_known_browser_passes_the_lock_of_its_address(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut known = app.log_in("sue").await;
+        known.post("/logout", &[]).await.leads_to("/login");
+        fail(&mut app.visitor(), "sue", 5).await;
+        app.visitor().log_in("sue", PASSWORD).await.is(429);
+        known.log_in("sue", PASSWORD).await.leads_to("/");
+    }
+
+    async fn a_known_browser_that_guesses_is_known_no_more(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut thief = app.log_in("sue").await;
+        thief.post("/logout", &[]).await.leads_to("/login");
+        fail(&mut thief, "sue", 5).await;
+        thief.log_in("sue", PASSWORD).await.is(429);
+        assert_eq!(crate::harness::dump(&app.db).await["known_devices"], Vec::<String>::new());
+    }
+
+    async fn a_browser_is_known_by_a_token_of_ours_alone(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        app.tenant("theirs", "theo").await;
+        let theos = app.log_in("theo").await;
+        let cookie = |user: &User| {
+            let found = user.cookies.iter().find(|(name, _)| name.starts_with("belfry-device-"));
+            found.map(|(name, value)| (name.clone(), value.clone())).expect("the browser is known")
+        };
+        let (name, _) = cookie(&app.log_in("sue").await);
+        let (_, token) = cookie(&theos);
+        fail(&mut app.visitor(), "sue", 5).await;
+        for token in [token.as_str(), "made-up", ""] {
+            let mut other = app.visitor();
+            other.cookies.insert(name.clone(), token.to_owned());
+            other.log_in("sue", PASSWORD).await.is(429);
+        }
+    }
+
+    async fn a_new_password_makes_the_browsers_unknown(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        let new = "nine slow herons over the lake";
+        let fields = [("current_password", PASSWORD), ("new_password", new), ("confirm_password", new)];
+        sue.post("/account", &fields).await.leads_to("/account");
+        assert_eq!(crate::harness::dump(&app.db).await["known_devices"], Vec::<String>::new());
+    }
+
+    async fn a_name_with_a_letter_that_looks_like_another_locks_nobody_out(app: &TestApp) {
+        app.tenant("ours", "kim").await;
+        fail(&mut app.visitor(), "\u{212a}im", 5).await;
+        app.visitor().log_in("\u{212a}im", PASSWORD).await.is(429);
+        app.visitor().log_in(" KIM ", PASSWORD).await.leads_to("/");
+    }
+
+    async fn many_new_passwords_of_one_member_keep_nobody_from_logging_in(app: &TestApp) {
+        app.settle().await;
+        let mut mia = app.log_in("mia").await;
+        let token = mia.token().await;
+        let common = "passwordpassword1";
+        let fields = [
+            ("csrf", token.as_str()),
+            ("current_password", PASSWORD),
+            ("new_password", common),
+            ("confirm_password", common),
+        ];
+        let mut visitors = Vec::new();
+        for _ in 0..8 {
+            let mut visitor = app.visitor();
+            visitor.token().await;
+            visitors.push(visitor);
+        }
+        let changes = (0..60).map(|_| {
+            let (mut mia, request) = (mia.clone(), mia.request(Method::POST, "/account").form(&fields));
+            async move { mia.send(request).await.status }
+        });
+        let names = ["sue", "sam", "eve", "theo", "tom", "root", "clerk", "sue"];
+        let log_ins = visitors.iter_mut().zip(names).map(async |(visitor, name)| visitor.log_in(name, PASSWORD).await.status);
+        let (changed, let_in) =
+            tokio::join!(futures_util::future::join_all(changes), futures_util::future::join_all(log_ins));
+        assert_eq!(let_in, [303; 8]);
+        assert!(changed.iter().all(|status| [422, 429].contains(status)), "{changed:?}");
+        assert!(changed.contains(&422) && changed.contains(&429), "{changed:?}");
+    }
+
+    async fn a_wrong_set_up_code_is_refused_before_anything_is_computed(app: &TestApp) {
+        let mut visitor = app.visitor();
+        let token = visitor.token().await;
+        let fields = [
+            ("csrf", token.as_str()),
+            ("code", "AAAAA-BBBBB-CCCCC-DDDDD"),
+            ("username", "ann"),
+            ("password", PASSWORD),
+        ];
+        let guesses = (0..70).map(|_| {
+            let (mut visitor, request) = (visitor.clone(), visitor.request(Method::POST, "/setup").form(&fields));
+            async move { visitor.send(request).await.status }
+        });
+        // As many as would wait for a turn are all answered.
+        assert_eq!(futures_util::future::join_all(guesses).await, [422; 70]);
     }
 }

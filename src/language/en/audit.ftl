@@ -14,6 +14,7 @@ audit-secret = changed
 audit-empty = Nothing has been recorded that fits.
 audit-action-log-in = Logged in
 audit-action-log-in-failed = Log-in failed
+audit-action-log-in-locked = Log-ins from this address locked after too many failures
 audit-action-log-out = Logged out
 audit-action-password-changed = Changed own password
 audit-action-password-change-failed = Failed to change own password: wrong current password

@@ -14,6 +14,7 @@ audit-secret = 已更改
 audit-empty = 没有符合条件的记录。
 audit-action-log-in = 登录
 audit-action-log-in-failed = 登录失败
+audit-action-log-in-locked = 登录失败次数过多，已锁定该地址的登录
 audit-action-log-out = 退出登录
 audit-action-password-changed = 修改本人密码
 audit-action-password-change-failed = 修改本人密码失败（当前密码错误）
