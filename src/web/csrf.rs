@@ -1,7 +1,8 @@
 //! Against forms on other sites: every unsafe request must come from a page of ours and carry its session's token.
 //!
 //! The token is the keyed hash of the session's id, or of a random cookie for a visitor who is not signed in, so that
-//! nothing has to be stored for it. This middleware also reads the form, once, so that no handler can forget to.
+//! nothing has to be stored for it. Each page has it masked by other random bytes: compressed pages would tell it by their size
+//! otherwise (BREACH). This middleware also reads the form, once, so that no handler can forget to.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     access,
     error::{Error, Result},
-    secrets::{PlainToken, same},
+    secrets::{PlainToken, random, same},
 };
 
 /// The hidden field of every form.
@@ -42,9 +43,41 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Whose forms need no session: one that is not valid any more is opened anew.
 const FOR_VISITORS: [&str; 2] = ["/login", "/setup"];
 
-/// The token that forms of this request carry.
+/// The token that forms of this request carry, masked.
 #[derive(Clone)]
 pub(super) struct CsrfToken(pub String);
+
+/// How many bytes a token has.
+const LENGTH: usize = 32;
+
+/// The token of a session or a visitor.
+#[derive(Clone, Copy)]
+struct Token([u8; LENGTH]);
+
+impl Token {
+    fn derive(shared: &Shared, kind: &str, id: &str) -> Self {
+        Self(shared.keys.digest(kind, id.as_bytes()))
+    }
+
+    /// As it stands on a page: random bytes, and the token XOR these.
+    fn masked(self) -> Result<String> {
+        let mask = random::<LENGTH>()?;
+        Ok(hex::encode(mask) + &hex::encode(xor(&mask, &self.0)))
+    }
+
+    /// Whether this stood on a page of the token's.
+    fn is_in(self, masked: &str) -> bool {
+        let bytes = hex::decode(masked).unwrap_or_default();
+        match bytes.split_at_checked(LENGTH) {
+            Some((mask, rest)) if rest.len() == LENGTH => same(&xor(mask, rest), &self.0),
+            _ => false,
+        }
+    }
+}
+
+fn xor(left: &[u8], right: &[u8]) -> Vec<u8> {
+    left.iter().zip(right).map(|(left, right)| left ^ right).collect()
+}
 
 /// The cookie that binds the token of somebody who is not signed in.
 #[must_use]
@@ -87,7 +120,7 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
     let shared = shared(request.request())?;
     let was_read = access::was_read(&request.get_session());
     let (token, new_cookie) = token(request.request(), &shared)?;
-    request.extensions_mut().insert(CsrfToken(token.clone()));
+    request.extensions_mut().insert(CsrfToken(token.masked()?));
     // Pages know no other methods: whatever they are used for, it is nothing of ours.
     if ![Method::GET, Method::POST].contains(request.method()) {
         return Err(Error::OtherWay);
@@ -98,11 +131,11 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
         }
         let posted = read(request, PATIENCE).await?;
         let fields = kept::open(request.request(), posted)?;
-        let is_token = |token: &str| same(fields.get(FIELD).unwrap_or_default().as_bytes(), token.as_bytes());
+        let is_token = |token: Token| token.is_in(fields.get(FIELD).unwrap_or_default());
         // A session that could not be read may have ended, and the form may be a visitor's since then. It changes nothing now;
         // when it is posted again, it is the session that counts.
-        let is_visitors = || visitor_token(request.request(), &shared).is_some_and(|token| is_token(&token));
-        if new_cookie.is_some() || !(is_token(&token) || was_read.is_err() && is_visitors()) {
+        let is_visitors = || visitor_token(request.request(), &shared).is_some_and(is_token);
+        if new_cookie.is_some() || !(is_token(token) || was_read.is_err() && is_visitors()) {
             let is_late = was_read.is_ok() && is_from_here(request.request(), &shared);
             if !is_late || FOR_VISITORS.contains(&request.path()) {
                 return Err(Error::CrossSite);
@@ -122,9 +155,9 @@ fn shared(request: &HttpRequest) -> Result<Data<Shared>> {
 }
 
 /// The token of this request's session, or of its visitor, who may get his cookie only now.
-fn token(request: &HttpRequest, shared: &Shared) -> Result<(String, Option<Cookie<'static>>)> {
+fn token(request: &HttpRequest, shared: &Shared) -> Result<(Token, Option<Cookie<'static>>)> {
     let session = request.get_session().get::<String>("id").map_err(Error::internal)?;
-    let known = session.map(|id| derive(shared, "csrf session", &id)).or_else(|| visitor_token(request, shared));
+    let known = session.map(|id| Token::derive(shared, "csrf session", &id)).or_else(|| visitor_token(request, shared));
     if let Some(token) = known {
         return Ok((token, None));
     }
@@ -135,17 +168,13 @@ fn token(request: &HttpRequest, shared: &Shared) -> Result<(String, Option<Cooki
         .secure(shared.https)
         .same_site(SameSite::Lax)
         .finish();
-    Ok((derive(shared, "csrf visitor", visitor.expose()), Some(cookie)))
+    Ok((Token::derive(shared, "csrf visitor", visitor.expose()), Some(cookie)))
 }
 
 /// The token of a visitor, by his cookie.
-fn visitor_token(request: &HttpRequest, shared: &Shared) -> Option<String> {
+fn visitor_token(request: &HttpRequest, shared: &Shared) -> Option<Token> {
     let cookie = request.cookie(visitor_cookie_name(shared.https)).filter(|cookie| cookie.value().len() == 32)?;
-    Some(derive(shared, "csrf visitor", cookie.value()))
-}
-
-fn derive(shared: &Shared, kind: &str, id: &str) -> String {
-    hex::encode(shared.keys.digest(kind, id.as_bytes()))
+    Some(Token::derive(shared, "csrf visitor", cookie.value()))
 }
 
 /// What the browser says about where the form was. `Sec-Fetch-Site` cannot be set by a page; `Origin` is what older
@@ -190,6 +219,18 @@ mod tests {
             TestRequest::post().insert_header(("content-type", "application/x-www-form-urlencoded")).to_srv_request();
         request.set_payload(Payload::Stream { payload: Box::pin(chunks) });
         request
+    }
+
+    #[test]
+    fn a_token_stands_on_no_two_pages_alike_and_is_known_from_each() {
+        let (token, other) = (Token([7; LENGTH]), Token([8; LENGTH]));
+        let (one, two) = (token.masked().unwrap(), token.masked().unwrap());
+        assert!(one != two && token.is_in(&one) && token.is_in(&two) && !other.is_in(&one));
+        let plain = hex::encode(token.0);
+        let short = one.get(2..).unwrap_or_default();
+        for wrong in ["", &plain, short, &format!("{one}00"), &one.replace(|c: char| c.is_ascii_digit(), "g")] {
+            assert!(!token.is_in(wrong), "{wrong}");
+        }
     }
 
     #[actix_web::test]

@@ -4,7 +4,7 @@
 use reqwest::{Method, RequestBuilder};
 
 use crate::{
-    harness::{TestApp, dump},
+    harness::{TestApp, dump, unmasked},
     permissions::unsafe_requests,
 };
 
@@ -97,7 +97,8 @@ on_both! {
         assert_eq!(page.text("h1"), "Send this form after all?");
         let kept = page.attribute("input[name=kept]", "value").expect("a kept form");
         let new = page.attribute("main form input[name=csrf]", "value").expect("a token");
-        assert!(new != old && new == sam.token().await);
+        assert_ne!(unmasked(&new), unmasked(&old));
+        assert_eq!(unmasked(&new), unmasked(&sam.token().await));
         let send = |sam: &crate::harness::User, token: &str| {
             from_here(sam.request(Method::POST, &edit).form(&[("kept", kept.as_str()), ("csrf", token)]))
         };
@@ -109,12 +110,26 @@ on_both! {
         assert!(sam.get(&edit).await.is(200).body.contains("mia@corp.example"));
     }
 
+    async fn the_token_stands_on_no_two_pages_alike(app: &TestApp) {
+        app.tenant("ours", "sue").await;
+        let mut sue = app.log_in("sue").await;
+        let (one, two) = (sue.token().await, sue.token().await);
+        assert_ne!(one, two);
+        assert_eq!(unmasked(&one), unmasked(&two));
+        for token in [&one, &two] {
+            let fields = [("csrf", token.as_str()), ("language", "en"), ("return_to", "/account")];
+            sue.send(sue.request(Method::POST, "/language").form(&fields)).await.leads_to("/account");
+        }
+        let plain = hex::encode(unmasked(&one));
+        sue.send(sue.request(Method::POST, "/language").form(&[("csrf", plain.as_str())])).await.is(403);
+    }
+
     async fn a_visitors_cookie_that_was_planted_does_not_carry_over_into_the_session(app: &TestApp) {
         app.tenant("ours", "sue").await;
         let mut visitor = app.visitor();
         let before = visitor.token().await;
         visitor.log_in("sue", crate::harness::PASSWORD).await.leads_to("/");
-        assert_ne!(visitor.token().await, before);
+        assert_ne!(unmasked(&visitor.token().await), unmasked(&before));
         let request = visitor.request(Method::POST, "/logout").form(&[("csrf", before.as_str())]);
         visitor.send(request).await.is(403);
     }

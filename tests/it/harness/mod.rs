@@ -23,7 +23,7 @@ pub use pair::PostgresPair;
 pub use postgres::TestDatabase;
 pub use process::{Process, Starting, refuses_to_start};
 pub use town::Town;
-pub use user::User;
+pub use user::{User, unmasked};
 
 /// Declares tests that run on both databases: `name::sqlite` and `name::postgres`.
 macro_rules! on_both {

@@ -6,6 +6,13 @@ use reqwest::{Client, Method, RequestBuilder, header, redirect::Policy};
 
 use super::Answer;
 
+/// The token of a session, without the mask that each page puts on it.
+pub fn unmasked(token: &str) -> Vec<u8> {
+    let bytes = hex::decode(token).expect("a token");
+    let (mask, masked) = bytes.split_at(bytes.len() / 2);
+    mask.iter().zip(masked).map(|(mask, byte)| mask ^ byte).collect()
+}
+
 /// A browser. A clone is a copy of its cookies: what a thief would have.
 #[derive(Clone)]
 pub struct User {
