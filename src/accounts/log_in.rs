@@ -87,7 +87,7 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -
         .db
         .read(move |c| Ok(username.map(|username| store::by_username(c, &username)).transpose()?.flatten()))
         .await?;
-    let usable = found.as_ref().filter(|account| account.code_expires_at.is_none_or(|until| until > now));
+    let usable = found.as_ref().filter(|account| account.is_usable(now));
     let hash = usable.map(|account| account.password_hash.clone());
     let right = turn.verify(form.password.expose(), hash).await?;
     let who = Actor {
@@ -105,8 +105,12 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -
             // Many guesses can be on their way at once; the one that is right must still have been allowed.
             subjects.may_still_try(c, now)?;
             let right = match &found {
-                // A password that was replaced meanwhile lets nobody in.
-                Some(account) => right && store::password_hash(c, account.id)? == account.password_hash,
+                // A password that was replaced meanwhile lets nobody in, nor a code that was used.
+                Some(account) => {
+                    right
+                        && store::password_hash(c, account.id)? == account.password_hash
+                        && (account.code_expires_at.is_none() || store::use_code(c, account.id, now)?)
+                }
                 None => false,
             };
             match found.filter(|_| right) {

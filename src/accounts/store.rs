@@ -35,11 +35,19 @@ pub struct Credentials {
     pub password_hash: String,
     /// For a code: until when it may be used.
     pub code_expires_at: Option<NaiveDateTime>,
+    /// For a code: when it logged somebody in, which it does once.
+    pub code_used_at: Option<NaiveDateTime>,
     /// The tenant whose administrator made it.
     pub made_in: Option<TenantId>,
 }
 
 impl Credentials {
+    /// Whether this is an account with a password, or with a code that can be used now.
+    #[must_use]
+    pub fn is_usable(&self, now: NaiveDateTime) -> bool {
+        self.code_expires_at.is_none_or(|until| until > now && self.code_used_at.is_none())
+    }
+
     /// Whether the account still waits for its one-time code to be used, which somebody outside this tenant was shown:
     /// whoever that is could walk into the tenant with it.
     #[must_use]
@@ -100,15 +108,17 @@ pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<
             accounts::username,
             accounts::password_hash,
             accounts::code_expires_at,
+            accounts::code_used_at,
             accounts::made_in,
         ))
         .first_row(c)
         .optional()?;
-    Ok(row.map(|(id, username, password_hash, code_expires_at, made_in)| Credentials {
+    Ok(row.map(|(id, username, password_hash, code_expires_at, code_used_at, made_in)| Credentials {
         id,
         username,
         password_hash,
         code_expires_at,
+        code_used_at,
         made_in,
     }))
 }
@@ -210,10 +220,23 @@ pub fn set_password(
 /// Gives an account a new one-time code in place of its password, and ends its sessions.
 pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: NaiveDateTime) -> Result<()> {
     diesel::update(accounts::table.find(account))
-        .set((accounts::password_hash.eq(hash), accounts::code_expires_at.eq(Some(now + CODE_LASTS))))
+        .set((
+            accounts::password_hash.eq(hash),
+            accounts::code_expires_at.eq(Some(now + CODE_LASTS)),
+            accounts::code_used_at.eq(None::<NaiveDateTime>),
+        ))
         .execute(c)?;
     forget_devices(c, account)?;
     Sessions::end_all(c, account)
+}
+
+/// Uses the one-time code of an account whose row is locked. Returns whether it could be used.
+pub fn use_code(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<bool> {
+    let unused = accounts::table
+        .find(account)
+        .filter(accounts::code_used_at.is_null())
+        .filter(accounts::code_expires_at.gt(Some(now)).assume_not_null());
+    Ok(diesel::update(unused).set(accounts::code_used_at.eq(Some(now))).execute(c)? > 0)
 }
 
 /// The hash of an account's password.

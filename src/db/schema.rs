@@ -14,6 +14,7 @@ diesel::table! {
         created_at -> Timestamp,
         failed_log_ins -> BigInt,
         failed_since -> Nullable<Timestamp>,
+        code_used_at -> Nullable<Timestamp>,
     }
 }
 

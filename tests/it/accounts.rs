@@ -179,6 +179,35 @@ on_both! {
         app.visitor().log_in("nora", OTHER).await.leads_to("/");
     }
 
+    async fn a_one_time_code_logs_in_once_and_an_administrator_renews_it(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let path = format!("/t/ours/members/{}/code", town.mia);
+        let renew = async |sam: &mut User| {
+            let page = sam.post(&path, &[]).await.is(200);
+            page.attribute("input[readonly]", "value").expect("a code")
+        };
+        let code = renew(&mut sam).await;
+        let mut mia = app.visitor();
+        mia.log_in("mia", &code).await.leads_to("/account/password");
+        // Her session goes on until she has chosen, and nobody else gets in.
+        app.visitor().log_in("mia", &code).await.is(422);
+        mia.post("/logout", &[]).await.leads_to("/login");
+        mia.log_in("mia", &code).await.is(422);
+        let code = renew(&mut sam).await;
+        let (mut one, mut two) = (app.visitor(), app.visitor());
+        one.token().await;
+        two.token().await;
+        let (first, second) = tokio::join!(one.log_in("mia", &code), two.log_in("mia", &code));
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [303, 422], "of two at once one is let in");
+        let mut mia = if first.status == 303 { one } else { two };
+        let choose = [("new_password", OTHER), ("confirm_password", OTHER)];
+        mia.post("/account/password", &choose).await.leads_to("/");
+        app.visitor().log_in("mia", OTHER).await.leads_to("/");
+    }
+
     async fn a_one_time_code_is_worth_nothing_after_a_day(app: &TestApp) {
         app.newcomer("nora").await;
         app.newcomer("nils").await;

@@ -625,6 +625,7 @@ pub fn rows() -> Vec<Row> {
 async fn sign_in(app: &TestApp, username: Option<&str>) -> User {
     let mut user = app.visitor();
     if let Some(username) = username {
+        app.give_back_code(username).await;
         user.log_in(username, PASSWORD).await.is(303);
     }
     if username == Some("eve") {

@@ -102,6 +102,13 @@ impl TestApp {
             .expect("a new member")
     }
 
+    /// Lets the one-time code of an account log in once more, as a new one would.
+    pub async fn give_back_code(&self, username: &str) {
+        let of_account = accounts_table::table.filter(accounts_table::username_key.eq(username.to_owned()));
+        let unused = accounts_table::code_used_at.eq(None::<chrono::NaiveDateTime>);
+        self.db.write(move |c| Ok(diesel::update(of_account).set(unused).execute(c)?)).await.expect("a code");
+    }
+
     /// Disables a member.
     pub async fn disable(&self, member: MemberId) {
         self.db
