@@ -310,7 +310,7 @@ fn server(
         keys: keys.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
     });
-    let passwords = Passwords::new(HASHES_AT_A_TIME);
+    let passwords = Passwords::new(HASHES_AT_A_TIME).with_blocklist(settings.password_blocklist.clone());
     let tools = Data::new(accounts::Tools {
         db: db.clone(),
         clock: clock.clone(),

@@ -77,6 +77,7 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/members/{id}/disable").post(members::disable))
         .service(resource("/t/{tenant}/members/{id}/reinstate").post(members::reinstate))
         .service(resource("/t/{tenant}/members/{id}/remove").post(members::remove))
+        .service(resource("/t/{tenant}/members/{id}/end-sessions").post(members::end_sessions))
         .service(resource("/t/{tenant}/members/{id}/code").post(members::renew_code))
         .service(resource("/t/{tenant}/me").get(members::me_form).post(members::me_save))
         .service(resource("/t/{tenant}/me/test").post(members::me_test))

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{
@@ -18,6 +18,7 @@ use crate::{
     courier::{RetrySchedule, RobotProxy},
     db,
     robots::{Origins, parse_origin, trim_pasted},
+    secrets::Blocklist,
 };
 
 /// Where a portal listens when the operator says nothing.
@@ -75,6 +76,9 @@ pub struct Typed {
     /// [default: 5s,30s,2m,10m,30m,1h,2h,4h,6h,6h,8h]
     #[arg(long, env = "BELFRY_RETRY_SCHEDULE", default_value = "", hide_default_value = true, global = true)]
     pub retry_schedule: String,
+    /// A file of passwords that nobody may choose, one a line, such as a list of breached ones; read at the start
+    #[arg(long, env = "BELFRY_PASSWORD_BLOCKLIST_FILE", default_value = "", hide_default_value = true, global = true)]
+    pub password_blocklist_file: String,
     /// Which log lines are written: off, error, warn, info, debug or trace, also for single parts of the program, e.g. warn or
     /// info,belfry=debug
     #[arg(long, env = "BELFRY_LOG", default_value = "info", global = true)]
@@ -129,6 +133,8 @@ pub struct Settings {
     pub portal_name: String,
     /// The pauses between tries.
     pub retry_schedule: RetrySchedule,
+    /// Passwords that nobody may choose.
+    pub password_blocklist: Blocklist,
     /// What this process does.
     pub work: Work,
 }
@@ -250,6 +256,9 @@ impl Typed {
         let retry_schedule = RetrySchedule::parse(&self.retry_schedule)
             .map_err(|fault| keep(format!("BELFRY_RETRY_SCHEDULE {fault}.")))
             .unwrap_or_default();
+        let blocklist_file = self.password_blocklist_file.trim();
+        let blocklist = (!blocklist_file.is_empty()).then(|| Blocklist::open(Path::new(blocklist_file))).transpose();
+        let password_blocklist = blocklist.map_err(&mut keep).unwrap_or_default().unwrap_or_default();
         let work = self.work().map_err(|some| some.into_iter().for_each(&mut keep)).ok();
         match (listen, database, robot_origins, work, faults.is_empty()) {
             (Some(listen), Some(database), Some(robot_origins), Some(work), true) => Ok(Settings {
@@ -263,6 +272,7 @@ impl Typed {
                 product_name,
                 portal_name,
                 retry_schedule,
+                password_blocklist,
                 work,
             }),
             _ => Err(faults),

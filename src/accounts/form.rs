@@ -71,6 +71,14 @@ pub struct EndSession {
     pub session: String,
 }
 
+/// Ending all other own sessions.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct EndOtherSessions {
+    /// The present password: whoever finds a browser open must not be able to shut its owner out.
+    pub password: TypedSecret,
+}
+
 /// Logon Security Settings, as they were typed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

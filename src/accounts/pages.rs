@@ -3,6 +3,7 @@
 use actix_session::Session;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use askama::Template;
+use chrono::NaiveDateTime;
 
 use super::{
     Tools, browser, form,
@@ -14,6 +15,7 @@ use crate::{
     db::AccountId,
     error::{Error, Result},
     language::Language,
+    secrets::PasswordPlace,
     tenants::store as tenants,
     web::{
         self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_counting, redirect_saying,
@@ -269,6 +271,30 @@ async fn weakness(
     Ok(weakness.map(|weakness| FieldErrors::one("new_password", weakness.key())))
 }
 
+/// A current password that somebody who is logged in was asked for.
+struct Shown {
+    subjects: store::Subjects,
+    /// The hash of the account's password.
+    before: String,
+    /// Whether it is the account's. A wrong one is to be counted, and of many at once only those that are still allowed count.
+    right: bool,
+    now: NaiveDateTime,
+    _place: PasswordPlace,
+}
+
+/// Looks whether this is the account's current password, when the account and the address may try one.
+async fn show_password(tools: &Tools, request: &HttpRequest, account: &Account, password: &str) -> Result<Shown> {
+    let (id, subjects) = (account.id, visitor(request).subjects(tools, &account.username));
+    log_in::may_try(tools, &subjects).await?;
+    let place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
+    let turn = tools.passwords.choice_turn().await?;
+    // Others may have failed while this one waited.
+    let now = log_in::may_try(tools, &subjects).await?;
+    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let right = turn.verify(password, Some(before.clone())).await?;
+    Ok(Shown { subjects, before, right, now, _place: place })
+}
+
 /// Puts the new password in place of the current one, and answers its hash. A wrong current one counts as a failed log-in. What
 /// costs nothing is checked first, and the new password is judged only for whoever knows the current one.
 async fn replace_password(
@@ -286,15 +312,11 @@ async fn replace_password(
         return Ok(Err(errors));
     }
     let account = &who.principal.account;
-    let (id, subjects) = (account.id, visitor(request).subjects(tools, &account.username));
-    log_in::may_try(tools, &subjects).await?;
-    let _place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
-    let turn = tools.passwords.choice_turn().await?;
-    // Others may have failed while this one waited.
-    let now = log_in::may_try(tools, &subjects).await?;
-    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let id = account.id;
+    let Shown { subjects, before, right, now, _place } =
+        show_password(tools, request, account, form.current_password.expose()).await?;
     let mut new = None;
-    if turn.verify(form.current_password.expose(), Some(before.clone())).await? {
+    if right {
         if let Some(errors) = weakness(tools, frame, account, form).await? {
             return Ok(Err(errors));
         }
@@ -410,14 +432,36 @@ pub async fn end_session(
     Ok(redirect_saying("/account", "flash-session-ended"))
 }
 
-/// Ends all other own sessions.
-pub async fn end_other_sessions(tools: Data<Tools>, who: AnyoneSignedIn, request: HttpRequest) -> Result<HttpResponse> {
-    let (account, actor, now) =
-        (who.principal.account.clone(), actor(&request, &who.principal.account), tools.clock.now());
-    who.write(&tools.db, move |c| {
-        Sessions::end_others(c, account.id, &account.session)?;
-        store::note(c, &actor, "session-ended", now)
-    })
-    .await?;
-    Ok(redirect_saying("/account", "flash-session-ended"))
+/// Ends all other own sessions, for whoever shows the current password.
+pub async fn end_other_sessions(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+    frame: Frame,
+    Form(form): Form<form::EndOtherSessions>,
+) -> Result<HttpResponse> {
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    if form.password.expose().is_empty() {
+        return account_page(&tools, who, frame, refused, FieldErrors::one("password", "form-required")).await;
+    }
+    let account = who.principal.account.clone();
+    let actor = actor(&request, &account);
+    let Shown { subjects, before, right, now, _place } =
+        show_password(&tools, &request, &account, form.password.expose()).await?;
+    let ended = who
+        .write(&tools.db, move |c| {
+            subjects.may_still_try(c, now)?;
+            if !right || store::password_hash(c, account.id)? != before {
+                log_in::failed(c, &subjects, &actor, "session-end-failed", now)?;
+                return Ok(false);
+            }
+            Sessions::end_others(c, account.id, &account.session)?;
+            store::note(c, &actor, "session-ended", now)?;
+            Ok(true)
+        })
+        .await?;
+    if ended {
+        return Ok(redirect_saying("/account", "flash-session-ended"));
+    }
+    account_page(&tools, who, frame, refused, FieldErrors::one("password", "accounts-current-password-wrong")).await
 }

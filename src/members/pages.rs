@@ -375,6 +375,7 @@ enum Deed {
     Disable,
     Reinstate,
     Remove,
+    EndSessions,
 }
 
 impl Deed {
@@ -384,9 +385,11 @@ impl Deed {
             Self::Disable => store::set_status(c, tenant, id, Status::Disabled)?,
             Self::Reinstate => store::set_status(c, tenant, id, Status::Active)?,
             Self::Remove => store::remove(c, tenant, id)?,
+            Self::EndSessions => Sessions::end_all(c, member.account)?,
         }
         // Whoever has nothing left to see is logged out; elsewhere every page looks at the membership anyway.
-        let ends = !matches!(self, Self::Reinstate) && !store::takes_part_elsewhere(c, member.account, tenant)?;
+        let ends =
+            matches!(self, Self::Disable | Self::Remove) && !store::takes_part_elsewhere(c, member.account, tenant)?;
         if ends {
             Sessions::end_all(c, member.account)?;
         }
@@ -394,6 +397,7 @@ impl Deed {
             Self::Disable => "member-disabled",
             Self::Reinstate => "member-reinstated",
             Self::Remove => "member-removed",
+            Self::EndSessions => "member-sessions-ended",
         })
     }
 }
@@ -432,6 +436,11 @@ pub async fn reinstate(asked: AboutMember) -> Result<HttpResponse> {
 /// Removes a member from the tenant.
 pub async fn remove(asked: AboutMember) -> Result<HttpResponse> {
     deed(asked, Deed::Remove, "flash-member-removed").await
+}
+
+/// Logs a member out everywhere: somebody else may have his browser.
+pub async fn end_sessions(asked: AboutMember) -> Result<HttpResponse> {
+    deed(asked, Deed::EndSessions, "flash-member-sessions-ended").await
 }
 
 /// Gives a member who forgot his password a new one-time code.

@@ -1,9 +1,11 @@
 //! Secrets: sealing what must be read again, hashing what must only be recognised, and tokens that are shown once.
 
+mod blocklist;
 mod passwords;
 mod sealing;
 mod tokens;
 
+pub use blocklist::Blocklist;
 pub use passwords::{PasswordPlace, Passwords, Turn, UNUSABLE_HASH, Weakness, length_fault};
 pub use sealing::{KeyRing, Place};
 pub use tokens::{PlainToken, one_time_code, random, same, six_digits};

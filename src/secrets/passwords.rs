@@ -14,12 +14,13 @@ use argon2::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Blocklist;
 use crate::error::{Error, Result};
 
 /// The fewest characters (NIST SP 800-63B-4, 3.1.1.2: a password that is the only factor).
-const SHORTEST: usize = 15;
+pub(super) const SHORTEST: usize = 15;
 /// The most characters: far more than anyone types, and few enough that checking one costs little.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 /// A password that a guesser finds within this many tries is common (10^8, the border between zxcvbn's scores 2 and 3).
 const GUESSES: u64 = 100_000_000;
 /// zxcvbn's time grows faster than the length (this many take at most some 50 ms, 64 take 800), and its estimate of a run
@@ -47,6 +48,7 @@ pub struct Passwords {
     choices: Arc<Lane>,
     accounts: Places,
     addresses: Places,
+    blocklist: Blocklist,
 }
 
 /// Turns, and a bounded queue for them.
@@ -180,7 +182,14 @@ impl Passwords {
             choices: Arc::new(Lane::new(1, QUEUE)),
             accounts: Places::new(1),
             addresses: Places::new(PLACES_OF_ADDRESS),
+            blocklist: Blocklist::default(),
         }
+    }
+
+    /// The same, refusing also what is on this list.
+    #[must_use]
+    pub fn with_blocklist(self, blocklist: Blocklist) -> Self {
+        Self { blocklist, ..self }
     }
 
     /// Waits for a place among the requests of this account and this address: one at a time for an account, four for an address.
@@ -215,6 +224,9 @@ impl Passwords {
     /// # Errors
     /// [`Error::Busy`] when too many wait already.
     pub async fn weakness(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
+        if self.blocklist.contains(password) {
+            return Ok(Some(Weakness::Common));
+        }
         let (password, context) =
             (password.to_owned(), context.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
         self.choice_turn().await?.run(move || Ok(weakness(&password, &context))).await

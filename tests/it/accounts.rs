@@ -276,7 +276,12 @@ on_both! {
         here.post("/account/sessions/end", &[("session", &id)]).await.leads_to("/account");
         elsewhere.get("/account").await.asks_to_log_in_for("/account");
         let mut third = app.log_in("sue").await;
-        here.post("/account/sessions/end-others", &[]).await.leads_to("/account");
+        let others = "/account/sessions/end-others";
+        here.post(others, &[]).await.is(422);
+        let page = here.post(others, &[("password", "a wrong password, surely")]).await.is(422);
+        assert_eq!(page.attribute("#f-password", "aria-invalid").as_deref(), Some("true"));
+        third.get("/account").await.is(200);
+        here.post(others, &[("password", PASSWORD)]).await.leads_to("/account");
         third.get("/account").await.asks_to_log_in_for("/account");
         here.get("/account").await.is(200);
         theo.get("/account").await.is(200);

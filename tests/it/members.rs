@@ -296,6 +296,23 @@ on_both! {
         ivy.get("/t/new/members").await.is(200);
     }
 
+    async fn an_administrator_logs_a_member_out_everywhere_by_rank(app: &TestApp) {
+        let town = app.settle().await;
+        let (mut sam, mut sue, mut mia) = (app.log_in("sam").await, app.log_in("sue").await, app.log_in("mia").await);
+        let mut elsewhere = app.log_in("mia").await;
+        let dialog = sam.get(&format!("/t/ours/members/{}/edit", town.mia)).await.is(200);
+        assert!(dialog.texts("dialog .danger button").contains(&"End All Sessions".to_owned()));
+        sam.post(&format!("/t/ours/members/{}/end-sessions", town.mia), &[]).await.leads_to("/t/ours/members");
+        mia.get("/account").await.asks_to_log_in_for("/account");
+        elsewhere.get("/account").await.asks_to_log_in_for("/account");
+        app.log_in("mia").await.get("/t/ours").await.is(200);
+        let super_admin = id_of_in(app, "sue", town.ours).await;
+        sam.post(&format!("/t/ours/members/{super_admin}/end-sessions"), &[]).await.is(403);
+        sue.get("/account").await.is(200);
+        let audit = dump(&app.db).await["audit"].join("\n");
+        assert_eq!(audit.matches("member-sessions-ended").count(), 1, "{audit}");
+    }
+
     async fn a_new_code_is_for_accounts_of_this_tenant_alone(app: &TestApp) {
         let town = app.settle().await;
         let mut sam = app.log_in("sam").await;

@@ -53,7 +53,7 @@ POST /account                                 -              login  422    422  
 GET  /account/password                        -              login  303    303    303    303    303    303    303    login  200
 POST /account/password                        -              login  403    403    403    403    403    403    403    login  422
 POST /account/sessions/end                    -              login  303    303    303    303    303    303    303    login  password
-POST /account/sessions/end-others             -              login  303    303    303    303    303    303    303    login  password
+POST /account/sessions/end-others             -              login  422    422    422    422    422    422    422    login  password
 
 GET  /instance/message-channel                -              login  403    403    403    403    200    403    403    login  password
 POST /instance/message-channel                -              login  403    403    403    403    303    403    403    login  password
@@ -171,6 +171,12 @@ POST /t/{tenant}/members/{id}/disable         ours/theirs    login  403    404  
 POST /t/{tenant}/members/{id}/disable         ours/unknown   login  403    404    404    404    403    404    404    login  password
 POST /t/{tenant}/members/{id}/disable         ours/malformed login  refused 404    404    404    refused 404    404    login  password
 POST /t/{tenant}/members/{id}/disable         unknown        login  404    404    404    404    404    404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    ours           login  403    303    303    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    theirs         login  404    404    404    303    403    404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    ours/theirs    login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    ours/unknown   login  403    404    404    404    403    404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    ours/malformed login  refused 404    404    404    refused 404    404    login  password
+POST /t/{tenant}/members/{id}/end-sessions    unknown        login  404    404    404    404    404    404    404    login  password
 
 POST /t/{tenant}/members/{id}/reinstate       ours           login  403    303    303    404    403    404    404    login  password
 POST /t/{tenant}/members/{id}/reinstate       theirs         login  404    404    404    303    403    404    404    login  password

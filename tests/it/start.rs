@@ -128,6 +128,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
             ("BELFRY_PRODUCT_NAME", ""),
             ("BELFRY_PORTAL_NAME", "two\nlines"),
             ("BELFRY_LOG_FORMAT", "xml"),
+            ("BELFRY_PASSWORD_BLOCKLIST_FILE", "no/such/list"),
             ("BELFRY_DATABASE_URL", "oracle://x"),
         ],
     );
@@ -139,6 +140,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
         "BELFRY_PRODUCT_NAME",
         "BELFRY_PORTAL_NAME",
         "BELFRY_LOG_FORMAT",
+        "no/such/list",
         "oracle",
     ] {
         assert!(sentence.contains(word), "{word} in {sentence}");
