@@ -43,6 +43,9 @@ const SHUTDOWN: u64 = 9;
 /// How many passwords are hashed at a time: each takes 19 MiB.
 const HASHES_AT_A_TIME: usize = 2;
 
+/// How many plans that nobody refers to are removed at a time.
+const PLANS_AT_ONCE: i64 = 100;
+
 /// How often what has ended by age is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
@@ -56,6 +59,7 @@ pub struct App {
     server: Option<(Server, SocketAddr)>,
     courier: Option<Courier>,
     sweeper: JoinHandle<()>,
+    fan_out: JoinHandle<()>,
     teller: Option<JoinHandle<()>>,
     suppressed_notifier: Option<JoinHandle<()>>,
     timekeeper: Option<JoinHandle<()>>,
@@ -89,6 +93,9 @@ impl App {
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let snapshots = alerts::Snapshots::default();
+        let tools = alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone(), snapshots };
+        let fan_out = tokio::spawn(alerts::expand_forever(tools.clone()));
         let timekeeper = db.tells().then(|| tokio::spawn(keep_time(db.clone(), clock.clone())));
         let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(Courier::pulse));
         let teller = settings.work.delivers().then(|| {
@@ -111,10 +118,10 @@ impl App {
             tokio::spawn(notifier.run())
         });
         let server = listener
-            .map(|(listener, address)| Ok((server(&settings, listener, db, keys, clock, waker, health)?, address)))
+            .map(|(listener, address)| Ok((server(&settings, listener, keys, tools, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, teller, suppressed_notifier, timekeeper, set_up_code })
+        Ok(Self { server, courier, sweeper, fan_out, teller, suppressed_notifier, timekeeper, set_up_code })
     }
 
     /// The address that is really bound, when this process listens.
@@ -173,6 +180,7 @@ impl App {
             }
         };
         self.sweeper.abort();
+        self.fan_out.abort();
         for task in [self.teller, self.suppressed_notifier, self.timekeeper].into_iter().flatten() {
             task.abort();
         }
@@ -264,6 +272,7 @@ async fn sweep(db: Database, clock: Clock) {
         let swept = db.write(move |c| {
             access::Sessions::sweep(c, now)?;
             portals::store::posts::sweep(c, now)?;
+            alerts::store::fan_outs::clean(c, now, PLANS_AT_ONCE)?;
             accounts::store::sweep(c, now)
         });
         if let Err(fault) = swept.await {
@@ -295,12 +304,12 @@ async fn set_up_code(db: &Database) -> Result<Option<String>, Error> {
 fn server(
     settings: &Settings,
     listener: TcpListener,
-    db: Database,
     keys: KeyRing,
-    clock: Clock,
-    waker: Waker,
+    tools: alerts::Tools,
     health: Health,
 ) -> std::io::Result<Server> {
+    let alert_tools = Data::new(tools.clone());
+    let alerts::Tools { db, clock, waker, .. } = tools;
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let shared = Data::new(Shared {
         product: settings.product_name.clone(),
@@ -318,7 +327,6 @@ fn server(
         passwords: passwords.clone(),
     });
     let store = access::Store::new(db.clone(), clock.clone());
-    let alert_tools = Data::new(alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone() });
     let member_tools = Data::new(members::Tools {
         db: db.clone(),
         clock: clock.clone(),

@@ -9,6 +9,8 @@ mod permit;
 mod principal;
 mod session;
 
+/// Whose share of the database a request has.
+pub use crate::db::{Lane, in_lane};
 pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
     Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end, permissions,

@@ -118,9 +118,12 @@ impl Rule {
     /// because of the warnings before it. Three severities bound how often that happens.
     #[must_use]
     pub fn verdict(&self, alert: &Incoming, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Verdict {
-        if !self.matches(alert) {
-            return Verdict::Other;
-        }
+        if self.matches(alert) { self.verdict_when_meant(alert, sent, now, zone) } else { Verdict::Other }
+    }
+
+    /// The same for an alert that the rule is meant for.
+    #[must_use]
+    pub fn verdict_when_meant(&self, alert: &Incoming, sent: Option<Sent>, now: NaiveDateTime, zone: Tz) -> Verdict {
         let is_open = self.is_open(now, zone);
         if let Some(sent) = sent {
             // A rule that has notified nobody yet has no severity to rise above.

@@ -4,6 +4,8 @@
 //! [`take`], which stores the event, its receivers and what goes out to them in one transaction.
 
 mod choose;
+mod decider;
+mod fan_out;
 mod fire;
 mod form;
 mod handle;
@@ -11,10 +13,12 @@ mod list;
 mod matcher;
 mod model;
 pub mod pages;
+mod prepare;
 mod rule_form;
 pub mod rule_pages;
 mod rule_words;
 mod severity_words;
+mod snapshot;
 pub mod store;
 mod suppressed;
 mod take;
@@ -25,13 +29,15 @@ mod unheard;
 mod words;
 
 pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, outcome_key, reach};
+pub use fan_out::{expand_all, expand_forever};
 pub use form::{AlertFields, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, link_fault};
 pub use handle::Handling;
 pub use list::{Filter, Place};
 pub use matcher::{Matcher, Operator};
 pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
 pub use severity_words::severity_of;
+pub use snapshot::Snapshots;
 pub use suppressed::SuppressedNotifier;
-pub use take::{Context, Preview, Taken, preview, preview_with, take, take_all};
+pub use take::{Context, Ingest, Prepared, Preview, Taken, preview, preview_with, take, take_all};
 pub use tools::Tools;
 pub use unheard::Unheard;

@@ -2,8 +2,10 @@
 
 pub mod clean;
 pub mod events;
+pub mod fan_outs;
 pub mod handle;
 pub mod list;
 pub mod people;
 pub mod rules;
 pub mod show;
+pub mod snapshots;

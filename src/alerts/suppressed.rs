@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Clock,
     courier::Waker,
-    db::{Database, one_at_a_time},
+    db::{Database, Lane, Share, one_at_a_time},
     error::Result,
 };
 
@@ -61,7 +61,8 @@ impl SuppressedNotifier {
                 product: self.product.clone(),
                 now: self.clock.now(),
             };
-            let notified = self.db.write(move |c| {
+            let db = self.db.by(Share::Intake).in_lane(Lane::of_tenant(tenant));
+            let notified = db.write(move |c| {
                 one_at_a_time(c, NOTIFYING)?;
                 notify_of_suppressed(c, &context, alert)
             });

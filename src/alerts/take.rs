@@ -1,27 +1,30 @@
 //! Taking an alert in: its event, who hears it, and what goes out, in one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use chrono::NaiveDateTime;
-use chrono_tz::Tz;
 
 use super::{
     choose::{Choice, Pick, Sent, Verdict, reach},
+    decider::{Chosen, Decider},
     model::{Incoming, Rule, Signal},
     store::{
         events::{self, EntryKind, Event, EventKey, Mark, NewEntry},
-        people, rules,
+        fan_outs::{self, FanOut},
+        rules, snapshots,
     },
     unheard::Unheard,
     words::{Telling, Told},
 };
 use crate::{
-    channels::{Switches, store as channels},
     courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
     db::{AccountId, AlertId, AnyConnection, EntryId, PortalId, RuleId, TenantId, one_at_a_time},
     error::{Error, Result},
     robots::Channel,
-    templates::{Templates, Words, store as templates},
+    templates::Words,
 };
 
 /// Where an alert comes in, and when.
@@ -72,32 +75,6 @@ pub struct Taken {
     pub unheard: Option<Unheard>,
 }
 
-/// What every alert of a tenant needs to know of it, read once for all alerts of a post.
-pub(super) struct Town {
-    pub name: String,
-    pub zone: Tz,
-    pub templates: Templates,
-    switches: Switches,
-    /// The rules that are on, once an alert has asked for them.
-    rules: Option<Vec<Rule>>,
-}
-
-impl Town {
-    fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Self> {
-        let (name, zone) = events::name_and_zone(c, tenant)?;
-        let (templates, switches) = (templates::load(c, tenant)?, channels::settings(c, tenant)?);
-        let zone = zone.parse().unwrap_or(Tz::UTC);
-        Ok(Self { name, zone, templates, switches: switches.effective().clone(), rules: None })
-    }
-
-    fn rules(&mut self, c: &mut AnyConnection, tenant: TenantId) -> Result<&[Rule]> {
-        if self.rules.is_none() {
-            self.rules = Some(rules::active(c, tenant)?);
-        }
-        Ok(self.rules.as_deref().unwrap_or_default())
-    }
-}
-
 /// Of the locks that a tenant's groups of alerts are taken in by, one after the other. The number is arbitrary.
 const GROUPS: i64 = 0x6772_6f75_7000_0000;
 
@@ -121,27 +98,87 @@ pub fn take_all<'a>(
     alerts: impl IntoIterator<Item = &'a Incoming>,
 ) -> Result<Vec<Taken>> {
     let alerts: Vec<&Incoming> = alerts.into_iter().collect();
-    if alerts.iter().any(|alert| Some(&alert.key) != alerts.first().map(|first| &first.key)) {
-        // Two groups with the same alerts in another order would each wait for an event that the other has locked.
-        one_at_a_time(c, GROUPS ^ context.tenant.0)?;
-    }
-    let mut town = Town::load(c, context.tenant)?;
+    lock_groups(c, context.tenant, &alerts)?;
+    let decider = Decider::new(Arc::new(snapshots::load(c, context.tenant, None)?));
     let mut outbox = Outbox::default();
-    let mut taken = Vec::new();
-    for alert in alerts {
-        taken.push(match alert.signal {
-            Signal::Firing => fired(c, context, &mut town, alert, &mut outbox)?,
-            Signal::Resolved => resolved(c, context, &town, alert, &mut outbox)?,
-        });
-    }
+    let taken = take_each(c, context, &decider, &alerts, &mut outbox)?;
     outbox.ring(c, context.now)?;
     Ok(taken)
+}
+
+/// Two groups with the same alerts in another order would each wait for an event that the other has locked.
+fn lock_groups(c: &mut AnyConnection, tenant: TenantId, alerts: &[&Incoming]) -> Result<()> {
+    if alerts.iter().any(|alert| Some(&alert.key) != alerts.first().map(|first| &first.key)) {
+        one_at_a_time(c, GROUPS ^ tenant.0)?;
+    }
+    Ok(())
+}
+
+fn take_each(
+    c: &mut AnyConnection,
+    context: &Context,
+    decider: &Decider,
+    alerts: &[&Incoming],
+    outbox: &mut Outbox,
+) -> Result<Vec<Taken>> {
+    let take = |alert: &&Incoming| match alert.signal {
+        Signal::Firing => fired(c, context, decider, alert, outbox),
+        Signal::Resolved => resolved(c, context, decider, alert, outbox),
+    };
+    alerts.iter().map(take).collect()
+}
+
+/// Takes in alerts of several posts in one transaction, each as it was prepared.
+#[derive(Default)]
+#[must_use = "what is put into the outbox goes out only when it is ended"]
+pub struct Ingest {
+    outbox: Outbox,
+    /// The versions that were read in this transaction.
+    versions: BTreeMap<TenantId, i64>,
+}
+
+impl Ingest {
+    /// Stores alerts of a post, as [`take_all`] does; nothing when what they were prepared by has changed meanwhile.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub fn take(
+        &mut self,
+        c: &mut AnyConnection,
+        context: &Context,
+        alerts: &[&Incoming],
+        prepared: &Prepared,
+    ) -> Result<Option<Vec<Taken>>> {
+        let tenant = context.tenant;
+        lock_groups(c, tenant, alerts)?;
+        let version = match self.versions.get(&tenant) {
+            Some(version) => *version,
+            None => {
+                let version = snapshots::version(c, tenant)?;
+                self.versions.insert(tenant, version);
+                version
+            }
+        };
+        if version != prepared.decider.snapshot.version {
+            return Ok(None);
+        }
+        prepared.decider.begin();
+        take_each(c, context, &prepared.decider, alerts, &mut self.outbox).map(Some)
+    }
+
+    /// Ends it. The last thing in a transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn end(self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        self.outbox.ring(c, now)
+    }
 }
 
 fn fired(
     c: &mut AnyConnection,
     context: &Context,
-    town: &mut Town,
+    decider: &Decider,
     alert: &Incoming,
     outbox: &mut Outbox,
 ) -> Result<Taken> {
@@ -157,30 +194,23 @@ fn fired(
             Some(event) if !says_suppressed => rules::sent(c, event.id)?,
             _ => BTreeMap::new(),
         };
-        let mut plan =
-            if quiet_until.is_some() { Plan::default() } else { plan(c, context, town, alert, &sent, None)? };
-        let mut choice = plan.reach(&town.switches);
-        plan.calm(&mut choice);
-        let rang = choice.rung_by();
+        let mut plan = if quiet_until.is_some() { Plan::default() } else { plan(c, context, decider, alert, &sent)? };
+        let chosen = plan.choose(decider, context.now);
+        let rang = &chosen.rang;
         let rests = |asked: &&Asked| asked.verdict == Verdict::QuietHours || rang.contains(&asked.name);
         let silenced = plan.ringing().filter(rests).map(|asked| context.now + asked.frequency).max();
         let silent_until = silenced.or(open.as_ref().and_then(|event| event.silent_until));
-        let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
-        let given = alert.started(context.now);
-        let started_at = match &open {
-            Some(event) => given.map(|given| given.min(event.since())).or(event.started_at),
-            None => given,
-        };
-        let mark = Mark { reached, silent_until, started_at };
-        let unheard = Unheard::of(quiet_until.is_some(), &plan.asked, &choice);
+        let reached = i64::try_from(chosen.choice.calls.len()).map_err(Error::internal)?;
+        let mark = Mark { reached, silent_until, started_at: started_at(context, open.as_ref(), alert) };
+        let unheard = Unheard::of(quiet_until.is_some(), &plan.asked, &chosen.choice);
         let (kind, event) = match open {
             Some(open) => (EntryKind::Repeated, events::repeat(c, open.id, &owner, alert, mark, context.now)?),
             None => (EntryKind::Firing, events::begin(c, key, alert, &context.sender, mark, context.now)?),
         };
         let Some(event) = event else { continue };
         let verdicts = if quiet_until.is_some() { DO_NOT_DISTURB.to_owned() } else { plan.written()? };
-        let chosen = choice.receivers();
-        let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen };
+        let receivers = chosen.choice.receivers();
+        let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen: receivers };
         let entry = events::add_entry(c, event.id, entry, context.now)?;
         for asked in plan.ringing() {
             rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
@@ -192,10 +222,19 @@ fn fired(
         }
         let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
         let telling = Telling { kind, alert, event: &event, fired_at: context.now };
-        tell(c, context, town, &telling, entry, choice, outbox)?;
+        tell(c, context, decider, &telling, entry, &chosen, outbox)?;
         return Ok(Taken { alert: event.id, entry, deliveries: reached, unheard });
     }
     Err(Error::unavailable("an event begins and ends all the time"))
+}
+
+/// When an event begins by its senders, once this alert has come in.
+fn started_at(context: &Context, open: Option<&Event>, alert: &Incoming) -> Option<NaiveDateTime> {
+    let given = alert.started(context.now);
+    match open {
+        Some(event) => given.map(|given| given.min(event.since())).or(event.started_at),
+        None => given,
+    }
 }
 
 /// Whether a firing is the first after do not disturb, and says what that suppressed as well: then no rule cools down. A graver
@@ -210,7 +249,7 @@ fn says_suppressed(c: &mut AnyConnection, context: &Context, open: Option<&Event
 fn resolved(
     c: &mut AnyConnection,
     context: &Context,
-    town: &Town,
+    decider: &Decider,
     alert: &Incoming,
     outbox: &mut Outbox,
 ) -> Result<Taken> {
@@ -222,14 +261,16 @@ fn resolved(
     let (event, was_open) = events::resolve(c, key, alert, &context.sender, context.now)?;
     let rules = if was_open && quiet { DO_NOT_DISTURB } else { "[]" };
     let tells = was_open && !quiet;
-    let picks = if tells { people::heard(c, context.tenant, event.id)? } else { Vec::new() };
-    let choice = Plan { picks, asked: Vec::new() }.reach(&town.switches);
-    let (kind, chosen) = (EntryKind::Resolved, choice.receivers());
-    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen };
+    let chosen = match tells {
+        true => decider.told_of(c, context.tenant, event.id, event.count)?,
+        false => Arc::new(Chosen::new(Choice::default())),
+    };
+    let (kind, receivers) = (EntryKind::Resolved, chosen.choice.receivers());
+    let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen: receivers };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
-    let deliveries = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
+    let deliveries = i64::try_from(chosen.choice.calls.len()).map_err(Error::internal)?;
     let telling = Telling { kind: Kind::Resolved, alert, event: &event, fired_at: context.now };
-    tell(c, context, town, &telling, entry, choice, outbox)?;
+    tell(c, context, decider, &telling, entry, &chosen, outbox)?;
     let unheard = (!was_open).then_some(Unheard::NotOpen);
     Ok(Taken { alert: event.id, entry, deliveries, unheard })
 }
@@ -241,24 +282,128 @@ pub(super) fn notify_of_suppressed(c: &mut AnyConnection, context: &Context, id:
     let Some(suppressed) = event.suppressed_entry else { return Ok(false) };
     let (alert, sender, fired_at) = events::firing_of(c, event.id, suppressed)?;
     let context = Context { sender, ..context.clone() };
-    let (mut town, mut outbox) = (Town::load(c, context.tenant)?, Outbox::default());
-    let plan = plan(c, &context, &mut town, &alert, &BTreeMap::new(), None)?;
-    let choice = plan.reach(&town.switches);
-    let rang = choice.rung_by();
+    let decider = Decider::new(Arc::new(snapshots::load(c, context.tenant, None)?));
+    let mut outbox = Outbox::default();
+    let mut plan = plan(c, &context, &decider, &alert, &BTreeMap::new())?;
+    let chosen = plan.reached(&decider, context.now);
+    let rang = &chosen.rang;
     let silenced = plan.ringing().filter(|asked| rang.contains(&asked.name)).map(|asked| context.now + asked.frequency);
-    let reached = i64::try_from(choice.calls.len()).map_err(Error::internal)?;
+    let reached = i64::try_from(chosen.choice.calls.len()).map_err(Error::internal)?;
     let mark = Mark { reached, silent_until: silenced.max().or(event.silent_until), started_at: event.started_at };
     events::end_quiet(c, event.id, mark)?;
-    let (rules, chosen) = (plan.written()?, choice.receivers());
-    let entry = NewEntry { kind: EntryKind::QuietEnded, actor: "", alert: Some(&alert), rules: &rules, chosen };
+    let (rules, receivers) = (plan.written()?, chosen.choice.receivers());
+    let entry =
+        NewEntry { kind: EntryKind::QuietEnded, actor: "", alert: Some(&alert), rules: &rules, chosen: receivers };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     for asked in plan.ringing() {
         rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
     }
     let telling = Telling { kind: Kind::Repeated, alert: &alert, event: &event, fired_at };
-    tell(c, &context, &town, &telling, entry, choice, &mut outbox)?;
+    tell(c, &context, &decider, &telling, entry, &chosen, &mut outbox)?;
     outbox.ring(c, context.now)?;
     Ok(true)
+}
+
+/// What was worked out about the alerts of a post before the transaction that takes them in.
+pub struct Prepared {
+    decider: Decider,
+    /// How much work it is to take them in, beside an ordinary write.
+    weight: usize,
+    /// Those whose receivers are too many for the transaction, until they are stored as a plan.
+    put_off: Vec<Arc<Chosen>>,
+}
+
+impl Prepared {
+    /// How much work it is to take the alerts in, beside an ordinary write.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The plans that are to be stored before.
+    pub(super) fn put_off(&self) -> &[Arc<Chosen>] {
+        &self.put_off
+    }
+}
+
+/// Works out what alerts lead to as things stand, so that their transaction only looks it up.
+///
+/// # Errors
+/// When the database cannot be read.
+pub(super) fn prepare(
+    c: &mut AnyConnection,
+    context: &Context,
+    decider: Decider,
+    alerts: &[Incoming],
+) -> Result<Prepared> {
+    let mut prepared = Prepared { decider, weight: alerts.len(), put_off: Vec::new() };
+    let (owner, mut foreseen) = (context.key_owner(), BTreeMap::<&str, Foreseen>::new());
+    for alert in alerts {
+        let last = match foreseen.remove(alert.key.as_str()) {
+            Some(last) => last,
+            None => Foreseen { event: events::last_of_key(c, context.event_key(&owner, &alert.key))?, chosen: None },
+        };
+        let next = foresee(c, context, &prepared.decider, alert, last)?;
+        if let Some(chosen) = next.chosen.clone() {
+            let receivers = chosen.choice.receivers();
+            if prepared.decider.has_room(receivers) {
+                prepared.weight += receivers;
+            } else if !prepared.put_off.iter().any(|known| Arc::ptr_eq(known, &chosen)) {
+                prepared.put_off.push(chosen);
+            }
+        }
+        foreseen.insert(alert.key.as_str(), next);
+    }
+    Ok(prepared)
+}
+
+/// The last event of a key as an alert will have left it, and who heard of that.
+struct Foreseen {
+    event: Option<Event>,
+    chosen: Option<Arc<Chosen>>,
+}
+
+/// What an alert makes of the last event of its key, and who hears it in which words, all of which the decider remembers.
+fn foresee(
+    c: &mut AnyConnection,
+    context: &Context,
+    decider: &Decider,
+    alert: &Incoming,
+    last: Foreseen,
+) -> Result<Foreseen> {
+    let quiet = last.event.as_ref().is_some_and(|event| event.is_quiet_until(context.now).is_some());
+    let open = last.event.filter(Event::is_open);
+    let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;
+    let (kind, event, chosen) = match (alert.signal, open) {
+        (Signal::Firing, open) => {
+            let counted = open.as_ref().filter(|_| !says_suppressed);
+            let sent = counted.map(|event| rules::sent(c, event.id)).transpose()?.unwrap_or_default();
+            let started_at = started_at(context, open.as_ref(), alert);
+            let (kind, event) = match open {
+                Some(open) => (Kind::Repeated, Event { count: open.count + 1, started_at, ..open }),
+                None => (Kind::Firing, Event::begun_by(alert, context.now)),
+            };
+            if quiet {
+                return Ok(Foreseen { event: Some(event), chosen: None });
+            }
+            (kind, event, plan(c, context, decider, alert, &sent)?.choose(decider, context.now))
+        }
+        (Signal::Resolved, Some(open)) => {
+            let ended = Event { finished_at: Some(context.now), ..open };
+            let chosen = match last.chosen {
+                _ if quiet => return Ok(Foreseen { event: Some(ended), chosen: None }),
+                // What this very post tells of has no deliveries yet.
+                Some(chosen) => chosen,
+                None => decider.told_of(c, context.tenant, ended.id, ended.count)?,
+            };
+            (Kind::Resolved, ended, chosen)
+        }
+        (Signal::Resolved, None) => return Ok(Foreseen { event: None, chosen: None }),
+    };
+    let telling = Telling { kind, alert, event: &event, fired_at: context.now };
+    let mut told = Told::new(context, decider, &telling, &chosen.recipients);
+    drop(told.over_all(&chosen.choice));
+    Ok(Foreseen { event: Some(event), chosen: Some(chosen) })
 }
 
 /// What the time line says of a firing that rang nobody because somebody asked for it.
@@ -278,7 +423,10 @@ pub(super) struct Asked {
 /// Whom an alert is meant for, before anybody is looked for.
 #[derive(Default)]
 pub(super) struct Plan {
-    pub picks: Vec<Pick>,
+    /// Whom the sender named.
+    pub named: Vec<Pick>,
+    /// The rules that pick somebody, each with whether it is outside its window.
+    pub rings: Vec<(RuleId, bool)>,
     pub asked: Vec<Asked>,
 }
 
@@ -293,25 +441,29 @@ impl Plan {
         serde_json::to_string(&rules).map_err(Error::internal)
     }
 
-    fn reach(&self, switches: &Switches) -> Choice {
-        reach(self.picks.clone(), switches)
+    /// Everybody who was picked.
+    fn reached(&mut self, decider: &Decider, now: NaiveDateTime) -> Arc<Chosen> {
+        match std::mem::take(&mut self.named) {
+            named if named.is_empty() => decider.chosen_by(&self.rings, &BTreeSet::new(), now),
+            named => Arc::new(Chosen::new(reach(named, &decider.snapshot.switches))),
+        }
     }
 
-    /// A rule all of whose receivers are missed has not rung: it may do so with the very next firing, and as often as before. But
-    /// the record names whom it misses no more often than it would ring.
-    fn calm(&mut self, choice: &mut Choice) {
-        let rang = choice.rung_by();
+    /// Who hears it. A rule all of whose receivers are missed has not rung: it may do so with the very next firing, and as often
+    /// as before. But the record names whom it misses no more often than it would ring.
+    fn choose(&mut self, decider: &Decider, now: NaiveDateTime) -> Arc<Chosen> {
+        let chosen = self.reached(decider, now);
         let mut noted = BTreeSet::new();
         for asked in &mut self.asked {
             if asked.verdict == Verdict::Rings
-                && !rang.contains(&asked.name)
+                && !chosen.rang.contains(&asked.name)
                 && let Some(until) = asked.noted_until
             {
                 asked.verdict = Verdict::CoolsDown(until);
                 noted.insert(asked.name.clone());
             }
         }
-        choice.forget_misses_of(&noted);
+        if noted.is_empty() { chosen } else { decider.chosen_by(&self.rings, &noted, now) }
     }
 
     /// The rules that ring, or would but for the hour.
@@ -320,62 +472,56 @@ impl Plan {
     }
 }
 
-/// Whom the sender named, or else whom the rules pick; with a rule that is only typed so far in the place of the stored one.
+/// Whom the sender named, or else whom the rules pick.
 fn plan(
     c: &mut AnyConnection,
     context: &Context,
-    town: &mut Town,
+    decider: &Decider,
     alert: &Incoming,
     sent: &BTreeMap<RuleId, Sent>,
-    typed: Option<&Rule>,
 ) -> Result<Plan> {
     if !alert.receivers.is_empty() {
-        let named = people::named(c, context.tenant, &alert.receivers)?;
+        let named = decider.named(c, context.tenant, &alert.receivers)?;
         let pick =
             |person| Pick { who: Ok(person), rule: String::new(), channels: Channel::ALL.to_vec(), is_quiet: false };
-        return Ok(Plan { picks: named.into_iter().map(pick).collect(), asked: Vec::new() });
+        return Ok(Plan { named: named.into_iter().map(pick).collect(), ..Plan::default() });
     }
-    let (mut plan, zone) = (Plan::default(), town.zone);
-    let stored = town.rules(c, context.tenant)?.iter();
-    let stored = stored.filter(|rule| typed.is_none_or(|typed| typed.id != rule.id));
-    for rule in stored.chain(typed.filter(|typed| typed.is_on)) {
+    let (mut plan, zone) = (Plan::default(), decider.snapshot.zone);
+    // A rule that is meant for other alerts has nothing to do with this one.
+    let meant = decider.meant_for(alert);
+    for rule in decider.snapshot.rules.iter().filter(|rule| meant.contains(&rule.id)) {
         let sent = sent.get(&rule.id).copied();
-        let verdict = rule.verdict(alert, sent, context.now, zone);
+        let verdict = rule.verdict_when_meant(alert, sent, context.now, zone);
         if verdict.picks() {
-            plan.picks.extend(picks(c, context, zone, rule, verdict == Verdict::QuietHours)?);
+            plan.rings.push((rule.id, verdict == Verdict::QuietHours));
         }
-        // A rule that is meant for other alerts has nothing to do with this one.
-        if verdict != Verdict::Other {
-            let noted_until = rule.noted_until(alert, sent, context.now, zone);
-            let (name, frequency) = (rule.name.clone(), rule.frequency);
-            plan.asked.push(Asked { rule: rule.id, name, verdict, frequency, noted_until });
-        }
+        let noted_until = rule.noted_until(alert, sent, context.now, zone);
+        let (name, frequency) = (rule.name.clone(), rule.frequency);
+        plan.asked.push(Asked { rule: rule.id, name, verdict, frequency, noted_until });
     }
     Ok(plan)
 }
 
-/// Whom a rule picks at this moment.
-fn picks(c: &mut AnyConnection, context: &Context, zone: Tz, rule: &Rule, is_quiet: bool) -> Result<Vec<Pick>> {
-    let who = people::behind(c, context.tenant, &rule.receivers, context.now, zone)?;
-    let pick = |who| Pick { who, rule: rule.name.clone(), channels: rule.channels.clone(), is_quiet };
-    Ok(who.into_iter().map(pick).collect())
-}
-
-/// Puts what is to be said into the outbox, once for each person and robot, and into the record who cannot be reached.
+/// Puts what is to be said into the outbox, once for each person and robot, and into the record who cannot be reached; or, where
+/// they are too many for the transaction or would overtake others, puts that off.
 fn tell(
     c: &mut AnyConnection,
     context: &Context,
-    town: &Town,
+    decider: &Decider,
     telling: &Telling<'_>,
     entry: EntryId,
-    choice: Choice,
+    chosen: &Chosen,
     outbox: &mut Outbox,
 ) -> Result<()> {
-    let Choice { calls, misses } = choice;
+    let Choice { calls, misses } = &chosen.choice;
     if calls.is_empty() && misses.is_empty() {
         return Ok(());
     }
-    let mut told = Told::new(context, town, telling, &calls);
+    let mut told = Told::new(context, decider, telling, &chosen.recipients);
+    let follows = telling.kind != Kind::Firing && fan_outs::is_pending(c, telling.event.id)?;
+    if follows || !decider.has_room(chosen.choice.receivers()) {
+        return put_off(c, context, telling, entry, chosen, &mut told);
+    }
     for call in calls {
         let Words { title, body } = told.over(call.channel);
         let notice = Notice {
@@ -385,13 +531,13 @@ fn tell(
             body,
             robot: call.robot,
             member: call.person.member,
-            recipient: call.person.name,
+            recipient: call.person.name.clone(),
             requested_by: context.by,
             alert: Some(AboutAlert {
                 alert: telling.event.id,
                 entry,
                 is_urgent: telling.is_urgent(),
-                mention: call.person.phone,
+                mention: call.person.phone.clone(),
                 chosen_by: call.chosen_by.join(", "),
             }),
         };
@@ -406,7 +552,7 @@ fn tell(
             title,
             body,
             member: miss.member,
-            recipient: miss.name,
+            recipient: miss.name.clone(),
             reason: miss.reason,
             requested_by: context.by,
             alert: Some(telling.event.id),
@@ -416,6 +562,38 @@ fn tell(
         courier::unreached(c, unreached, context.now)?;
     }
     Ok(())
+}
+
+/// Lets the receivers of an entry become deliveries afterwards.
+fn put_off(
+    c: &mut AnyConnection,
+    context: &Context,
+    telling: &Telling<'_>,
+    entry: EntryId,
+    chosen: &Chosen,
+    told: &mut Told<'_>,
+) -> Result<()> {
+    let plan = match chosen.plan.get() {
+        Some(plan) => *plan,
+        None => {
+            let plan = fan_outs::begin(c, context.now)?;
+            for (number, part) in fan_outs::parts(&chosen.choice).iter().enumerate() {
+                fan_outs::add_part(c, plan, number, part)?;
+            }
+            plan
+        }
+    };
+    let fan_out = FanOut {
+        entry,
+        alert: telling.event.id,
+        tenant: context.tenant,
+        kind: telling.kind,
+        is_urgent: telling.is_urgent(),
+        requested_by: context.by,
+        words: told.over_all(&chosen.choice),
+        created_at: context.now,
+    };
+    fan_outs::add(c, plan, &fan_out)
 }
 
 /// Who would hear an alert that came in now.
@@ -447,23 +625,25 @@ pub fn preview_with(c: &mut AnyConnection, context: &Context, alert: &Incoming, 
 }
 
 fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Option<&Rule>) -> Result<Preview> {
-    let mut town = Town::load(c, context.tenant)?;
+    let decider = Decider::new(Arc::new(snapshots::load(c, context.tenant, typed)?));
     let owner = context.key_owner();
     let last = events::last_of_key(c, context.event_key(&owner, &alert.key))?;
     let quiet_until = last.as_ref().and_then(|event| event.is_quiet_until(context.now));
     let open = last.filter(|event| event.is_open());
     let says_suppressed = says_suppressed(c, context, open.as_ref(), alert)?;
-    let plan = match (alert.signal, open.map(|event| event.id)) {
-        _ if quiet_until.is_some() => Plan::default(),
-        (Signal::Firing, Some(event)) if !says_suppressed => {
-            let sent = rules::sent(c, event)?;
-            plan(c, context, &mut town, alert, &sent, typed)?
+    let mut plan = Plan::default();
+    let chosen = match (alert.signal, open) {
+        _ if quiet_until.is_some() => None,
+        (Signal::Firing, open) => {
+            let counted = open.filter(|_| !says_suppressed);
+            let sent = counted.map(|event| rules::sent(c, event.id)).transpose()?.unwrap_or_default();
+            plan = self::plan(c, context, &decider, alert, &sent)?;
+            Some(plan.reached(&decider, context.now))
         }
-        (Signal::Firing, _) => plan(c, context, &mut town, alert, &BTreeMap::new(), typed)?,
-        (Signal::Resolved, Some(event)) => Plan { picks: people::heard(c, context.tenant, event)?, asked: Vec::new() },
-        (Signal::Resolved, None) => Plan::default(),
+        (Signal::Resolved, Some(event)) => Some(decider.told_of(c, context.tenant, event.id, event.count)?),
+        (Signal::Resolved, None) => None,
     };
-    let choice = plan.reach(&town.switches);
+    let choice = chosen.map(|chosen| chosen.choice.clone()).unwrap_or_default();
     let rules = plan.asked.into_iter().map(|asked| (asked.name, asked.verdict)).collect();
     Ok(Preview { rules, choice, quiet_until })
 }

@@ -1,5 +1,6 @@
 //! What the handlers of this room work with.
 
+use super::Snapshots;
 use crate::{clock::Clock, courier::Waker, db::Database};
 
 /// Clones share everything.
@@ -11,4 +12,6 @@ pub struct Tools {
     pub clock: Clock,
     /// Wakes the courier.
     pub waker: Waker,
+    /// What alerts are decided by.
+    pub snapshots: Snapshots,
 }

@@ -4,15 +4,16 @@ use chrono::{NaiveDateTime, TimeZone as _};
 use chrono_tz::Tz;
 
 use super::{
-    choose::Call,
+    choose::Choice,
+    decider::Decider,
     model::{Incoming, Severity},
     store::events::Event,
-    take::{Context, Town},
+    take::Context,
 };
 use crate::{
     courier::Kind,
     robots::Channel,
-    templates::{Reason, Templates, Variables, Words, duration},
+    templates::{Reason, Variables, Words, duration},
 };
 
 /// What is to be told.
@@ -41,24 +42,21 @@ impl Telling<'_> {
 
 /// The words of one telling, made once for each channel that needs them.
 pub(super) struct Told<'t> {
-    templates: &'t Templates,
+    decider: &'t Decider,
     reason: Reason,
     variables: Variables,
     made: Vec<(Channel, Words)>,
 }
 
 impl<'t> Told<'t> {
-    pub fn new(context: &Context, town: &'t Town, telling: &Telling<'_>, calls: &[Call]) -> Self {
-        let templates = &town.templates;
-        let (alert, event, language) = (telling.alert, telling.event, templates.language());
-        let mut recipients: Vec<String> = calls.iter().map(|call| call.person.name.clone()).collect();
-        recipients.sort();
-        recipients.dedup();
+    pub fn new(context: &Context, decider: &'t Decider, telling: &Telling<'_>, recipients: &[String]) -> Self {
+        let snapshot = &decider.snapshot;
+        let (alert, event, language) = (telling.alert, telling.event, snapshot.templates.language());
         let ended = alert.ended(context.now).filter(|end| telling.kind == Kind::Resolved && *end >= event.since());
         let last_at = ended.unwrap_or(telling.fired_at);
         let variables = Variables {
             product: context.product.clone(),
-            tenant: town.name.clone(),
+            tenant: snapshot.name.clone(),
             title: alert.title.clone(),
             content: alert.content.clone(),
             severity: language.text(alert.severity.key()).into_owned(),
@@ -69,14 +67,14 @@ impl<'t> Told<'t> {
             count: event.count,
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),
-            first_at: shown(event.since(), town.zone),
-            last_at: shown(last_at, town.zone),
+            first_at: shown(event.since(), snapshot.zone),
+            last_at: shown(last_at, snapshot.zone),
             duration: duration(language, (ended.unwrap_or(context.now) - event.since()).num_seconds().max(0)),
-            recipients,
+            recipients: recipients.to_vec(),
             by: context.sender.clone(),
             ..Variables::default()
         };
-        Self { reason: telling.reason(), templates, variables, made: Vec::new() }
+        Self { reason: telling.reason(), decider, variables, made: Vec::new() }
     }
 
     /// The words for groups of this channel.
@@ -84,9 +82,19 @@ impl<'t> Told<'t> {
         if let Some((_, words)) = self.made.iter().find(|(known, _)| *known == channel) {
             return words.clone();
         }
-        let words = self.templates.render(channel, self.reason, &self.variables);
+        let words = self.decider.words(channel, self.reason, &self.variables);
         self.made.push((channel, words.clone()));
         words
+    }
+
+    /// The words for each channel of a choice, and for whom nobody reaches.
+    pub fn over_all(&mut self, choice: &Choice) -> Vec<(Channel, Words)> {
+        let has = |channel: &Channel| choice.calls.iter().any(|call| call.channel == *channel);
+        let mut channels: Vec<Channel> = Channel::ALL.into_iter().filter(has).collect();
+        if !choice.misses.is_empty() && !channels.contains(&Channel::DingTalk) {
+            channels.push(Channel::DingTalk);
+        }
+        channels.into_iter().map(|channel| (channel, self.over(channel))).collect()
     }
 }
 

@@ -295,6 +295,44 @@ diesel::table! {
 }
 
 diesel::table! {
+    config_versions (scope) {
+        scope -> BigInt,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    fan_out_plans (id) {
+        id -> BigInt,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    fan_out_parts (plan, part) {
+        plan -> BigInt,
+        part -> BigInt,
+        receivers -> Text,
+        size -> BigInt,
+    }
+}
+
+diesel::table! {
+    fan_outs (entry) {
+        entry -> BigInt,
+        alert -> BigInt,
+        tenant -> BigInt,
+        plan -> BigInt,
+        part -> BigInt,
+        kind -> Text,
+        is_urgent -> Bool,
+        requested_by -> Nullable<BigInt>,
+        words -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     alert_rules (id) {
         id -> BigInt,
         tenant -> BigInt,
@@ -494,6 +532,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     verifications,
     alerts,
     alert_entries,
+    config_versions,
+    fan_out_plans,
+    fan_out_parts,
+    fan_outs,
     alert_rules,
     rule_receivers,
     rule_sends,

@@ -1,7 +1,14 @@
 //! The doors that portals post to: who posts is proven, what is posted is read, and all that follows is stored in one
 //! transaction before anything is answered.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse,
@@ -23,9 +30,12 @@ use super::{
     store::posts::{self, KeyUse},
 };
 use crate::{
-    alerts::{self, AlertFields, Incoming, Signal, Source, Taken, Unheard, link_fault, store::events},
+    alerts::{
+        self, AlertFields, Incoming, Ingest, Prepared, Signal, Snapshots, Source, Taken, Unheard, link_fault,
+        store::events,
+    },
     db::{AnyConnection, Database, Lane, PortalId, Share, Together},
-    error::Result,
+    error::{Error, Result},
     language::Language,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     robots::trim_pasted,
@@ -43,6 +53,8 @@ const LARGEST_FORM: usize = 128 * 1024;
 const LARGEST_GROUP: usize = 2 * 1024 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often alerts are decided again when what they are decided by changes meanwhile.
+const ROUNDS: usize = 3;
 /// The fields that prove who sends a signed form.
 const PROOF: [&str; 4] = ["portal", "expires", "nonce", "signature"];
 /// The field that says where the person is sent afterwards.
@@ -93,6 +105,8 @@ pub struct Post {
     return_to: Option<String>,
     /// The language of the answer.
     language: Language,
+    /// What alerts are decided by.
+    snapshots: Snapshots,
 }
 
 /// An idempotency key, and the hash of what was posted with it.
@@ -219,6 +233,7 @@ impl Post {
             form: None,
             return_to: None,
             language: wished_language(request).unwrap_or_default(),
+            snapshots: request.app_data::<Data<alerts::Tools>>().ok_or(Problem::Internal)?.snapshots.clone(),
         })
     }
 
@@ -291,12 +306,26 @@ impl Post {
     /// Why nothing was stored.
     pub async fn fire(&self, tools: &Tools, alert: Incoming, faults: FieldErrors) -> Proven<Answer> {
         if self.can_be_refused() {
-            return self.store(tools, 1, move |c, post| Ok(Ok(post.take(c, &[alert], &faults)?))).await;
+            return self.take(tools, vec![alert], None, faults).await;
         }
-        let firing = Firing { post: self.clone(), alert, faults };
-        let answer = self.db(tools).write_together(firing).await?;
+        let mut alert = alert;
+        for _ in 0..ROUNDS {
+            let (alerts, prepared) = self.snapshots.prepare(&self.db(tools), &self.context(), vec![alert]).await?;
+            let Some(single) = alerts.into_iter().next() else { return Err(Problem::Internal) };
+            let firing = Firing { post: self.clone(), alert: single.clone(), faults: faults.clone(), prepared };
+            if let Some(answer) = self.db(tools).write_together(firing).await? {
+                self.wake(tools);
+                return answer;
+            }
+            alert = single;
+        }
+        Err(changing().into())
+    }
+
+    /// Lets what was stored go out.
+    fn wake(&self, tools: &Tools) {
         tools.waker.wake();
-        answer
+        self.snapshots.put_some_off();
     }
 
     /// Whether the portal may still do what this post asks for: inside the transaction that does it.
@@ -319,9 +348,47 @@ impl Post {
         self.key.is_some() || self.form.is_some() || self.caller.per_minute.is_some()
     }
 
-    fn take(&self, c: &mut AnyConnection, alerts: &[Incoming], faults: &FieldErrors) -> Result<Answer> {
-        let taken = alerts::take_all(c, &self.context(), alerts)?;
-        Ok(self.taken(&taken, alerts.iter(), faults))
+    /// Takes alerts in, with another one if it fires or its event is open. What they are decided by is verified in their
+    /// transaction; when it has changed since, they are decided again.
+    async fn take(
+        &self,
+        tools: &Tools,
+        mut alerts: Vec<Incoming>,
+        left_out: Option<Incoming>,
+        faults: FieldErrors,
+    ) -> Proven<Answer> {
+        let taken = alerts.len();
+        alerts.extend(left_out);
+        for _ in 0..ROUNDS {
+            let (of_post, prepared) = self.snapshots.prepare(&self.db(tools), &self.context(), alerts).await?;
+            let (weight, of_post) = (prepared.weight(), Arc::new(of_post));
+            let (stored, is_stale) = (Arc::clone(&of_post), Arc::new(AtomicBool::new(false)));
+            let (stale, faults) = (Arc::clone(&is_stale), faults.clone());
+            let job = move |c: &mut AnyConnection, post: &Self| {
+                let (sure, maybe) = stored.split_at(taken);
+                let mut all: Vec<&Incoming> = sure.iter().collect();
+                for alert in maybe {
+                    let fires = alert.signal == Signal::Firing;
+                    if fires || is_open(c, post, &alert.key)? {
+                        all.push(alert);
+                    }
+                }
+                let mut ingest = Ingest::default();
+                let Some(taken) = ingest.take(c, &post.context(), &all, &prepared)? else {
+                    stale.store(true, Ordering::Relaxed);
+                    return Ok(Err(Problem::NotStored));
+                };
+                ingest.end(c, post.now)?;
+                Ok(Ok(post.taken(&taken, all.iter().copied(), &faults)))
+            };
+            let outcome = self.store(tools, weight, job).await;
+            if !is_stale.load(Ordering::Relaxed) {
+                self.snapshots.put_some_off();
+                return outcome;
+            }
+            alerts = Arc::unwrap_or_clone(of_post);
+        }
+        Err(changing().into())
     }
 
     fn taken<'a>(&self, taken: &[Taken], alerts: impl Iterator<Item = &'a Incoming>, faults: &FieldErrors) -> Answer {
@@ -341,19 +408,10 @@ impl Post {
     /// are long, and wait for each other: while one is stored, the next does not stand in anybody's way.
     async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
         let _turn = tools.db.turn(self.caller.tenant.0).await?;
-        self.store(tools, body.size(), move |c, post| {
-            let language = templates::language(c, post.caller.tenant)?;
-            let Group { mut alerts, left_out, warnings } = match body.check(source, language) {
-                Ok(group) => group,
-                Err(errors) => return Ok(Err(Problem::Fields(errors))),
-            };
-            let fires = left_out.signal == Signal::Firing;
-            if fires || is_open(c, post, &left_out.key)? {
-                alerts.push(left_out);
-            }
-            Ok(Ok(post.take(c, &alerts, &warnings)?))
-        })
-        .await
+        let tenant = self.caller.tenant;
+        let language = self.db(tools).read(move |c| templates::language(c, tenant)).await?;
+        let Group { alerts, left_out, warnings } = body.check(source, language).map_err(Problem::Fields)?;
+        self.take(tools, alerts, Some(left_out), warnings).await
     }
 
     /// The database for the work of this post: in the lane of its tenant.
@@ -438,12 +496,18 @@ fn listed(mut warnings: Vec<String>, language: Language) -> Vec<String> {
     warnings
 }
 
+/// What is answered when what alerts are decided by changes all the time.
+fn changing() -> Error {
+    Error::unavailable("the rules or their receivers change all the time")
+}
+
 /// An alert whose post nothing speaks against.
 struct Firing {
     post: Post,
     alert: Incoming,
     /// What was left out of it.
     faults: FieldErrors,
+    prepared: Prepared,
 }
 
 impl Firing {
@@ -453,36 +517,44 @@ impl Firing {
 }
 
 impl Together for Firing {
-    type Stored = Proven<Answer>;
+    /// Nothing when what it was prepared by has changed since.
+    type Stored = Option<Proven<Answer>>;
 
-    /// All alerts of one portal are taken in at once.
-    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Proven<Answer>>> {
-        let mut of_portal: BTreeMap<PortalId, Vec<(usize, &Self)>> = BTreeMap::new();
-        for (place, firing) in all.iter().enumerate() {
-            of_portal.entry(firing.post.caller.id).or_default().push((place, firing));
-        }
-        let mut answers = BTreeMap::new();
-        for (portal, posted) in of_portal {
-            let standing = posts::standing(c, portal)?;
-            let mut firings = Vec::new();
-            for (place, firing) in posted {
-                match firing.post.confirm(standing.as_ref()) {
-                    Ok(()) => firings.push((place, firing)),
-                    Err(problem) => drop(answers.insert(place, Err(problem))),
+    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Option<Proven<Answer>>>> {
+        let mut portals: BTreeMap<PortalId, (Option<posts::Standing>, NaiveDateTime)> = BTreeMap::new();
+        let mut ingest = Ingest::default();
+        let mut answers = Vec::with_capacity(all.len());
+        for firing in all {
+            let Self { post, alert, prepared, .. } = firing;
+            let portal = post.caller.id;
+            let (standing, _) = match portals.entry(portal) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let standing = posts::standing(c, portal)?;
+                    let latest = all.iter().map(|firing| &firing.post).filter(|post| post.caller.id == portal);
+                    let latest = latest.map(|post| post.now).max().unwrap_or(post.now);
+                    if post.caller.use_is_due(latest) && post.confirm(standing.as_ref()).is_ok() {
+                        posts::note_use(c, portal, latest)?;
+                    }
+                    unknown.insert((standing, latest))
                 }
-            }
-            let Some(latest) = firings.iter().map(|(_, firing)| &firing.post).max_by_key(|post| post.now) else {
-                continue;
             };
-            if latest.caller.use_is_due(latest.now) {
-                posts::note_use(c, latest.caller.id, latest.now)?;
-            }
-            let alerts = firings.iter().map(|(_, firing)| &firing.alert);
-            let taken = alerts::take_all(c, &latest.context(), alerts)?;
-            let answered = firings.iter().zip(&taken);
-            answers.extend(answered.map(|((place, firing), taken)| (*place, Ok(firing.answer(taken)))));
+            answers.push(match post.confirm(standing.as_ref()) {
+                Ok(()) => {
+                    let taken = ingest.take(c, &post.context(), &[alert], prepared)?;
+                    taken.and_then(|taken| taken.first().map(|taken| Ok(firing.answer(taken))))
+                }
+                Err(problem) => Some(Err(problem)),
+            });
         }
-        Ok(answers.into_values().collect())
+        if let Some(now) = portals.values().map(|(_, latest)| *latest).max() {
+            ingest.end(c, now)?;
+        }
+        Ok(answers)
+    }
+
+    fn weight(&self) -> usize {
+        self.prepared.weight()
     }
 }
 

@@ -88,12 +88,6 @@ impl Body {
         reader.finish(body)
     }
 
-    /// How many alerts it holds.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.alerts.len()
-    }
-
     fn of(reader: &mut Reader, raw: &RawValue) -> Self {
         let mut body = Self::default();
         for (name, raw) in reader.object("", raw) {

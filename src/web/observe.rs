@@ -19,7 +19,7 @@ use super::{
     request::{address, is_within},
 };
 use crate::{
-    db::{Lane, in_lane},
+    access::{Lane, in_lane},
     metrics::Metrics,
     secrets::random,
 };

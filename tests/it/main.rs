@@ -24,6 +24,7 @@ mod demo;
 mod dependencies;
 mod digests;
 mod fairness;
+mod fan_out;
 mod first_steps;
 mod groups;
 mod hearing;

@@ -12,7 +12,7 @@ use crate::{
     courier,
     db::{
         AlertId, AnyConnection, EntryId,
-        schema::{alert_entries, alerts, deliveries, rule_sends},
+        schema::{alert_entries, alerts, deliveries, fan_outs, rule_sends},
     },
     error::Result,
 };
@@ -57,8 +57,9 @@ fn idle(c: &mut AnyConnection, before: NaiveDateTime) -> QueryResult<Vec<AlertId
         let busy = deliveries::table
             .filter(deliveries::alert.eq(alerts::id.nullable()))
             .filter(deliveries::finished_at.is_null().or(deliveries::finished_at.ge(before)));
+        let put_off = fan_outs::table.filter(fan_outs::alert.eq(alerts::id));
         let is_quiet = alerts::quiet_until.is_null().or(alerts::quiet_until.lt(before));
-        alerts::finished_at.lt(before).and(is_quiet).and(not(exists(busy)))
+        alerts::finished_at.lt(before).and(is_quiet).and(not(exists(busy))).and(not(exists(put_off)))
     };
     let idle = alerts::table
         .filter(is_idle())

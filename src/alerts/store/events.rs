@@ -102,6 +102,22 @@ impl Event {
         self.started_at.unwrap_or(self.first_at)
     }
 
+    /// The event that a firing begins, before it is written.
+    #[must_use]
+    pub fn begun_by(alert: &Incoming, now: NaiveDateTime) -> Self {
+        Self {
+            id: AlertId(0),
+            count: 1,
+            first_at: now,
+            quiet_until: None,
+            source: alert.source.as_str().to_owned(),
+            finished_at: None,
+            silent_until: None,
+            suppressed_entry: None,
+            started_at: alert.started(now),
+        }
+    }
+
     /// Whether the next firing of its key belongs to it.
     #[must_use]
     pub fn is_open(&self) -> bool {

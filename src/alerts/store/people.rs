@@ -2,26 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::NaiveDateTime;
-use chrono_tz::Tz;
 use diesel::prelude::*;
 
+use super::fan_outs;
 use crate::{
     access::Role,
     accounts::Username,
-    alerts::{
-        choose::{Person, Pick},
-        model::Receiver,
-    },
-    courier::Reason,
+    alerts::choose::{Person, Pick},
     db::{
-        AccountId, AlertId, AnyConnection, AtMost as _, GroupId, MemberId, RobotId, ScheduleId, TenantId, directly,
+        AccountId, AlertId, AnyConnection, AtMost as _, MemberId, RobotId, TenantId, directly,
         schema::{accounts, contacts, deliveries, members},
     },
     error::Result,
-    groups::store as groups,
     robots::Channel,
-    schedules::{OnDuty, store as schedules},
 };
 
 /// How many names one statement asks for.
@@ -95,79 +88,20 @@ pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Ve
     Ok(by(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
 }
 
-/// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
-type Who = std::result::Result<Person, (String, Reason)>;
-
-/// What is there, or the name of what has nobody.
-type Nobody<T> = std::result::Result<T, String>;
-
-/// Everybody behind the receivers of a rule at this moment.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn behind(
-    c: &mut AnyConnection,
-    tenant: TenantId,
-    receivers: &[Receiver],
-    now: NaiveDateTime,
-    zone: Tz,
-) -> Result<Vec<Who>> {
-    let (mut accounts, mut found) = (Vec::new(), Vec::new());
-    for receiver in receivers {
-        match *receiver {
-            Receiver::Account(account) => accounts.push(account),
-            Receiver::Role(role) => found.extend(of_role(c, tenant, role)?.into_iter().map(Ok)),
-            Receiver::Group(group) => match in_group(c, tenant, group)? {
-                Ok(in_group) => accounts.extend(in_group),
-                Err(name) => found.push(Err((name, Reason::GroupOff))),
-            },
-            Receiver::Schedule(schedule) => match on_duty(c, tenant, schedule, now, zone)? {
-                Ok(on_duty) => accounts.extend(on_duty),
-                Err(name) => found.push(Err((name, Reason::NobodyOnDuty))),
-            },
-        }
-    }
-    found.extend(of_accounts(c, tenant, &accounts)?.into_iter().map(Ok));
-    Ok(found)
-}
-
-/// The accounts of a user group, or its name when it is off or has none.
-fn in_group(c: &mut AnyConnection, tenant: TenantId, group: GroupId) -> Result<Nobody<Vec<AccountId>>> {
-    Ok(match groups::accounts_of(c, tenant, group)? {
-        Some((_, true, accounts)) if !accounts.is_empty() => Ok(accounts),
-        Some((name, ..)) => Err(name),
-        None => Err(String::new()),
-    })
-}
-
-/// The accounts that are on duty at this moment, or the schedule's name when nobody is.
-fn on_duty(
-    c: &mut AnyConnection,
-    tenant: TenantId,
-    schedule: ScheduleId,
-    now: NaiveDateTime,
-    zone: Tz,
-) -> Result<Nobody<Vec<AccountId>>> {
-    let Some((name, schedule)) = schedules::load(c, tenant, schedule)? else { return Ok(Err(String::new())) };
-    Ok(match schedule.on_duty(now, zone) {
-        OnDuty::Shift(accounts) => Ok(accounts.to_vec()),
-        OnDuty::Outside(account) => Ok(vec![account]),
-        OnDuty::Nobody => Err(name),
-    })
-}
-
-/// Everybody for whom a message about this event was put into the outbox, over the same channels.
+/// Everybody for whom a message about this event was put into the outbox, or will be, over the same channels.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn heard(c: &mut AnyConnection, tenant: TenantId, alert: AlertId) -> Result<Vec<Pick>> {
-    let heard: Vec<(Option<MemberId>, String, String, String)> = deliveries::table
+    let mut heard = fan_outs::pending(c, alert)?;
+    let delivered: Vec<fan_outs::Reached> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::alert.eq(Some(alert)))
         .filter(deliveries::channel.ne(""))
         .select((deliveries::member, deliveries::recipient, deliveries::channel, deliveries::chosen_by))
         .distinct()
         .load(c)?;
+    heard.extend(delivered);
     let ids: Vec<MemberId> = heard.iter().filter_map(|(member, ..)| *member).collect();
     let mut found = Vec::new();
     for ids in ids.chunks(CHUNK) {

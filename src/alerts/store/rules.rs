@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{NaiveDateTime, TimeDelta};
-use diesel::{prelude::*, upsert::excluded};
+use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use crate::people::store::lock_rules as lock;
@@ -16,7 +16,7 @@ use crate::{
         model::{Receiver, Rule, Severity, Source, Window},
     },
     db::{
-        AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId,
+        AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId, change, directly,
         schema::{accounts, alert_rules, members, rule_receivers, rule_sends, user_groups},
     },
     error::{Error, Result},
@@ -191,7 +191,8 @@ pub fn sent(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, Se
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// Notes that a rule rang for an event; with `rang` false, that it would have but for its window, or reached nobody.
+/// Notes that a rule rang for an event, which is locked; with `rang` false, that it would have but for its window, or reached
+/// nobody.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -203,30 +204,31 @@ pub fn note_send(
     rang: bool,
     now: NaiveDateTime,
 ) -> Result<()> {
-    let row = (
-        rule_sends::alert.eq(alert),
-        rule_sends::rule.eq(rule),
-        rule_sends::sends.eq(i64::from(rang)),
-        rule_sends::last_at.eq(now),
-        rule_sends::rang_at.eq(rang.then_some(now)),
-        rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
-        rule_sends::noted_severity.eq(severity.as_str()),
-    );
-    let key = (rule_sends::alert, rule_sends::rule);
-    let again = (
-        rule_sends::sends.eq(rule_sends::sends + excluded(rule_sends::sends)),
-        rule_sends::last_at.eq(excluded(rule_sends::last_at)),
-        rule_sends::noted_severity.eq(excluded(rule_sends::noted_severity)),
-        rang.then_some((
-            rule_sends::rang_at.eq(excluded(rule_sends::rang_at)),
-            rule_sends::notified_severity.eq(excluded(rule_sends::notified_severity)),
-        )),
-    );
-    let insert = diesel::insert_into(rule_sends::table).values(row);
-    match c {
-        AnyConnection::Sqlite(c) => insert.on_conflict(key).do_update().set(again).execute(c),
-        AnyConnection::Postgres(c) => insert.on_conflict(key).do_update().set(again).execute(c),
-    }?;
+    // Unlike one that inserts or changes, these statements are planned once.
+    let known = rule_sends::alert.eq(alert).and(rule_sends::rule.eq(rule));
+    let noted = (rule_sends::last_at.eq(now), rule_sends::noted_severity.eq(severity.as_str()));
+    let changed = if rang {
+        let sent = (
+            rule_sends::sends.eq(rule_sends::sends + 1),
+            rule_sends::rang_at.eq(Some(now)),
+            rule_sends::notified_severity.eq(severity.as_str()),
+        );
+        change(rule_sends::table, known).set((noted, sent)).execute(c)?
+    } else {
+        change(rule_sends::table, known).set(noted).execute(c)?
+    };
+    if changed == 0 {
+        let insert = diesel::insert_into(rule_sends::table).values((
+            rule_sends::alert.eq(alert),
+            rule_sends::rule.eq(rule),
+            rule_sends::sends.eq(i64::from(rang)),
+            rule_sends::last_at.eq(now),
+            rule_sends::rang_at.eq(rang.then_some(now)),
+            rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
+            rule_sends::noted_severity.eq(severity.as_str()),
+        ));
+        directly!(c, c => insert.execute(c)?);
+    }
     Ok(())
 }
 

@@ -186,7 +186,13 @@ impl Discrepancy {
 /// The entries of time lines whose receivers were counted.
 const ENTRIES: &str = "(SELECT * FROM alert_entries WHERE chosen IS NOT NULL) e JOIN alerts a ON a.id = e.alert";
 /// How many receivers an entry has by its rows: what was sent again has a row more, and says so in the one that failed.
-const RECEIVERS: &str = "(SELECT count(*) FROM deliveries d WHERE d.entry = e.id AND d.resent_as IS NULL)";
+/// What was put off will have rows, and counts as waiting until then.
+const RECEIVERS: &str = "((SELECT count(*) FROM deliveries d WHERE d.entry = e.id AND d.resent_as IS NULL) \
+                         + (SELECT coalesce(sum(p.size), 0) FROM fan_outs f JOIN fan_out_parts p \
+                         ON p.plan = f.plan AND p.part >= f.part WHERE f.entry = e.id))";
+/// How many receivers were put off, by tenant, as rows that wait.
+const PUT_OFF: &str = "SELECT f.tenant, 'waiting' AS state, CAST(sum(p.size) AS BIGINT) AS count FROM fan_outs f \
+                       JOIN fan_out_parts p ON p.plan = f.plan AND p.part >= f.part GROUP BY f.tenant";
 
 /// A time as diesel writes it; on SQLite times are compared as texts.
 fn moment(c: &AnyConnection, time: NaiveDateTime) -> String {
@@ -342,7 +348,10 @@ struct OfState {
 /// When the database cannot be read.
 pub fn totals(c: &mut AnyConnection) -> Result<Sums> {
     // By tenant too: that is the order of the index, so that nothing has to be sorted.
-    let query = sql_query("SELECT state, count(*) AS count FROM deliveries GROUP BY tenant, state");
+    let query = sql_query(format!(
+        "SELECT state, count(*) AS count FROM deliveries GROUP BY tenant, state \
+         UNION ALL SELECT state, count FROM ({PUT_OFF}) put_off"
+    ));
     let rows: Vec<OfState> = query.load(c)?;
     let mut sums = Sums::default();
     rows.iter().for_each(|row| sums.count(&row.state, row.count));
@@ -361,10 +370,11 @@ fn look_for(c: &mut AnyConnection, what: Discrepancy, now: NaiveDateTime) -> Res
 }
 
 fn sums(c: &mut AnyConnection) -> Result<BTreeMap<TenantId, (String, Sums)>> {
-    let rows: Vec<Counted> = sql_query(
+    let rows: Vec<Counted> = sql_query(format!(
         "SELECT t.id AS tenant, t.slug, n.state, n.count FROM tenants t \
-         JOIN (SELECT tenant, state, count(*) AS count FROM deliveries GROUP BY tenant, state) n ON n.tenant = t.id",
-    )
+         JOIN (SELECT tenant, state, count(*) AS count FROM deliveries GROUP BY tenant, state \
+         UNION ALL {PUT_OFF}) n ON n.tenant = t.id"
+    ))
     .load(c)?;
     let mut tenants: BTreeMap<TenantId, (String, Sums)> = BTreeMap::new();
     for Counted { tenant, slug, state, count } in rows {

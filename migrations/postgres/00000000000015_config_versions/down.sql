@@ -1,0 +1,14 @@
+DROP TRIGGER tenants_raise_version ON tenants;
+DROP TRIGGER members_raise_version ON members;
+DROP TRIGGER contacts_raise_version ON contacts;
+DROP TRIGGER channel_switches_raise_version ON channel_switches;
+DROP TRIGGER alert_rules_raise_version ON alert_rules;
+DROP TRIGGER rule_receivers_raise_version ON rule_receivers;
+DROP TRIGGER user_groups_raise_version ON user_groups;
+DROP TRIGGER user_group_accounts_raise_version ON user_group_accounts;
+DROP TRIGGER shift_schedules_raise_version ON shift_schedules;
+DROP TRIGGER shift_accounts_raise_version ON shift_accounts;
+DROP TRIGGER message_templates_raise_version ON message_templates;
+DROP TRIGGER accounts_raise_version ON accounts;
+DROP FUNCTION raise_config_version();
+DROP TABLE config_versions;

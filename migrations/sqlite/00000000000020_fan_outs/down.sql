@@ -1,0 +1,3 @@
+DROP TABLE fan_outs;
+DROP TABLE fan_out_parts;
+DROP TABLE fan_out_plans;
