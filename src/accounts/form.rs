@@ -1,12 +1,12 @@
 //! The forms of set-up, log-in and the own account.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
     robots::trim_pasted,
     secrets::{PlainToken, length_fault},
-    web::{FieldErrors, validated},
+    web::{Edits as _, FieldErrors, FormVersion, edits, validated},
 };
 
 /// The first account of a deployment.
@@ -80,7 +80,7 @@ pub struct EndOtherSessions {
 }
 
 /// Logon Security Settings, as they were typed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct LogInSettings {
     /// Minutes without a request after which a session ends.
@@ -89,7 +89,14 @@ pub struct LogInSettings {
     pub failures: String,
     /// Minutes for which it is.
     pub lock_minutes: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(LogInSettings);
+
+/// The fields of the page.
+pub const LOG_IN_FIELDS: [&str; 3] = ["idle_minutes", "failures", "lock_minutes"];
 
 impl From<Settings> for LogInSettings {
     fn from(settings: Settings) -> Self {
@@ -97,7 +104,9 @@ impl From<Settings> for LogInSettings {
             idle_minutes: settings.idle_minutes.to_string(),
             failures: settings.failures.to_string(),
             lock_minutes: settings.lock_minutes.to_string(),
+            form_version: FormVersion::default(),
         }
+        .opened()
     }
 }
 
@@ -182,7 +191,7 @@ mod tests {
 
     fn settings(idle_minutes: &str, failures: &str, lock_minutes: &str) -> LogInSettings {
         let [idle_minutes, failures, lock_minutes] = [idle_minutes, failures, lock_minutes].map(str::to_owned);
-        LogInSettings { idle_minutes, failures, lock_minutes }
+        LogInSettings { idle_minutes, failures, lock_minutes, ..LogInSettings::default() }
     }
 
     #[test]

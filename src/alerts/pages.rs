@@ -36,6 +36,7 @@ use crate::{
     db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
     deliveries::store::Scope,
     error::{Error, Result},
+    retention,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, query_string, redirect_saying},
 };
 
@@ -250,6 +251,8 @@ struct ListPage {
     may_handle: bool,
     form: HandleForm,
     errors: FieldErrors,
+    /// What is no longer there, where the list ends.
+    removed: Vec<String>,
 }
 
 impl ListPage {
@@ -268,7 +271,16 @@ async fn list_page<P>(
 ) -> Result<HttpResponse> {
     let (tenant, now) = (who.tenant.id, tools.clock.now());
     let filter = query.filter(now, Times::of(&who.tenant.time_zone), who.member());
-    let (rows, keyset) = tools.db.read(move |c| events_list::list(c, tenant, &filter)).await?;
+    let since = filter.from;
+    let ((rows, keyset), removed) = tools
+        .db
+        .read(move |c| {
+            Ok((events_list::list(c, tenant, &filter)?, retention::store::removed(c, Some(tenant), now)?.alerts))
+        })
+        .await?;
+    let ends = keyset.older.is_none() && retention::reaches(removed, since);
+    let removed = removed.filter(|_| ends).map(|before| Times::of(&who.tenant.time_zone).day(&before));
+    let removed = removed.map(|date| frame.with("retention-removed-alerts", "date", &date).into_owned());
     let frame = frame.seen_by(who).refusing(query.unread());
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
@@ -282,6 +294,7 @@ async fn list_page<P>(
         may_handle: who.may(Action::HandleAlerts),
         form,
         errors,
+        removed: removed.into_iter().collect(),
     };
     web::page(status, &page)
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use chrono::{NaiveTime, TimeDelta, Timelike as _};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError};
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     channels::Switches,
     db::{GroupId, RuleId, ScheduleId},
     robots::Channel,
-    web::{FieldError, FieldErrors, filled, one_line, unread, validated},
+    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, unread, validated},
 };
 
 /// The most conditions of a rule.
@@ -32,7 +32,7 @@ const USUAL_FREQUENCY: i64 = 5;
 const MAX_SENDS: RangeInclusive<i64> = 1..=1000;
 
 /// An alert rule as it is typed.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct RuleForm {
     /// Its name.
@@ -71,7 +71,30 @@ pub struct RuleForm {
     pub from: String,
     /// The first minute after it, as HH:MM.
     pub to: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(RuleForm);
+
+/// The fields of the page that say what a rule is.
+pub const SAVED_FIELDS: [&str; 15] = [
+    "name",
+    "on",
+    "severity",
+    "source",
+    "matchers",
+    "members",
+    "roles",
+    "groups",
+    "schedules",
+    "channels",
+    "frequency",
+    "max_sends",
+    "window",
+    "from",
+    "to",
+];
 
 /// What a link to the page Add Rule proposes for some fields; the rest is as for any new rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -158,7 +181,7 @@ impl RuleForm {
                 Receiver::Schedule(schedule) => form.schedules.push(*schedule),
             }
         }
-        form
+        form.opened()
     }
 
     /// Whether a checkbox of roles or channels is ticked.

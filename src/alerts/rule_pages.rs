@@ -13,7 +13,7 @@ use chrono::NaiveDateTime;
 use super::{
     choose::{Call, Verdict},
     model::{Incoming, LARGEST_EXPRESSIONS, Receiver, Rule, Severity, Source},
-    rule_form::{Example, ListQuery, Proposed, RuleForm, Ticked, Typed},
+    rule_form::{Example, ListQuery, Proposed, RuleForm, SAVED_FIELDS, Ticked, Typed},
     rule_words::{changes, condition, receivers, window},
     store::{
         rules::{self as store, MOST_RULES, Names},
@@ -30,12 +30,12 @@ use crate::{
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
     courier::reason_key,
-    db::{AnyConnection, Database, MemberId, RobotId, RuleId, TenantId},
+    db::{AnyConnection, Database, GroupId, MemberId, RobotId, RuleId, ScheduleId, TenantId},
     error::{Error, Result},
     first_steps::{Step, store as first_steps},
     language::Language,
     robots::Channel,
-    web::{self, FieldError, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldError, FieldErrors, Form, Frame, Query, actor, redirect_saying},
 };
 
 /// The id of a rule that is not stored yet; stored ones start at 1.
@@ -422,9 +422,18 @@ pub async fn edit(
     answer(asked, Some(rule), form, example).await
 }
 
-async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Example) -> Result<HttpResponse> {
+async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: Example) -> Result<HttpResponse> {
     let task = Task::of(&asked);
     let (db, _, who, _, frame) = asked;
+    if let Some(stored) = rule.clone().filter(|_| !example.is_asked()) {
+        match reconciled(&db, task.tenant, stored, form, frame.language).await? {
+            Ok(merged) => form = merged,
+            Err((form, errors)) => {
+                let shown = Shown { rule, form: Some(form), errors, example, outcome: None };
+                return edit_page(&db, &who, frame, shown).await;
+            }
+        }
+    }
     let (id, typed) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
     // Regular expressions take a while to compile.
     let done = match db.compute_aside(move || typed.check(id)).await? {
@@ -436,7 +445,7 @@ async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Examp
             }
             Err(errors) => Err(errors),
         },
-        Ok(typed) => save(&db, &who, task, typed).await?.map(|()| None),
+        Ok(typed) => save(&db, &who, task, typed, form.clone()).await?.map(|()| None),
     };
     let (outcome, errors) = match done {
         Ok(None) => return Ok(redirect_saying(&list_path(&who), "flash-saved")),
@@ -444,6 +453,38 @@ async fn answer(asked: Asked, rule: Option<Rule>, form: RuleForm, example: Examp
         Err(errors) => (None, errors),
     };
     edit_page(&db, &who, frame, Shown { rule, form: Some(form), errors, example, outcome }).await
+}
+
+/// The form with what somebody else changed in the rule meanwhile, or what both changed.
+async fn reconciled(
+    db: &Database,
+    tenant: TenantId,
+    stored: Rule,
+    form: RuleForm,
+    language: Language,
+) -> Result<std::result::Result<RuleForm, (RuleForm, FieldErrors)>> {
+    let (names, stored) = db.read(move |c| Ok((store::names(c, tenant, &[&stored])?, stored))).await?;
+    let shown = RuleForm::of(&stored, &usernames(&stored, &names));
+    let outdated = match form.reconciled(&shown, &SAVED_FIELDS)? {
+        Ok(form) => return Ok(Ok(form)),
+        Err(outdated) => outdated,
+    };
+    Ok(Err(outdated.refused_in_words(|field, value| value_in_words(field, value, &names, language))))
+}
+
+/// What the page calls a value of one of its fields; nothing where it is shown as it is.
+fn value_in_words(field: &str, value: &str, names: &Names, language: Language) -> Option<String> {
+    let key = match field {
+        "severity" => Severity::parse(value)?.key(),
+        "source" => Source::parse(value)?.key(),
+        "roles" => Role::parse(value)?.key(),
+        "channels" => channel_key(&Channel::parse(value)?),
+        "on" => "rules-on",
+        "groups" => return names.group(GroupId(value.parse().ok()?)).map(ToOwned::to_owned),
+        "schedules" => return names.schedule(ScheduleId(value.parse().ok()?)).map(ToOwned::to_owned),
+        _ => return None,
+    };
+    Some(language.text(key).into_owned())
 }
 
 /// What an accepted form leads to, or what was wrong with it after all.
@@ -458,13 +499,19 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
     Ok(Ok(Outcome::of(c, context.tenant, preview, Some(&rule))?))
 }
 
-async fn save(db: &Database, who: &Can<EditAlertRules>, task: Task, typed: Typed) -> Result<Checked<()>> {
+async fn save(
+    db: &Database,
+    who: &Can<EditAlertRules>,
+    task: Task,
+    typed: Typed,
+    form: RuleForm,
+) -> Result<Checked<()>> {
     let (tenant, rule) = (task.tenant, typed.rule.clone());
     let rules = db.read(move |c| store::all(c, tenant)).await?;
     if let Some(error) = db.compute_aside(move || too_large(&rules, &rule)).await? {
         return Ok(Err(FieldErrors(vec![error])));
     }
-    match who.write(db, move |c| saved(c, &task, typed)).await {
+    match who.write(db, move |c| saved(c, &task, typed, &form)).await {
         Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
         saved => saved,
     }
@@ -490,8 +537,15 @@ fn too_large(rules: &[Rule], typed: &Rule) -> Option<FieldError> {
     Some(FieldError { field: "matchers".into(), key: "rules-expressions-too-large".into(), variables })
 }
 
-fn saved(c: &mut AnyConnection, task: &Task, typed: Typed) -> Result<Checked<()>> {
+fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> Result<Checked<()>> {
     store::lock(c, task.tenant)?;
+    if typed.rule.id != UNSAVED {
+        let stored = store::find(c, task.tenant, typed.rule.id)?;
+        let names = store::names(c, task.tenant, &[&stored])?;
+        if !form.is_current(&RuleForm::of(&stored, &usernames(&stored, &names))) {
+            return Ok(Err(FieldErrors::of_form("form-saved-by-another")));
+        }
+    }
     let rule = match completed(c, task.tenant, typed)? {
         Ok(rule) => rule,
         Err(errors) => return Ok(Err(errors)),

@@ -13,8 +13,10 @@ use crate::{
         Can, CanInstance,
         permissions::{ViewAudit, ViewInstanceAudit},
     },
+    clock::Clock,
     db::{Database, Keyset, Seek, TenantId},
     error::Result,
+    retention::store as retention,
     web::{self, Frame, Query, Times, query_string, unread},
 };
 
@@ -54,6 +56,8 @@ struct LogPage {
     asked: Asked,
     rows: Vec<Row>,
     keyset: Keyset,
+    /// What is no longer there, where the list ends.
+    removed: Vec<String>,
 }
 
 impl LogPage {
@@ -77,35 +81,43 @@ impl LogPage {
 
 async fn log(
     db: &Database,
+    clock: &Clock,
     frame: Frame,
     tenant: Option<TenantId>,
     path: String,
     asked: Asked,
 ) -> Result<HttpResponse> {
     let filter = asked.filter();
-    let (rows, keyset) = db.read(move |c| store::list(c, tenant, &filter)).await?;
+    let now = clock.now();
+    let ((rows, keyset), removed) =
+        db.read(move |c| Ok((store::list(c, tenant, &filter)?, retention::removed(c, tenant, now)?.audit))).await?;
+    let removed = removed.filter(|_| keyset.older.is_none()).map(|before| frame.times().day(&before));
+    let removed = removed.map(|date| frame.with("retention-removed-audit", "date", &date).into_owned());
+    let removed = removed.into_iter().collect();
     let frame = frame.refusing(asked.unread());
-    let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset };
+    let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset, removed };
     web::page(StatusCode::OK, &page)
 }
 
 /// What was done in a tenant.
 pub async fn tenant(
     db: Data<Database>,
+    clock: Data<Clock>,
     who: Can<ViewAudit>,
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
     let path = format!("/t/{}/audit", who.tenant.slug);
-    log(&db, frame.seen_by(&who), Some(who.tenant.id), path, asked).await
+    log(&db, &clock, frame.seen_by(&who), Some(who.tenant.id), path, asked).await
 }
 
 /// What was done anywhere.
 pub async fn instance(
     db: Data<Database>,
+    clock: Data<Clock>,
     who: CanInstance<ViewInstanceAudit>,
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
-    log(&db, frame.seen_by(&who), None, "/instance/audit".to_owned(), asked).await
+    log(&db, &clock, frame.seen_by(&who), None, "/instance/audit".to_owned(), asked).await
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mode, Settings, Switches};
 use crate::{
     robots::Channel,
-    web::{FieldErrors, FormVersion},
+    web::{Edits as _, FieldErrors, FormVersion, edits},
 };
 
 /// The tenant's page; the instance's has the switches alone.
@@ -20,19 +20,25 @@ pub struct Channels {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
+edits!(Channels);
 
 impl Channels {
     /// The form as a page shows it: a tenant's with its mode, and with the switches that apply.
     #[must_use]
     pub fn showing(mode: Option<Mode>, switches: &Switches) -> Self {
         let on = Channel::ALL.into_iter().filter(|channel| switches.is_on(channel));
-        let mut form = Self {
+        Self {
             mode: mode.map(Mode::as_str).unwrap_or_default().to_owned(),
             on: on.map(|channel| channel.as_str().to_owned()).collect(),
             form_version: FormVersion::default(),
-        };
-        form.form_version = FormVersion::of(&form);
-        form
+        }
+        .opened()
+    }
+
+    /// Whether the switch of a channel is on.
+    #[must_use]
+    pub fn is_on(&self, channel: &Channel) -> bool {
+        self.on.iter().any(|word| word == channel.as_str())
     }
 
     /// The switches. A channel that does not exist is an error.

@@ -11,11 +11,12 @@ use crate::{
     },
     audit::{self, Change},
     clock::Clock,
-    db::Database,
+    db::{Database, lock_settings},
     error::Result,
     first_steps::{Step, store as first_steps},
+    language::Language,
     robots::Channel,
-    web::{self, FieldErrors, Form, Frame, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
 };
 
 #[derive(Template)]
@@ -117,14 +118,23 @@ pub async fn save(
     Form(form): Form<form::Channels>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.clone();
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now, words) = (actor(&request, &who.principal.account), clock.now(), value_in_words(frame.language));
     let back = format!("/t/{}/settings/message-channel", tenant.slug);
     let saved = who
         .write(&db, move |c| {
+            lock_settings(c, Some(tenant.id))?;
             let before = store::settings(c, tenant.id)?;
+            let now_shown = form::Channels::showing(Some(before.mode), before.effective());
+            let form = match form.reconciled(&now_shown, &["mode", "on"])? {
+                Ok(form) => form,
+                Err(outdated) => {
+                    let (form, errors) = outdated.refused_in_words(words);
+                    return Ok(Err((before, form, errors)));
+                }
+            };
             let (mode, switches) = match form.check(&before) {
                 Ok(checked) => checked,
-                Err(errors) => return Ok(Err((before, errors))),
+                Err(errors) => return Ok(Err((before, form, errors))),
             };
             store::save(c, tenant.id, mode, &switches, now)?;
             let mut changes = changes(&before.custom, &switches);
@@ -136,9 +146,9 @@ pub async fn save(
         .await?;
     match saved {
         Ok(()) => Ok(redirect_saying(&back, "flash-saved")),
-        Err((settings, errors)) => {
+        Err((settings, form, errors)) => {
             let page = ChannelsPage::of_tenant(frame.seen_by(&who), &who.tenant.slug, settings, true, errors);
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
         }
     }
 }
@@ -162,23 +172,42 @@ pub async fn save_instance(
     frame: Frame,
     Form(form): Form<form::Channels>,
 ) -> Result<HttpResponse> {
-    let switches = match form.switches() {
-        Ok(switches) => switches,
-        Err(errors) => {
-            let switches = db.read(store::instance).await?;
-            let page = ChannelsPage::of_instance(frame.seen_by(&who), switches, errors);
-            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
-    };
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| {
-        let changes = changes(&store::instance(c)?, &switches);
-        store::save_instance(c, &switches, now)?;
-        let entry = audit::Entry { tenant: None, action: "channels-changed", object: "", changes };
-        audit::record(c, &actor, &entry, now)
-    })
-    .await?;
+    let (actor, now, words) = (actor(&request, &who.principal.account), clock.now(), value_in_words(frame.language));
+    let saved = who
+        .write(&db, move |c| {
+            lock_settings(c, None)?;
+            let before = store::instance(c)?;
+            let form = match form.reconciled(&form::Channels::showing(None, &before), &["on"])? {
+                Ok(form) => form,
+                Err(outdated) => {
+                    let (form, errors) = outdated.refused_in_words(words);
+                    return Ok(Err((before, form, errors)));
+                }
+            };
+            let switches = match form.switches() {
+                Ok(switches) => switches,
+                Err(errors) => return Ok(Err((before, form, errors))),
+            };
+            let changes = changes(&before, &switches);
+            store::save_instance(c, &switches, now)?;
+            let entry = audit::Entry { tenant: None, action: "channels-changed", object: "", changes };
+            audit::record(c, &actor, &entry, now).map(Ok)
+        })
+        .await?;
+    if let Err((switches, form, errors)) = saved {
+        let page = ChannelsPage::of_instance(frame.seen_by(&who), switches, errors);
+        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page });
+    }
     Ok(redirect_saying("/instance/message-channel", "flash-saved"))
+}
+
+/// What the page calls a value of one of its fields.
+fn value_in_words(language: Language) -> impl Fn(&str, &str) -> Option<String> {
+    move |_, value| {
+        let key =
+            Mode::parse(value).map(Mode::key).or_else(|| Channel::parse(value).map(|channel| channel_key(&channel)))?;
+        Some(language.text(key).into_owned())
+    }
 }
 
 fn changes(before: &Switches, after: &Switches) -> Vec<Change> {

@@ -1,6 +1,9 @@
 //! How the record names the states and reasons of a delivery.
 
-use crate::courier::{DeliveryState, Reason};
+use crate::{
+    courier::{DeliveryState, Reason},
+    db::{AlertId, MemberId},
+};
 
 /// The key of a state's name on pages.
 #[must_use]
@@ -20,6 +23,54 @@ pub const fn state_badge(state: &DeliveryState) -> &'static str {
         DeliveryState::Waiting | DeliveryState::Sending => "wait",
         DeliveryState::Success => "good",
         DeliveryState::Failed => "bad",
+    }
+}
+
+/// Who looks at a delivery, and whom it was for.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewed {
+    /// The member who looks, if he is one.
+    pub viewer: Option<MemberId>,
+    /// Whether he administers the tenant.
+    pub administers: bool,
+    /// The member it was for.
+    pub recipient: Option<MemberId>,
+    /// The alert event it tells of.
+    pub alert: Option<AlertId>,
+}
+
+impl Viewed {
+    /// Whether it was for whoever looks.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        self.recipient.is_some() && self.recipient == self.viewer
+    }
+
+    /// The page where the cause that a reason names can be removed, and the key of what it is called; nothing when there is
+    /// none, or it is not for this viewer. `base` is the path of the tenant's pages.
+    #[must_use]
+    pub fn cure(self, reason: &str, base: &str) -> Option<(&'static str, String)> {
+        let for_administrators = |key, page: &str| self.administers.then(|| (key, format!("{base}{page}")));
+        match reason {
+            "channel-off" => for_administrators("channels-title", "/settings/message-channel"),
+            "group-off" => for_administrators("groups-title", "/groups"),
+            "nobody-on-duty" => for_administrators("schedules-title", "/schedules"),
+            "left-tenant" => for_administrators("nav-members", "/members"),
+            "quiet-hours" => self.alert.map(|alert| ("deliveries-alert", format!("{base}/alerts/{alert}"))),
+            "no-contact" | "given-up" | "sealed" | "test-too-fast" | "test-passing" => self.contact(base),
+            "member-disabled" if !self.is_own() => self.contact(base),
+            broken if broken.starts_with("broken-") => self.contact(base),
+            _ => None,
+        }
+    }
+
+    /// Where the recipient's robots are saved and tested.
+    fn contact(self, base: &str) -> Option<(&'static str, String)> {
+        match self.recipient {
+            Some(_) if self.is_own() => Some(("nav-me", format!("{base}/me"))),
+            Some(member) if self.administers => Some(("members-edit-account", format!("{base}/members/{member}/edit"))),
+            _ => None,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use super::{
     export,
     form::Asked,
+    model::Viewed,
     store::{self, Filter, Found, Listed, RESENT_AT_ONCE, Scope},
 };
 use crate::{
@@ -21,10 +22,11 @@ use crate::{
     audit::{self, Change, Entry},
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
-    courier::{self, DeliveryState, Reason, Waker},
+    courier::{self, DeliveryState, Reason, Waker, reason_key},
     db::{AccountId, AnyConnection, Database, DeliveryId, Keyset, TenantId},
     error::{Error, Result},
     language::Language,
+    retention::{self, Removed, reaches},
     robots::Channel,
     web::{self, Form, Frame, Query, Times, actor, redirect, redirect_saying},
 };
@@ -58,6 +60,8 @@ struct ListPage {
     switches: Switches,
     rows: Vec<Listed>,
     keyset: Keyset,
+    /// What is no longer there, where the list ends.
+    removed: Vec<String>,
 }
 
 impl ListPage {
@@ -77,14 +81,21 @@ impl ListPage {
 /// The record.
 pub async fn list(
     db: Data<Database>,
+    clock: Data<Clock>,
     who: Can<ViewDeliveries>,
     frame: Frame,
     Query(asked): Query<Asked>,
 ) -> Result<HttpResponse> {
     let frame = frame.seen_by(&who).refusing(asked.unread());
     let (tenant, scope, filter, seek) = (who.tenant.id, scope(&who)?, asked.filter(frame.times()), asked.seek());
-    let ((rows, keyset), settings) =
-        db.read(move |c| Ok((store::list(c, tenant, scope, &filter, seek)?, channels::settings(c, tenant)?))).await?;
+    let (since, now) = (filter.since, clock.now());
+    let ((rows, keyset), settings, removed) = db
+        .read(move |c| {
+            let listed = store::list(c, tenant, scope, &filter, seek)?;
+            Ok((listed, channels::settings(c, tenant)?, retention::store::removed(c, Some(tenant), now)?))
+        })
+        .await?;
+    let removed = if keyset.older.is_none() { removed_sentences(&frame, removed, since) } else { Vec::new() };
     let page = ListPage {
         path: record(&who),
         base: format!("/t/{}", who.tenant.slug),
@@ -94,8 +105,26 @@ pub async fn list(
         switches: settings.effective().clone(),
         rows,
         keyset,
+        removed,
     };
     web::page(StatusCode::OK, &page)
+}
+
+/// Which deliveries are no longer there, of those that a list back to `since` would show.
+fn removed_sentences(frame: &Frame, removed: Removed, since: Option<chrono::NaiveDateTime>) -> Vec<String> {
+    let sentence = |key, before: Option<chrono::NaiveDateTime>| {
+        let date = before.filter(|_| reaches(before, since)).map(|before| frame.times().day(&before))?;
+        Some(frame.with(key, "date", &date).into_owned())
+    };
+    let sentences = if removed.alerts == removed.deliveries {
+        [sentence("retention-removed-all-deliveries", removed.deliveries), None]
+    } else {
+        [
+            sentence("retention-removed-alert-deliveries", removed.alerts),
+            sentence("retention-removed-deliveries", removed.deliveries),
+        ]
+    };
+    sentences.into_iter().flatten().collect()
 }
 
 /// The record as a CSV file.
@@ -163,6 +192,22 @@ struct ShowPage {
     /// Whether the viewer may send it again.
     resends: bool,
     delivery: Found,
+    viewed: Viewed,
+}
+
+impl ShowPage {
+    /// Why it stands as it does; to the recipient himself it is said in the second person.
+    fn reason(&self) -> String {
+        let word = self.delivery.listed.reason.as_str();
+        let key =
+            if word == "no-contact" && self.viewed.is_own() { "courier-no-contact-own" } else { reason_key(word) };
+        self.frame.t(key).into_owned()
+    }
+
+    /// The name of the page where the cause can be removed, and its path.
+    fn cure(&self) -> Option<(&'static str, String)> {
+        self.viewed.cure(&self.delivery.listed.reason, &format!("/t/{}", self.slug))
+    }
 }
 
 /// One delivery, with every call of its robot.
@@ -178,7 +223,13 @@ pub async fn show(
     let channel_is_on = delivery.listed.channel.is_none_or(|channel| settings.effective().is_on(&channel));
     let resends = delivery.listed.may_be_resent && who.role().is_some_and(Role::administers);
     let slug = who.tenant.slug.clone();
-    web::page(StatusCode::OK, &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, resends, delivery })
+    let viewed = Viewed {
+        viewer: who.member(),
+        administers: who.role().is_some_and(Role::administers),
+        recipient: delivery.member,
+        alert: delivery.listed.alert,
+    };
+    web::page(StatusCode::OK, &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, resends, delivery, viewed })
 }
 
 /// Who sends again what failed in a tenant, and when.

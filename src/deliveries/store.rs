@@ -310,6 +310,8 @@ pub fn resendable(
 pub struct Found {
     /// What the list shows of it.
     pub listed: Listed,
+    /// The member it is for.
+    pub member: Option<MemberId>,
     /// The text that was or will be sent, as Markdown.
     pub body: String,
     /// Who caused it, by username.
@@ -383,7 +385,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: Del
         Some((message, ..)) => attempts_of(c, message)?,
         None => Vec::new(),
     };
-    Ok(Found { listed, body, requested_by, robot, held, next_try, digest, attempts })
+    Ok(Found { listed, member, body, requested_by, robot, held, next_try, digest, attempts })
 }
 
 fn attempts_of(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {

@@ -1,6 +1,6 @@
 //! The form of a user group, and what its list can be asked for.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::{
@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     people::{Person, joined, typed_names},
-    web::{FieldErrors, filled, one_line, query_string, unread, validated},
+    web::{Edits as _, FieldErrors, FormVersion, edits, filled, one_line, query_string, unread, validated},
 };
 
 /// How many unknown names an error repeats.
 const NAMES_IN_ERRORS: usize = 10;
 
 /// A group as it is typed.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct EditGroup {
     /// Its name.
@@ -29,7 +29,11 @@ pub struct EditGroup {
     pub members: String,
     /// The usernames of its administrators, likewise.
     pub admins: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditGroup);
 
 impl From<&Group> for EditGroup {
     fn from(group: &Group) -> Self {
@@ -38,7 +42,9 @@ impl From<&Group> for EditGroup {
             description: group.description.clone(),
             members: in_lines(&group.members),
             admins: in_lines(&group.admins),
+            form_version: FormVersion::default(),
         }
+        .opened()
     }
 }
 

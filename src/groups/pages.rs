@@ -20,7 +20,7 @@ use crate::{
     db::{AccountId, AnyConnection, Database, GroupId, Pager, TenantId},
     error::{Error, Result},
     people::joined,
-    web::{self, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Query, actor, redirect_saying},
 };
 
 /// How many alert rules are named when they stand in the way of deleting a group.
@@ -222,24 +222,40 @@ pub async fn edit(
 ) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
     let (group, whole) = editable(&db, asker, id).await?;
-    let (checked, needed) = match whole {
-        true => (form.check().map(|(details, members)| (Some(details), members)), Right::All),
-        false => (Ok((None, form.members())), Right::Members),
+    let (needed, fields) = match whole {
+        true => (Right::All, ["name", "description", "members", "admins"].as_slice()),
+        false => (Right::Members, ["members"].as_slice()),
     };
-    let saved = match checked {
-        Ok((details, members)) => {
-            let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let checked = move |form: &EditGroup| match whole {
+        true => form.check().map(|(details, members)| (Some(details), members)),
+        false => Ok((None, form.members())),
+    };
+    let saved = match checked(&form) {
+        Ok(_) => {
+            let (actor, now, typed) = (actor(&request, &who.principal.account), clock.now(), form.clone());
             let save = move |c: &mut AnyConnection| {
                 let before = asker.lock(c, id, needed)?;
-                store::update(c, asker.tenant, &before, details.as_ref(), &members, &actor, now)
+                let form = match typed.reconciled(&EditGroup::from(&before), fields)? {
+                    Ok(form) => form,
+                    Err(outdated) => return Ok(Err(outdated.refused())),
+                };
+                let (details, members) = match checked(&form) {
+                    Ok(checked) => checked,
+                    Err(errors) => return Ok(Err((form, errors))),
+                };
+                let stored = store::update(c, asker.tenant, &before, details.as_ref(), &members, &actor, now)?;
+                Ok(stored.map_err(|unknown| (typed, unknown.into())))
             };
-            refused(who.write(&db, save).await)?
+            match who.write(&db, save).await {
+                Err(Error::Taken) => Err((form, FieldErrors::one("name", "groups-name-taken"))),
+                saved => saved?,
+            }
         }
-        Err(errors) => Err(errors),
+        Err(errors) => Err((form, errors)),
     };
     match saved {
         Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
-        Err(errors) => edit_page(&who, frame, (group, whole), form, errors),
+        Err((form, errors)) => edit_page(&who, frame, (group, whole), form, errors),
     }
 }
 

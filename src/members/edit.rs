@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 
 use super::{
     Tools,
-    form::{EditAccount, code_field, robot_field, secret_field},
-    model::{Contact, Member, RobotChange},
+    form::{CHANGED_ROBOT, EditAccount, code_field, robot_field, secret_field},
+    model::{Contact, ContactChange, Member, RobotChange},
     notice::{About, ring},
     store::{self, Edit, verifications},
     typed::{self, Typed, Whose},
@@ -23,6 +23,7 @@ use crate::{
     courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
     error::{Error, Result},
+    language::Language,
     robots::Channel,
     templates,
     web::{FieldErrors, Frame},
@@ -128,7 +129,12 @@ impl ContactPart {
             let fields = [Some(code_field(channel)), Some(robot_field(channel)), secret_field(channel)];
             fields.into_iter().flatten().map(|field| (field, channel_key(channel))).collect::<Vec<_>>()
         };
-        let person = [("role", "members-role"), ("phone", "members-phone"), ("email", "members-email")];
+        let person = [
+            ("role", "members-role"),
+            ("may_fire", "members-may-fire"),
+            ("phone", "members-phone"),
+            ("email", "members-email"),
+        ];
         person.into_iter().chain(Channel::ALL.iter().flat_map(of)).collect()
     }
 
@@ -149,6 +155,8 @@ pub(super) struct Task {
     pub member: MemberId,
     pub own: bool,
     pub product: String,
+    /// The language of whoever changes, for what is wrong with a form.
+    pub language: Language,
 }
 
 impl Task {
@@ -168,6 +176,7 @@ impl Task {
             member,
             own,
             product: frame.product.clone(),
+            language: frame.language,
         })
     }
 
@@ -224,7 +233,9 @@ impl Task {
 
     /// The webhooks and secrets of a form, but for those that are wrong, for the page to carry.
     pub(super) fn keep(&self, tools: &Tools, form: &EditAccount, wrong: &FieldErrors) -> Result<Vec<Typed>> {
-        typed::seal(&tools.keys, self.whose(), form, wrong)
+        // What somebody else changed meanwhile makes nothing wrong that was typed.
+        let wrong = FieldErrors(wrong.0.iter().filter(|error| error.key != CHANGED_ROBOT).cloned().collect());
+        typed::seal(&tools.keys, self.whose(), form, &wrong)
     }
 
     /// The form with the webhooks and secrets that it carries sealed.
@@ -253,13 +264,7 @@ impl Task {
             .await?;
         let may_end = !self.own && may_end(self.role, member.role, member.account == self.by);
         let may_change_role = !self.own && may_change_role(self.role, member.role, member.account == self.by);
-        let form = form.unwrap_or_else(|| EditAccount {
-            role: member.role.as_str().to_owned(),
-            may_fire: if member.may_fire { "yes".to_owned() } else { String::new() },
-            phone: member.phone.clone(),
-            email: member.email.clone(),
-            ..EditAccount::default()
-        });
+        let form = form.unwrap_or_else(|| EditAccount::from(&member));
         Ok(ContactPart {
             typed: self.keep(tools, &form, &errors)?,
             form,
@@ -280,22 +285,51 @@ impl Task {
         })
     }
 
-    /// Saves what was typed, and puts a message for every new or changed robot into the outbox, all or nothing.
-    pub(super) async fn save(&self, tools: &Tools, form: &EditAccount) -> Result<std::result::Result<(), FieldErrors>> {
+    /// What the form asks for: the contact information, and the role where it can be chosen.
+    fn checked(
+        &self,
+        tools: &Tools,
+        form: &EditAccount,
+    ) -> std::result::Result<(ContactChange, Option<Role>), FieldErrors> {
         let role = if self.own { Ok(None) } else { form.role() };
-        let (change, role) = match (form.check(&tools.origins), role) {
-            (Ok(change), Ok(role)) => (change, role),
+        match (form.check(&tools.origins), role) {
+            (Ok(change), Ok(role)) => Ok((change, role)),
             (change, role) => {
                 let faults = change.err().into_iter().chain(role.err());
-                return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect())));
+                Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()))
             }
-        };
-        let (task, shared, may_fire) = (self.clone(), tools.clone(), form.may_fire());
+        }
+    }
+
+    /// Saves what was typed, and puts a message for every new or changed robot into the outbox, all or nothing.
+    /// A form that cannot be saved is handed back with what is wrong with it.
+    pub(super) async fn save(
+        &self,
+        tools: &Tools,
+        form: EditAccount,
+    ) -> Result<std::result::Result<(), (EditAccount, FieldErrors)>> {
+        if let Err(errors) = self.checked(tools, &form) {
+            return Ok(Err((form, errors)));
+        }
+        let (task, shared) = (self.clone(), tools.clone());
         self.permit
             .write(&tools.db, move |c| {
                 let member = task.lock(c)?;
+                let robots = match form.check(&shared.origins) {
+                    Ok(change) => change.robots,
+                    Err(errors) => return Ok(Err((form, errors))),
+                };
+                let form = match form.reconciled_with(&member, task.own, &robots, task.language)? {
+                    Ok(form) => form,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                let (change, role) = match task.checked(&shared, &form) {
+                    Ok(checked) => checked,
+                    Err(errors) => return Ok(Err((form, errors))),
+                };
+                let may_fire = form.may_fire();
                 if let Some(errors) = task.shared_secret(c, &shared, &member, &change.robots)? {
-                    return Ok(Err(errors));
+                    return Ok(Err((form, errors)));
                 }
                 let role = role.filter(|role| *role != member.role);
                 let oneself = member.account == task.by;

@@ -1,20 +1,25 @@
 //! The forms of Member Management and of My Contact Information.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::model::{ContactChange, Email, Phone, RobotChange};
+use super::model::{ContactChange, Email, Member, Phone, RobotChange};
 use crate::{
     access::Role,
     accounts::Username,
     db::DeliveryId,
+    error::Result,
+    language::Language,
     robots::{Channel, Origins, RobotAddress, SigningSecret, trim_pasted},
     secrets::PlainToken,
-    web::{FieldErrors, one_line, validated},
+    web::{Edits as _, FieldErrors, FormVersion, edits, one_line, validated},
 };
 
+/// The key of what is said of a robot that somebody else changed meanwhile: what was typed in its place is right all the same.
+pub(super) const CHANGED_ROBOT: &str = "form-changed-secret";
+
 /// The dialog Edit Account. Robot fields that are empty keep what is stored.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct EditAccount {
     /// The role; absent on My Contact Information.
@@ -26,26 +31,57 @@ pub struct EditAccount {
     /// The email address.
     pub email: String,
     /// The webhook of the DingTalk robot.
+    #[serde(skip_serializing)]
     pub dingtalk_robot: String,
     /// Its signing secret.
+    #[serde(skip_serializing)]
     pub dingtalk_secret: String,
     /// The webhook of the Lark robot.
+    #[serde(skip_serializing)]
     pub lark_robot: String,
     /// Its signing secret.
+    #[serde(skip_serializing)]
     pub lark_secret: String,
     /// The webhook of the WeCom robot.
+    #[serde(skip_serializing)]
     pub wecom_robot: String,
     /// The robots to remove, by channel, and `secret_` with a channel for their secrets.
+    #[serde(skip_serializing)]
     pub remove: Vec<String>,
     /// Test messages whose robots are not saved yet, as `channel:delivery`.
+    #[serde(skip_serializing)]
     pub tested: Vec<String>,
     /// Webhooks and secrets that were typed before the form came back with an error, sealed.
+    #[serde(skip_serializing)]
     pub typed: Vec<String>,
+    /// Which DingTalk robot is stored, and whether with a secret; empty for none. Never posted, only part of the version.
+    #[serde(skip_deserializing)]
+    pub dingtalk_stored: String,
+    /// Which Lark robot is.
+    #[serde(skip_deserializing)]
+    pub lark_stored: String,
+    /// Which WeCom robot is.
+    #[serde(skip_deserializing)]
+    pub wecom_stored: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditAccount);
 
 impl std::fmt::Debug for EditAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("EditAccount(***)")
+    }
+}
+
+/// The key of what a channel's vendor is called, over the fields of its robot.
+#[must_use]
+pub fn vendor_key(channel: &Channel) -> &'static str {
+    match channel {
+        Channel::DingTalk => "vendor-dingtalk",
+        Channel::Lark => "vendor-lark",
+        Channel::WeCom => "vendor-wecom",
     }
 }
 
@@ -79,7 +115,87 @@ pub fn code_field(channel: &Channel) -> &'static str {
     }
 }
 
+/// The name under which the version of the form holds a channel's stored robot.
+#[must_use]
+pub fn stored_field(channel: &Channel) -> &'static str {
+    match channel {
+        Channel::DingTalk => "dingtalk_stored",
+        Channel::Lark => "lark_stored",
+        Channel::WeCom => "wecom_stored",
+    }
+}
+
+impl From<&Member> for EditAccount {
+    fn from(member: &Member) -> Self {
+        let stored = |channel: Channel| {
+            member
+                .robot(&channel)
+                .map(|contact| format!("{} {}", contact.robot, contact.has_secret))
+                .unwrap_or_default()
+        };
+        Self {
+            role: member.role.as_str().to_owned(),
+            may_fire: if member.may_fire { "yes".to_owned() } else { String::new() },
+            phone: member.phone.clone(),
+            email: member.email.clone(),
+            dingtalk_stored: stored(Channel::DingTalk),
+            lark_stored: stored(Channel::Lark),
+            wecom_stored: stored(Channel::WeCom),
+            ..Self::default()
+        }
+        .opened()
+    }
+}
+
 impl EditAccount {
+    /// What is to be saved in the place of what is stored now, which `self` edits; see [`Edits::reconciled`]. A robot that
+    /// somebody else replaced or removed meanwhile is not changed either.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::error::Error::Internal) when the form cannot be read again.
+    pub(super) fn reconciled_with(
+        &self,
+        member: &Member,
+        own: bool,
+        robots: &[(Channel, RobotChange)],
+        language: Language,
+    ) -> Result<std::result::Result<Self, (Self, FieldErrors)>> {
+        let now = Self::from(member);
+        let mut fields = vec!["phone", "email"];
+        if !own && !self.role.is_empty() {
+            fields.push("role");
+        }
+        if !own && member.role == Role::Member {
+            fields.push("may_fire");
+        }
+        let word = |field: &str, value: &str| match field {
+            "role" => Role::parse(value).map(|role| language.text(role.key()).into_owned()),
+            "may_fire" => Some(language.text("yes").into_owned()),
+            _ => None,
+        };
+        let (merged, mut errors) = match self.reconciled(&now, &fields)? {
+            Ok(form) => (form, FieldErrors::default()),
+            Err(outdated) => outdated.refused_in_words(word),
+        };
+        if !self.form_version.is_none() {
+            for (channel, _) in robots.iter().filter(|(_, change)| !matches!(change, RobotChange::Keep)) {
+                if self.form_version.differs(stored_field(channel), &now) {
+                    let stored =
+                        member.robot(channel).map(|contact| format!("{} …{}", contact.host, contact.last_four));
+                    errors.add_with(
+                        robot_field(channel),
+                        CHANGED_ROBOT,
+                        "now",
+                        stored.unwrap_or_else(|| "—".to_owned()),
+                    );
+                }
+            }
+        }
+        let Self { role, may_fire, phone, email, form_version, .. } = merged;
+        let form = Self { role, may_fire, phone, email, form_version, ..self.clone() };
+        Ok(if errors.is_empty() { Ok(form) } else { Err((form, errors)) })
+    }
+
     pub(super) fn webhook(&self, channel: Channel) -> &str {
         match channel {
             Channel::DingTalk => &self.dingtalk_robot,
@@ -121,7 +237,7 @@ impl EditAccount {
     ///
     /// # Errors
     /// A word that is no role.
-    pub fn role(&self) -> Result<Option<Role>, FieldErrors> {
+    pub fn role(&self) -> std::result::Result<Option<Role>, FieldErrors> {
         if self.role.is_empty() {
             return Ok(None);
         }
@@ -132,7 +248,7 @@ impl EditAccount {
     ///
     /// # Errors
     /// Every mistake, beside its field. None of them repeats a webhook or a secret.
-    pub fn check(&self, origins: &Origins) -> Result<ContactChange, FieldErrors> {
+    pub fn check(&self, origins: &Origins) -> std::result::Result<ContactChange, FieldErrors> {
         let mut errors = FieldErrors::default();
         let phone = Phone::parse(&self.phone);
         if phone.is_none() {
@@ -198,7 +314,7 @@ impl Verify {
     ///
     /// # Errors
     /// A word that is no channel.
-    pub fn channel(&self) -> Result<Channel, FieldErrors> {
+    pub fn channel(&self) -> std::result::Result<Channel, FieldErrors> {
         Channel::parse(&self.channel).ok_or_else(|| FieldErrors::of_form("members-verify-nothing"))
     }
 
@@ -206,7 +322,7 @@ impl Verify {
     ///
     /// # Errors
     /// A word that is no channel, or a text that is no code.
-    pub fn check(&self) -> Result<(Channel, PlainToken), FieldErrors> {
+    pub fn check(&self) -> std::result::Result<(Channel, PlainToken), FieldErrors> {
         let channel = self.channel()?;
         let digit = |c: char| match c {
             '０'..='９' => char::from_digit(u32::from(c) - u32::from('０'), 10),
@@ -239,7 +355,7 @@ impl AddMember {
     ///
     /// # Errors
     /// Every mistake, beside its field.
-    pub fn check(&self) -> Result<(Username, String, Role), FieldErrors> {
+    pub fn check(&self) -> std::result::Result<(Username, String, Role), FieldErrors> {
         let mut errors = validated(self).err().unwrap_or_default();
         let username = Username::parse(&self.username);
         if username.is_err() {

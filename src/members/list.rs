@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::Status;
 use crate::{
     access::Role,
+    db::RobotId,
     web::{query_string, unread},
 };
 
@@ -20,6 +21,8 @@ pub struct ListQuery {
     pub status: String,
     /// `none`: only those without any robot.
     pub contact: String,
+    /// The id of a group robot: only those whom it reaches.
+    pub robot: String,
     /// The order; with a minus in front the other way round.
     pub sort: String,
     /// The page, from 1.
@@ -48,19 +51,25 @@ pub struct Filter {
     pub status: Option<Status>,
     /// Only those without any robot.
     pub no_contact: bool,
+    /// Only those whom this robot reaches.
+    pub robot: Option<RobotId>,
 }
 
 impl Filter {
     /// The whole tenant.
     #[must_use]
     pub fn everything() -> Self {
-        Self { search: String::new(), role: None, status: None, no_contact: false }
+        Self { search: String::new(), role: None, status: None, no_contact: false, robot: None }
     }
 
     /// Whether the list is the whole tenant.
     #[must_use]
     pub fn is_everything(&self) -> bool {
-        self.search.is_empty() && self.role.is_none() && self.status.is_none() && !self.no_contact
+        self.search.is_empty()
+            && self.role.is_none()
+            && self.status.is_none()
+            && !self.no_contact
+            && self.robot.is_none()
     }
 }
 
@@ -73,6 +82,7 @@ impl ListQuery {
             role: Role::parse(&self.role),
             status: Status::parse(&self.status),
             no_contact: self.contact == "none",
+            robot: self.robot.parse().ok().map(RobotId),
         }
     }
 
@@ -117,6 +127,7 @@ impl ListQuery {
             ("role", &self.role),
             ("status", &self.status),
             ("contact", &self.contact),
+            ("robot", &self.robot),
             ("sort", &self.sort),
         ])
     }

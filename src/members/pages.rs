@@ -13,7 +13,7 @@ use askama::{
 use super::{
     ContactState, Status, Tools,
     edit::{ContactPart, Task},
-    form::{AddMember, EditAccount, Verify, code_field, robot_field, secret_field},
+    form::{AddMember, EditAccount, Verify, code_field, robot_field, secret_field, vendor_key},
     list::ListQuery,
     model::Member,
     store::{self, ListRow, NewMember},
@@ -110,7 +110,8 @@ impl ListPart {
 async fn list_part<P>(db: &Database, who: &Can<P>, query: ListQuery) -> Result<ListPart> {
     let role = who.role().ok_or(Error::NotFound)?;
     // Who can be reached is for administrators to know.
-    let query = if role.administers() { query } else { ListQuery { contact: String::new(), ..query } };
+    let query =
+        if role.administers() { query } else { ListQuery { contact: String::new(), robot: String::new(), ..query } };
     let (tenant, filter, order, page) = (who.tenant.clone(), query.filter(), query.order(), query.page());
     let (rows, pager) = db.read(move |c| store::list(c, &tenant, &filter, order, page)).await?;
     let path = format!("/t/{}/members", who.tenant.slug);
@@ -288,9 +289,9 @@ pub async fn save(
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let form = task.recall(&tools, form)?;
-    match task.save(&tools, &form).await? {
+    match task.save(&tools, form).await? {
         Ok(()) => Ok(redirect_saying(&list_url(&who, &query), "flash-saved")),
-        Err(errors) => {
+        Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
             edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
         }
@@ -512,9 +513,9 @@ pub async fn me_save(
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
     let form = task.recall(&tools, form)?;
-    match task.save(&tools, &form).await? {
+    match task.save(&tools, form).await? {
         Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-saved")),
-        Err(errors) => {
+        Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
             web::page(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -560,7 +561,7 @@ pub async fn me_confirm(
 ) -> Result<HttpResponse> {
     let task = own_task(&who, &request, &frame)?;
     match task.confirm_code(&tools, &form).await? {
-        Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-verified")),
+        Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-verified-own")),
         Err(errors) => {
             let part = task.part(&tools, None, errors).await?;
             web::page(

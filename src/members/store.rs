@@ -276,6 +276,10 @@ fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> members::B
     if filter.no_contact {
         query = query.filter(members::robot_count.eq(0));
     }
+    if let Some(robot) = filter.robot {
+        let reached = contacts::table.filter(contacts::member.eq(members::id)).filter(contacts::robot.eq(robot));
+        query = query.filter(exists(reached));
+    }
     query
 }
 

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::model::{Details, ReturnOrigins};
-use crate::web::{FieldError, FieldErrors, filled, one_line, validated};
+use crate::web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, validated};
 
 /// The word of the checkbox for saving members.
 pub const SAVE_MEMBERS: &str = "save_members";
@@ -16,7 +16,7 @@ pub const FIRE_ALERTS: &str = "fire_alerts";
 const HIGHEST_LIMIT: i64 = 100_000;
 
 /// What can be decided about a portal.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct EditPortal {
     /// What it is called.
@@ -28,7 +28,14 @@ pub struct EditPortal {
     pub return_origins: String,
     /// The most posts a minute; empty for no limit.
     pub per_minute: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditPortal);
+
+/// The fields of the page.
+pub const SAVED_FIELDS: [&str; 4] = ["name", "scopes", "return_origins", "per_minute"];
 
 impl From<&Details> for EditPortal {
     fn from(details: &Details) -> Self {
@@ -38,7 +45,9 @@ impl From<&Details> for EditPortal {
             scopes: scopes.into_iter().filter(|(_, may)| *may).map(|(word, _)| word.to_owned()).collect(),
             return_origins: details.return_origins.lines(),
             per_minute: details.per_minute.map(|most| most.to_string()).unwrap_or_default(),
+            form_version: FormVersion::default(),
         }
+        .opened()
     }
 }
 
@@ -104,6 +113,7 @@ mod tests {
             scopes: vec![FIRE_ALERTS.into()],
             return_origins: "https://oa.corp.example/\r\n".into(),
             per_minute: " 60 ".into(),
+            ..EditPortal::default()
         }
     }
 

@@ -9,7 +9,7 @@ use askama::Template;
 
 use super::{
     example::Examples,
-    form::EditPortal,
+    form::{EditPortal, SAVED_FIELDS},
     model::Details,
     problem::title_of,
     refusals::Refusals,
@@ -21,11 +21,11 @@ use super::{
 use crate::{
     access::{Actor, Affected, Can, WritePermit, permissions::ManagePortals},
     audit::{self, Change},
-    db::{AnyConnection, PortalId, TenantId},
+    db::{AnyConnection, PortalId, TenantId, lock_settings},
     error::{Error, Result},
     members::Tools,
     web::{
-        self, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
+        self, Edits as _, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
         redirect_saying,
     },
 };
@@ -244,28 +244,39 @@ pub async fn edit(
     Form(form): Form<EditPortal>,
 ) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    let stored = match form.check() {
-        Ok(details) => {
-            let shared = asked.clone();
-            about(&who, id).write(&tools.db, move |c| shared.update(c, id, &details)).await.map(|()| None)
-        }
-        Err(errors) => Ok(Some(errors)),
-    };
-    let errors = match stored {
-        Ok(None) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
-        Ok(Some(errors)) => errors,
-        Err(Error::Taken) => FieldErrors::one("name", "portals-name-taken"),
+    let (shared, typed) = (asked.clone(), form.clone());
+    let refused = match about(&who, id).write(&tools.db, move |c| shared.update(c, id, typed)).await {
+        Ok(Ok(())) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(Err(refused)) => refused,
+        Err(Error::Taken) => (form, FieldErrors::one("name", "portals-name-taken")),
         Err(fault) => return Err(fault),
     };
-    asked.page((&request, id), StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some((form, errors)), None).await
+    asked.page((&request, id), StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some(refused), None).await
 }
 
 impl Asked {
-    fn update(&self, c: &mut AnyConnection, id: PortalId, details: &Details) -> Result<()> {
+    fn update(
+        &self,
+        c: &mut AnyConnection,
+        id: PortalId,
+        typed: EditPortal,
+    ) -> Result<std::result::Result<(), (EditPortal, FieldErrors)>> {
+        lock_settings(c, Some(self.tenant))?;
         let before = store::find(c, self.tenant, id)?.details;
-        store::update(c, self.tenant, id, details)?;
-        let changes = changes(Some(&before), details);
-        if changes.is_empty() { Ok(()) } else { self.record(c, "portal-edited", &details.name, changes) }
+        let form = match typed.reconciled(&EditPortal::from(&before), &SAVED_FIELDS)? {
+            Ok(form) => form,
+            Err(outdated) => return Ok(Err(outdated.refused())),
+        };
+        let details = match form.check() {
+            Ok(details) => details,
+            Err(errors) => return Ok(Err((form, errors))),
+        };
+        store::update(c, self.tenant, id, &details)?;
+        let changes = changes(Some(&before), &details);
+        if !changes.is_empty() {
+            self.record(c, "portal-edited", &details.name, changes)?;
+        }
+        Ok(Ok(()))
     }
 }
 

@@ -1,12 +1,12 @@
 //! The form of Data Retention Settings.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Retention;
-use crate::web::{FieldErrors, validated};
+use crate::web::{Edits as _, FieldErrors, FormVersion, edits, validated};
 
 /// Data Retention Settings, as they were typed.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct Typed {
     /// Days for finished alert events.
@@ -15,7 +15,14 @@ pub struct Typed {
     pub delivery_days: String,
     /// Days for the audit log.
     pub audit_days: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(Typed);
+
+/// The fields of the page.
+pub const SAVED_FIELDS: [&str; 3] = ["alert_days", "delivery_days", "audit_days"];
 
 impl From<Retention> for Typed {
     fn from(settings: Retention) -> Self {
@@ -23,7 +30,9 @@ impl From<Retention> for Typed {
             alert_days: settings.alert_days.to_string(),
             delivery_days: settings.delivery_days.to_string(),
             audit_days: settings.audit_days.to_string(),
+            form_version: FormVersion::default(),
         }
+        .opened()
     }
 }
 

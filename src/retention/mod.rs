@@ -7,4 +7,4 @@ pub mod pages;
 pub mod store;
 
 pub use clean::clean;
-pub use model::Retention;
+pub use model::{Removed, Retention, reaches};

@@ -48,6 +48,37 @@ pub fn kept_since(days: i64, now: NaiveDateTime) -> Option<NaiveDateTime> {
     (days > 0).then(|| now - TimeDelta::days(days))
 }
 
+/// What is no longer kept because of its age, as the lists say it. Nothing is said of a time when there was nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Finished alert events, and their deliveries, that ended before this moment.
+    pub alerts: Option<NaiveDateTime>,
+    /// Other deliveries that ended before.
+    pub deliveries: Option<NaiveDateTime>,
+    /// Rows of the audit log before.
+    pub audit: Option<NaiveDateTime>,
+}
+
+impl Removed {
+    /// What was removed by now, of somewhere that there is since `created_at`.
+    #[must_use]
+    pub fn of(settings: Retention, created_at: NaiveDateTime, now: NaiveDateTime) -> Self {
+        let before = |days| kept_since(days, now).filter(|before| *before > created_at);
+        Self {
+            alerts: before(settings.alert_days),
+            deliveries: before(settings.delivery_days),
+            audit: before(settings.audit_days),
+        }
+    }
+}
+
+/// Whether a list that goes back to `since` (to the beginning when there is none) reaches into what was removed before this
+/// moment.
+#[must_use]
+pub fn reaches(removed: Option<NaiveDateTime>, since: Option<NaiveDateTime>) -> bool {
+    removed.is_some_and(|before| since.is_none_or(|since| since < before))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,9 +7,9 @@ use super::{form, store};
 use crate::{
     access::{CanInstance, permissions::EditRetention},
     clock::Clock,
-    db::Database,
+    db::{Database, lock_settings},
     error::Result,
-    web::{self, FieldErrors, Form, Frame, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
 };
 
 #[derive(Template)]
@@ -35,14 +35,23 @@ pub async fn save(
     frame: Frame,
     Form(form): Form<form::Typed>,
 ) -> Result<HttpResponse> {
-    let settings = match form.check() {
-        Ok(settings) => settings,
-        Err(errors) => {
-            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
-            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
-    };
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| store::save(c, &settings, &actor, now)).await?;
+    let saved = who
+        .write(&db, move |c| {
+            lock_settings(c, None)?;
+            let form = match form.reconciled(&store::settings(c)?.into(), &form::SAVED_FIELDS)? {
+                Ok(form) => form,
+                Err(outdated) => return Ok(Err(outdated.refused())),
+            };
+            match form.check() {
+                Ok(settings) => store::save(c, &settings, &actor, now).map(Ok),
+                Err(errors) => Ok(Err((form, errors))),
+            }
+        })
+        .await?;
+    if let Err((form, errors)) = saved {
+        let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
+        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
     Ok(redirect_saying("/instance/retention", "flash-saved"))
 }

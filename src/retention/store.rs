@@ -3,11 +3,14 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::Retention;
+use super::{Removed, Retention};
 use crate::{
     access::Actor,
     audit::{self, Change},
-    db::{AnyConnection, schema::retention},
+    db::{
+        AnyConnection, AtMost as _, TenantId,
+        schema::{retention, tenants},
+    },
     error::Result,
 };
 
@@ -19,6 +22,21 @@ pub fn settings(c: &mut AnyConnection) -> Result<Retention> {
     let (alert_days, delivery_days, audit_days) =
         retention::table.select((retention::alert_days, retention::delivery_days, retention::audit_days)).first(c)?;
     Ok(Retention { alert_days, delivery_days, audit_days })
+}
+
+/// What was removed by now of what a tenant's lists show, or those of the instance where none is named.
+///
+/// # Errors
+/// [`Error::NotFound`](crate::error::Error::NotFound) when there is no such tenant.
+pub fn removed(c: &mut AnyConnection, tenant: Option<TenantId>, now: NaiveDateTime) -> Result<Removed> {
+    let created_at: NaiveDateTime = match tenant {
+        Some(tenant) => tenants::table.find(tenant).select(tenants::created_at).first_row(c)?,
+        None => {
+            let warehouse = tenants::table.filter(tenants::metadata_warehouse.eq(true));
+            warehouse.select(tenants::created_at).first_row(c).optional()?.unwrap_or(now)
+        }
+    };
+    Ok(Removed::of(settings(c)?, created_at, now))
 }
 
 /// Changes the settings. Saving what is there already notes nothing.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use chrono::NaiveDate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::{
@@ -16,14 +16,14 @@ use super::{
 use crate::{
     db::AccountId,
     people::{joined, words},
-    web::{FieldError, FieldErrors, filled, one_line, query_string, unread, validated},
+    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, query_string, unread, validated},
 };
 
 /// How many names an error repeats.
 const NAMES_IN_ERRORS: usize = 10;
 
 /// A schedule as it is typed.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct EditSchedule {
     /// Its name; it cannot be changed later.
@@ -49,7 +49,15 @@ pub struct EditSchedule {
     pub outside: String,
     /// Anything when the roster is to be shown and nothing saved.
     pub preview: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditSchedule);
+
+/// The fields that are saved; the name never changes.
+pub const SAVED_FIELDS: [&str; 9] =
+    ["shifts", "every", "unit", "starts_on", "day", "handover", "hours_from", "hours_to", "outside"];
 
 impl EditSchedule {
     /// What a new schedule is unless something else is typed: a week each, from today on.
@@ -198,8 +206,10 @@ impl From<&Found> for EditSchedule {
             hours_from,
             hours_to,
             outside: schedule.outside.as_ref().map(name_of).unwrap_or_default().to_owned(),
+            form_version: FormVersion::default(),
             preview: String::new(),
         }
+        .opened()
     }
 }
 

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 
 use super::{
     OnDuty, Schedule, Unit,
-    form::{Asked, EditSchedule},
+    form::{Asked, EditSchedule, SAVED_FIELDS},
     model::clock_time,
     store::{self, Found, Unknown},
 };
@@ -26,7 +26,7 @@ use crate::{
     db::{AccountId, AnyConnection, Database, Pager, ScheduleId},
     error::{Error, Result},
     people::{Person, Standing, joined},
-    web::{self, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Query, actor, redirect_saying},
 };
 
 /// How many coming turns a roster shows.
@@ -315,14 +315,23 @@ pub async fn edit(
     if wants_preview {
         return preview(&db, &who, page, draft, Some(found), now).await;
     }
-    let actor = actor(&request, &who.principal.account);
+    let (actor, typed) = (actor(&request, &who.principal.account), page.form.clone());
     let save = move |c: &mut AnyConnection| {
         let before = store::lock(c, tenant, id)?;
-        store::update(c, tenant, &before, &draft, &actor, now.at)
+        let form = match typed.reconciled(&EditSchedule::from(&before), &SAVED_FIELDS)? {
+            Ok(form) => form,
+            Err(outdated) => return Ok(Err(outdated.refused())),
+        };
+        let draft = match form.check() {
+            Ok(draft) => draft,
+            Err(errors) => return Ok(Err((form, errors))),
+        };
+        let stored = store::update(c, tenant, &before, &draft, &actor, now.at)?;
+        Ok(stored.map_err(|unknown| (typed, unknown.into())))
     };
-    match refused(who.write(&db, save).await)? {
+    match who.write(&db, save).await? {
         Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
-        Err(errors) => page.with_errors(errors).answer(),
+        Err((form, errors)) => EditPage { form, ..page }.with_errors(errors).answer(),
     }
 }
 

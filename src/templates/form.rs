@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError};
 
 use super::{
@@ -12,11 +12,11 @@ use super::{
 use crate::{
     language::Language,
     robots::Channel,
-    web::{FieldError, FieldErrors, filled, one_line, validated},
+    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, validated},
 };
 
 /// A template, as it is typed.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct EditTemplate {
     /// The headline's template.
@@ -29,7 +29,11 @@ pub struct EditTemplate {
     /// The text's template.
     #[validate(custom(function = "filled"), custom(function = "fits"))]
     pub body: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditTemplate);
 
 /// The language of a tenant's messages.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,7 +56,7 @@ impl EditLanguage {
 
 impl From<Source> for EditTemplate {
     fn from(source: Source) -> Self {
-        Self { title: source.title, body: source.body }
+        Self { title: source.title, body: source.body, form_version: FormVersion::default() }.opened()
     }
 }
 

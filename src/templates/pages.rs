@@ -20,12 +20,12 @@ use crate::{
     audit::{self, Change},
     channels::channel_key,
     clock::Clock,
-    db::Database,
+    db::{AnyConnection, Database, TenantId, lock_settings},
     error::{Error, Result},
     language::Language,
     robots::{self, Channel},
     sandbox::message_html,
-    web::{self, FieldErrors, Form, Frame, Times, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Times, actor, redirect_saying},
 };
 
 #[derive(Template)]
@@ -252,22 +252,44 @@ pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditT
     }
 }
 
+/// The form as it is opened now: with the tenant's own words, or else with the default ones.
+fn stored_form(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: Reason) -> Result<EditTemplate> {
+    let source = match store::find(c, tenant, channel, reason)? {
+        Some((source, _)) => source,
+        None => belfrys::source(store::language(c, tenant)?, reason),
+    };
+    Ok(source.into())
+}
+
 /// Saves a template.
 pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
     let asked = Asked::read(asked)?;
+    let (tenant, Place { channel, reason }) = (asked.who.tenant.id, asked.place);
+    let shown = asked.db.read(move |c| stored_form(c, tenant, channel, reason)).await?;
+    let form = match form.reconciled(&shown, &["title", "body"])? {
+        Ok(form) => form,
+        Err(outdated) => {
+            let (form, errors) = outdated.refused();
+            return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await;
+        }
+    };
     let source = match asked.check(&form).await? {
         Ok((source, _)) => source,
         Err(errors) => return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     };
     let actor = actor(&asked.request, &asked.who.principal.account);
-    let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
-    let Place { channel, reason } = asked.place;
-    asked
+    let (now, object) = (asked.clock.now(), asked.object());
+    let typed = form.clone();
+    let is_saved = asked
         .who
         .write(&asked.db, move |c| {
+            lock_settings(c, Some(tenant))?;
+            if !form.is_current(&stored_form(c, tenant, channel, reason)?) {
+                return Ok(false);
+            }
             let before = store::find(c, tenant, channel, reason)?.map(|(source, _)| source);
             if before.as_ref() == Some(&source) {
-                return Ok(());
+                return Ok(true);
             }
             store::save(c, tenant, channel, reason, &source, (&actor.name, now))?;
             let before = before.unwrap_or_default();
@@ -277,10 +299,14 @@ pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemp
             let body_changed = before.body != source.body;
             changes.extend(body_changed.then(|| Change::unsaid("templates-body")));
             let entry = audit::Entry { tenant: Some(tenant), action: "template-changed", object: &object, changes };
-            audit::record(c, &actor, &entry, now)
+            audit::record(c, &actor, &entry, now).map(|()| true)
         })
         .await?;
-    Ok(asked.back())
+    if is_saved {
+        return Ok(asked.back());
+    }
+    let errors = FieldErrors::of_form("form-saved-by-another");
+    asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(typed), errors, None).await
 }
 
 /// Goes back to Belfry's own words.

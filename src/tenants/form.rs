@@ -1,18 +1,18 @@
 //! The forms that add and edit a tenant.
 
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::{Details, Locale, Slug};
 use crate::{
     accounts::Username,
     language::Language,
-    web::{FieldErrors, filled, one_line, validated},
+    web::{Edits as _, FieldErrors, FormVersion, edits, filled, one_line, validated},
 };
 
 /// What can be changed about a tenant.
-#[derive(Clone, Debug, Default, Deserialize, Validate)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct EditTenant {
     /// Its name for people.
@@ -25,7 +25,14 @@ pub struct EditTenant {
     pub time_zone: String,
     /// The BCP 47 tag of the language of its messages; the proposed one when empty.
     pub message_language: String,
+    /// What the page showed.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
 }
+edits!(EditTenant);
+
+/// The fields of the page that edits a tenant.
+pub const SAVED_FIELDS: [&str; 4] = ["name", "description", "time_zone", "message_language"];
 
 /// A tenant to be made.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,7 +49,7 @@ pub struct AddTenant {
 
 impl From<Details> for EditTenant {
     fn from(Details { name, description, locale }: Details) -> Self {
-        Self { name, description, ..Self::proposing(locale) }
+        Self { name, description, ..Self::proposing(locale) }.opened()
     }
 }
 

@@ -15,10 +15,10 @@ use crate::{
     access::{Affected, CanInstance, permissions::ManageTenants},
     accounts::{Username, store as accounts},
     clock::Clock,
-    db::{Database, PAGE_SIZE, Pager, TenantId},
+    db::{Database, PAGE_SIZE, Pager, TenantId, lock_settings},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
-    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
 };
 
 /// The list's address.
@@ -222,16 +222,30 @@ pub async fn edit(
     tenant: Path<TenantId>,
     Form(form): Form<form::EditTenant>,
 ) -> Result<HttpResponse> {
-    let present = present(&db, *tenant).await?;
-    let details = match form.check(present.details.locale) {
-        Ok(details) => details,
-        Err(errors) => {
-            let page = EditPage { frame: frame.seen_by(&who), tenant: present, form, errors, zones: &TZ_VARIANTS };
-            return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
-    };
+    let (id, typed) = (*tenant, form.clone());
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| store::update(c, *tenant, &details, &actor, now)).await?;
+    let saved = who
+        .write(&db, move |c| {
+            lock_settings(c, Some(id))?;
+            let before = store::find(c, id)?;
+            if before.deleted {
+                return Err(Error::NotFound);
+            }
+            let form = match typed.reconciled(&before.details.clone().into(), &form::SAVED_FIELDS)? {
+                Ok(form) => form,
+                Err(outdated) => return Ok(Err(outdated.refused())),
+            };
+            match form.check(before.details.locale) {
+                Ok(details) => store::update(c, id, &details, &actor, now).map(Ok),
+                Err(errors) => Ok(Err((form, errors))),
+            }
+        })
+        .await?;
+    if let Err((form, errors)) = saved {
+        let tenant = present(&db, id).await?;
+        let page = EditPage { frame: frame.seen_by(&who), tenant, form, errors, zones: &TZ_VARIANTS };
+        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
     Ok(redirect_saying(LIST, "flash-saved"))
 }
 

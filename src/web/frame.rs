@@ -239,6 +239,12 @@ impl Frame {
         self.viewer.as_ref().map(|viewer| viewer.principal.account.username.as_str())
     }
 
+    /// Whether whoever is looking administers the instance.
+    #[must_use]
+    pub fn administers_instance(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.principal.administers_instance())
+    }
+
     /// Times as this page shows them.
     #[must_use]
     pub fn times(&self) -> Times {

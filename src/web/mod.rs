@@ -2,6 +2,7 @@
 //! error pages, and the embedded files.
 
 mod body;
+mod breakable;
 mod csrf;
 mod device;
 mod errors;
@@ -18,6 +19,7 @@ mod times;
 mod version;
 
 pub use body::read_body;
+pub use breakable::breakable;
 pub use csrf::{guard, visitor_cookie_name};
 pub use device::{device_cookie, device_tokens};
 pub use errors::{error_pages, unsaved_sessions};
@@ -30,7 +32,8 @@ pub use page_secret::{keep_for_reload, kept_for_reload};
 pub use request::{actor, address, agent, is_within, own_origin, own_page};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;
-pub use version::FormVersion;
+pub(crate) use version::edits;
+pub use version::{Conflict, Edits, FormVersion, Outdated};
 
 use actix_web::{HttpResponse, http::StatusCode, http::header::ContentType};
 

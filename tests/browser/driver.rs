@@ -264,6 +264,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 
+    /// Shows pages as they are printed, or on a screen again.
+    pub async fn print(&self, is_printed: bool) {
+        let media = if is_printed { "print" } else { "" };
+        self.devtools("Emulation.setEmulatedMedia", json!({"media": media, "features": []})).await;
+    }
+
     /// Logs out without asking the page.
     pub async fn forget_cookies(&self) {
         self.devtools("Network.clearBrowserCookies", json!({})).await;

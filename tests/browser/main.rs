@@ -9,6 +9,7 @@
 mod driver;
 mod fill;
 mod first_steps;
+mod layout;
 mod pages;
 mod path;
 mod site;

@@ -40,7 +40,7 @@ on_both! {
         assert_eq!(answer.attribute("#f-username", "value").as_deref(), Some("ann"));
         assert_eq!(answer.attribute("#f-password", "value").unwrap_or_default(), "");
         assert_eq!(answer.attribute("#f-code", "aria-invalid").as_deref(), Some("true"));
-        assert!(!answer.body.contains("AAAAA-BBBBB"), "a code is a secret and stands on no page");
+        assert_eq!(answer.attribute("#f-code", "value").as_deref(), Some("AAAAA-BBBBB-CCCCC-DDDDD"), "it can be corrected");
         set_up(&mut visitor, "", "ann").await.is(422);
         visitor.get("/login").await.leads_to("/setup");
     }
@@ -85,6 +85,17 @@ on_both! {
         assert_eq!(sue.get("/login").await.text(".note"), "You are logged out.");
         sue.get("/account").await.asks_to_log_in_for("/account");
         thief.get("/account").await.asks_to_log_in_for("/account");
+    }
+
+    async fn what_is_wrong_with_a_field_stands_in_the_place_of_its_hint_and_the_summary_has_the_focus(app: &TestApp) {
+        let mut visitor = app.visitor();
+        let page = visitor.get("/setup").await.is(200);
+        assert!(!page.text("#h-username").is_empty() && page.texts("[autofocus]").is_empty());
+        let page = set_up(&mut visitor, "AAAAA-BBBBB-CCCCC-DDDDD", "no name!").await.is(422);
+        assert!(!page.text("#e-username").is_empty() && page.texts("#h-username").is_empty(), "the hint says the same");
+        assert_eq!(page.attribute("#f-username", "aria-describedby").as_deref(), Some("e-username"));
+        assert_eq!(page.attributes("[autofocus]", "role"), ["alert"], "nothing else takes the focus");
+        assert_eq!(page.attribute("[role=alert]", "tabindex").as_deref(), Some("-1"));
     }
 
     async fn a_wrong_password_is_answered_in_one_sentence_that_blames_no_field(app: &TestApp) {

@@ -157,6 +157,29 @@ on_both! {
         assert_eq!(page.texts("#robots tbody td"), ["2", "0", "1"]);
     }
 
+    async fn whoever_else_a_broken_robot_reaches_is_listed_behind_a_link(app: &TestApp) {
+        let (town, _) = settled(app).await;
+        robot(app, (town.ours, town.mia), Channel::DingTalk, "broken").await;
+        for number in 0..40 {
+            let member = app.member(town.ours, &format!("user{number}"), Role::Member).await;
+            let share = move |c: &mut AnyConnection| {
+                let robot: belfry::db::RobotId = robots::table.select(robots::id).first(c)?;
+                let contact =
+                    (contacts::member.eq(member), contacts::channel.eq("dingtalk"), contacts::robot.eq(robot));
+                Ok(diesel::insert_into(contacts::table).values(contact).execute(c)?)
+            };
+            app.db.write(share).await.expect("a shared robot");
+        }
+        let mut sam = app.log_in("sam").await;
+        let page = sam.get("/t/ours").await.is(200);
+        let others = page.texts("#broken a").pop().expect("a link");
+        assert!(others.contains("others"), "{others}");
+        let list = page.attributes("#broken a", "href").pop().expect("a link");
+        assert!(sam.get(&list).await.is(200).text(".pager").contains("of 41"), "{list} lists them all");
+        let mut mia = app.log_in("mia").await;
+        assert!(!mia.get(&list).await.is(200).text(".pager").contains("of 41"), "members do not see who has which robot");
+    }
+
     async fn administrators_see_who_was_not_reached_and_which_alert_found_nobody(app: &TestApp) {
         let (town, now) = settled(app).await;
         let mia = (town.ours, town.mia);

@@ -52,5 +52,6 @@ mod sessions;
 mod start;
 mod templates;
 mod tenants;
+mod two_editors;
 mod verification;
 mod waking;

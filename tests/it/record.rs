@@ -205,6 +205,38 @@ on_both! {
         assert!(own.texts("form[action$=resend]").is_empty(), "and sends nothing again");
     }
 
+    async fn the_page_of_a_delivery_leads_to_where_its_cause_is_removed(app: &TestApp) {
+        let town = app.settle().await;
+        let row = |reason| Row { reason, ..Row::of(&town, "Dataphin: failed") };
+        let reasons = ["no-contact", "channel-off", "broken-keyword", "nobody-on-duty"];
+        let ids = add(app, reasons.map(row).to_vec()).await;
+        let edit = format!("/t/ours/members/{}/edit", town.mia);
+        let (mut sam, mut mia) = (app.log_in("sam").await, app.log_in("mia").await);
+        for (id, expected) in ids.iter().zip([edit.as_str(), "/t/ours/settings/message-channel", &edit, "/t/ours/schedules"]) {
+            let page = sam.get(&format!("/t/ours/deliveries/{id}")).await.is(200);
+            assert_eq!(page.attribute("a.cure", "href").as_deref(), Some(expected));
+            sam.get(expected).await.is(200);
+        }
+        let page = mia.get(&format!("/t/ours/deliveries/{}", ids[0])).await.is(200);
+        assert_eq!(page.attribute("a.cure", "href").as_deref(), Some("/t/ours/me"));
+        assert!(page.text("dl.facts").contains("You have no robot for this."), "her own page speaks to her");
+        assert!(mia.get(&format!("/t/ours/deliveries/{}", ids[1])).await.is(200).texts("a.cure").is_empty());
+    }
+
+    async fn the_fields_of_a_robot_are_not_called_what_their_group_is(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        for language in ["en", "zh-CN"] {
+            sam.post("/language", &[("language", language), ("return_to", "/")]).await.is(303);
+            for path in [format!("/t/ours/members/{}/edit", town.mia), "/t/ours/me".to_owned()] {
+                let page = sam.get(&path).await.is(200);
+                let (legends, labels) = (page.texts("fieldset legend"), page.texts("fieldset label"));
+                assert_eq!(legends.len(), 3, "{path}");
+                assert!(legends.iter().all(|legend| !labels.contains(legend)), "{path}: {legends:?} {labels:?}");
+            }
+        }
+    }
+
     async fn pages_go_by_time_and_show_every_row_once(app: &TestApp) {
         let town = app.settle().await;
         let start = at("2026-03-04 00:00:00");

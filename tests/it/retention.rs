@@ -266,3 +266,38 @@ fn what_is_sent_again_while_its_event_is_about_to_go_stays() {
         assert_eq!(count!(app, deliveries::table.filter(deliveries::alert.eq(event))), 2);
     });
 }
+
+on_both! {
+    async fn lists_say_what_was_removed_because_of_its_age(app: &TestApp) {
+        app.settle().await;
+        let lists = ["/t/ours/deliveries", "/t/ours/alerts", "/t/ours/audit", "/instance/audit"];
+        let mut root = app.log_in("root").await;
+        let form = [("alert_days", "90"), ("delivery_days", "30"), ("audit_days", "60")];
+        root.post("/instance/retention", &form).await.is(303);
+        let mut sue = app.log_in("sue").await;
+        for list in &lists[..3] {
+            assert!(sue.get(list).await.is(200).texts("#removed").is_empty(), "{list}: there was nothing yet");
+        }
+        app.clock.advance(TimeDelta::days(100));
+        let (mut root, mut sue) = (app.log_in("root").await, app.log_in("sue").await);
+        // The tenants of these tests have Shanghai's clocks.
+        let day = |days: i64| (app.clock.now() - TimeDelta::days(days) + TimeDelta::hours(8)).date().to_string();
+        let expected = [
+            format!("Deliveries of alerts that ended before {} were removed. Test messages and notices before {} were removed.", day(90), day(30)),
+            format!("Alert events that ended before {} were removed.", day(90)),
+            format!("Entries before {} were removed.", day(60)),
+        ];
+        for (list, sentence) in lists.iter().zip(&expected) {
+            let page = sue.get(list).await.is(200);
+            assert_eq!(&page.text("#removed"), sentence, "{list}");
+            assert!(page.texts("#removed a").is_empty(), "the settings are for administrators of the instance");
+        }
+        assert_eq!(root.get("/instance/audit").await.is(200).attribute("#removed a", "href").as_deref(), Some("/instance/retention"));
+        for (list, days) in [("deliveries", 29), ("alerts", 89)] {
+            let recent = format!("/t/ours/{list}?from={}", day(days));
+            assert!(sue.get(&recent).await.is(200).texts("#removed").is_empty(), "{recent} reaches nothing that was removed");
+            let past = format!("/t/ours/{list}?from={}", day(95));
+            assert!(!sue.get(&past).await.is(200).texts("#removed").is_empty(), "{past}");
+        }
+    }
+}

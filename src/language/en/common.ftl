@@ -16,6 +16,9 @@ role-super-administrator = Super administrator
 role-system-administrator = System administrator
 role-member = Member
 
+vendor-dingtalk = DingTalk
+vendor-lark = Lark
+vendor-wecom = WeCom
 channel-dingtalk = Dingtalk Robot
 channel-lark = Lark Robot
 channel-wecom = Wecom Robot
@@ -44,6 +47,9 @@ nav-instance-audit = Instance audit log
 
 form-faults = Nothing was saved. Please correct this first:
 form-fault = { $label }: { $fault }
+form-changed-meanwhile = Somebody else changed this meanwhile. Now: { $now }. Yours: { $yours }. Save once more to replace it by yours.
+form-saved-by-another = Somebody else saved this at the same moment. Look at it once more, and save again.
+form-changed-secret = Somebody else changed this meanwhile. Now: { $now }. Save once more to replace it by yours.
 form-required = Please fill this in.
 form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.

@@ -12,6 +12,7 @@ courier-test-too-fast = The robot was told to slow down and rests, so the test d
 courier-test-passing = The other side has a passing fault, and a test is not repeated by itself. Send the test message again in a minute.
 courier-test-unknown = The answer could not be understood, so the test does not count as delivered. Check what stands between this server and the channel, such as a proxy.
 courier-no-contact = The member has no robot for this. Enter one under Member Management, or ask the member to do it under My Contact Information.
+courier-no-contact-own = You have no robot for this. Enter one under My Contact Information, or ask an administrator to do it.
 courier-left-tenant = This account is not a member of the tenant any more. Add the person again, or take the name out of the alert rules, user groups and shift schedules.
 courier-member-disabled = The member is disabled. Reinstate the member under Member Management, or take the name out of the alert rules, user groups and shift schedules.
 courier-quiet-hours = Nobody was to be disturbed at that time, so nothing was sent. End Do not disturb on the event's page, or change the rule's hours.

@@ -88,6 +88,7 @@ members-verify-body = Verification code: { $code }
     It is valid for 10 minutes. { $name } types it in on My Contact Information, or tells it to the administrator who asked for it.
 members-may-fire = May fire alerts
 flash-verified = Verified: the member reads this group.
+flash-verified-own = Verified: you read this group.
 members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.
 # A group hears that robots of its tenant do not work any more.
 members-broken-title = { $product }: the group robot { $robot } takes no messages

@@ -16,6 +16,9 @@ role-super-administrator = 超级管理员
 role-system-administrator = 系统管理员
 role-member = 普通成员
 
+vendor-dingtalk = 钉钉
+vendor-lark = 飞书
+vendor-wecom = 企业微信
 channel-dingtalk = 钉钉机器人
 channel-lark = 飞书机器人
 channel-wecom = 企业微信机器人
@@ -44,6 +47,9 @@ nav-instance-audit = 实例审计日志
 
 form-faults = 尚未保存，请先修改以下内容：
 form-fault = { $label }：{ $fault }
+form-changed-meanwhile = 其他人刚刚修改了此项。当前值：{ $now }；您的值：{ $yours }。再次保存将以您的值覆盖。
+form-saved-by-another = 其他人刚刚保存了此项。请核对后重新保存。
+form-changed-secret = 其他人刚刚修改了此项。当前值：{ $now }。再次保存将以您的值覆盖。
 form-required = 请填写此项。
 form-too-long = 最多 { $max } 个字符。
 form-choose = 请从给出的选项中选择。

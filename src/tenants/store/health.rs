@@ -138,6 +138,8 @@ fn is_broken() -> diesel::expression::SqlLiteral<Bool> {
 pub struct BrokenRobot {
     /// Its channel.
     pub channel: Channel,
+    /// Its id.
+    pub robot: RobotId,
     /// The host and the last four characters of its webhook.
     pub name: String,
     /// Why: a word for [`reason_key`](crate::courier::reason_key), whose text says what to do.
@@ -168,7 +170,7 @@ pub fn broken_robots(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Brok
         let members = reached().order(members::id).limit(NAMED).select((members::id, members::username)).load(c)?;
         let others = (count - NAMED).max(0);
         let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
-        Ok(BrokenRobot { channel, name: format!("{host} …{last_four}"), reason, members, others })
+        Ok(BrokenRobot { channel, robot, name: format!("{host} …{last_four}"), reason, members, others })
     };
     rows.into_iter().map(read).collect()
 }

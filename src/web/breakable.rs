@@ -1,0 +1,55 @@
+//! Usernames that wrap where a reader would break them.
+
+use askama::filters::{Html, Safe, escape};
+
+/// The longest part of a username, in characters, that is kept on one line even where nothing in it invites a break.
+const LONGEST_PART: usize = 20;
+
+/// A username as HTML that may wrap after `.`, `_`, `-` and `@`, and elsewhere only within a part that is longer than
+/// [`LONGEST_PART`].
+#[must_use]
+pub fn breakable(username: &str) -> Safe<String> {
+    let mut html = String::with_capacity(username.len() + 40);
+    html.push_str("<span class=\"username\">");
+    let mut length = 0;
+    for part in username.split_inclusive(['.', '_', '-', '@']) {
+        if length > 0 {
+            html.push_str("<wbr>");
+        }
+        for (place, letter) in part.chars().enumerate() {
+            if place > 0 && place % LONGEST_PART == 0 {
+                html.push_str("<wbr>");
+            }
+            push_escaped(&mut html, letter);
+        }
+        length += part.len();
+    }
+    html.push_str("</span>");
+    Safe(html)
+}
+
+fn push_escaped(html: &mut String, letter: char) {
+    if letter.is_alphanumeric() {
+        html.push(letter);
+    } else {
+        let Ok(escaped) = escape(letter.to_string(), Html);
+        html.push_str(&escaped.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_username_wraps_only_after_its_separators() {
+        assert_eq!(breakable("wang.li_2-a@x").0, "<span class=\"username\">wang.<wbr>li_<wbr>2-<wbr>a@<wbr>x</span>");
+        assert_eq!(breakable("mia").0, "<span class=\"username\">mia</span>");
+        assert_eq!(breakable("<b>").0, "<span class=\"username\">&#60;b&#62;</span>");
+        assert_eq!(
+            breakable(&"a".repeat(45)).0.matches("<wbr>").count(),
+            2,
+            "a part without end must not widen the page"
+        );
+    }
+}

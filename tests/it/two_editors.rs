@@ -1,0 +1,198 @@
+//! Two people edit the same thing: no save undoes what somebody else changed, and a refusal says what that was.
+
+use belfry::sandbox::RobotKind;
+use scraper::{ElementRef, Html, Selector};
+
+use crate::harness::{Answer, TestApp, Town, User};
+
+/// A form as a browser shows it: where it goes, and its fields.
+#[derive(Clone)]
+struct Opened {
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Opened {
+    /// The editing form of a page.
+    fn of(page: &Answer) -> Self {
+        let document = Html::parse_document(&page.body);
+        let all = |selector: &str, within: ElementRef<'_>| -> Vec<ElementRef<'_>> {
+            let selector = Selector::parse(selector).expect("a selector");
+            // A lifetime of its own keeps the elements those of the document.
+            within
+                .select(&selector)
+                .map(|found| found.id())
+                .filter_map(|id| document.tree.get(id).and_then(ElementRef::wrap))
+                .collect()
+        };
+        let form = all("form", document.root_element())
+            .into_iter()
+            .find(|form| !all("input[name=form_version]", *form).is_empty())
+            .unwrap_or_else(|| panic!("no editing form in:\n{}", page.body));
+        let mut fields = Vec::new();
+        for element in all("input[name], textarea[name], select[name]", form) {
+            let name = element.attr("name").unwrap_or_default().to_owned();
+            let value = element.attr("value").unwrap_or_default().to_owned();
+            let is_other_form = element.attr("form").is_some();
+            match (element.value().name(), element.attr("type").unwrap_or_default()) {
+                _ if is_other_form || name == "csrf" => {}
+                ("textarea", _) => {
+                    let text = element.text().collect::<String>();
+                    let text = text.strip_prefix('\n').unwrap_or(&text).replace('\n', "\r\n");
+                    fields.push((name, text));
+                }
+                ("select", _) => {
+                    let options = all("option", element);
+                    let chosen = options.iter().find(|option| option.attr("selected").is_some()).or(options.first());
+                    let value = chosen.map(|option| option.attr("value").unwrap_or_default().to_owned());
+                    fields.push((name, value.unwrap_or_default()));
+                }
+                (_, "checkbox" | "radio") => {
+                    if element.attr("checked").is_some() {
+                        fields.push((name, value));
+                    }
+                }
+                _ => fields.push((name, value)),
+            }
+        }
+        Self { action: form.attr("action").expect("an action").to_owned(), fields }
+    }
+
+    fn value(&self, field: &str) -> String {
+        let values: Vec<&str> =
+            self.fields.iter().filter(|(name, _)| name == field).map(|(_, value)| value.as_str()).collect();
+        values.join(" ")
+    }
+
+    /// The same with another value in a field.
+    fn with(&self, field: &str, value: &str) -> Self {
+        let mut changed = self.clone();
+        changed.fields.retain(|(name, _)| name != field);
+        changed.fields.push((field.to_owned(), value.to_owned()));
+        changed
+    }
+
+    async fn send(&self, user: &mut User) -> Answer {
+        let fields: Vec<(&str, &str)> =
+            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        user.post(&self.action, &fields).await
+    }
+}
+
+/// An editing page, one of its fields with what two people type, and another field.
+struct Case {
+    page: String,
+    field: &'static str,
+    first: &'static str,
+    second: &'static str,
+    other: (&'static str, &'static str),
+}
+
+async fn cases(app: &TestApp, town: &Town) -> Vec<Case> {
+    let group = app.group(town.ours, "night shift").await;
+    let schedule = app.schedule(town.ours, "on call", "mia").await;
+    let rule = app.rule(town.ours, "everything").await;
+    let portal = app.portal(town.ours, "ticketing").await;
+    let case = |page: String, field, first, second, other| Case { page, field, first, second, other };
+    vec![
+        case(
+            format!("/t/ours/members/{}/edit", town.mia),
+            "email",
+            "one@corp.example",
+            "two@corp.example",
+            ("phone", "+86 138 0013 8000"),
+        ),
+        case("/t/ours/me".to_owned(), "email", "one@corp.example", "two@corp.example", ("phone", "+86 138 0013 8000")),
+        case(format!("/t/ours/groups/{group}/edit"), "members", "mia", "sam", ("description", "whoever is awake")),
+        case(format!("/t/ours/schedules/{schedule}/edit"), "shifts", "sam", "sue", ("handover", "10:30")),
+        case(format!("/t/ours/alert-rules/{rule}/edit"), "members", "mia", "sam", ("frequency", "7")),
+        case(
+            "/t/ours/templates/lark/firing".to_owned(),
+            "title",
+            "{{ product }} one",
+            "{{ product }} two",
+            ("body", "{{ content }} and more"),
+        ),
+        case(format!("/t/ours/settings/portals/{portal}"), "name", "one", "two", ("per_minute", "7")),
+        case(format!("/instance/tenants/{}/edit", town.ours), "name", "one", "two", ("description", "for tests")),
+        case("/instance/log-in".to_owned(), "failures", "4", "6", ("lock_minutes", "45")),
+        case("/instance/retention".to_owned(), "alert_days", "101", "202", ("audit_days", "321")),
+    ]
+}
+
+async fn open(user: &mut User, page: &str) -> Opened {
+    Opened::of(&user.get(page).await.is(200))
+}
+
+on_both! {
+    async fn a_save_over_what_somebody_else_changed_is_refused_and_says_what_changed(app: &TestApp) {
+        let town = app.settle().await;
+        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+        for case in cases(app, &town).await {
+            let user = if case.page.starts_with("/instance") { &mut root } else { &mut sue };
+            let opened = open(user, &case.page).await;
+            opened.with(case.field, case.first).send(user).await.is(303);
+            let stored = open(user, &case.page).await.value(case.field);
+            let refused = opened.with(case.field, case.second).send(user).await.is(422);
+            let told = refused.text("main [role=alert], dialog [role=alert]");
+            assert!(told.contains("Somebody else changed this meanwhile"), "{}: {told}", case.page);
+            assert!(told.contains(case.first) && told.contains(case.second), "{}: {told}", case.page);
+            assert_eq!(open(user, &case.page).await.value(case.field), stored, "{}: nothing was saved", case.page);
+            let again = Opened::of(&refused);
+            assert_eq!(again.value(case.field), case.second, "{}: what was typed is kept", case.page);
+            again.send(user).await.is(303);
+            assert_ne!(open(user, &case.page).await.value(case.field), stored, "{}: sent once more, it is saved", case.page);
+        }
+    }
+
+    async fn a_save_leaves_alone_what_its_user_did_not_change(app: &TestApp) {
+        let town = app.settle().await;
+        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+        for case in cases(app, &town).await {
+            let user = if case.page.starts_with("/instance") { &mut root } else { &mut sue };
+            let opened = open(user, &case.page).await;
+            opened.with(case.field, case.first).send(user).await.is(303);
+            let stored = open(user, &case.page).await.value(case.field);
+            let (other, value) = case.other;
+            opened.with(other, value).send(user).await.is(303);
+            let now = open(user, &case.page).await;
+            assert_eq!(now.value(case.field), stored, "{}: somebody else's change stays", case.page);
+            assert_ne!(now.value(other), opened.value(other), "{}: the own change is saved", case.page);
+        }
+    }
+
+    async fn a_robot_that_somebody_else_replaced_is_not_replaced_unseen(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sue = app.log_in("sue").await;
+        let page = format!("/t/ours/members/{}/edit", town.mia);
+        let [first, second] = [1, 2].map(|number| app.robot(RobotKind::DingTalk, &format!("{number:064x}")));
+        let opened = open(&mut sue, &page).await;
+        opened.with("dingtalk_robot", &first).send(&mut sue).await.is(303);
+        let refused = opened.with("dingtalk_robot", &second).send(&mut sue).await.is(422);
+        let told = refused.text("dialog [role=alert]");
+        assert!(told.contains("…0001"), "{told}");
+        assert!(refused.text("dialog .stored .robot").ends_with("0001"), "the stored one stays");
+        let phone = opened.with("phone", "+86 138 0013 8000").send(&mut sue).await;
+        phone.is(303);
+        assert!(sue.get(&page).await.text("dialog .stored .robot").ends_with("0001"), "an untouched robot stays");
+        // What was typed travels sealed in the page, and is saved when it is sent once more.
+        Opened::of(&refused).send(&mut sue).await.is(303);
+        assert!(sue.get(&page).await.text("dialog .stored .robot").ends_with("0002"));
+    }
+
+    async fn channel_settings_of_two_people_are_not_undone(app: &TestApp) {
+        app.settle().await;
+        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+        for (user, page) in [(&mut sue, "/t/ours/settings/message-channel"), (&mut root, "/instance/message-channel")] {
+            let opened = open(user, page).await;
+            opened.with("on", "dingtalk").send(user).await.is(303);
+            let refused = opened.with("on", "lark").send(user).await.is(422);
+            let told = refused.text("main [role=alert]");
+            assert!(told.contains("Dingtalk Robot") && told.contains("Lark Robot"), "{told}");
+            assert_eq!(open(user, page).await.value("on"), "dingtalk");
+            Opened::of(&refused).send(user).await.is(303);
+            assert_eq!(open(user, page).await.value("on"), "lark");
+        }
+    }
+}
