@@ -210,6 +210,8 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     io::stdin().lock().read_line(&mut password).map_err(|fault| format!("Standard input cannot be read: {fault}"))?;
     let password =
         password.strip_suffix('\n').map_or(password.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    // Shells on Windows put it before what they hand on.
+    let password = password.strip_prefix(belfry::text::BYTE_ORDER_MARK).unwrap_or(password);
     let passwords = Passwords::new(1).with_blocklist(settings.password_blocklist.clone());
     let context = [settings.product_name.as_str(), settings.portal_name.as_str(), username.as_str()];
     let weakness = passwords.weakness(password, &context).await.map_err(|fault| fault.to_string())?;

@@ -71,7 +71,7 @@ impl AlertFields {
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
                 let title = self.title.trim().to_owned();
-                let key = if self.key.is_empty() { title.clone() } else { self.key.clone() };
+                let key = if text::is_blank(&self.key) { title.clone() } else { self.key.clone() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
                 let (annotations, starts_at, ends_at) = (BTreeMap::new(), None, None);
                 Ok(Incoming {

@@ -271,8 +271,10 @@ impl RuleForm {
     }
 
     fn window(&self, errors: &mut FieldErrors) -> Option<Window> {
-        if self.window != "hours" {
-            return None;
+        match self.window.as_str() {
+            "hours" => {}
+            "" | "all-day" => return None,
+            _ => return required(None, "window", errors),
         }
         let mut minute = |field, text: &str| {
             let minute = minute(text);

@@ -12,6 +12,7 @@ use crate::{
     language::Language,
     robots::{Channel, Origins, RobotAddress, SigningSecret, trim_pasted},
     secrets::PlainToken,
+    text,
     web::{Edits as _, FieldErrors, FormVersion, edits, one_line, validated},
 };
 
@@ -367,8 +368,7 @@ impl AddMember {
         }
         match (username, role) {
             (Ok(username), Some(role)) if errors.is_empty() => {
-                let name = self.display_name.trim();
-                let name = if name.is_empty() { username.as_str() } else { name };
+                let name = text::first_visible([self.display_name.as_str(), username.as_str()]).unwrap_or_default();
                 Ok((username.clone(), name.to_owned(), role))
             }
             _ => Err(errors),

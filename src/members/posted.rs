@@ -16,6 +16,7 @@ use crate::{
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
     robots::{Channel, trim_pasted},
+    text,
     web::FieldErrors,
 };
 
@@ -155,7 +156,7 @@ pub fn save_posted(
     };
     let mut changes: Vec<Change> = is_new.then(|| role_given(&member)).into_iter().flatten().collect();
     if let Some(typed) = posted.display_name.as_deref().filter(|_| !is_new) {
-        let name = if typed.trim().is_empty() { member.username.clone() } else { name };
+        let name = if text::is_blank(typed) { member.username.clone() } else { name };
         changes.extend(store::set_display_name(c, sender.tenant, &member, &name)?);
         member.display_name = name;
     }

@@ -68,7 +68,9 @@ impl EditPortal {
         if let Err(line) = &return_origins {
             errors.0.push(fault("return_origins", "portals-return-origin-rule", vec![("line", line.clone())]));
         }
-        if !self.may(SAVE_MEMBERS) && !self.may(FIRE_ALERTS) {
+        if self.scopes.iter().any(|scope| ![SAVE_MEMBERS, FIRE_ALERTS].contains(&scope.as_str())) {
+            errors.add("scopes", "form-choose");
+        } else if !self.may(SAVE_MEMBERS) && !self.may(FIRE_ALERTS) {
             errors.add("scopes", "portals-scopes-rule");
         }
         let per_minute = self.limit();
@@ -140,7 +142,9 @@ mod tests {
         assert!(errors.of("name").is_some());
         assert!(text("return_origins").contains("http://oa.corp.example"), "{}", text("return_origins"));
         assert!(text("per_minute").contains("100000"), "{}", text("per_minute"));
-        for limit in ["-1", "1.5", "x", "100001", "9223372036854775808"] {
+        let unknown = EditPortal { scopes: vec![FIRE_ALERTS.into(), "fire".into()], ..form() };
+        assert!(unknown.check().unwrap_err().of("scopes").is_some(), "nothing that was chosen is left out in silence");
+        for limit in ["-1", "1.5", "x", "100001", "9223372036854775808", "6 0", "60/min", "６０", "1e3", "0x10"] {
             assert!(EditPortal { per_minute: limit.into(), ..form() }.check().is_err(), "{limit}");
         }
     }

@@ -149,8 +149,33 @@ fn log_in(request: &HttpRequest) -> String {
     format!("/login?next={}", byte_serialize(to.as_bytes()).collect::<String>())
 }
 
+/// Whether a program asks, which reads no page: its path is one for programs, or it accepts JSON and no HTML.
+fn is_program(request: &HttpRequest) -> bool {
+    let below =
+        |start: &str| request.path().strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let accepted = accepted.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+    below("/intake") || below("/api") || accepted.contains("json") && !accepted.contains("html")
+}
+
+/// The error as a problem document (RFC 9457).
+fn problem_document(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    let (title, detail) = texts(ours, status, false, First::Wait);
+    let language = Frame::of(request).language;
+    let document = serde_json::json!({
+        "type": "about:blank",
+        "title": language.text(title),
+        "status": status.as_u16(),
+        "detail": language.text(detail),
+    });
+    HttpResponse::build(status).content_type("application/problem+json").body(document.to_string())
+}
+
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
 fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    if is_program(request) {
+        return problem_document(ours, status, request);
+    }
     let first = First::of(ours, request);
     let again =
         if status == StatusCode::SERVICE_UNAVAILABLE || first != First::Wait { Again::of(request) } else { None };

@@ -4,7 +4,10 @@
 use std::{io::Write as _, time::Duration};
 
 use belfry::{
-    db::{AlertId, AnyConnection, schema::alerts},
+    db::{
+        AlertId, AnyConnection,
+        schema::{alerts, members},
+    },
     sandbox::{Call, RobotKind},
 };
 use chrono::{NaiveDateTime, TimeDelta};
@@ -161,6 +164,23 @@ on_both! {
             }
             problem(&send(app, path, &token, |request| request.header("content-type", "application/json").body(vec![b' '; 3 << 20])).await, 413);
         }
+        // The same on every other path for who accepts JSON and no HTML.
+        for (path, accept, status) in [
+            ("/api", "*/*", 404),
+            ("/api/v1/alerts", "*/*", 404),
+            ("/api/v1/alerts", "text/html", 404),
+            ("/nothing", "application/json", 404),
+            ("/t/ours/nothing", "application/json, text/plain", 404),
+            ("/t/nobody/members", "application/problem+json", 404),
+            ("/instance/tenants", "application/json", 403),
+        ] {
+            let request = sam.request(Method::GET, path).header("accept", accept);
+            problem(&sam.send(request).await, status);
+        }
+        let request = sam.request(Method::PUT, "/t/ours/members").header("accept", "application/json");
+        problem(&sam.send(request).await, 405);
+        let request = sam.request(Method::GET, "/nothing").header("accept", "text/html, application/json");
+        assert!(sam.send(request).await.is(404).body.contains("<html"));
         // A form without a word about what is accepted comes from a script.
         let request = visitor.request(Method::POST, IA).form(&[("title", "")]).bearer_auth(&token);
         problem(&visitor.send(request).await, 422);
@@ -318,6 +338,26 @@ on_both! {
         let links = |c: &mut AnyConnection| Ok(alerts::table.order(alerts::id.desc()).limit(2).select(alerts::link).load(c)?);
         let links: Vec<String> = app.db.read(links).await.expect("the events");
         assert_eq!(links, ["", "http://prom.corp:9090/graph"]);
+    }
+
+    async fn a_key_or_a_name_that_shows_nothing_does_not_win_over_what_does(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "OA").await;
+        for (number, blank) in ["", " ", "\u{200b}", "\u{feff}", "\u{a0}\u{3000}", "\u{2060}", "\u{ad}", "\u{3164}", "\u{2800}", "\u{200d}"].iter().enumerate() {
+            let title = format!("T{number}");
+            post(app, IA, &token, json!({ "title": title, "key": blank }).to_string()).await.is(201);
+            assert_eq!(named(&post(app, IA, &token, json!({ "title": blank }).to_string()).await), "title", "{blank:?}");
+            let member = json!({ "username": format!("m{number}"), "display_name": blank });
+            post(app, IM, &token, member.to_string()).await.is(201);
+            let named = move |c: &mut AnyConnection| {
+                Ok(members::table.filter(members::display_name.eq(format!("m{number}"))).count().get_result::<i64>(c)?)
+            };
+            assert_eq!(app.db.read(named).await.expect("the members"), 1, "{blank:?}");
+        }
+        let keys = |c: &mut AnyConnection| Ok(alerts::table.order(alerts::id).select(alerts::key).load::<String>(c)?);
+        let keys = app.db.read(keys).await.expect("the events");
+        assert_eq!(keys, (0..10).map(|number| format!("T{number}")).collect::<Vec<_>>());
     }
 
     async fn an_alert_that_notifies_nobody_says_why_and_leads_to_a_rule_for_it(app: &TestApp) {
