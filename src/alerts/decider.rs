@@ -50,7 +50,7 @@ struct Memo {
     told: HashMap<(AlertId, i64), Arc<Chosen>>,
     /// Those of the last event: the events of a group were told to the same people.
     last_told: Option<Arc<Chosen>>,
-    words: HashMap<(Channel, Reason, u64), (Variables, Words)>,
+    words: HashMap<(Channel, Reason, usize, u64), (Variables, Words)>,
 }
 
 /// The rules that are meant for alerts of this kind.
@@ -161,16 +161,16 @@ impl Decider {
         Ok(chosen)
     }
 
-    /// The words of a message.
-    pub fn words(&self, channel: Channel, reason: Reason, variables: &Variables) -> Words {
+    /// The words of a message that mentions so many people.
+    pub fn words(&self, channel: Channel, reason: Reason, variables: &Variables, mentions: usize) -> Words {
         let said = hash_of(|hash| (&variables.key, variables.count, &variables.title, &variables.content).hash(hash));
-        let key = (channel, reason, said);
+        let key = (channel, reason, mentions, said);
         if let Some((known, words)) = self.memo.borrow().words.get(&key)
             && known == variables
         {
             return words.clone();
         }
-        let words = self.snapshot.templates.render(channel, reason, variables);
+        let words = self.snapshot.templates.render_for(channel, reason, variables, mentions);
         self.memo.borrow_mut().words.insert(key, (variables.clone(), words.clone()));
         words
     }

@@ -401,7 +401,7 @@ fn foresee(
         (Signal::Resolved, None) => return Ok(Foreseen { event: None, chosen: None }),
     };
     let telling = Telling { kind, alert, event: &event, fired_at: context.now };
-    let mut told = Told::new(context, decider, &telling, &chosen.recipients);
+    let mut told = Told::new(context, decider, &telling, &chosen);
     drop(told.over_all(&chosen.choice));
     Ok(Foreseen { event: Some(event), chosen: Some(chosen) })
 }
@@ -517,7 +517,7 @@ fn tell(
     if calls.is_empty() && misses.is_empty() {
         return Ok(());
     }
-    let mut told = Told::new(context, decider, telling, &chosen.recipients);
+    let mut told = Told::new(context, decider, telling, chosen);
     let follows = telling.kind != Kind::Firing && fan_outs::is_pending(c, telling.event.id)?;
     if follows || !decider.has_room(chosen.choice.receivers()) {
         return put_off(c, context, telling, entry, chosen, &mut told);

@@ -1,19 +1,22 @@
 //! The words of what groups hear of an alert: its tenant's templates, filled in.
 
-use chrono::{NaiveDateTime, TimeZone as _};
-use chrono_tz::Tz;
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
 
 use super::{
     choose::Choice,
-    decider::Decider,
+    decider::{Chosen, Decider},
     model::{Incoming, Severity},
     store::events::Event,
     take::Context,
 };
 use crate::{
     courier::Kind,
+    db::RobotId,
     robots::Channel,
-    templates::{Reason, Variables, Words, duration},
+    templates::{MOST_MENTIONS, Reason, Variables, Words, duration},
+    web::Times,
 };
 
 /// What is to be told.
@@ -46,10 +49,12 @@ pub(super) struct Told<'t> {
     reason: Reason,
     variables: Variables,
     made: Vec<(Channel, Words)>,
+    /// How many people a message mentions at most, by channel.
+    mentions: BTreeMap<Channel, usize>,
 }
 
 impl<'t> Told<'t> {
-    pub fn new(context: &Context, decider: &'t Decider, telling: &Telling<'_>, recipients: &[String]) -> Self {
+    pub fn new(context: &Context, decider: &'t Decider, telling: &Telling<'_>, chosen: &Chosen) -> Self {
         let snapshot = &decider.snapshot;
         let (alert, event, language) = (telling.alert, telling.event, snapshot.templates.language());
         let ended = alert.ended(context.now).filter(|end| telling.kind == Kind::Resolved && *end >= event.since());
@@ -67,14 +72,23 @@ impl<'t> Told<'t> {
             count: event.count,
             labels: alert.labels.clone(),
             annotations: alert.annotations.clone(),
-            first_at: shown(event.since(), snapshot.zone),
-            last_at: shown(last_at, snapshot.zone),
+            first_at: Times::from(snapshot.zone).with_zone(&event.since()),
+            last_at: Times::from(snapshot.zone).with_zone(&last_at),
             duration: duration(language, (ended.unwrap_or(context.now) - event.since()).num_seconds().max(0)),
-            recipients: recipients.to_vec(),
+            recipients: chosen.recipients.clone(),
             by: context.sender.clone(),
             ..Variables::default()
         };
-        Self { reason: telling.reason(), decider, variables, made: Vec::new() }
+        let mut by_robot: BTreeMap<(Channel, RobotId), usize> = BTreeMap::new();
+        for call in chosen.choice.calls.iter().filter(|call| !call.person.phone.is_empty()) {
+            *by_robot.entry((call.channel, call.robot)).or_default() += 1;
+        }
+        let mut mentions: BTreeMap<Channel, usize> = BTreeMap::new();
+        for ((channel, _), count) in by_robot {
+            let most = mentions.entry(channel).or_default();
+            *most = (*most).max(count).min(MOST_MENTIONS);
+        }
+        Self { reason: telling.reason(), decider, variables, made: Vec::new(), mentions }
     }
 
     /// The words for groups of this channel.
@@ -82,7 +96,8 @@ impl<'t> Told<'t> {
         if let Some((_, words)) = self.made.iter().find(|(known, _)| *known == channel) {
             return words.clone();
         }
-        let words = self.decider.words(channel, self.reason, &self.variables);
+        let mentions = self.mentions.get(&channel).copied().unwrap_or_default();
+        let words = self.decider.words(channel, self.reason, &self.variables, mentions);
         self.made.push((channel, words.clone()));
         words
     }
@@ -96,9 +111,4 @@ impl<'t> Told<'t> {
         }
         channels.into_iter().map(|channel| (channel, self.over(channel))).collect()
     }
-}
-
-/// A time as the tenant's people read it.
-fn shown(time: NaiveDateTime, zone: Tz) -> String {
-    zone.from_utc_datetime(&time).format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -10,6 +10,7 @@
 
 use std::{error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use reqwest::{
     Client, Response,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -124,7 +125,7 @@ impl Sender {
             }
             let response = client.post(request.url.expose()).header(CONTENT_TYPE, robots::CONTENT_TYPE);
             let response = response.body(request.body).send().await?;
-            read(&address, response).await
+            read(&address, response, self.clock.now().and_utc()).await
         };
         match tokio::time::timeout(WHOLE_CALL, attempt).await {
             Ok(Ok(called)) => called,
@@ -176,11 +177,11 @@ fn client() -> reqwest::ClientBuilder {
 }
 
 /// Reads the answer up to its limit; what lies beyond is not needed to know what it means.
-async fn read(address: &RobotAddress, mut response: Response) -> reqwest::Result<Called> {
+async fn read(address: &RobotAddress, mut response: Response, now: DateTime<Utc>) -> reqwest::Result<Called> {
     let status = response.status().as_u16();
     let headers = response.headers();
     let asked = headers.get(RETRY_AFTER).or_else(|| headers.get(RATE_LIMIT_RESET));
-    let asked = asked.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let asked = asked.and_then(|value| value.to_str().ok()).and_then(|value| robots::retry_after(value, now));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = MAX_ANSWER - body.len();
@@ -189,7 +190,7 @@ async fn read(address: &RobotAddress, mut response: Response) -> reqwest::Result
             break;
         }
     }
-    let answer = robots::read_answer(address, status, &body, asked.as_deref());
+    let answer = robots::read_answer(address, status, &body, asked);
     Ok(Called { ending: Ending::Answered(answer), http_status: Some(status), detail: String::new() })
 }
 

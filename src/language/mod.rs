@@ -3,10 +3,14 @@
 //! Texts live in Fluent files, one per feature and language (`en/members.ftl`, `zh-CN/members.ftl`), embedded in the
 //! binary. A key that one language has and the other lacks fails a test.
 
+mod direction;
+
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
+
+pub use direction::close_directions;
 
 /// A language that pages and messages are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use super::{
@@ -193,11 +194,11 @@ impl Cause {
     }
 }
 
-/// Reads an answer of the robot at `address`. `retry_after` is the header of that name, or Lark's `x-ogw-ratelimit-reset`; only whole seconds are
-/// understood, since this room has no clock to hold a date against. Time-outs and broken connections have no answer
+/// Reads an answer of the robot at `address`. `retry_after` is what the header of that name asks for, or Lark's
+/// `x-ogw-ratelimit-reset`, by [`retry_after`]. Time-outs and broken connections have no answer
 /// and are the caller's.
 #[must_use]
-pub fn read_answer(address: &RobotAddress, http_status: u16, body: &[u8], retry_after: Option<&str>) -> Answer {
+pub fn read_answer(address: &RobotAddress, http_status: u16, body: &[u8], asked: Option<Duration>) -> Answer {
     let channel = address.channel();
     let json = serde_json::from_slice::<Value>(body).ok().filter(Value::is_object);
     let code = json.as_ref().and_then(|json| code(channel, json));
@@ -210,8 +211,9 @@ pub fn read_answer(address: &RobotAddress, http_status: u16, body: &[u8], retry_
         None if json.as_ref().is_some_and(is_ban) => Meaning::Passing,
         None => by_status(http_status),
     };
-    let asked = retry_after.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
     let rest = match meaning {
+        // A gateway in between, which speaks for itself, and not the vendor.
+        Meaning::Wait if code.is_none() && asked.is_some() => asked.map(bounded_rest),
         Meaning::Wait => Some(rest_after_throttle(channel, asked)),
         Meaning::Passing if code.is_none() && json.as_ref().is_some_and(is_ban) => Some(BAN),
         Meaning::Passing => asked.map(bounded_rest),
@@ -219,6 +221,20 @@ pub fn read_answer(address: &RobotAddress, http_status: u16, body: &[u8], retry_
     };
     let kept = |text: &str, length| cut(&address.redact(text), length, |_| 1).into_owned();
     Answer { meaning, rest, code: code.map(|code| kept(&code, MAX_CODE)), text: kept(&words, MAX_TEXT) }
+}
+
+/// How long the header `Retry-After` asks to wait: whole seconds, or until a date, of which `now` is held against the second;
+/// nothing when it can be read as neither.
+#[must_use]
+pub fn retry_after(value: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // The three forms of HTTP dates: that of today, and the two that RFC 9110 still has receivers understand.
+    let forms = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let date = forms.into_iter().find_map(|form| NaiveDateTime::parse_from_str(value, form).ok())?;
+    Some((date.and_utc() - now).to_std().unwrap_or(Duration::ZERO))
 }
 
 /// The code, which some answers give as a number and others as text. Lark's older answers have only `StatusCode`.
@@ -392,7 +408,9 @@ mod tests {
             Channel::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/canary-of-lark",
             Channel::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=canary-of-wecom",
         };
-        read_answer(&RobotAddress::parse(channel, address, &Origins::default()).unwrap(), status, body, retry_after)
+        let now = NaiveDateTime::parse_from_str("2037-10-21 07:27:00", "%F %T").unwrap().and_utc();
+        let asked = retry_after.and_then(|value| super::retry_after(value, now));
+        read_answer(&RobotAddress::parse(channel, address, &Origins::default()).unwrap(), status, body, asked)
     }
 
     fn read(channel: Channel, body: &str) -> Answer {
@@ -637,7 +655,16 @@ mod tests {
     #[test]
     fn a_throttled_robot_rests_as_its_channel_asks() {
         let rest = |channel, asked| answer_of(channel, 429, b"", asked).rest.map(|rest| rest.as_secs());
-        assert_eq!(rest(Channel::DingTalk, Some("5")), Some(600));
+        assert_eq!(rest(Channel::DingTalk, None), Some(600));
+        assert_eq!(rest(Channel::DingTalk, Some("soon")), Some(600));
+        for channel in Channel::ALL {
+            assert_eq!(rest(channel, Some("2")), Some(2), "a gateway without a vendor's code");
+            assert_eq!(rest(channel, Some("Wed, 21 Oct 2037 07:28:00 GMT")), Some(60));
+            assert_eq!(answer_of(channel, 503, b"", Some("2")).rest, Some(Duration::from_secs(2)));
+        }
+        let too_fast = br#"{"errcode":660026,"errmsg":"sending too many messages per minute"}"#;
+        let rest_of = |body: &[u8]| answer_of(Channel::DingTalk, 429, body, Some("5")).rest;
+        assert_eq!(rest_of(too_fast), Some(Duration::from_secs(600)), "the vendor's own too fast");
         assert_eq!(rest(Channel::WeCom, None), Some(60));
         for (asked, seconds) in [
             (None, 60),
@@ -646,7 +673,13 @@ mod tests {
             (Some("1000000000"), 600),
             (Some("-1"), 60),
             (Some("soon"), 60),
-            (Some("Wed, 21 Oct 2026 07:28:00 GMT"), 60),
+            (Some("Wed, 21 Oct 2026 07:28:00 GMT"), 1),
+            (Some("Wed, 21 Oct 2037 07:27:07 GMT"), 7),
+            (Some("Wednesday, 21-Oct-37 07:27:07 GMT"), 7),
+            (Some("Wed Oct 21 07:27:07 2037"), 7),
+            (Some("Wed, 21 Oct 2037 09:00:00 GMT"), 600),
+            (Some("Wed, 32 Oct 2037 09:00:00 GMT"), 60),
+            (Some("7.5"), 60),
         ] {
             assert_eq!(rest(Channel::Lark, asked), Some(seconds), "{asked:?}");
         }

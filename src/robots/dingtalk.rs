@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{
     Message, RobotUrl, SigningSecret,
-    fit::{cut, is_whole, json_weight},
+    fit::{cut, fit, is_whole, json_weight},
+    markdown::marked_lines,
     message::{Body, headed, hmac_base64, mobiles},
 };
 
@@ -17,6 +18,9 @@ pub(super) const PATH: &str = "/robot/send";
 
 /// DingTalk takes 20,000 bytes; whether it counts them as sent or escaped is not documented, hence the margin.
 const MAX_BODY: usize = 18_000;
+
+/// DingTalk's markdown runs lines together unless two blanks stand before the line end.
+const LINE_END: &str = "  \n";
 
 /// The title shows in notifications, where no more than a line of it has room.
 const MAX_TITLE: usize = 1024;
@@ -51,10 +55,11 @@ pub(super) fn body(message: &Message) -> Body {
     };
     // The mentions stand at the end, where a cut must not reach them: who is listed but not named in the text hears nothing.
     let mentions = mentions(&mobiles);
-    let text = format!("{heading}\n\n{}", with_line_ends(&message.text));
+    let lines = [vec![heading, Vec::new()], marked_lines(&message.text)].concat();
     let taken = lay(&mentions).to_string().len();
-    let text = cut(&text, MAX_BODY.saturating_sub(taken), json_weight);
-    Body { json: lay(&format!("{text}{mentions}")), whole: is_whole(&short_title) && is_whole(&text) }
+    let fitted = fit(&lines, LINE_END, MAX_BODY.saturating_sub(taken), json_weight);
+    let text = fitted.text.replacen(&LINE_END.repeat(2), "\n\n", 1);
+    Body { json: lay(&format!("{text}{mentions}")), whole: is_whole(&short_title) && fitted.is_whole }
 }
 
 fn mentions(mobiles: &[String]) -> String {
@@ -63,12 +68,6 @@ fn mentions(mobiles: &[String]) -> String {
     }
     let names: Vec<String> = mobiles.iter().map(|mobile| format!("@{mobile}")).collect();
     format!("\n\n{}", names.join(" "))
-}
-
-/// DingTalk's markdown runs lines together unless two blanks stand before the line end.
-fn with_line_ends(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    lines.join("  \n")
 }
 
 #[cfg(test)]

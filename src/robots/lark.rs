@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     Message, SigningSecret,
-    fit::{ELLIPSIS, cut, is_whole, json_weight},
-    markdown::{Span, lines},
+    fit::{ELLIPSIS, clusters, cut, is_whole, json_weight, weight},
+    markdown::{Span, lines, words},
     message::{Body, headed, hmac_base64},
 };
 
@@ -67,10 +67,7 @@ fn paragraphs(text: &str, budget: usize) -> (Vec<Value>, bool) {
         let elements = Value::Array(line.iter().map(element).collect());
         let cost = elements.to_string().len() + 1;
         if cost > left {
-            let words: String = line.iter().map(words).collect();
-            // The line may fit once its links are plain words, but more is missing than the links: that must show.
-            let words = format!("{words}{ELLIPSIS}");
-            content.push(paragraph(&cut(&words, left + ELLIPSIS.len(), json_weight)));
+            content.push(beginning(&line, left));
             return (content, false);
         }
         left -= cost;
@@ -83,17 +80,63 @@ fn paragraph(text: &str) -> Value {
     json!([{ "tag": "text", "text": text }])
 }
 
-fn element(span: &Span<'_>) -> Value {
+fn element(span: &Span) -> Value {
     match span {
-        Span::Text(text) => json!({ "tag": "text", "text": text }),
-        Span::Link { text, url } => json!({ "tag": "a", "text": text, "href": url }),
+        Span::Text(text) => json!({ "tag": "text", "text": unmentioning(&words(text)) }),
+        Span::Link { text, url } => json!({ "tag": "a", "text": unmentioning(&words(text)), "href": url }),
     }
 }
 
-fn words<'s>(span: &'s Span<'_>) -> &'s str {
-    match span {
-        Span::Text(text) | Span::Link { text, .. } => text,
+/// The words as they are. Lark's plain texts mention by `<at user_id="…">`; should its posts come to do so as well, this does not.
+fn unmentioning(words: &str) -> String {
+    let mut shown = String::with_capacity(words.len());
+    let mut rest = words;
+    while let Some(place) = rest.find('<') {
+        let (before, tag) = rest.split_at(place);
+        shown.push_str(before);
+        shown.push('<');
+        rest = tag.strip_prefix('<').unwrap_or_default();
+        let name: String = rest.trim_start_matches('/').chars().take(2).collect();
+        if name.eq_ignore_ascii_case("at") {
+            shown.push('\u{200b}');
+        }
     }
+    shown.push_str(rest);
+    shown
+}
+
+/// As much of a line as has room, with an ellipsis: a link has its address whole or is left out.
+fn beginning(line: &[Span], room: usize) -> Value {
+    let (mut elements, mut left) = (Vec::new(), room);
+    for span in line {
+        let whole = element(span);
+        let cost = whole.to_string().len() + 1;
+        if let Some(rest) = left.checked_sub(cost) {
+            left = rest;
+            elements.push(whole);
+            continue;
+        }
+        // What the element costs without its words.
+        let (text, frame) = match span {
+            Span::Text(text) => (unmentioning(&words(text)), element(&Span::Text(Vec::new()))),
+            Span::Link { text, url } => {
+                (unmentioning(&words(text)), element(&Span::Link { text: Vec::new(), url: url.clone() }))
+            }
+        };
+        let room = left.checked_sub(frame.to_string().len() + 1).map(|room| room + ELLIPSIS.len());
+        let first = clusters(&text).next().map_or(0, |first| weight(first, json_weight));
+        if let Some(room) = room.filter(|room| *room >= first + ELLIPSIS.len()) {
+            let mut element = frame;
+            if let Some(fields) = element.as_object_mut() {
+                fields.insert("text".to_owned(), cut(&format!("{text}{ELLIPSIS}"), room, json_weight).into());
+            }
+            elements.push(element);
+            return Value::Array(elements);
+        }
+        break;
+    }
+    elements.push(json!({ "tag": "text", "text": ELLIPSIS }));
+    Value::Array(elements)
 }
 
 #[cfg(test)]

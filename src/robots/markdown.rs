@@ -1,39 +1,84 @@
 //! The little markdown that Belfry's messages are written in, and what the channels need done to it.
 //!
-//! It knows headings (`#`), quotes (`>`), bold (`**`), lists (`-`) and links (`[text](https://…)`), one line each.
+//! It knows headings (`#`), quotes (`>`), bold (`**`), lists (`-`) and links (`[text](https://…)`), one line each. A backslash
+//! before a sign of punctuation makes it a plain character; [`escape_markdown`] writes them. No channel sees those backslashes:
+//! where a channel has no markup the character stands as it was typed, and where it has some, only what would be markup there
+//! is changed.
+
+/// Breaks what would be markup without being seen. Used where a vendor's reader goes by neighbouring characters.
+const BREAK: char = '\u{200b}';
+
+/// A character of a text, and whether it is only itself, whatever it means in Markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Glyph {
+    pub character: char,
+    pub is_literal: bool,
+}
+
+impl Glyph {
+    fn is_mark(self, character: char) -> bool {
+        self.character == character && !self.is_literal
+    }
+}
 
 /// A piece of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Span<'t> {
-    /// Words, without marks.
-    Text(String),
+pub(super) enum Span {
+    /// Words, with their marks.
+    Text(Vec<Glyph>),
     /// A link to a web page.
-    Link { text: String, url: &'t str },
+    Link { text: Vec<Glyph>, url: String },
 }
 
-/// Makes a text that someone typed, such as a member's name, harmless inside a message: it stays one line and can
-/// neither mention anyone, nor become a link, nor change how the text around it looks.
-///
-/// The vendors document no escape character that all of them understand, so the characters that could begin such a
-/// construct are replaced by their full-width twins, which read the same and mean nothing to any of them.
+/// Makes a text that someone typed, such as a member's name, harmless inside a message: it stays one line and can neither
+/// mention anyone, nor become a link, nor change how the text around it looks.
 #[must_use]
 pub fn escape_markdown(text: &str) -> String {
-    let twin = |character: char| match character {
-        '[' => '［',
-        ']' => '］',
-        '<' => '＜',
-        '>' => '＞',
-        '*' => '＊',
-        '`' => '｀',
-        '~' => '～',
-        '@' => '＠',
-        '#' => '＃',
-        '|' => '｜',
-        '\\' => '＼',
-        control if control.is_control() => ' ',
-        other => other,
-    };
-    text.chars().map(twin).collect::<String>().replace("://", "：//")
+    let mut escaped = String::with_capacity(text.len() + 8);
+    // A line of nothing else underlines the one above it, or is a rule across the page or the head of a table.
+    let is_rule = text.chars().all(|character| "-=*_|: +".contains(character));
+    let mut begins = true;
+    for character in text.chars() {
+        if "\\`*_~[]<>#|@".contains(character) || (is_rule && begins && character.is_ascii_punctuation()) {
+            escaped.push('\\');
+        }
+        begins &= character == ' ';
+        escaped.push(if character.is_control() { ' ' } else { character });
+    }
+    escaped
+}
+
+/// An address as the destination of a link in Markdown.
+#[must_use]
+pub fn escape_address(url: &str) -> String {
+    let mut escaped = String::with_capacity(url.len());
+    for character in url.chars() {
+        if "()[]*_\\".contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// A text as people read it who see its source: without the backslashes of [`escape_markdown`].
+#[must_use]
+pub fn unescaped(text: &str) -> String {
+    glyphs(text).into_iter().map(|glyph| glyph.character).collect()
+}
+
+/// The characters of a text.
+pub(super) fn glyphs(text: &str) -> Vec<Glyph> {
+    let mut glyphs = Vec::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let literal = match character {
+            '\\' => characters.next_if(char::is_ascii_punctuation),
+            _ => None,
+        };
+        glyphs.push(Glyph { character: literal.unwrap_or(character), is_literal: literal.is_some() });
+    }
+    glyphs
 }
 
 /// A title as one line of plain text.
@@ -44,43 +89,58 @@ pub(super) fn one_line(title: &str) -> String {
 /// A title (already one line) as a heading of the message.
 ///
 /// Titles must be found again just as they were written, so nothing is replaced: a zero-width space breaks what would
-/// be a link or one of WeCom's `<@userid>` mentions.
+/// be a link or one of WeCom's `<@userid>` mentions, or underscores that would vanish.
 pub(super) fn heading(title: &str) -> String {
-    format!("### {}", title.replace("](", "]\u{200b}(").replace('<', "<\u{200b}"))
+    let characters: Vec<char> = title.chars().collect();
+    let mut heading = String::from("### ");
+    for (place, character) in characters.iter().enumerate() {
+        let (before, after) = (place.checked_sub(1).and_then(|at| characters.get(at)), characters.get(place + 1));
+        let (before, after) = (before.copied(), after.copied());
+        heading.push(*character);
+        let ends = *character == '_' && ends_emphasis(before, after);
+        if *character == '<' || ends || (*character == ']' && after == Some('(')) {
+            heading.push(BREAK);
+        }
+    }
+    heading
+}
+
+/// Whether an underscore between these could end what is emphasized, so that it would not be seen. Without an end nothing is.
+fn ends_emphasis(before: Option<char>, after: Option<char>) -> bool {
+    before.is_some_and(|before| !before.is_whitespace())
+        && after.is_none_or(|after| !after.is_alphanumeric() && after != '_')
 }
 
 /// A title within a line of Markdown, so that it stays one line and makes neither a link nor a mention nor bold letters.
-///
-/// As in a heading, nothing is replaced, because titles must be found again: zero-width spaces break what would be markup.
 #[must_use]
 pub fn title_within(title: &str) -> String {
-    let mut within = String::with_capacity(title.len());
-    for character in one_line(title).chars() {
-        // A title's own end may not join with what follows it either: that is never one of these.
-        let joins =
-            matches!((within.chars().next_back(), character), (Some('*'), '*') | (Some('~'), '~') | (Some(']'), '('));
-        if joins {
-            within.push('\u{200b}');
-        }
-        within.push(character);
-        if character == '<' {
-            within.push('\u{200b}');
-        }
-    }
-    within
+    escape_markdown(&one_line(title))
 }
 
-/// The lines of a text as pieces without markup, for channels that have none.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span<'_>>> {
-    text.lines().map(|line| spans(unmarked(line.trim_end())))
+/// The lines of a text as pieces, for channels that have no markup but links.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span>> {
+    text.lines().map(|line| spans(unmarked(&glyphs(line.trim_end()))))
+}
+
+/// The words of a piece, without marks.
+pub(super) fn words(glyphs: &[Glyph]) -> String {
+    let mut words = String::new();
+    let mut glyphs = glyphs.iter().copied().peekable();
+    while let Some(glyph) = glyphs.next() {
+        if glyph.is_mark('*') && glyphs.next_if(|next| next.is_mark('*')).is_some() {
+            continue;
+        }
+        words.push(glyph.character);
+    }
+    words
 }
 
 /// A text as a channel shows it that has links but no other markup, in Markdown once more.
 #[must_use]
 pub fn links_alone(text: &str) -> String {
-    let shown = |span: Span<'_>| match span {
-        Span::Text(words) => literal(&words),
-        Span::Link { text, url } => format!("[{}]({url})", literal(&text)),
+    let shown = |span: Span| match span {
+        Span::Text(text) => literal(&words(&text)),
+        Span::Link { text, url } => format!("[{}]({url})", literal(&words(&text))),
     };
     let lines: Vec<String> = lines(text).map(|line| line.into_iter().map(shown).collect()).collect();
     lines.join("\n")
@@ -99,49 +159,302 @@ fn literal(words: &str) -> String {
 }
 
 /// A line without the marks of a heading or a quote.
-fn unmarked(line: &str) -> &str {
-    let heading = line.trim_start_matches('#');
-    let level = line.len() - heading.len();
-    match heading.strip_prefix(' ') {
-        Some(words) if (1..=6).contains(&level) => words,
-        _ => line.strip_prefix("> ").unwrap_or(line),
-    }
+fn unmarked(line: &[Glyph]) -> &[Glyph] {
+    let level = line.iter().take_while(|glyph| glyph.is_mark('#')).count();
+    let is_blank = |place: usize| line.get(place).is_some_and(|glyph| glyph.character == ' ');
+    let marks = match line.first() {
+        _ if (1..=6).contains(&level) && is_blank(level) => level + 1,
+        Some(first) if first.is_mark('>') && is_blank(1) => 2,
+        _ => 0,
+    };
+    line.get(marks..).unwrap_or_default()
 }
 
-fn spans(mut rest: &str) -> Vec<Span<'_>> {
+pub(super) fn spans(mut rest: &[Glyph]) -> Vec<Span> {
     let mut spans = Vec::new();
-    let mut words = String::new();
-    while let Some(start) = rest.find('[') {
-        let (before, bracket) = rest.split_at(start);
-        words.push_str(before);
-        if let Some((text, url, after)) = link(bracket) {
-            push_words(&mut spans, &mut words);
-            spans.push(Span::Link { text: text.replace("**", ""), url });
-            rest = after;
-        } else {
-            words.push('[');
-            rest = bracket.get(1..).unwrap_or_default();
+    let mut words = Vec::new();
+    while let Some((first, after)) = rest.split_first() {
+        match link(rest) {
+            Some((text, url, after)) => {
+                push_words(&mut spans, &mut words);
+                spans.push(Span::Link { text: text.to_vec(), url });
+                rest = after;
+            }
+            None => {
+                words.push(*first);
+                rest = after;
+            }
         }
     }
-    words.push_str(rest);
     push_words(&mut spans, &mut words);
     spans
 }
 
-fn push_words(spans: &mut Vec<Span<'_>>, words: &mut String) {
-    let text = std::mem::take(words).replace("**", "");
-    if !text.is_empty() {
-        spans.push(Span::Text(text));
+fn push_words(spans: &mut Vec<Span>, words: &mut Vec<Glyph>) {
+    if !words.is_empty() {
+        spans.push(Span::Text(std::mem::take(words)));
     }
 }
 
+/// Splits at the first mark of this kind.
+fn split_at_mark(glyphs: &[Glyph], mark: char) -> Option<(&[Glyph], &[Glyph])> {
+    let place = glyphs.iter().position(|glyph| glyph.is_mark(mark))?;
+    Some((glyphs.get(..place)?, glyphs.get(place + 1..)?))
+}
+
 /// The link that `text` begins with: its words, its address, and what follows.
-fn link(text: &str) -> Option<(&str, &str, &str)> {
-    let (words, rest) = text.strip_prefix('[')?.split_once(']')?;
-    let (url, after) = rest.strip_prefix('(')?.split_once(')')?;
+fn link(text: &[Glyph]) -> Option<(&[Glyph], String, &[Glyph])> {
+    let rest = text.split_first().filter(|(first, _)| first.is_mark('['))?.1;
+    let (words, rest) = split_at_mark(rest, ']')?;
+    let rest = rest.split_first().filter(|(first, _)| first.is_mark('('))?.1;
+    let (url, after) = split_at_mark(rest, ')')?;
+    let url: String = url.iter().map(|glyph| glyph.character).collect();
     let is_web = url.starts_with("https://") || url.starts_with("http://");
-    (is_web && !words.is_empty() && !words.contains('[') && !url.contains(char::is_whitespace))
-        .then_some((words, url, after))
+    let is_link = is_web
+        && !words.is_empty()
+        && !words.iter().any(|glyph| glyph.is_mark('['))
+        && !url.contains(char::is_whitespace);
+    is_link.then_some((words, url, after))
+}
+
+/// A piece of a line that is written whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Atom {
+    /// A character as it is seen, with what makes it plain.
+    Text(String),
+    /// A link, in three parts: what stands before its words, the characters of its words, and what stands after them.
+    Link { open: String, words: Vec<String>, close: String },
+    /// Something that begins and must be ended by this.
+    Opens { mark: String, end: String },
+    /// The end of what began last.
+    Closes(String),
+}
+
+/// How many signs that would be markup only in pairs are in a text, its own marks included.
+#[derive(Clone, Copy, Default)]
+struct Pairs {
+    stars: usize,
+    backticks: usize,
+}
+
+/// The lines of a text in the Markdown of DingTalk and WeCom.
+pub(super) fn marked_lines(text: &str) -> Vec<Vec<Atom>> {
+    let lines: Vec<Vec<Glyph>> = text.lines().map(|line| glyphs(line.trim_end())).collect();
+    let pairs = lines.iter().fold(Pairs::default(), |pairs, line| {
+        line.iter().enumerate().fold(pairs, |mut pairs, (place, glyph)| {
+            let (before, after) = neighbours(line, place);
+            match glyph.character {
+                '*' if !is_apart(before, after) => pairs.stars += 1,
+                '`' => pairs.backticks += 1,
+                _ => {}
+            }
+            pairs
+        })
+    });
+    lines.iter().map(|line| marked_line(line, pairs)).collect()
+}
+
+fn neighbours(line: &[Glyph], place: usize) -> (Option<char>, Option<char>) {
+    let at = |place: Option<usize>| place.and_then(|place| line.get(place)).map(|glyph| glyph.character);
+    (at(place.checked_sub(1)), at(place.checked_add(1)))
+}
+
+/// Whether a character stands between blanks, or at the edge of the line.
+fn is_apart(before: Option<char>, after: Option<char>) -> bool {
+    before.is_none_or(char::is_whitespace) && after.is_none_or(char::is_whitespace)
+}
+
+fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
+    let mut atoms = Vec::new();
+    let mut place = 0;
+    for span in spans(line) {
+        match span {
+            Span::Text(text) => {
+                let end = place + text.len();
+                mark_up(line, place..end, pairs, &mut atoms);
+                place = end;
+            }
+            Span::Link { text, url } => {
+                let words = clusters(&text, |glyph, _| match glyph.character {
+                    '[' if glyph.is_literal => "［".to_owned(),
+                    ']' if glyph.is_literal => "］".to_owned(),
+                    '<' if glyph.is_literal => format!("<{BREAK}"),
+                    '`' if glyph.is_literal => "｀".to_owned(),
+                    '*' if glyph.is_literal => "＊".to_owned(),
+                    '@' if glyph.is_literal => "＠".to_owned(),
+                    other => other.to_string(),
+                });
+                let url: String = url.chars().map(encoded).collect();
+                atoms.push(Atom::Link { open: "[".to_owned(), words, close: format!("]({url})") });
+                // The brackets are not counted in the words; what follows the link goes on behind it.
+                place = after_link(line, place);
+            }
+        }
+    }
+    atoms
+}
+
+/// Where the line goes on behind the link that begins here.
+fn after_link(line: &[Glyph], place: usize) -> usize {
+    let rest = line.get(place..).unwrap_or_default();
+    link(rest).map_or(place, |(.., after)| line.len() - after.len())
+}
+
+/// A character of an address that a reader of Markdown would take for the address's end, or for a mark.
+fn encoded(character: char) -> String {
+    match character {
+        '(' => "%28".to_owned(),
+        ')' => "%29".to_owned(),
+        '*' => "%2A".to_owned(),
+        '\\' => "%5C".to_owned(),
+        '<' => "%3C".to_owned(),
+        '>' => "%3E".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Characters as they are seen: each with its marks, its skin colour or what else belongs to it.
+fn clusters(glyphs: &[Glyph], write: impl Fn(Glyph, usize) -> String) -> Vec<String> {
+    let text: String = glyphs.iter().map(|glyph| glyph.character).collect();
+    let mut place = 0;
+    super::fit::clusters(&text)
+        .map(|cluster| {
+            let count = cluster.chars().count();
+            let written = glyphs.iter().enumerate().skip(place).take(count).map(|(at, glyph)| write(*glyph, at));
+            let written = written.collect();
+            place += count;
+            written
+        })
+        .collect()
+}
+
+/// Writes a stretch of a line that holds no link.
+fn mark_up(line: &[Glyph], stretch: std::ops::Range<usize>, pairs: Pairs, atoms: &mut Vec<Atom>) {
+    let mut plain: Vec<Glyph> = Vec::new();
+    let mut start = stretch.start;
+    let mut place = stretch.start;
+    let flush = |plain: &mut Vec<Glyph>, start: usize, atoms: &mut Vec<Atom>| {
+        let written = clusters(plain, |glyph, at| written(line, start + at, glyph, pairs));
+        atoms.extend(written.into_iter().map(Atom::Text));
+        plain.clear();
+    };
+    while let Some(glyph) = line.get(place).copied().filter(|_| place < stretch.end) {
+        let rest = line.get(place..stretch.end).unwrap_or_default();
+        let (length, atom) = match mark(rest, atoms) {
+            Some(found) => found,
+            None => {
+                plain.push(glyph);
+                place += 1;
+                continue;
+            }
+        };
+        flush(&mut plain, start, atoms);
+        atoms.push(atom);
+        place += length;
+        start = place;
+    }
+    flush(&mut plain, start, atoms);
+}
+
+/// The mark of a template that a text begins with, and how long it is: bold, code, or a tag such as WeCom's colours.
+fn mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
+    let text = |length: usize| -> String { rest.iter().take(length).map(|glyph| glyph.character).collect() };
+    let first = rest.first().filter(|glyph| !glyph.is_literal)?;
+    match first.character {
+        '*' if rest.get(1)?.is_mark('*') => {
+            let is_open = before.iter().fold(false, |is_open, atom| match atom {
+                Atom::Opens { mark, .. } if mark == "**" => true,
+                Atom::Closes(mark) if mark == "**" => false,
+                _ => is_open,
+            });
+            let closes_later = split_at_mark(rest.get(2..)?, '*').is_some();
+            match is_open {
+                true => Some((2, Atom::Closes("**".to_owned()))),
+                false if closes_later => Some((2, Atom::Opens { mark: "**".to_owned(), end: "**".to_owned() })),
+                false => None,
+            }
+        }
+        '`' => {
+            let (code, _) = split_at_mark(rest.get(1..)?, '`')?;
+            let length = code.len() + 2;
+            Some((length, Atom::Text(text(length))))
+        }
+        '<' => {
+            let (tag, _) = split_at_mark(rest.get(1..)?, '>')?;
+            let length = tag.len() + 2;
+            let name: String =
+                tag.iter().map(|glyph| glyph.character).take_while(char::is_ascii_alphanumeric).collect();
+            let mark = text(length);
+            match tag.first()?.character {
+                '/' => Some((length, Atom::Closes(mark))),
+                _ if name.is_empty() || mark.ends_with("/>") || name.eq_ignore_ascii_case("br") => {
+                    Some((length, Atom::Text(mark)))
+                }
+                _ => Some((length, Atom::Opens { mark, end: format!("</{name}>") })),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// A character as a reader of Markdown shows it as it is. Those of a template are left alone.
+fn written(line: &[Glyph], place: usize, glyph: Glyph, pairs: Pairs) -> String {
+    let Glyph { character, is_literal: true } = glyph else { return glyph.character.to_string() };
+    let (before, after) = neighbours(line, place);
+    let is_mention = !before.is_some_and(|before| before.is_ascii_alphanumeric() || "._%+-".contains(before));
+    if is_in_address(line, place) {
+        // What replaces a character there must leave the address the same.
+        return match character {
+            '*' if pairs.stars > 1 => "%2A".to_owned(),
+            '@' if is_mention => "%40".to_owned(),
+            ']' if after == Some('(') => "%5D".to_owned(),
+            other => other.to_string(),
+        };
+    }
+    // At the beginning of a line, or of a quote or a list's line, which a template may have begun.
+    let begins = || {
+        let ahead = line.iter().take(place);
+        ahead.into_iter().all(|glyph| glyph.character == ' ' || (!glyph.is_literal && ">-*+".contains(glyph.character)))
+    };
+    let broken_before = || format!("{BREAK}{character}");
+    let broken_after = || format!("{character}{BREAK}");
+    match character {
+        '*' if pairs.stars > 1 && !is_apart(before, after) => "＊".to_owned(),
+        '`' if pairs.backticks > 1 => "｀".to_owned(),
+        '~' if before == Some('~') || after == Some('~') => "～".to_owned(),
+        '_' if ends_emphasis(before, after) => broken_after(),
+        // The backslash would be taken for an escape, and not be seen.
+        '\\' if after.is_some_and(|after| after.is_ascii_punctuation()) => broken_after(),
+        ']' if after == Some('(') => broken_after(),
+        ']' if after == Some(':')
+            && line.iter().find(|glyph| glyph.character != ' ').is_some_and(|it| it.character == '[') =>
+        {
+            broken_after()
+        }
+        '<' if after.is_some_and(|after| after.is_ascii_alphabetic() || "/!?@".contains(after)) => broken_after(),
+        // A mention is a word of its own; an address of a person or a machine is none.
+        '@' if is_mention => "＠".to_owned(),
+        '>' | '#' if begins() => broken_before(),
+        '-' | '=' | '+' | '|' | '_' | ':' if begins() && is_rule(line) => broken_before(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a character is part of an address that stands in a text.
+fn is_in_address(line: &[Glyph], place: usize) -> bool {
+    let is_part = |glyph: &&Glyph| glyph.character.is_ascii_graphic() && !"<>\"`".contains(glyph.character);
+    let ahead = line.get(..=place).unwrap_or_default();
+    let begins = ahead.len() - ahead.iter().rev().take_while(is_part).count();
+    let address: String = line.iter().skip(begins).take_while(is_part).map(|glyph| glyph.character).collect();
+    let scheme = address.find("://").filter(|scheme| begins + scheme < place);
+    scheme
+        .and_then(|scheme| address.get(..scheme))
+        .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// Whether a line underlines the one above it, is a rule across the page, or the head of a table.
+fn is_rule(line: &[Glyph]) -> bool {
+    line.iter().all(|glyph| "-=*_|: +".contains(glyph.character))
 }
 
 #[cfg(test)]
@@ -150,24 +463,48 @@ mod tests {
 
     use super::*;
 
-    fn words(text: &str) -> Span<'_> {
-        Span::Text(text.to_owned())
+    fn plain(text: &str) -> Span {
+        Span::Text(text.chars().map(|character| Glyph { character, is_literal: false }).collect())
+    }
+
+    fn page(text: &str, url: &str) -> Span {
+        let Span::Text(text) = plain(text) else { unreachable!() };
+        Span::Link { text, url: url.to_owned() }
+    }
+
+    /// The pieces of a text, as a channel without markup shows them.
+    fn shown(text: &str) -> Vec<String> {
+        let span = |span| match span {
+            Span::Text(text) => words(&text),
+            Span::Link { text, url } => format!("{{{} {url}}}", words(&text)),
+        };
+        lines(text).map(|line| line.into_iter().map(span).collect()).collect()
+    }
+
+    /// A text in the Markdown of DingTalk and WeCom.
+    fn marked(text: &str) -> String {
+        super::super::fit::fit(&marked_lines(text), "\n", usize::MAX, char::len_utf8).text
+    }
+
+    /// What somebody typed, in the Markdown of DingTalk and WeCom.
+    fn typed(text: &str) -> String {
+        marked(&text.split('\n').map(escape_markdown).collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
     fn a_link_is_told_from_brackets_that_are_none() {
-        let line = lines("see **[the page](https://a.example/b)** and [db-1] or [x](javascript:y)").next().unwrap();
-        let link = Span::Link { text: "the page".to_owned(), url: "https://a.example/b" };
-        assert_eq!(line, [words("see "), link, words(" and [db-1] or [x](javascript:y)")]);
+        let line = lines("see [the page](https://a.example/b) and [db-1] or [x](javascript:y)").next().unwrap();
+        assert_eq!(
+            line,
+            [plain("see "), page("the page", "https://a.example/b"), plain(" and [db-1] or [x](javascript:y)")]
+        );
+        assert_eq!(shown("**[the page](https://a.example/b\\(1\\))**"), ["{the page https://a.example/b(1)}"]);
     }
 
     #[test]
     fn marks_of_headings_quotes_and_bold_are_dropped_and_nothing_else() {
-        let all: Vec<_> = lines("### Title\n> **quoted**  \n#1 in line\n- item\n\n####### seven").collect();
-        let expected =
-            [vec![words("Title")], vec![words("quoted")], vec![words("#1 in line")], vec![words("- item")], vec![]];
-        assert_eq!(all[..5], expected);
-        assert_eq!(all[5], [words("####### seven")]);
+        let text = "### Title\n> **quoted**  \n#1 in line\n- item\n\n####### seven";
+        assert_eq!(shown(text), ["Title", "quoted", "#1 in line", "- item", "", "####### seven"]);
     }
 
     #[test]
@@ -177,17 +514,87 @@ mod tests {
     }
 
     #[test]
-    fn an_escaped_name_is_no_mention_no_link_and_one_line() {
-        assert_eq!(escape_markdown("<@all>\n[x](https://evil.example)"), "＜＠all＞ ［x］(https：//evil.example)");
-        assert_eq!(escape_markdown("张三 zhang_san (ops)"), "张三 zhang_san (ops)");
+    fn what_somebody_typed_stands_as_it_is_where_there_is_no_markup() {
+        let texts = [
+            "C:\\Temp\\*.log",
+            "a|b",
+            "__init__ and _x_",
+            "<b>bold</b> & <@all>",
+            "1 * 2 * 3",
+            "**bold** `code` ```x```",
+            "https://x.example/a|b?c=[d]&e=(f)#g~~h",
+            "\\\\server\\share\\",
+            "[x](https://evil.example)",
+            "### heading",
+            "> quote",
+            "|---|---|",
+            "user@host #1 @all",
+            "\\* \\_ \\[",
+        ];
+        for text in texts {
+            assert_eq!(shown(&escape_markdown(text)), [text]);
+            assert_eq!(unescaped(&escape_markdown(text)), text);
+        }
+    }
+
+    #[test]
+    fn where_there_is_markup_only_what_would_be_markup_is_changed() {
+        let same = [
+            "C:\\Temp",
+            "a|b",
+            "snake_case_name",
+            "1 * 2 * 3",
+            "rm *.log",
+            "a < b > c",
+            "ssh root@10.0.0.1",
+            "it's 5 ` long",
+            "https://x.example/a|b?c=[d]&e=f#g_",
+            "https://user@x.example:8443/a~b",
+            "http://[fd00::1]:3000/x",
+            "[db-7] is full",
+            "price #1",
+            "~/bin and ~x",
+            "- an item",
+        ];
+        for text in same {
+            assert_eq!(typed(text), text);
+        }
+        let changed = [
+            ("<@all>", "<\u{200b}＠all>"),
+            ("<b>x</b>", "<\u{200b}b>x<\u{200b}/b>"),
+            ("[x](https://evil.example)", "[x]\u{200b}(https://evil.example)"),
+            ("@all @13800138000", "＠all ＠13800138000"),
+            ("**bold**", "＊＊bold＊＊"),
+            ("`code`", "｀code｀"),
+            ("~~gone~~", "～～gone～～"),
+            ("__init__", "__init__\u{200b}"),
+            ("### x", "\u{200b}### x"),
+            ("> x", "\u{200b}> x"),
+            ("---", "\u{200b}---"),
+            ("|--|--|", "\u{200b}|--|--|"),
+            ("\\\\server", "\\\u{200b}\\server"),
+            ("[a]: x", "[a]\u{200b}: x"),
+            ("https://x.example/@all*b*c", "https://x.example/%40all%2Ab%2Ac"),
+        ];
+        for (text, expected) in changed {
+            assert_eq!(typed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_marks_of_a_template_stay_and_what_fills_it_changes_none_of_them() {
+        assert_eq!(marked("**a** <font color=\"info\">b</font> `c`"), "**a** <font color=\"info\">b</font> `c`");
+        assert_eq!(marked("**\\*a\\***"), "**＊a＊**");
+        assert_eq!(marked("[x \\] y](https://a.example/\\(b\\))"), "[x ］ y](https://a.example/%28b%29)");
+        assert_eq!(marked("- \\# x"), "- \u{200b}# x");
     }
 
     #[test]
     fn a_title_within_a_line_stays_as_it_was_written() {
-        assert_eq!(title_within("disk #7 [db] at 95 % *now*"), "disk #7 [db] at 95 % *now*");
+        assert_eq!(shown(&title_within("disk #7 [db] at 95 % *now*")), ["disk #7 [db] at 95 % *now*"]);
         assert_eq!(
-            title_within("[x](https://a) <@all> **b**"),
-            "[x]\u{200b}(https://a) <\u{200b}@all> *\u{200b}*b*\u{200b}*"
+            marked(&title_within("[x](https://a) <@all> **b**")),
+            "[x]\u{200b}(https://a) <\u{200b}＠all> ＊＊b＊＊"
         );
     }
 
@@ -195,26 +602,53 @@ mod tests {
         #[test]
         fn an_escaped_text_is_a_single_piece_of_text(text in any::<String>()) {
             let escaped = escape_markdown(&text);
-            prop_assert!(!escaped.contains(['@', '<', '[', '*', '`', '\n']) && !escaped.contains("://"));
+            prop_assert_eq!(escaped.lines().count().max(1), 1);
+            let expected: String = one_line(&text);
+            prop_assert_eq!(unescaped(&escaped), expected);
+            let spans = spans(&glyphs(&escaped));
+            prop_assert!(spans.iter().all(|span| matches!(span, Span::Text(_))));
         }
 
         #[test]
         fn a_title_within_a_line_is_found_again_and_makes_no_markup(
             before in "[a-z ]{0,5}",
-            title in "[\\[\\]()#>*~<ahtps:/@\n中]{0,40}",
+            title in "[\\[\\]()#>*~<_`|\\\\ahtps:/@\n中]{0,40}",
         ) {
-            let within = title_within(&title);
-            prop_assert_eq!(within.replace('\u{200b}', ""), one_line(&title));
-            let line = format!("- **{before}** {within} [Open](https://a.example)");
-            let spans: Vec<_> = lines(&line).flatten().collect();
-            let link = Span::Link { text: "Open".to_owned(), url: "https://a.example" };
-            let text = Span::Text(format!("- {before} {within} "));
-            prop_assert_eq!(spans, [text, link]);
+            let line = format!("- **{before}** {} [Open](https://a.example)", title_within(&title));
+            let expected = format!("- {before} {} {{Open https://a.example}}", one_line(&title));
+            prop_assert_eq!(shown(&line), [expected]);
+            let atoms = marked_lines(&line).concat();
+            prop_assert_eq!(atoms.iter().filter(|atom| matches!(atom, Atom::Link { .. })).count(), 1);
+        }
+
+        /// What readers of Markdown make of it, by another one than the vendors'.
+        #[test]
+        fn what_somebody_typed_is_seen_as_it_was_typed(text in "[\\[\\]()#>*~<_`|\\\\ahtps:/@ 中=-]{0,30}") {
+            let marked = typed(&text);
+            let mut seen = String::new();
+            for event in pulldown_cmark::Parser::new_ext(&marked, pulldown_cmark::Options::ENABLE_TABLES) {
+                match event {
+                    pulldown_cmark::Event::Text(words) => seen.push_str(&words),
+                    pulldown_cmark::Event::Start(tag) => {
+                        use pulldown_cmark::Tag;
+                        prop_assert!(
+                            matches!(tag, Tag::Paragraph | Tag::List(_) | Tag::Item | Tag::CodeBlock(_)),
+                            "{:?} of {:?}", tag, marked
+                        );
+                    }
+                    pulldown_cmark::Event::Code(_) | pulldown_cmark::Event::Html(_) | pulldown_cmark::Event::InlineHtml(_) => {
+                        prop_assert!(false, "{:?}", marked);
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(!marked.contains("<@"));
         }
 
         #[test]
-        fn reading_lines_never_panics(text in "[\\[\\]()#> *ahtps:/\n中]{0,60}") {
+        fn reading_lines_never_panics(text in "[\\[\\]()#> *`<ahtps:/\n中]{0,60}") {
             prop_assert_eq!(lines(&text).count(), text.lines().count());
+            prop_assert_eq!(marked_lines(&text).len(), text.lines().count());
         }
     }
 }

@@ -6,7 +6,13 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{Channel, RobotAddress, RobotUrl, SigningSecret, dingtalk, lark, markdown, wecom};
+use super::{
+    Channel, RobotAddress, RobotUrl, SigningSecret, dingtalk,
+    fit::clusters,
+    lark,
+    markdown::{self, Atom},
+    wecom,
+};
 
 /// The content type of every request; DingTalk refuses any other.
 pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -94,9 +100,9 @@ fn local_mobile(mobile: &str) -> String {
 }
 
 /// The title as one line, and as the heading above the text.
-pub(super) fn headed(message: &Message) -> (String, String) {
+pub(super) fn headed(message: &Message) -> (String, Vec<Atom>) {
     let title = markdown::one_line(&message.title);
-    let heading = markdown::heading(&title);
+    let heading = clusters(&markdown::heading(&title)).map(|cluster| Atom::Text(cluster.to_owned())).collect();
     (title, heading)
 }
 
@@ -236,7 +242,7 @@ mod tests {
             let (body, json) = send(channel, &message);
             let (size, limit, shown) = measured(channel, &body, &json);
             prop_assert!(size <= limit);
-            let start: String = markdown::one_line(&message.title).chars().take_while(|c| !"<]".contains(*c)).take(100).collect();
+            let start: String = markdown::one_line(&message.title).chars().take_while(|c| !"<]_".contains(*c)).take(100).collect();
             prop_assert!(shown.starts_with(&start));
             if fits(channel, &message) && !message.title.contains('…') && !message.text.contains('…') {
                 prop_assert!(!json.to_string().contains('…'));

@@ -21,8 +21,9 @@ mod secret;
 mod wecom;
 
 pub use address::{AddressFault, Origins, RobotAddress};
-pub use answer::{Answer, Cause, Meaning, read_answer};
-pub use markdown::{escape_markdown, links_alone, title_within};
+pub use answer::{Answer, Cause, Meaning, read_answer, retry_after};
+pub use fit::{shortened, within_bytes};
+pub use markdown::{escape_address, escape_markdown, links_alone, title_within, unescaped};
 pub use message::{CONTENT_TYPE, Message, Request, fits, request};
 pub use origin::parse_origin;
 pub use pace::{Limit, limits, rest_after_throttle};

@@ -2,14 +2,12 @@
 //!
 //! Source: developer.work.weixin.qq.com, document 99110.
 
-use std::borrow::Cow;
-
 use serde_json::json;
 
 use super::{
     Message,
-    fit::{cut, is_whole},
-    markdown::{Span, lines},
+    fit::{clusters, fit},
+    markdown::{Atom, Span, lines, marked_lines, words},
     message::{Body, headed, mobiles},
 };
 
@@ -24,40 +22,45 @@ const MAX_TEXT: usize = 2048;
 const MAX_MENTIONS: usize = 50;
 
 /// Markdown, unless somebody is to be mentioned: WeCom mentions by mobile number only in plain text, and a person who
-/// must wake up matters more than bold letters and the second half of a long message.
+/// must wake up matters more than bold letters and the second half of a long message. Where plain text would lose a link for its
+/// length, Markdown, which takes twice as much, carries it, and nobody is mentioned.
 pub(super) fn body(message: &Message) -> Body {
     let (title, heading) = headed(message);
     let mobiles: Vec<String> = mobiles(message).take(MAX_MENTIONS).collect();
-    if mobiles.is_empty() {
-        let content = format!("{heading}\n{}", message.text);
-        let content = cut(&content, MAX_MARKDOWN, char::len_utf8);
-        let json = json!({ "msgtype": "markdown", "markdown": { "content": content } });
-        return Body { json, whole: is_whole(&content) };
-    }
-    let content = format!("{}\n{}", unmentioning(&title), plain(&message.text));
-    let content = cut(&content, MAX_TEXT, char::len_utf8);
-    let json = json!({ "msgtype": "text", "text": { "content": content, "mentioned_mobile_list": mobiles } });
-    Body { json, whole: is_whole(&content) }
-}
-
-/// `<@userid>` mentions in plain text too.
-fn unmentioning(title: &str) -> Cow<'_, str> {
-    if title.contains("<@") { Cow::Owned(title.replace("<@", "<\u{200b}@")) } else { Cow::Borrowed(title) }
-}
-
-/// The text without markup, with the addresses of its links written out.
-fn plain(text: &str) -> String {
-    let line = |spans: Vec<Span<'_>>| -> String {
-        spans
-            .into_iter()
-            .map(|span| match span {
-                Span::Text(text) => text,
-                Span::Link { text, url } => format!("{text} {url} "),
-            })
-            .collect()
+    let plain = match mobiles.is_empty() {
+        true => None,
+        false => Some(fit(&plain(&title, &message.text), "\n", MAX_TEXT, char::len_utf8)),
     };
-    let lines: Vec<String> = lines(text).map(line).collect();
-    lines.join("\n")
+    match plain {
+        Some(fitted) if !fitted.lost_link => {
+            let text = json!({ "content": fitted.text, "mentioned_mobile_list": mobiles });
+            Body { json: json!({ "msgtype": "text", "text": text }), whole: fitted.is_whole }
+        }
+        plain => {
+            let lines = [vec![heading], marked_lines(&message.text)].concat();
+            let fitted = fit(&lines, "\n", MAX_MARKDOWN, char::len_utf8);
+            let json = json!({ "msgtype": "markdown", "markdown": { "content": fitted.text } });
+            Body { json, whole: fitted.is_whole && plain.is_none() }
+        }
+    }
+}
+
+/// Words of plain text. `<@userid>` mentions there too.
+fn text_atoms(text: &str) -> Vec<Atom> {
+    clusters(&text.replace("<@", "<\u{200b}@")).map(|cluster| Atom::Text(cluster.to_owned())).collect()
+}
+
+/// The lines without markup, with the addresses of their links written out.
+fn plain(title: &str, text: &str) -> Vec<Vec<Atom>> {
+    let atoms = |span: Span| match span {
+        Span::Text(text) => text_atoms(&words(&text)),
+        Span::Link { text, url } => {
+            let words = clusters(&words(&text).replace("<@", "<\u{200b}@")).map(str::to_owned).collect();
+            vec![Atom::Link { open: String::new(), words, close: format!(" {url} ") }]
+        }
+    };
+    let lines = lines(text).map(|line| line.into_iter().flat_map(atoms).collect());
+    [text_atoms(title)].into_iter().chain(lines).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Reason, Templates, Variables, Words, engine, store};
 use crate::{
     courier::{About, Kind, Line, Speller, Wording},
-    robots::title_within,
+    language::close_directions,
+    robots::{escape_address, title_within},
 };
 
 /// The longest address of an alert's own that a line holds, in bytes: a longer one would take the room of many lines.
@@ -63,14 +64,15 @@ impl Wording for Spelling {
         };
         let word = word.map(|key| format!("**{}** ", self.text(key))).unwrap_or_default();
         let times = if line.count > 1 { format!(" ×{}", line.count) } else { String::new() };
-        let page = self.page_of(line).map(|page| format!(" [{}]({page})", self.text("templates-digest-open")));
-        format!("- {word}{}{times}{}", title_within(&line.title), page.unwrap_or_default())
+        let page = self.page_of(line).map(|page| escape_address(&page));
+        let page = page.map(|page| format!(" [{}]({page})", self.text("templates-digest-open")));
+        format!("- {word}{}{times}{}", title_within(&close_directions(&line.title)), page.unwrap_or_default())
     }
 
     fn more(&self, count: i64) -> String {
         let more = self.templates.language().count("templates-digest-more", count);
         match self.whole_list() {
-            Some(page) => format!("- [{more}]({page})"),
+            Some(page) => format!("- [{more}]({})", escape_address(&page)),
             None => format!("- {more}"),
         }
     }
@@ -124,13 +126,13 @@ mod tests {
     fn a_line_says_how_grave_it_is_what_how_often_and_where_to_read_on() {
         let english = spelling(Language::English, Some("https://belfry.example/t/ours"));
         let expected =
-            "- **Critical** 磁盘 [db-7] <\u{200b}@all> full ×3 [Open](https://belfry.example/t/ours/alerts/3)";
+            "- **Critical** 磁盘 \\[db-7\\] \\<\\@all\\> full ×3 [Open](https://belfry.example/t/ours/alerts/3)";
         assert_eq!(english.line(&line(Kind::Repeated, "critical", "https://own.example", 3)), expected);
         let chinese = spelling(Language::Chinese, None);
-        let expected = "- **已恢复** 磁盘 [db-7] <\u{200b}@all> full [查看](https://own.example/a%28b%29)";
+        let expected = "- **已恢复** 磁盘 \\[db-7\\] \\<\\@all\\> full [查看](https://own.example/a\\(b\\))";
         assert_eq!(chinese.line(&line(Kind::Resolved, "critical", "https://own.example/a(b)", 1)), expected);
         let bare = Line { alert: None, ..line(Kind::MemberSaved, "", "", 1) };
-        assert_eq!(chinese.line(&bare), "- 磁盘 [db-7] <\u{200b}@all> full");
+        assert_eq!(chinese.line(&bare), "- 磁盘 \\[db-7\\] \\<\\@all\\> full");
     }
 
     #[test]

@@ -20,12 +20,17 @@ use minijinja::{
 use url::Url;
 
 use super::{Fault, Reason, Source, Variables, Words, belfrys};
-use crate::{language::Language, robots::escape_markdown};
+use crate::{
+    language::{Language, close_directions},
+    robots::{escape_address, escape_markdown, shortened, within_bytes},
+};
 
-/// The longest rendered title, in bytes: what all channels take uncut.
+/// The longest title, in bytes: what all channels take uncut.
 const LONGEST_TITLE: usize = 1000;
-/// The longest rendered text, in bytes: more than any channel takes.
-const LARGEST_BODY: usize = 20_000;
+/// The longest rendered text, in bytes: more than any channel takes, also where every character of it is escaped.
+const LARGEST_BODY: usize = 48 * 1024;
+/// The most bytes of a title that are rendered before it is cut.
+const LARGEST_TITLE: usize = 8 * 1024;
 /// The most steps of one rendering.
 const FUEL: u64 = 20_000;
 /// The most work of one rendering, in bytes of text that filters, comparisons and output go through.
@@ -87,7 +92,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         false => other.unwrap_or_default(),
     });
     engine.add_filter("truncate", |value: Value, length: Option<usize>| {
-        text_of(&value).map(|text| alike(&value, &truncated(&text, length.unwrap_or(TRUNCATED))))
+        text_of(&value).map(|text| alike(&value, &shortened(&text, length.unwrap_or(TRUNCATED))))
     });
     engine.add_filter("upper", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_uppercase())));
     engine.add_filter("lower", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_lowercase())));
@@ -107,11 +112,11 @@ fn name(language: Language, reason: Reason, part: &str) -> String {
     format!("{}/{}/{part}", language.tag(), reason.as_str())
 }
 
-/// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own.
+/// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own. Line ends stay.
 fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     let text = text_of(value)?;
     let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
-    out.write_str(&if marked_up { escape_markdown(&text) } else { text })?;
+    out.write_str(&if marked_up { escaped(&text) } else { text })?;
     Ok(())
 }
 
@@ -120,11 +125,15 @@ fn alike(value: &Value, text: &str) -> Value {
     if value.is_safe() { Value::from_safe_string(text.to_owned()) } else { Value::from(text) }
 }
 
-fn truncated(text: &str, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+/// A text without markup of its own, line by line. What turns the direction of writing ends with its line.
+fn escaped(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| escape_markdown(&close_directions(line))).collect();
+    lines.join("\n")
+}
+
+/// A text on one line.
+fn flat(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// Names and values that are printed as `name=value, name=value`.
@@ -186,34 +195,35 @@ fn plain(variables: &Variables) -> Value {
 /// The variables of a text. The product's name stays byte for byte, because it is a keyword; content keeps its line ends;
 /// an address must stay one.
 fn marked_up(variables: &Variables) -> Value {
-    let content = match variables.content_is_markdown {
-        true => variables.content.clone(),
-        false => variables.content.lines().map(escape_markdown).collect::<Vec<_>>().join("\n"),
+    let content = variables.content.clone();
+    let content = if variables.content_is_markdown { Value::from_safe_string(content) } else { Value::from(content) };
+    let flat_pairs =
+        |pairs: &BTreeMap<String, String>| pairs.iter().map(|(name, value)| (flat(name), flat(value))).collect();
+    let (labels, annotations) = (flat_pairs(&variables.labels), flat_pairs(&variables.annotations));
+    let flat = Variables {
+        tenant: flat(&variables.tenant),
+        title: flat(&variables.title),
+        source: flat(&variables.source),
+        key: flat(&variables.key),
+        labels,
+        annotations,
+        recipients: variables.recipients.iter().map(|name| flat(name)).collect(),
+        member: flat(&variables.member),
+        by: flat(&variables.by),
+        ..variables.clone()
     };
     context! {
         product => Value::from_safe_string(variables.product.clone()),
-        content => Value::from_safe_string(content),
-        link => Value::from_safe_string(link(&variables.link)),
-        ..plain(variables)
+        content => content,
+        link => Value::from_safe_string(escape_address(&link(&variables.link))),
+        ..plain(&flat)
     }
 }
 
-/// An address that no Markdown reader takes for less or more than an address; nothing when it leads elsewhere than to the
-/// web.
+/// An address as it is; nothing when it leads elsewhere than to the web.
 pub fn link(text: &str) -> String {
     match Url::parse(text) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) => {
-            let encode = |character: char| match character {
-                '(' => "%28".to_owned(),
-                ')' => "%29".to_owned(),
-                '[' => "%5B".to_owned(),
-                ']' => "%5D".to_owned(),
-                '*' => "%2A".to_owned(),
-                '\\' => "%5C".to_owned(),
-                other => other.to_string(),
-            };
-            url.as_str().chars().map(encode).collect()
-        }
+        Ok(url) if ["http", "https"].contains(&url.scheme()) => url.into(),
         _ => String::new(),
     }
 }
@@ -240,7 +250,12 @@ impl Bounded {
                 .and_then(|kept| std::str::from_utf8(kept).ok())
                 .unwrap_or_default(),
         };
-        if self.is_full { format!("{kept}…") } else { kept.to_owned() }
+        if !self.is_full {
+            return kept.to_owned();
+        }
+        // Between two words: neither inside a link nor between a backslash and what it escapes.
+        let end = kept.rfind('\n').or_else(|| kept.rfind(' ')).unwrap_or(kept.len());
+        format!("{}…", kept.get(..end).unwrap_or_default().trim_end_matches('\\'))
     }
 }
 
@@ -270,9 +285,10 @@ fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize, most_wo
     }
 }
 
-/// One line without blanks around it.
+/// One line without blanks around it, which channels take uncut.
 fn headline(text: &str) -> String {
-    text.trim().chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    let line = flat(text.trim());
+    close_directions(&within_bytes(&line, LONGEST_TITLE)).into_owned()
 }
 
 /// Fills a template in.
@@ -303,7 +319,7 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     words().unwrap_or_else(|fault| {
         tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
         let title = headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
-        Words { title, body: variables.content.lines().map(escape_markdown).collect::<Vec<_>>().join("\n") }
+        Words { title, body: escaped(&variables.content) }
     })
 }
 
@@ -314,7 +330,7 @@ fn filled(
     most_work: usize,
 ) -> Result<Words, Error> {
     Ok(Words {
-        title: headline(&rendered(title, plain(variables), LONGEST_TITLE, most_work)?),
+        title: headline(&rendered(title, plain(variables), LARGEST_TITLE, most_work)?),
         body: rendered(body, marked_up(variables), LARGEST_BODY, most_work)?.trim().to_owned(),
     })
 }

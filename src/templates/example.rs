@@ -35,8 +35,8 @@ pub fn variables(
         count: if reason == Reason::Firing { 1 } else { 3 },
         labels: labels.into(),
         annotations: [("runbook_url".to_owned(), "https://wiki.example/disk".to_owned())].into(),
-        first_at: times.show(&(now - TimeDelta::minutes(MINUTES))),
-        last_at: times.show(&now),
+        first_at: times.with_zone(&(now - TimeDelta::minutes(MINUTES))),
+        last_at: times.with_zone(&now),
         duration: duration(language, MINUTES * 60),
         recipients: vec![t("templates-example-member"), t("templates-example-by")],
         ..before

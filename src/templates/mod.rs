@@ -13,7 +13,7 @@ mod model;
 pub mod pages;
 pub mod store;
 
-pub use choice::Templates;
+pub use choice::{MOST_MENTIONS, Templates};
 pub use digest::speller;
 pub use form::EditTemplate;
 pub use model::{Fault, Reason, Source, Variables, Words, duration};

@@ -2,12 +2,21 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Timelike as _};
+use chrono::{
+    DateTime, Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeDelta, TimeZone as _,
+    Timelike as _,
+};
 use chrono_tz::Tz;
 
 /// Writes times for one time zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Times(Tz);
+
+impl From<Tz> for Times {
+    fn from(zone: Tz) -> Self {
+        Self(zone)
+    }
+}
 
 impl Times {
     /// Times in this IANA zone; an unknown one reads as UTC.
@@ -26,6 +35,12 @@ impl Times {
     #[must_use]
     pub fn show(&self, time: &NaiveDateTime) -> String {
         self.0.from_utc_datetime(time).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// `2026-11-22 03:04:05 UTC+8`, in this zone: for messages, which are read far from any page that names the zone.
+    #[must_use]
+    pub fn with_zone(&self, time: &NaiveDateTime) -> String {
+        format!("{} {}", self.show(time), utc_offset(self.0.from_utc_datetime(time).offset().fix()))
     }
 
     /// `2026-11-22`, in this zone.
@@ -100,9 +115,39 @@ impl Times {
     }
 }
 
+/// How far clocks are from UTC: `UTC+8`, `UTC+5:30`, `UTC-3:30`, `UTC`.
+fn utc_offset(offset: FixedOffset) -> String {
+    let minutes = offset.local_minus_utc() / 60;
+    let sign = if minutes < 0 { '-' } else { '+' };
+    match (minutes.abs() / 60, minutes.abs() % 60) {
+        (0, 0) => "UTC".to_owned(),
+        (hours, 0) => format!("UTC{sign}{hours}"),
+        (hours, minutes) => format!("UTC{sign}{hours}:{minutes:02}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_says_how_far_its_clocks_are_from_utc() {
+        let shown = [
+            (0, "UTC"),
+            (8 * 60, "UTC+8"),
+            (-5 * 60, "UTC-5"),
+            (5 * 60 + 30, "UTC+5:30"),
+            (5 * 60 + 45, "UTC+5:45"),
+            (-(3 * 60 + 30), "UTC-3:30"),
+            (-30, "UTC-0:30"),
+            (14 * 60, "UTC+14"),
+            (-12 * 60, "UTC-12"),
+            (10 * 60 + 30, "UTC+10:30"),
+        ];
+        for (minutes, expected) in shown {
+            assert_eq!(utc_offset(FixedOffset::east_opt(minutes * 60).unwrap()), expected);
+        }
+    }
 
     fn at(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").unwrap()

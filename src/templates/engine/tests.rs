@@ -54,9 +54,9 @@ fn belfrys_own_templates_pass_the_check_that_holds_for_all() {
 fn belfrys_own_words_for_an_alert_that_fires() {
     let words = belfrys_words(Language::English, Reason::Firing, &alert());
     assert_eq!(words.title, "[Dataphin] Critical: Disk of db-7 [95 %] *full*");
-    let expected = "12 GiB left\n＜＠all＞ ［x］(https：//evil.example)\n\nSeverity: Critical\nSource: prom＠west\n\
+    let expected = "12 GiB left\n\\<\\@all\\> \\[x\\](https://evil.example)\n\nSeverity: Critical\nSource: prom\\@west\n\
                     Labels: instance=db-7, team=dba\nSince: 2026-11-22 09:00:00\nTenant: north\n\n\
-                    [Open](https://monitor.example/a?x=1&y=%282%29)";
+                    [Open](https://monitor.example/a?x=1&y=\\(2\\))";
     assert_eq!(words.body, expected);
     let bare = Variables { product: "Dataphin".to_owned(), title: "t".to_owned(), ..Variables::default() };
     let words = belfrys_words(Language::Chinese, Reason::Firing, &bare);
@@ -88,13 +88,28 @@ fn a_title_is_one_line_of_plain_text_and_a_text_has_no_markup_but_its_own() {
         Source { title: "  {{ title }}\t{{ source }} ".to_owned(), body: "**{{ title }}** {{ source }}".to_owned() };
     let words = words(&source, &alert()).unwrap();
     assert_eq!(words.title, "Disk of db-7 [95 %] *full* prom@west");
-    assert_eq!(words.body, "**Disk of db-7 ［95 %］ ＊full＊** prom＠west");
+    assert_eq!(words.body, "**Disk of db-7 \\[95 %\\] \\*full\\*** prom\\@west");
 }
 
 #[test]
 fn an_address_stays_a_working_link_and_nothing_else_becomes_one() {
-    assert_eq!(link("https://a.example/b c?d=(e)[f]\\*"), "https://a.example/b%20c?d=%28e%29%5Bf%5D%5C%2A");
+    assert_eq!(link("https://a.example/b c?d=(e)[f]\\*"), "https://a.example/b%20c?d=(e)[f]\\*");
     assert_eq!(link("http://a.example"), "http://a.example/");
+    for same in [
+        "http://[fd00::1]:3000/d/x",
+        "https://monitor.example:8443/a(b)",
+        "https://user@monitor.example/",
+        "https://monitor.example/?q=%E5%91%8A%2F%28",
+        "https://monitor.example/a|b;c=*~_'!$&,+@:",
+        "https://xn--fiqs8s.example/",
+        "http://10.0.0.1:9090/graph?g0.expr=up%7Bjob%3D%22a%22%7D",
+        "https://kibana.example/app#/discover?_g=(filters:!(),time:(from:now-1h))",
+        "https://monitor.example/a//b/%2e%2e/c?x=1&x=2#top",
+        "https://monitor.example/?a=b%20c+d",
+    ] {
+        let (shown, expected) = (link(same), same.replace("/b/%2e%2e/c", "/c").replace("a//c", "a//c"));
+        assert_eq!(shown, expected);
+    }
     for refused in ["javascript:alert(1)", "dingtalk://x", "", "a.example", "https://"] {
         assert_eq!(link(refused), "");
     }
@@ -106,7 +121,7 @@ fn what_templates_can_do() {
     assert_eq!(body("{{ recipients }}; {{ recipients[1] }}"), "Li Na, 王伟; 王伟");
     assert_eq!(
         body("{{ source | upper }} {{ key | default(\"no key\") }} {{ labels.x | default(\"no x\") }}"),
-        "PROM＠WEST disk no x"
+        "PROM\\@WEST disk no x"
     );
     assert_eq!(body("{{ content | truncate(6) }}|{{ content | truncate }}").lines().count(), 2);
     assert!(body("{{ content | truncate(6) }}").starts_with("12 GiB…"));
@@ -274,7 +289,7 @@ proptest! {
         if checked.is_ok() {
             let source = Source { title, body };
             if let Ok(words) = words(&source, &Variables { content, ..alert() }) {
-                prop_assert!(words.title.len() <= LONGEST_TITLE + 3 && words.body.len() <= LARGEST_BODY + 3);
+                prop_assert!(words.title.len() <= LONGEST_TITLE + 27 && words.body.len() <= LARGEST_BODY + 3);
                 prop_assert!(!words.title.contains(char::is_control));
             }
         }
@@ -298,7 +313,13 @@ proptest! {
             let words = belfrys_words(language, reason, &variables);
             prop_assert!(words.title.starts_with("[Dataphin]"));
             prop_assert!(words.title.ends_with(title.trim_end()), "{:?} {title:?}", words.title);
-            prop_assert!(!words.body.contains(['<', '@', '`']), "{}", words.body);
+            let mut characters = words.body.chars();
+            while let Some(character) = characters.next() {
+                prop_assert!(!"<@`".contains(character), "{}", words.body);
+                if character == '\\' {
+                    characters.next();
+                }
+            }
         }
     }
 }

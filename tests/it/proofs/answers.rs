@@ -274,18 +274,18 @@ fn retry_after() -> Vec<Case> {
     let without = || Answers(429, None, "slow down".to_owned());
     let mut cases = vec![
         (RobotKind::DingTalk, without(), "wait", Some(600)),
-        (RobotKind::DingTalk, asked(429, "5"), "wait", Some(600)),
+        (RobotKind::DingTalk, asked(429, "5"), "wait", Some(5)),
         (RobotKind::WeCom, without(), "wait", Some(60)),
-        (RobotKind::WeCom, asked(429, "5"), "wait", Some(60)),
+        (RobotKind::WeCom, asked(429, "5"), "wait", Some(5)),
         (RobotKind::Lark, without(), "wait", Some(60)),
     ];
     for (value, rest) in
-        [("7", 7), ("0", 1), ("-5", 60), (date, 60), ("1000000000", 600), ("soon", 60), ("", 60), ("7.5", 60)]
+        [("7", 7), ("0", 1), ("-5", 60), (date, 600), ("1000000000", 600), ("soon", 60), ("", 60), ("7.5", 60)]
     {
         cases.push((RobotKind::Lark, asked(429, value), "wait", Some(rest)));
     }
     for (value, rest) in
-        [("30", Some(30)), ("0", Some(1)), ("1000000000", Some(600)), (date, None), ("-5", None), ("soon", None)]
+        [("30", Some(30)), ("0", Some(1)), ("1000000000", Some(600)), (date, Some(600)), ("-5", None), ("soon", None)]
     {
         cases.push((RobotKind::DingTalk, asked(503, value), "passing", rest));
     }
