@@ -51,6 +51,23 @@ install_rust() {
     fi
 }
 
+# Holds the locked dependencies against the RustSec advisory database: cargo-deny and a copy of the database are used where they
+# are, and nothing is fetched. Says which copy was used, or why the step was skipped.
+advisories() {
+    local databases=("${CARGO_HOME:-$HOME/.cargo}"/advisory-dbs/*/ "${CARGO_HOME:-$HOME/.cargo}"/advisory-db/) database='' copy
+    for copy in "${databases[@]}"; do
+        if [ -d "$copy/crates" ]; then database=$copy; fi
+    done
+    if ! cargo deny --version >/dev/null 2>&1; then
+        printf '\n== SKIPPED: cargo deny check advisories, because cargo-deny is not installed (cargo install --locked cargo-deny)\n'
+    elif [ -z "$database" ]; then
+        printf '\n== SKIPPED: cargo deny check advisories, because there is no copy of the advisory database (cargo deny fetch)\n'
+    else
+        printf '\n== advisory database of %s\n' "$(git -C "$database" log -1 --format=%cs 2>/dev/null || date -r "$database" +%F)"
+        step cargo deny --locked --offline check --disable-fetch advisories
+    fi
+}
+
 install_packages </dev/null
 install_rust </dev/null
 if [ ! -d tests/browser/node_modules ]; then
@@ -61,5 +78,7 @@ step cargo fmt --check
 step cargo clippy --locked --all-targets -- -D warnings
 step env RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 step cargo test --locked
+advisories
+
 
 printf '\n== all is well\n'
