@@ -73,7 +73,8 @@ pub fn serve(database: &str, size: &str) {
     let server = HttpServer::new(move || {
         App::new().app_data(Data::new(pool.clone())).route("/{slug}", web::get().to(list)).wrap(Compress::default())
     });
-    let server = server.listen(listener).expect("the port can be used").run();
+    // As the portal does: with Nagle's algorithm on, a compressed page waits for the reader's confirmation.
+    let server = server.tcp_nodelay(true).listen(listener).expect("the port can be used").run();
     actix_web::rt::System::new().block_on(server).expect("the server runs");
 }
 

@@ -25,13 +25,16 @@ use tokio::task::JoinHandle;
 use crate::{
     access, accounts, alerts,
     clock::Clock,
+    connections::{Connections, connections_in_all, connections_of_an_address, raise_descriptor_limit},
     courier::{self, CallSettings, Courier, Waker},
     db::{self, Database, Share},
     error::Error,
     health::Health,
     members,
     metrics::Metrics,
-    portals, retention, routes,
+    portals,
+    refusals::Refusals,
+    retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
     templates,
@@ -311,10 +314,15 @@ fn server(
     let alert_tools = Data::new(tools.clone());
     let alerts::Tools { db, clock, waker, .. } = tools;
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let refusals = Refusals::new(db.metrics().clone(), clock.clone());
+    let descriptors = raise_descriptor_limit();
+    let trusted = settings.trusted_proxies.clone();
+    let connections = Connections::new(connections_of_an_address(descriptors), trusted, refusals.clone());
     let shared = Data::new(Shared {
         product: settings.product_name.clone(),
         portal_name: settings.portal_name.clone(),
         https,
+        refusals: refusals.clone(),
         public_host: settings.public_url.as_ref().map(|url| url.authority().to_owned()),
         keys: keys.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
@@ -388,6 +396,8 @@ fn server(
             .wrap(from_fn(web::observe))
     })
     .workers(workers)
+    .max_connections(connections_in_all(descriptors) / workers)
+    .on_connect(move |io, extensions| connections.accept(io, extensions))
     .shutdown_timeout(SHUTDOWN)
     .disable_signals()
     .listen(listener)?;

@@ -8,12 +8,13 @@ use chrono::NaiveDateTime;
 use url::{Host, Url};
 
 use crate::{
+    connections::{connections_in_all, connections_of_an_address, descriptor_limit},
     courier::{self, Ledger},
     db::{self, Address, AnyConnection},
     portals,
-    robots::trim_pasted,
     secrets::KeyRing,
     settings::{Settings, Typed, unknown_variables},
+    text::trimmed,
 };
 
 /// What is asked besides what is plainly wrong.
@@ -47,7 +48,7 @@ pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
     if let Some(Err(fault)) = &keys {
         report.faults.push(fault.clone());
     }
-    let address = Address::parse(trim_pasted(&typed.database_url)).ok();
+    let address = Address::parse(trimmed(&typed.database_url)).ok();
     if let Some(mut c) = address.as_ref().and_then(|address| connect(address, &mut report)) {
         look_into(&mut c, &typed.key_file, keys.and_then(Result::ok).as_ref(), &mut report);
         if asked.deploy {
@@ -60,6 +61,7 @@ pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
     if let Some(settings) = settings.filter(|_| asked.deploy) {
         report.faults.extend(reachable(&settings));
         report.faults.extend(plain_origins(&typed.robot_origins));
+        descriptors(descriptor_limit(), &mut report);
         match &settings.database {
             Address::Sqlite(file) => at_rest(file, &settings.key_file, &mut report),
             Address::Postgres(url) => report.faults.extend(unencrypted(url)),
@@ -75,7 +77,7 @@ const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "
 #[must_use]
 pub fn ignored_proxy(typed: &Typed, is_set: impl Fn(&str) -> bool) -> Option<String> {
     let variable = PROXY_VARIABLES.into_iter().find(|variable| is_set(variable))?;
-    trim_pasted(&typed.robot_proxy).is_empty().then(|| {
+    trimmed(&typed.robot_proxy).is_empty().then(|| {
         format!("{variable} is set, which Belfry does not use: robots are called directly unless BELFRY_ROBOT_PROXY names a proxy.")
     })
 }
@@ -180,6 +182,25 @@ fn plain_origins(origins: &str) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// So many open files are enough for some hundred visitors, the database and robots.
+const ENOUGH_DESCRIPTORS: usize = 4_096;
+
+/// How many connections the limit of open files allows.
+fn descriptors(limit: usize, report: &mut Report) {
+    let (all, one) = (connections_in_all(limit), connections_of_an_address(limit));
+    let told = format!("at most {limit} open files (the hard limit): {all} connections, {one} from one address");
+    if limit < ENOUGH_DESCRIPTORS {
+        report.faults.push(format!(
+            "Belfry may have {told}, which is little: raise the hard limit of open files to {ENOUGH_DESCRIPTORS} or more \
+             (LimitNOFILE= of systemd, ulimits of Docker)."
+        ));
+    } else {
+        report
+            .reminders
+            .push(format!("Belfry may have {told}; those in BELFRY_TRUSTED_PROXIES are not counted by address."));
+    }
 }
 
 /// What is unsafe about the files of a SQLite database and its keys.
@@ -290,5 +311,21 @@ mod tests {
         );
         let told = plain_origins("http://127.0.0.1:9100,http://ding.corp.example:8080");
         assert!(told.len() == 1 && told[0].contains("http://ding.corp.example:8080"), "{told:?}");
+    }
+
+    #[test]
+    fn a_small_limit_of_open_files_is_told_with_what_to_do() {
+        let of = |limit| {
+            let mut report = Report::default();
+            descriptors(limit, &mut report);
+            (report.faults, report.reminders)
+        };
+        let (faults, _) = of(1_024);
+        assert!(
+            faults.len() == 1 && faults[0].contains("1024 open files") && faults[0].contains("LimitNOFILE"),
+            "{faults:?}"
+        );
+        let (faults, reminders) = of(524_288);
+        assert!(faults.is_empty() && reminders.len() == 1, "{faults:?} {reminders:?}");
     }
 }

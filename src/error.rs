@@ -20,6 +20,10 @@ pub enum Error {
     Forbidden,
     /// A form without this session's token, or from another site.
     CrossSite,
+    /// The request names another host than the one that is answered.
+    WrongHost,
+    /// A form of a page of ours that came by another scheme or host than the settings say: by https through a proxy, say.
+    OtherOrigin,
     /// A form of a page of ours that is not of this session: its own is over, or another has begun.
     SessionOver,
     /// There is no such thing, or it is not yours: the two look the same.

@@ -16,6 +16,7 @@ use crate::{
     db::Database,
     error::{Error, Result},
     metrics::Now,
+    web::is_internal,
 };
 
 /// For how long what was found is answered again, so that asking often costs nothing.
@@ -131,13 +132,12 @@ pub async fn ready(health: Data<Health>) -> HttpResponse {
     answer.content_type(ContentType::plaintext()).body(format!("{word}\n"))
 }
 
-/// How it fares. What comes by a proxy comes from outside, and is not told.
+/// How it fares. What comes by a proxy or by the public name comes from outside, and is not told.
 ///
 /// # Errors
-/// [`Error::NotFound`] for whoever comes by a proxy.
+/// [`Error::NotFound`] for whoever comes that way.
 pub async fn metrics(request: HttpRequest, health: Data<Health>) -> Result<HttpResponse> {
-    let by_proxy = |name: &&str| request.headers().contains_key(*name);
-    if ["x-forwarded-for", "forwarded"].iter().any(by_proxy) {
+    if !is_internal(&request) {
         return Err(Error::NotFound);
     }
     let now = health.now().await;

@@ -10,6 +10,7 @@ pub mod audit; // who changed what
 pub mod channels; // Message Channel Settings
 pub mod check; // everything that is wrong with a deployment
 pub mod clock; // the time
+pub mod connections; // accepted connections and how many one address may hold
 pub mod courier; // from the outbox to the robot, and what became of it
 pub mod db; // SQLite or Postgres, reading and writing
 pub mod deliveries; // the record of what was delivered
@@ -24,6 +25,7 @@ pub mod members; // who is reached by which robot
 pub mod metrics; // what the process counts of itself
 pub mod people; // members as groups and schedules name them
 pub mod portals; // what internal portals may post, and the doors they post to
+pub mod refusals; // what is refused leaves a trace, bounded in number
 pub mod retention; // how long what has ended is kept
 pub mod robots; // what each vendor's robots want and answer
 pub mod routes; // the URL map

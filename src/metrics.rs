@@ -51,6 +51,7 @@ struct Counts {
     request_time: Histogram,
     log_in_failures: Counter,
     refused_posts: Family<Vec<(&'static str, String)>, Counter>,
+    refusals: Family<Labels<1>, Counter>,
     pool_wait: Histogram,
     writer_wait: Histogram,
     batch: Histogram,
@@ -67,6 +68,7 @@ impl Default for Metrics {
             request_time: Histogram::new(QUICK),
             log_in_failures: Counter::default(),
             refused_posts: Family::default(),
+            refusals: Family::default(),
             pool_wait: Histogram::new(QUICK),
             writer_wait: Histogram::new(QUICK),
             batch: Histogram::new(BATCH),
@@ -95,6 +97,7 @@ impl Counts {
         let help =
             "Posts below /intake that were refused, by the id of the portal (empty while unproven) and the problem";
         registry.register("intake_refused_posts", help, self.refused_posts.clone());
+        registry.register("refusals", "Requests and connections that were refused, by kind", self.refusals.clone());
         let help = "How long reads, and on Postgres writes, waited for a database connection";
         registry.register_with_unit("database_pool_wait", help, Unit::Seconds, self.pool_wait.clone());
         let help = "How long writes waited for the writer of SQLite";
@@ -139,6 +142,11 @@ impl Metrics {
     /// Somebody typed a wrong name or password.
     pub fn log_in_failed(&self) {
         self.0.log_in_failures.inc();
+    }
+
+    /// Something was refused.
+    pub fn refused(&self, kind: &'static str) {
+        self.0.refusals.get_or_create(&[("kind", kind)]).inc();
     }
 
     /// Somebody waited so long for a database connection.
@@ -228,6 +236,7 @@ mod tests {
         clone.post_refused(Some(7), "too-large");
         clone.post_refused(None, "not-proven");
         clone.post_refused(None, "not-proven");
+        clone.refused("wrong-host");
         clone.committed(3);
         let now = Now { queues: vec![("wecom", 7, 90)], broken: vec![("lark", 1)], ledger: vec![("chosen", 12)] };
         let text = metrics.write_out(&now).unwrap();
@@ -242,6 +251,7 @@ mod tests {
             "belfry_log_in_failures_total 1",
             "belfry_intake_refused_posts_total{portal=\"7\",type=\"too-large\"} 1",
             "belfry_intake_refused_posts_total{portal=\"\",type=\"not-proven\"} 2",
+            "belfry_refusals_total{kind=\"wrong-host\"} 1",
             "belfry_database_writer_batch_sum 3.0",
             "belfry_queue_depth{channel=\"wecom\"} 7",
             "belfry_queue_oldest_seconds{channel=\"wecom\"} 90",

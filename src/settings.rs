@@ -17,8 +17,9 @@ use url::Url;
 use crate::{
     courier::{RetrySchedule, RobotProxy},
     db,
-    robots::{Origins, parse_origin, trim_pasted},
+    robots::{Origins, parse_origin},
     secrets::Blocklist,
+    text::trimmed,
 };
 
 /// Where a portal listens when the operator says nothing.
@@ -26,6 +27,10 @@ const LISTEN: &str = "127.0.0.1:8080";
 
 /// The longest product or portal name, in characters.
 const LONGEST_NAME: usize = 32;
+
+/// The part that writes a line at the level of errors for every request that cannot be read, which anybody can send as fast as
+/// the network is. It is heard with `debug`, or when it is named.
+const QUIET: &str = "actix_http::h1";
 
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
@@ -196,7 +201,7 @@ impl Typed {
             level.ok_or_else(|| fault(format!("{word:?} is no level (off, error, warn, info, debug, trace)")))
         };
         let (mut all, mut parts) = (None, Vec::<(String, LevelFilter)>::new());
-        for entry in self.log.split(',').map(trim_pasted) {
+        for entry in self.log.split(',').map(trimmed) {
             let Some((part, word)) = entry.split_once('=') else {
                 if all.replace(level(entry)?).is_some() {
                     return Err(fault("it names two levels for everything".to_owned()));
@@ -213,7 +218,10 @@ impl Typed {
             }
             parts.push((part.to_owned(), chosen));
         }
-        Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts))
+        let quiet = (QUIET.to_owned(), LevelFilter::OFF);
+        let named = parts.iter().any(|(part, _)| part == QUIET || part == "actix_http");
+        let quiet = (!named && all.is_some_and(|all| all < LevelFilter::DEBUG)).then_some(quiet);
+        Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts.into_iter().chain(quiet)))
     }
 
     /// Understands the settings.
@@ -223,12 +231,12 @@ impl Typed {
     pub fn check(&self) -> Result<Settings, Vec<String>> {
         let mut faults = Vec::new();
         let mut keep = |fault: String| faults.push(fault);
-        let listen = trim_pasted(self.listen.as_deref().unwrap_or(LISTEN));
+        let listen = trimmed(self.listen.as_deref().unwrap_or(LISTEN));
         let listen = listen
             .parse::<SocketAddr>()
             .map_err(|_| keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {listen:?}.")))
             .ok();
-        let database = db::Address::parse(trim_pasted(&self.database_url)).map_err(&mut keep).ok();
+        let database = db::Address::parse(trimmed(&self.database_url)).map_err(&mut keep).ok();
         if self.key_file.as_os_str().is_empty() {
             keep("BELFRY_KEY_FILE names no file.".to_owned());
         }
@@ -239,7 +247,7 @@ impl Typed {
             .map_err(|why| keep(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
             .unwrap_or_default();
         let mut name = |setting: &str, text: &str| {
-            let text = trim_pasted(text);
+            let text = trimmed(text);
             if text.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
                 keep(format!("{setting} must be 1 to {LONGEST_NAME} printable characters."));
             }
@@ -321,7 +329,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 /// On or off, as people write it.
 fn switch(name: &str, text: &str) -> Result<bool, String> {
-    match trim_pasted(text).to_ascii_lowercase().as_str() {
+    match trimmed(text).to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err(format!("{name} is neither true nor false: {text:?}.")),
@@ -330,7 +338,7 @@ fn switch(name: &str, text: &str) -> Result<bool, String> {
 
 /// IP addresses and networks between commas, or a sentence for each entry that is neither.
 fn networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
-    let entries = text.split(',').map(trim_pasted).filter(|entry| !entry.is_empty());
+    let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
     let (mut networks, mut faults) = (Vec::new(), Vec::new());
     for entry in entries {
         match network(entry) {

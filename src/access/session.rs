@@ -369,19 +369,18 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn end(c: &mut AnyConnection, account: AccountId, id: &str) -> Result<()> {
-        diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.eq(id))).execute(c)?;
-        Ok(())
+    pub fn end(c: &mut AnyConnection, account: AccountId, id: &str) -> Result<usize> {
+        let own = sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.eq(id));
+        Ok(diesel::delete(own).execute(c)?)
     }
 
     /// Ends every session of an account but this one.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn end_others(c: &mut AnyConnection, account: AccountId, keep: &str) -> Result<()> {
-        diesel::delete(sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.ne(keep)))
-            .execute(c)?;
-        Ok(())
+    pub fn end_others(c: &mut AnyConnection, account: AccountId, keep: &str) -> Result<usize> {
+        let others = sessions::table.filter(sessions::account.eq(account)).filter(sessions::id.ne(keep));
+        Ok(diesel::delete(others).execute(c)?)
     }
 
     /// Ends every session of an account.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
-    robots::trim_pasted,
     secrets::{PlainToken, length_fault},
+    text::trimmed,
     web::{Edits as _, FieldErrors, FormVersion, edits, validated},
 };
 
@@ -145,14 +145,14 @@ impl std::fmt::Debug for TypedSecret {
 impl SetUp {
     /// The code, if one was typed.
     pub fn code(&self) -> Option<PlainToken> {
-        let code = trim_pasted(self.code.expose());
+        let code = trimmed(self.code.expose());
         (!code.is_empty()).then(|| PlainToken::presented(code))
     }
 
     /// The account to make and the code that allows it, by what can be seen at once: whether the password is easy to guess takes long.
     pub fn check(&self) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
-        let code = trim_pasted(self.code.expose());
+        let code = trimmed(self.code.expose());
         if code.is_empty() {
             errors.add("code", "form-required");
         }

@@ -425,8 +425,11 @@ pub async fn end_session(
 ) -> Result<HttpResponse> {
     let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
     who.write(&tools.db, move |c| {
-        Sessions::end(c, account, &form.session)?;
-        store::note(c, &actor, "session-ended", now)
+        match Sessions::end(c, account, &form.session)? {
+            // It has ended meanwhile, and nothing is to be said about it.
+            0 => Ok(()),
+            _ => store::note(c, &actor, "session-ended", now),
+        }
     })
     .await?;
     Ok(redirect_saying("/account", "flash-session-ended"))
@@ -455,8 +458,9 @@ pub async fn end_other_sessions(
                 log_in::failed(c, &subjects, &actor, "session-end-failed", now)?;
                 return Ok(false);
             }
-            Sessions::end_others(c, account.id, &account.session)?;
-            store::note(c, &actor, "session-ended", now)?;
+            if Sessions::end_others(c, account.id, &account.session)? > 0 {
+                store::note(c, &actor, "session-ended", now)?;
+            }
             Ok(true)
         })
         .await?;

@@ -9,8 +9,7 @@ use validator::Validate;
 use super::model::{Incoming, Severity, Signal, Source};
 use crate::{
     accounts::Username,
-    robots::trim_pasted,
-    text,
+    text::{self, trimmed},
     web::{FieldErrors, filled, one_line, validated},
 };
 
@@ -63,7 +62,7 @@ impl AlertFields {
         if signal.is_none() {
             errors.add("status", "form-choose");
         }
-        let link = trim_pasted(&self.link);
+        let link = trimmed(&self.link);
         if let Some(fault) = link_fault(link) {
             errors.add("link", fault);
         }
@@ -105,7 +104,7 @@ pub(super) fn usernames<'t>(
     errors: &mut FieldErrors,
 ) -> Option<Vec<Username>> {
     let names = typed.into_iter().flat_map(|text| text.split([',', '，', '\n', '\r']));
-    let names = names.map(text::trimmed).filter(|name| !name.is_empty());
+    let names = names.map(trimmed).filter(|name| !name.is_empty());
     let (mut usernames, mut known, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
     for name in names {
         match Username::parse(name) {

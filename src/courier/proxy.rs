@@ -5,7 +5,8 @@ use std::fmt;
 use reqwest::Proxy;
 use url::Url;
 
-use crate::robots::{parse_origin, trim_pasted};
+use crate::robots::parse_origin;
+use crate::text::trimmed;
 
 /// An http or https proxy. Its URL may hold a password: `Debug` masks it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,7 +18,7 @@ impl RobotProxy {
     /// # Errors
     /// What is wrong, as the end of a sentence that does not repeat the URL.
     pub fn parse(text: &str) -> Result<Option<Self>, &'static str> {
-        let text = trim_pasted(text);
+        let text = trimmed(text);
         if text.is_empty() {
             return Ok(None);
         }

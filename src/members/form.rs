@@ -10,9 +10,9 @@ use crate::{
     db::DeliveryId,
     error::Result,
     language::Language,
-    robots::{Channel, Origins, RobotAddress, SigningSecret, trim_pasted},
+    robots::{Channel, Origins, RobotAddress, SigningSecret},
     secrets::PlainToken,
-    text,
+    text::{self, trimmed},
     web::{Edits as _, FieldErrors, FormVersion, edits, one_line, validated},
 };
 
@@ -267,7 +267,7 @@ impl EditAccount {
     }
 
     fn robot_change(&self, channel: Channel, origins: &Origins, errors: &mut FieldErrors) -> RobotChange {
-        let (webhook, secret) = (trim_pasted(self.webhook(channel)), trim_pasted(self.secret(channel)));
+        let (webhook, secret) = (trimmed(self.webhook(channel)), trimmed(self.secret(channel)));
         if self.removes(channel.as_str()) && webhook.is_empty() {
             return RobotChange::Remove;
         }

@@ -7,7 +7,8 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, enums::Region};
 use crate::{
     access::Role,
     db::{AccountId, DeliveryId, MemberId, RobotId},
-    robots::{Channel, RobotAddress, SigningSecret, trim_pasted},
+    robots::{Channel, RobotAddress, SigningSecret},
+    text::trimmed,
 };
 
 /// Whether a member takes part.
@@ -59,7 +60,7 @@ impl Phone {
     /// by which somebody is mentioned.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = trim_pasted(text);
+        let text = trimmed(text);
         if text.is_empty() {
             return Some(Self::default());
         }
@@ -91,7 +92,7 @@ impl Email {
     /// Reads an address. Nothing typed is no address.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = trim_pasted(text);
+        let text = trimmed(text);
         if text.is_empty() || EmailAddress::parse_with_options(text, email_options()).is_ok() {
             Some(Self(text.to_owned()))
         } else {

@@ -15,8 +15,8 @@ use crate::{
     audit::{self, Change},
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
-    robots::{Channel, trim_pasted},
-    text,
+    robots::Channel,
+    text::{self, trimmed},
     web::FieldErrors,
 };
 
@@ -108,8 +108,8 @@ impl PostedMember {
     fn lost_secrets(&self, member: &Member) -> FieldErrors {
         let mut errors = FieldErrors::default();
         for channel in Channel::ALL {
-            let has_secret = !trim_pasted(self.robots.secret(channel)).is_empty();
-            let has_robot = !trim_pasted(self.robots.webhook(channel)).is_empty() || member.robot(&channel).is_some();
+            let has_secret = !trimmed(self.robots.secret(channel)).is_empty();
+            let has_robot = !trimmed(self.robots.webhook(channel)).is_empty() || member.robot(&channel).is_some();
             if has_secret && !has_robot {
                 errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
             }

@@ -7,8 +7,9 @@ use super::form::{EditAccount, robot_field, secret_field};
 use crate::{
     db::{AccountId, MemberId, TenantId},
     error::{Error, Result},
-    robots::{Channel, trim_pasted},
+    robots::Channel,
     secrets::{KeyRing, Place},
+    text::trimmed,
     web::FieldErrors,
 };
 
@@ -51,7 +52,7 @@ pub(super) fn seal(keys: &KeyRing, whose: Whose, form: &EditAccount, errors: &Fi
         let sealed = keys.seal(place, &format!("{field} {value}"))?;
         Ok(Typed { field, sealed: URL_SAFE_NO_PAD.encode(sealed) })
     };
-    let right = fields(form).filter(|(field, value)| !trim_pasted(value).is_empty() && errors.of(field).is_none());
+    let right = fields(form).filter(|(field, value)| !trimmed(value).is_empty() && errors.of(field).is_none());
     right.map(seal).collect()
 }
 
@@ -69,7 +70,7 @@ pub(super) fn recall(keys: &KeyRing, whose: Whose, mut form: EditAccount) -> Res
         let removed = form.remove.clone();
         let is_removed = |words: [&str; 2]| removed.iter().any(|word| words.contains(&word.as_str()));
         if let Some((into, words)) = field_of(&mut form, field)
-            && trim_pasted(into).is_empty()
+            && trimmed(into).is_empty()
             && !is_removed(words)
         {
             value.clone_into(into);

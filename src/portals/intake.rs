@@ -38,10 +38,9 @@ use crate::{
     error::{Error, Result},
     language::Language,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
-    robots::trim_pasted,
     secrets::PlainToken,
     templates::store as templates,
-    text,
+    text::trimmed,
     web::{FieldError, FieldErrors, Shared, address, own_origin, read_body, wished_language},
 };
 
@@ -567,7 +566,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
             let (scheme, token) =
                 value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Problem::NotProven)?;
             let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            is_bearer.then(|| Some(PlainToken::presented(trim_pasted(token)))).ok_or(Problem::NotProven)
+            is_bearer.then(|| Some(PlainToken::presented(trimmed(token)))).ok_or(Problem::NotProven)
         }
         _ => Err(Problem::NotProven),
     }
@@ -638,7 +637,7 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
 
 fn member(fields: &Posted) -> std::result::Result<PostedMember, FieldErrors> {
     let given = |name| fields.get(name).map(str::to_owned);
-    let is_silent = match text::trimmed(&fields.text("notify")).to_ascii_lowercase().as_str() {
+    let is_silent = match trimmed(&fields.text("notify")).to_ascii_lowercase().as_str() {
         "" | "yes" | "true" => false,
         "no" | "false" => true,
         _ => return Err(FieldErrors::one("notify", "portals-notify-rule")),
@@ -687,7 +686,7 @@ fn alert(portal: &str, fields: &Posted) -> std::result::Result<(Incoming, FieldE
     // Alert rules can be meant for one portal.
     let labels = BTreeMap::from([("portal".to_owned(), portal.to_owned())]);
     let mut faults = FieldErrors::default();
-    if let Some(fault) = link_fault(text::trimmed(&alert.link)) {
+    if let Some(fault) = link_fault(trimmed(&alert.link)) {
         alert.link.clear();
         faults.add("link", fault);
     }

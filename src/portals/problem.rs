@@ -151,6 +151,8 @@ pub enum Problem {
         /// Seconds until it is not.
         retry_after: i64,
     },
+    /// The request names another host than the one that is answered.
+    WrongHost,
     /// There is no such door.
     NotFound,
     /// The door takes POST alone.
@@ -171,7 +173,7 @@ impl From<Error> for Problem {
             Error::OtherWay => Self::OtherWay,
             // What was just taken by somebody else is there at the next attempt.
             Error::Unavailable(_) | Error::Busy | Error::Taken => {
-                tracing::error!(%fault, "a post could not be stored");
+                tracing::debug!(%fault, "a post could not be stored");
                 Self::NotStored
             }
             other => {
@@ -200,7 +202,7 @@ impl Problem {
                 StatusCode::UNAUTHORIZED
             }
             Self::OutOfScope | Self::ProtectedMember => StatusCode::FORBIDDEN,
-            Self::Malformed(_) | Self::UnknownEncoding | Self::WrongKey => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::UnknownEncoding | Self::WrongKey | Self::WrongHost => StatusCode::BAD_REQUEST,
             Self::WrongContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -239,6 +241,7 @@ impl Problem {
             Self::Doubled(_) => "doubled-fields",
             Self::ForeignReturn => "foreign-return-to",
             Self::Limited { .. } => "too-many",
+            Self::WrongHost => "wrong-host",
             Self::NotFound => "not-found",
             Self::OtherWay => "post-only",
             Self::NotStored => "not-stored",
@@ -473,6 +476,7 @@ pub async fn answer_bare_errors(
     let problem = match fault.as_error::<Error>() {
         Some(Error::OtherWay) => Problem::OtherWay,
         Some(Error::NotFound) => Problem::NotFound,
+        Some(Error::WrongHost) => Problem::WrongHost,
         _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed(Unreadable::Request),
         _ => {
             tracing::error!(%fault, "a post failed");
@@ -512,6 +516,7 @@ mod tests {
             Problem::Doubled(vec!["title".to_owned()]),
             Problem::ForeignReturn,
             Problem::Limited { retry_after: 7 },
+            Problem::WrongHost,
             Problem::NotFound,
             Problem::OtherWay,
             Problem::NotStored,

@@ -5,7 +5,8 @@
 
 use url::{Host, Origin, Url};
 
-use super::{Channel, RobotUrl, dingtalk, lark, parse_origin, redact::redact, trim_pasted, wecom};
+use super::{Channel, RobotUrl, dingtalk, lark, parse_origin, redact::redact, wecom};
+use crate::text::trimmed;
 
 /// The longest address that is read, in bytes. A signed DingTalk address has about 230.
 const MAX_ADDRESS: usize = 1024;
@@ -29,7 +30,7 @@ impl Origins {
     ///
     /// One sentence that names the entry that is not an origin, with anything like a token masked.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let entries = text.split(',').map(trim_pasted).filter(|entry| !entry.is_empty());
+        let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
         entries.map(origin).collect::<Result<_, _>>().map(Self)
     }
 
@@ -64,7 +65,7 @@ impl RobotAddress {
     ///
     /// Says which part is wrong, without repeating it.
     pub fn parse(channel: Channel, text: &str, origins: &Origins) -> Result<Self, AddressFault> {
-        let text = trim_pasted(text);
+        let text = trimmed(text);
         if text.len() > MAX_ADDRESS {
             return Err(AddressFault::TooLong);
         }

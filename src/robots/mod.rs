@@ -15,7 +15,6 @@ mod markdown;
 mod message;
 mod origin;
 mod pace;
-mod pasted;
 mod redact;
 mod secret;
 mod wecom;
@@ -27,7 +26,6 @@ pub use markdown::{escape_address, escape_markdown, links_alone, title_within, u
 pub use message::{CONTENT_TYPE, Message, Request, fits, request};
 pub use origin::parse_origin;
 pub use pace::{Limit, limits, rest_after_throttle};
-pub use pasted::trim_pasted;
 pub use secret::{RobotUrl, SecretFault, SigningSecret};
 
 /// A kind of group robot, by the product whose chat groups it lives in.

@@ -1,8 +1,7 @@
 //! An origin as a setting or a form names it: nothing of what is written is mended or left unused.
 
+use crate::text::trimmed;
 use url::Url;
-
-use super::trim_pasted;
 
 /// Reads `scheme://host` or `scheme://host:port`, with at most a slash behind it. Invisible characters at the ends are dropped.
 ///
@@ -12,7 +11,7 @@ use super::trim_pasted;
 /// # Errors
 /// What is wrong, as the end of a sentence.
 pub fn parse_origin(text: &str) -> Result<Url, &'static str> {
-    let text = trim_pasted(text);
+    let text = trimmed(text);
     if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\%".contains(&byte)) {
         return Err("it has blanks or characters that no host has; write names in other letters in their xn-- form");
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Channel, trim_pasted};
+use super::Channel;
+use crate::text::trimmed;
 
 /// What stands in debug output instead of a secret.
 const MASK: &str = "***";
@@ -46,7 +47,7 @@ impl SigningSecret {
     ///
     /// Says what is wrong with it, without repeating it.
     pub fn parse(channel: Channel, text: &str) -> Result<Self, SecretFault> {
-        let text = trim_pasted(text);
+        let text = trimmed(text);
         if text.is_empty() {
             return Err(SecretFault::Empty);
         }

@@ -127,7 +127,8 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
     }
     if !request.method().is_safe() {
         if !same_origin(request.request(), &shared) {
-            return Err(Error::CrossSite);
+            let ours = is_misconfigured(request.request());
+            return Err(if ours { Error::OtherOrigin } else { Error::CrossSite });
         }
         let posted = read(request, PATIENCE).await?;
         let fields = kept::open(request.request(), posted)?;
@@ -184,6 +185,18 @@ fn same_origin(request: &HttpRequest, shared: &Shared) -> bool {
     let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
     let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own_origin(request, shared));
     site && origin
+}
+
+/// Whether a form that seems to be from another origin is from a page of ours all the same, whose address the settings do not know:
+/// its host is the one that was asked for, only by another scheme, or the browser itself says that it is ours. It is refused like
+/// any other; what is said about it differs.
+fn is_misconfigured(request: &HttpRequest) -> bool {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let origin = text(header::ORIGIN.as_str());
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    let is_same_host = !host.is_empty() && host.eq_ignore_ascii_case(text(header::HOST.as_str()));
+    let site = text("sec-fetch-site");
+    site == "same-origin" || site.is_empty() && is_same_host
 }
 
 /// Whether the browser itself says that the form was on a page of ours.

@@ -9,14 +9,16 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header, uri::PathAndQuery},
     middleware::Next,
+    web::Data,
 };
 use askama::Template;
 use url::form_urlencoded::byte_serialize;
 
-use super::{Frame, kept::Again, observe::RequestId, own_page, page, redirect};
+use super::{Frame, Shared, address, kept::Again, observe::RequestId, own_page, page, redirect};
 use crate::{
     access::{self, AnyoneSignedIn},
     error::Error,
+    refusals::Refusal,
 };
 
 /// In how many seconds it is worth trying again when the database cannot be used.
@@ -63,10 +65,10 @@ impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
-            Self::Forbidden | Self::CrossSite | Self::SessionOver => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::CrossSite | Self::OtherOrigin | Self::SessionOver => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Malformed | Self::NotKept => StatusCode::BAD_REQUEST,
+            Self::Malformed | Self::NotKept | Self::WrongHost => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -122,8 +124,14 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
         return redirect(&log_in(request));
     }
     let status = fault.as_response_error().status_code();
-    if status.is_server_error() {
-        tracing::error!(%fault, path = request.path(), "a request failed");
+    note_refusal(ours, request);
+    match ours {
+        // The first of them is a warning, and health and metrics tell the rest.
+        Some(Error::Unavailable(_) | Error::Busy) => {
+            tracing::debug!(%fault, path = request.path(), "a request was not answered");
+        }
+        _ if status.is_server_error() => tracing::error!(%fault, path = request.path(), "a request failed"),
+        _ => {}
     }
     if status == StatusCode::SEE_OTHER {
         return fault.error_response();
@@ -138,6 +146,30 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }
     response
+}
+
+/// Leaves a trace of what was refused.
+fn note_refusal(fault: Option<&Error>, request: &HttpRequest) {
+    let Some(shared) = request.app_data::<Data<Shared>>() else { return };
+    let who = AnyoneSignedIn::of(request);
+    let foreign = || {
+        let (slug, who) = (request.match_info().get("tenant")?, who.as_ref()?);
+        let is_foreign = who.principal.membership(slug).is_none() && !who.principal.administers_instance();
+        is_foreign.then_some(Refusal::ForeignTenant)
+    };
+    let refusal = match fault {
+        Some(Error::Forbidden) => Some(Refusal::Forbidden),
+        Some(Error::CrossSite | Error::OtherOrigin) => Some(Refusal::CrossSite),
+        Some(Error::NotFound) => foreign(),
+        Some(Error::Unavailable(_) | Error::Busy) => {
+            let about = fault.map(ToString::to_string).unwrap_or_default();
+            return shared.refusals.note(Refusal::Unavailable, "", &about);
+        }
+        _ => None,
+    };
+    let Some(refusal) = refusal else { return };
+    let sender = who.map_or_else(|| address(request), |who| who.principal.account.username);
+    shared.refusals.note(refusal, &sender, request.path());
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.
@@ -199,6 +231,8 @@ fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> 
         }
         (Some(Error::SessionOver), _) if kept => ("error-other-session", "error-other-session-advice"),
         (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
+        (Some(Error::WrongHost), _) => ("error-host", "error-host-advice"),
+        (Some(Error::OtherOrigin), _) => ("error-origin", "error-origin-advice"),
         (Some(Error::NotKept), _) => ("error-not-kept", "error-not-kept-advice"),
         (Some(Error::CrossSite | Error::SessionOver), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),

@@ -17,6 +17,7 @@ use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, request::own
 use crate::{
     access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Standing, Tenant, allows},
     language::Language,
+    refusals::Refusals,
     secrets::KeyRing,
 };
 
@@ -33,6 +34,8 @@ pub struct Shared {
     pub public_host: Option<String>,
     /// The keys behind form tokens.
     pub keys: KeyRing,
+    /// Where refusals leave their trace.
+    pub refusals: Refusals,
     /// The proxies that are believed when they say whom a request comes from.
     pub trusted_proxies: Vec<IpNet>,
 }

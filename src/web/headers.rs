@@ -1,6 +1,6 @@
 //! Headers of every answer, and the one Host that is answered at all.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use actix_web::{
     HttpRequest,
@@ -15,12 +15,15 @@ use actix_web::{
     web::Data,
 };
 
-use super::frame::Shared;
-use crate::error::Error;
+use super::{frame::Shared, request::is_within};
+use crate::{error::Error, refusals::Refusal};
 
 /// Nothing may be loaded but our stylesheet and icons; nothing runs; nobody may frame us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
+
+/// How much of a foreign host is written into the log, in characters.
+const LONGEST_HOST: usize = 100;
 
 /// The same for every answer.
 const HEADERS: [(&str, &str); 9] = [
@@ -95,30 +98,56 @@ pub async fn head_as_get(
 /// Refuses a request for another host: a foreign name that resolves to us must not reach a session.
 ///
 /// # Errors
-/// What the handlers answer. Its own refusal is an answer: [`Error::Malformed`].
+/// What the handlers answer. Its own refusal is an answer: [`Error::WrongHost`].
 pub async fn host_guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let known = request.app_data::<Data<Shared>>().is_some_and(|shared| is_ours(request.request(), shared));
-    if known {
-        Ok(next.call(request).await?.map_into_boxed_body())
-    } else {
-        Ok(request.error_response(Error::Malformed))
+    let shared = request.app_data::<Data<Shared>>();
+    if shared.is_some_and(|shared| is_ours(request.request(), shared)) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
     }
+    if let Some(shared) = shared {
+        let host = host(request.request()).chars().take(LONGEST_HOST).collect::<String>();
+        let answered =
+            shared.public_host.as_deref().unwrap_or("addresses and localhost, because BELFRY_PUBLIC_URL is not set");
+        shared.refusals.note(Refusal::WrongHost, "", &format!("the header Host is {host:?}; answered: {answered}"));
+    }
+    Ok(request.error_response(Error::WrongHost))
 }
 
 fn is_ours(request: &HttpRequest, shared: &Shared) -> bool {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
-        .unwrap_or_default();
+    let host = host(request);
     match &shared.public_host {
         Some(ours) => host.eq_ignore_ascii_case(ours),
         None => is_literal(host),
     }
+}
+
+/// The host that a request names.
+fn host(request: &HttpRequest) -> &str {
+    let header = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    header.or_else(|| request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default()
+}
+
+/// Whether a request comes straight from this machine or the operator's network: not by a proxy, nor by the name that people
+/// type, nor by any other name. What is only for monitoring is answered to no other.
+#[must_use]
+pub fn is_internal(request: &HttpRequest) -> bool {
+    let Some(shared) = request.app_data::<Data<Shared>>() else { return false };
+    let by_proxy = ["x-forwarded-for", "forwarded"].iter().any(|name| request.headers().contains_key(*name))
+        || request.peer_addr().is_none_or(|peer| is_within(&shared.trusted_proxies, peer.ip()));
+    let host = host(request);
+    let is_public = shared.public_host.as_deref().is_some_and(|public| {
+        let name = |host: &str| host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase();
+        name(public) == name(host) && !is_loopback(&name(public))
+    });
+    !by_proxy && !is_public && is_literal(host)
+}
+
+fn is_loopback(name: &str) -> bool {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Without a public URL, an address or `localhost`: names are what rebinding attacks are made with.

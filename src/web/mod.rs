@@ -26,7 +26,7 @@ pub use errors::{error_pages, unsaved_sessions};
 pub use flash::{Said, redirect, redirect_counting, redirect_saying};
 pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, unread, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
-pub use headers::{head_as_get, host_guard, security_headers};
+pub use headers::{head_as_get, host_guard, is_internal, security_headers};
 pub use observe::observe;
 pub use page_secret::{keep_for_reload, kept_for_reload};
 pub use request::{actor, address, agent, is_within, own_origin, own_page};

@@ -43,6 +43,7 @@ mod permits;
 mod portals;
 mod proofs;
 mod record;
+mod refusals;
 mod retention;
 mod rules;
 mod schedules;

@@ -39,6 +39,17 @@ fn command(folder: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// The binary as [`command`] has it, after this command of a shell.
+fn limited(folder: &Path, before: &str) -> Command {
+    let plain = command(folder, &[]);
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{before} && exec \"$0\"")]).arg(plain.get_program());
+    let variables = plain.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    shell.env_clear().envs(variables).current_dir(folder);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 /// Starts the binary with settings it must refuse: fails unless it exits with code 1 and one sentence, whatever the
 /// log filter says. Answers the sentence.
 #[track_caller]
@@ -120,6 +131,21 @@ impl Process {
     /// Starts the binary and waits until it accepts requests, or delivers.
     pub fn start(folder: &Path, settings: &[(&str, &str)]) -> Self {
         Self::of(command(folder, settings))
+    }
+
+    /// Starts the binary with a hard limit of so many open files.
+    pub fn start_limited(folder: &Path, descriptors: u32) -> Self {
+        Self::of(limited(folder, &format!("ulimit -n {descriptors}")))
+    }
+
+    /// Starts the binary with a soft limit of so many open files, below the hard one.
+    pub fn start_with_soft_limit(folder: &Path, descriptors: u32) -> Self {
+        Self::of(limited(folder, &format!("ulimit -S -n {descriptors}")))
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Starts the demo, whose own folder is made in this one, and waits until it accepts requests.
