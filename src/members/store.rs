@@ -28,7 +28,7 @@ use crate::{
     db::{
         AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, Word, Worded, directly,
         position_function,
-        schema::{contacts, members, robots, tenants},
+        schema::{contacts, members, robots, tenants, user_group_accounts, user_groups},
     },
     db::{PAGE_SIZE, Pager},
     error::{Error, Result},
@@ -736,12 +736,15 @@ pub fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status:
     }
 }
 
-/// Removes a member from the tenant. His account stays, and so does what the records say of him.
+/// Removes a member from the tenant with every right in it: role, permission to fire alerts, administration of user groups.
+/// His account stays, and so does what the records say of him; groups, schedules and rules go on naming him as somebody
+/// who left.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn remove(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<()> {
-    find(c, tenant, id)?;
+    let account = find(c, tenant, id)?.account;
+    end_group_administration(c, tenant, account)?;
     verifications::forget_all(c, id)?;
     diesel::delete(contacts::table.filter(contacts::member.eq(id))).execute(c)?;
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id));
@@ -771,4 +774,15 @@ pub fn takes_part_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: T
 pub fn is_member_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: TenantId) -> Result<bool> {
     let elsewhere = members::table.filter(members::account.eq(account)).filter(members::tenant.ne(tenant));
     Ok(diesel::select(exists(elsewhere.select(members::id))).get_result(c)?)
+}
+
+/// Takes the administration of the tenant's user groups from an account. Who only administered a group is no longer in it.
+fn end_group_administration(c: &mut AnyConnection, tenant: TenantId, account: AccountId) -> Result<()> {
+    let of_tenant = user_groups::table.filter(user_groups::tenant.eq(tenant)).select(user_groups::id);
+    let places = user_group_accounts::table
+        .filter(user_group_accounts::account.eq(account))
+        .filter(user_group_accounts::user_group.eq_any(of_tenant));
+    diesel::delete(places.filter(user_group_accounts::is_member.eq(false))).execute(c)?;
+    diesel::update(places).set(user_group_accounts::is_admin.eq(false)).execute(c)?;
+    Ok(())
 }

@@ -156,15 +156,31 @@ on_both! {
         leave(app, "gone").await;
         let page = app.log_in("mia").await.get(&path).await.is(200);
         assert_eq!(page.texts("tbody tr"), ["gonegoneLeft the tenant", "miamiaActive"]);
-        assert_eq!(page.text("dl.facts dd:last-child"), "gone Left the tenant");
-        // What was there may stay; who only left does not come into another group.
+        // What was there may stay; who only left does not come into another group, and administers none.
         let fields = [("name", "Night"), ("members", "gone mia sam"), ("admins", "gone")];
-        sam.post(&format!("{path}/edit"), &fields).await.leads_to(&path);
+        sam.post(&format!("{path}/edit"), &fields).await.is(422);
+        sam.post(&format!("{path}/edit"), &fields[..2]).await.leads_to(&path);
         assert_eq!(names(&sam.get(&path).await), ["gone", "mia", "sam"]);
         sam.post("/t/ours/groups/new", &[("name", "Day"), ("members", "gone")]).await.is(422);
         let group = id(&path);
         let (_, _, accounts) = app.db.read(move |c| store::accounts_of(c, town.ours, group)).await.unwrap().unwrap();
         assert_eq!(accounts.len(), 3);
+    }
+
+    async fn who_is_removed_and_added_again_administers_no_group_any_more(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let path = make(&mut sam, &[("name", "Night"), ("members", "mia sue"), ("admins", "mia")]).await;
+        let other = make(&mut sam, &[("name", "Day"), ("members", "sue"), ("admins", "mia")]).await;
+        app.log_in("mia").await.get(&format!("{path}/edit")).await.is(200);
+        sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
+        sam.post("/t/ours/members/new", &[("username", "mia"), ("role", "member")]).await.is(200);
+        let mut mia = app.log_in("mia").await;
+        for path in [path, other] {
+            mia.get(&path).await.is(200);
+            mia.get(&format!("{path}/edit")).await.is(403);
+            mia.post(&format!("{path}/disable"), &[]).await.is(403);
+        }
     }
 
     async fn a_groups_administrator_changes_its_members_and_switches_it_and_nothing_else(app: &TestApp) {
