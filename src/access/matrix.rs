@@ -172,23 +172,30 @@ pub fn may_edit(actor: Role, target: Role) -> bool {
     actor.administers() && (target != Role::SuperAdministrator || actor == Role::SuperAdministrator)
 }
 
-/// Whether an administrator may disable, reinstate or remove a member: nobody ends the super administrator, who cannot
-/// be replaced, and nobody ends himself.
-#[must_use]
-pub fn may_end(actor: Role, target: Role, oneself: bool) -> bool {
-    !oneself && actor.administers() && target != Role::SuperAdministrator
+/// Whether an administrator may take something away from somebody of this role: only from a lower one. Nobody is above the
+/// super administrator.
+fn outranks(actor: Role, target: Role) -> bool {
+    actor.administers() && actor > target
 }
 
-/// Whether an administrator may change a member's role: the super administrator's never changes, and system
-/// administrators do not change each other's nor their own.
+/// Whether an administrator may disable, reinstate or remove a member: one of a lower role, and never himself. Otherwise
+/// removing and adding again would be a way round [`may_change_role`].
+#[must_use]
+pub fn may_end(actor: Role, target: Role, oneself: bool) -> bool {
+    !oneself && outranks(actor, target)
+}
+
+/// Whether an administrator may change a member's role: one of a lower role, and never his own.
 #[must_use]
 pub fn may_change_role(actor: Role, target: Role, oneself: bool) -> bool {
-    !oneself
-        && match target {
-            Role::SuperAdministrator => false,
-            Role::SystemAdministrator => actor == Role::SuperAdministrator,
-            Role::Member => actor.administers(),
-        }
+    !oneself && outranks(actor, target)
+}
+
+/// Whether an administrator may give a member's account a new one-time code, with which he could log in as that member: one
+/// of a lower role, and never his own.
+#[must_use]
+pub fn may_renew_code(actor: Role, target: Role, oneself: bool) -> bool {
+    !oneself && outranks(actor, target)
 }
 
 /// Names for the actions, so that an extractor can carry one in its type.
@@ -230,6 +237,8 @@ pub mod permissions {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn a(role: Role) -> Option<Standing> {
@@ -253,6 +262,22 @@ mod tests {
         assert!(may_edit(actor, Role::SystemAdministrator));
         assert!(!may_change_role(actor, Role::SystemAdministrator, false));
         assert!(may_change_role(actor, Role::Member, false));
+    }
+
+    #[test]
+    fn what_is_taken_from_somebody_is_taken_by_a_higher_role_alone() {
+        for rule in [may_end, may_change_role, may_renew_code] {
+            for actor in Role::ALL {
+                for target in Role::ALL {
+                    assert_eq!(
+                        rule(actor, target, false),
+                        actor.administers() && actor > target,
+                        "{actor:?} {target:?}"
+                    );
+                    assert!(!rule(actor, target, true));
+                }
+            }
+        }
     }
 
     #[test]
@@ -296,6 +321,103 @@ mod tests {
     fn instance_administrators_who_are_no_members_have_nothing_to_do_with_a_tenants_alerts() {
         for action in [Action::ViewAlerts, Action::FireAlerts, Action::EditAlertRules, Action::ManagePortals] {
             assert!(!allows(action, None, true), "{action:?}");
+        }
+    }
+
+    /// A member of the model below: the role, and whether he takes part.
+    type Present = (Role, bool);
+
+    /// A tenant, and which of its accounts one person can log in to.
+    #[derive(Clone, Debug)]
+    struct Model {
+        members: Vec<Option<Present>>,
+        holds: Vec<bool>,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        ChangeRole(Role),
+        Disable,
+        Reinstate,
+        Remove,
+        Add(Role),
+        AddNew(Role),
+        RenewCode,
+    }
+
+    fn any_role() -> impl Strategy<Value = Role> {
+        prop::sample::select(Role::ALL.to_vec())
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            any_role().prop_map(Step::ChangeRole),
+            Just(Step::Disable),
+            Just(Step::Reinstate),
+            Just(Step::Remove),
+            any_role().prop_map(Step::Add),
+            any_role().prop_map(Step::AddNew),
+            Just(Step::RenewCode),
+        ]
+    }
+
+    impl Model {
+        /// Does what pages let this account do to that one, and nothing where they refuse.
+        fn take(&mut self, by: usize, step: Step, target: usize) {
+            let (by, target) = (by % self.members.len(), target % self.members.len());
+            let Some((actor, true)) = self.members[by].filter(|_| self.holds[by]) else { return };
+            let adds = |role: Role| actor.administers() && role != Role::SuperAdministrator;
+            if let Step::AddNew(role) = step {
+                if adds(role) {
+                    self.members.push(Some((role, true)));
+                    self.holds.push(true);
+                }
+                return;
+            }
+            let Some((role, is_active)) = self.members[target] else {
+                if let Step::Add(role) = step
+                    && adds(role)
+                {
+                    self.members[target] = Some((role, true));
+                }
+                return;
+            };
+            let oneself = by == target;
+            match step {
+                Step::ChangeRole(to) if to != Role::SuperAdministrator && may_change_role(actor, role, oneself) => {
+                    self.members[target] = Some((to, is_active));
+                }
+                Step::Disable if may_end(actor, role, oneself) => self.members[target] = Some((role, false)),
+                Step::Reinstate if may_end(actor, role, oneself) => self.members[target] = Some((role, true)),
+                Step::Remove if may_end(actor, role, oneself) => self.members[target] = None,
+                Step::RenewCode if may_renew_code(actor, role, oneself) => self.holds[target] = true,
+                _ => {}
+            }
+        }
+    }
+
+    proptest! {
+        /// The account 0 belongs to somebody who also uses every account that he makes or gets a code for.
+        #[test]
+        fn no_sequence_of_permitted_steps_does_what_the_matrix_refuses(
+            members in prop::collection::vec((any_role(), any::<bool>()), 2..6),
+            steps in prop::collection::vec((0..9_usize, any_step(), 0..9_usize), 0..40),
+        ) {
+            let rank = members[0].0;
+            let mut model = Model { holds: vec![false; members.len()], members: members.iter().copied().map(Some).collect() };
+            model.holds[0] = true;
+            for (by, step, target) in steps {
+                model.take(by, step, target);
+            }
+            for (account, before) in members.iter().enumerate().skip(1) {
+                if before.0 >= rank || !rank.administers() {
+                    prop_assert_eq!(model.members[account], Some(*before), "a peer or superior is as he was");
+                    prop_assert!(!model.holds[account], "nobody logs in as a peer or superior");
+                }
+            }
+            for (member, _) in model.members.iter().zip(&model.holds).filter(|(_, holds)| **holds) {
+                prop_assert!(member.is_none_or(|(role, _)| role <= rank), "nobody gets above his rank");
+            }
         }
     }
 }

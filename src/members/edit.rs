@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     access::{
-        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, permissions::Permission,
+        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, may_renew_code,
+        permissions::Permission,
     },
     accounts::store as accounts,
     audit::{self, Change},
@@ -194,11 +195,11 @@ impl Task {
         if self.own || may_edit(self.role, member.role) { Ok(member) } else { Err(Error::Forbidden) }
     }
 
-    /// Whether the member may be given a new one-time code: by somebody who may change his role too, and only for an
+    /// Whether the member may be given a new one-time code: by somebody of a higher role, and only for an
     /// account that this tenant made and that belongs to no other. Else an administrator could become his peer, or walk
     /// into another tenant.
     pub(super) fn may_renew_code(&self, c: &mut AnyConnection, member: &Member) -> Result<bool> {
-        Ok(may_change_role(self.role, member.role, member.account == self.by)
+        Ok(may_renew_code(self.role, member.role, member.account == self.by)
             && accounts::made_in(c, member.account)? == Some(self.tenant.id)
             && !store::is_member_elsewhere(c, member.account, self.tenant.id)?)
     }
