@@ -185,6 +185,14 @@ pub fn may_end(actor: Role, target: Role, oneself: bool) -> bool {
     !oneself && outranks(actor, target)
 }
 
+/// Whether an administrator may reinstate a member whose rights are suspended because the account got a new one-time code
+/// elsewhere: any other administrator of the tenant. It gives nobody a role that he did not have, and otherwise nobody
+/// could reinstate a super administrator.
+#[must_use]
+pub fn may_reinstate_suspended(actor: Role, oneself: bool) -> bool {
+    !oneself && actor.administers()
+}
+
 /// Whether an administrator may change a member's role: one of a lower role, and never his own.
 #[must_use]
 pub fn may_change_role(actor: Role, target: Role, oneself: bool) -> bool {

@@ -14,7 +14,7 @@ pub use crate::db::{Lane, in_lane};
 pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
     Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end,
-    may_renew_code, permissions,
+    may_reinstate_suspended, may_renew_code, permissions,
 };
 pub use permit::{Affected, WritePermit};
 pub use principal::{Account, Actor, Membership, Principal, Tenant};

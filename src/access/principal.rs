@@ -81,7 +81,7 @@ impl Membership {
 pub struct Principal {
     /// The account.
     pub account: Account,
-    /// Its memberships that are not disabled, of tenants that are not deleted, by name.
+    /// Its active memberships, of tenants that are not deleted, by name: who is invited, suspended or disabled has no rights.
     pub memberships: Vec<Membership>,
 }
 
@@ -133,7 +133,16 @@ impl Principal {
     /// Whether this account administers the instance: it administers the metadata warehouse tenant.
     #[must_use]
     pub fn administers_instance(&self) -> bool {
-        self.memberships.iter().any(|membership| membership.tenant.metadata_warehouse && membership.role.administers())
+        self.instance_role().is_some_and(Role::administers)
+    }
+
+    /// The role in the metadata warehouse tenant.
+    #[must_use]
+    pub fn instance_role(&self) -> Option<Role> {
+        self.memberships
+            .iter()
+            .find(|membership| membership.tenant.metadata_warehouse)
+            .map(|membership| membership.role)
     }
 
     /// The membership of the tenant with this slug.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LogInSettings as Settings, Username};
 use crate::{
+    db::MemberId,
     secrets::{PlainToken, length_fault},
     text::trimmed,
     web::{Edits as _, FieldErrors, FormVersion, edits, validated},
@@ -140,6 +141,13 @@ impl std::fmt::Debug for TypedSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
+}
+
+/// The answer to an invitation.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct AnswerInvitation {
+    /// The member that the account is to be.
+    pub invitation: MemberId,
 }
 
 impl SetUp {

@@ -9,5 +9,5 @@ pub mod pages;
 pub mod store;
 mod tools;
 
-pub use model::{InvalidUsername, LogInSettings, Username};
+pub use model::{InvalidUsername, LogInSettings, Origin, Username};
 pub use tools::Tools;

@@ -1,7 +1,9 @@
 //! What a username is, and the numbers behind lock-out.
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 use validator::Validate;
+
+use crate::{db::TenantId, language::Language};
 
 /// The longest username, in characters.
 const LONGEST: usize = 64;
@@ -45,6 +47,45 @@ pub fn account_pause(failures: i64, limit: i64) -> TimeDelta {
     match u32::try_from(failures - limit) {
         Ok(over) => TimeDelta::seconds((1_i64 << over.min(LONGEST_PAUSE)).min(60)),
         Err(_) => TimeDelta::zero(),
+    }
+}
+
+/// Who made an account, and when. Pages show it before they give an existing account rights: a username is free for
+/// everybody to take, and says nothing about whose account it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The account's name, as it writes it.
+    pub username: String,
+    /// The tenant whose administrator made it; nothing for an account of the instance.
+    pub made_in: Option<(TenantId, String)>,
+    /// When.
+    pub made_at: NaiveDateTime,
+}
+
+impl Origin {
+    /// Whether the tenant made the account itself.
+    #[must_use]
+    pub fn is_of(&self, tenant: TenantId) -> bool {
+        self.made_in.as_ref().is_some_and(|(made_in, _)| *made_in == tenant)
+    }
+
+    /// Who made it and on which day, in words. Only somebody who sees all tenants anyway is told the name of another.
+    #[must_use]
+    pub fn sentence(&self, language: Language, here: Option<TenantId>, sees_tenants: bool, day: &str) -> String {
+        let (key, tenant) = match &self.made_in {
+            None => ("accounts-made-by-instance", ""),
+            Some((made_in, _)) if Some(*made_in) == here => ("accounts-made-by-this-tenant", ""),
+            Some((_, name)) if sees_tenants => ("accounts-made-by-tenant", name.as_str()),
+            Some(_) => ("accounts-made-by-another-tenant", ""),
+        };
+        let variables = [("username", self.username.as_str()), ("tenant", tenant), ("day", day)];
+        language.with(key, &variables).into_owned()
+    }
+
+    /// What the checkbox of a page that asks about this account sends, so that it confirms no other.
+    #[must_use]
+    pub fn confirmation(&self) -> String {
+        self.username.to_ascii_lowercase()
     }
 }
 

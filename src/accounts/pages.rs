@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     access::{self, Account, AnyoneSignedIn, Membership, Sessions},
-    db::AccountId,
+    db::{AccountId, AnyConnection},
     error::{Error, Result},
     language::Language,
+    members::store::invitations::{self, Invitation},
     secrets::PasswordPlace,
     tenants::store as tenants,
     web::{
@@ -186,22 +187,50 @@ pub async fn choose_language(
 struct StartPage {
     frame: Frame,
     memberships: Vec<Membership>,
+    invitations: Vec<Invitation>,
     /// Whether there is no tenant yet but the metadata warehouse: the page shows the first steps.
     is_first: bool,
 }
 
-/// The tenants of whoever is signed in; straight to the only one. Who administers an instance without tenants begins with
-/// the first steps instead: the metadata warehouse is no place for his alerts.
+/// The tenants of whoever is signed in, and those that invite him; straight to the only one. Who administers an instance
+/// without tenants begins with the first steps instead: the metadata warehouse is no place for his alerts.
 pub async fn start(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+    let account = who.principal.account.id;
+    let invitations = tools.db.read(move |c| invitations::of_account(c, account)).await?;
     let mut is_first = false;
-    if let [only] = who.principal.memberships.as_slice() {
+    if let ([only], []) = (who.principal.memberships.as_slice(), invitations.as_slice()) {
         is_first = who.principal.administers_instance() && tools.db.read(tenants::count).await? <= 1;
         if !is_first {
             return Ok(redirect(&format!("/t/{}", only.tenant.slug)));
         }
     }
     let memberships = who.principal.memberships.clone();
-    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships, is_first })
+    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships, invitations, is_first })
+}
+
+/// Accepts an invitation, and goes on to its tenant.
+pub async fn accept_invitation(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+    Form(form): Form<form::AnswerInvitation>,
+) -> Result<HttpResponse> {
+    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    let accept = move |c: &mut AnyConnection| invitations::accept(c, account, form.invitation, &actor, now);
+    let slug = who.write(&tools.db, accept).await?;
+    Ok(redirect_saying(&format!("/t/{slug}"), "flash-invitation-accepted"))
+}
+
+/// Declines an invitation.
+pub async fn decline_invitation(
+    tools: Data<Tools>,
+    who: AnyoneSignedIn,
+    request: HttpRequest,
+    Form(form): Form<form::AnswerInvitation>,
+) -> Result<HttpResponse> {
+    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    who.write(&tools.db, move |c| invitations::decline(c, account, form.invitation, &actor, now)).await?;
+    Ok(redirect_saying("/", "flash-invitation-declined"))
 }
 
 #[derive(Template)]

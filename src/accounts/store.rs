@@ -6,21 +6,22 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::{
-    LogInSettings, Username,
+    LogInSettings, Origin, Username,
     model::{
         ADDRESS_COUNTS_FOR, ADDRESS_FAILURES, CODE_LASTS, DEVICE_LASTS, FAILURES_COUNT_FOR, LONGEST_PAUSE,
         MOST_DEVICES, NETWORK_FAILURES, account_pause,
     },
 };
 use crate::{
-    access::{Actor, Sessions},
+    access::{Actor, Sessions, Tenant},
     audit::{self, Change},
     db::{
         AccountId, AnyConnection, AtMost as _, TenantId, one_at_a_time,
-        schema::{accounts, known_devices, lockouts, log_in_failures, log_in_settings, set_up_codes},
+        schema::{accounts, known_devices, lockouts, log_in_failures, log_in_settings, set_up_codes, tenants},
     },
     error::{Error, Result},
     language::Language,
+    members::store::invitations,
     secrets::{KeyRing, PlainToken, UNUSABLE_HASH},
 };
 
@@ -55,7 +56,14 @@ impl Credentials {
         self.code_expires_at.is_some() && self.made_in != Some(tenant)
     }
 
-    /// The same, seen from the instance: a tenant's administrator was shown the code.
+    /// Whether the account becomes a member of a tenant at once: the tenant made it, so that its password was chosen under
+    /// that tenant's code. Any other is invited, because its name says nothing about whose it is.
+    #[must_use]
+    pub fn joins_directly(&self, tenant: TenantId) -> bool {
+        self.made_in == Some(tenant)
+    }
+
+    /// Whether the account waits for its code to be used and a tenant's administrator was shown that code.
     #[must_use]
     pub fn holds_a_tenants_code(&self) -> bool {
         self.code_expires_at.is_some() && self.made_in.is_some()
@@ -178,12 +186,30 @@ pub fn insert_without_code(
     Ok(account)
 }
 
-/// The tenant whose administrator made an account; nothing for those of the instance.
+/// Whether a tenant is an account's home, whose administrators may recover it: the tenant that made it; for an account of
+/// the instance the metadata warehouse. It never changes.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn made_in(c: &mut AnyConnection, account: AccountId) -> Result<Option<TenantId>> {
-    Ok(accounts::table.find(account).select(accounts::made_in).first_row(c)?)
+pub fn is_home(c: &mut AnyConnection, account: AccountId, tenant: &Tenant) -> Result<bool> {
+    let made_in: Option<TenantId> = accounts::table.find(account).select(accounts::made_in).first_row(c)?;
+    Ok(made_in.map_or(tenant.metadata_warehouse, |made_in| made_in == tenant.id))
+}
+
+/// Who made an account, and when.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn origin(c: &mut AnyConnection, account: AccountId) -> Result<Origin> {
+    let (username, made_in, made_at): (String, Option<TenantId>, NaiveDateTime) = accounts::table
+        .find(account)
+        .select((accounts::username, accounts::made_in, accounts::created_at))
+        .first_row(c)?;
+    let made_in = match made_in {
+        Some(tenant) => Some((tenant, tenants::table.find(tenant).select(tenants::name).first_row(c)?)),
+        None => None,
+    };
+    Ok(Origin { username, made_in, made_at })
 }
 
 /// A password that its owner chose, in place of the password or code that he showed to be his.
@@ -217,8 +243,23 @@ pub fn set_password(
     Ok(set > 0)
 }
 
-/// Gives an account a new one-time code in place of its password, and ends its sessions.
-pub fn set_code(c: &mut AnyConnection, account: AccountId, hash: &str, now: NaiveDateTime) -> Result<()> {
+/// Gives an account a new one-time code in place of its password, and ends its sessions. Whoever is shown the code can log
+/// in, so that the account's rights in every tenant but its home are suspended, unless nobody has chosen a password yet.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn renew_code(
+    c: &mut AnyConnection,
+    account: AccountId,
+    home: TenantId,
+    hash: &str,
+    now: NaiveDateTime,
+) -> Result<()> {
+    lock(c, account)?;
+    let waits: Option<NaiveDateTime> = accounts::table.find(account).select(accounts::code_expires_at).first_row(c)?;
+    if waits.is_none() {
+        invitations::suspend_elsewhere(c, account, home, now)?;
+    }
     diesel::update(accounts::table.find(account))
         .set((
             accounts::password_hash.eq(hash),

@@ -60,6 +60,7 @@ diesel::table! {
         robot_count -> BigInt,
         joined_at -> Timestamp,
         may_fire -> Bool,
+        accepted_at -> Nullable<Timestamp>,
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use futures_util::future::try_join_all;
 
 use super::{
-    Tools,
+    Status, Tools,
     form::{CHANGED_ROBOT, EditAccount, code_field, robot_field, secret_field},
     model::{Contact, ContactChange, Member, RobotChange},
     notice::{About, ring},
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     access::{
-        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, may_renew_code,
-        permissions::Permission,
+        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, may_reinstate_suspended,
+        may_renew_code, permissions::Permission,
     },
     accounts::store as accounts,
     audit::{self, Change},
@@ -27,7 +27,7 @@ use crate::{
     language::Language,
     robots::Channel,
     templates,
-    web::{FieldErrors, Frame},
+    web::{FieldErrors, Frame, Times},
 };
 
 /// How long a page waits for the answer to a test message before it shows that it is still on its way.
@@ -47,7 +47,12 @@ pub(super) struct ContactPart {
     /// The roles that can be chosen; none when the role cannot be changed.
     pub roles: Vec<Role>,
     pub may_end: bool,
+    pub may_reinstate: bool,
     pub may_renew_code: bool,
+    /// Who made the account and when; nothing on one's own page.
+    pub made: String,
+    /// What the checkbox that confirms the account sends.
+    pub confirmation: String,
     pub action: String,
     /// The tenant's slug.
     pub slug: String,
@@ -132,6 +137,7 @@ impl ContactPart {
         };
         let person = [
             ("role", "members-role"),
+            ("confirmed", "accounts-account-of"),
             ("may_fire", "members-may-fire"),
             ("phone", "members-phone"),
             ("email", "members-email"),
@@ -156,6 +162,8 @@ pub(super) struct Task {
     pub member: MemberId,
     pub own: bool,
     pub product: String,
+    /// Whether he may know the names of all tenants.
+    pub sees_tenants: bool,
     /// The language of whoever changes, for what is wrong with a form.
     pub language: Language,
 }
@@ -177,6 +185,7 @@ impl Task {
             member,
             own,
             product: frame.product.clone(),
+            sees_tenants: who.principal.administers_instance(),
             language: frame.language,
         })
     }
@@ -195,13 +204,11 @@ impl Task {
         if self.own || may_edit(self.role, member.role) { Ok(member) } else { Err(Error::Forbidden) }
     }
 
-    /// Whether the member may be given a new one-time code: by somebody of a higher role, and only for an
-    /// account that this tenant made and that belongs to no other. Else an administrator could become his peer, or walk
-    /// into another tenant.
+    /// Whether the member may be given a new one-time code: by somebody of a higher role, and only by the tenant that is the
+    /// account's home.
     pub(super) fn may_renew_code(&self, c: &mut AnyConnection, member: &Member) -> Result<bool> {
         Ok(may_renew_code(self.role, member.role, member.account == self.by)
-            && accounts::made_in(c, member.account)? == Some(self.tenant.id)
-            && !store::is_member_elsewhere(c, member.account, self.tenant.id)?)
+            && accounts::is_home(c, member.account, &self.tenant)?)
     }
 
     pub(super) fn about(&self, member: &Member) -> About {
@@ -253,17 +260,25 @@ impl Task {
     ) -> Result<ContactPart> {
         let task = self.clone();
         let now = tools.clock.now();
-        let (member, switches, may_renew_code, codes) = tools
+        let (member, switches, may_renew_code, codes, origin) = tools
             .db
             .read(move |c| {
                 let member = task.find(c)?;
                 let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
                 let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
                 let codes = verifications::open(c, member.id, now)?;
-                Ok((member, switches, may_renew_code, codes))
+                let origin = accounts::origin(c, member.account)?;
+                Ok((member, switches, may_renew_code, codes, origin))
             })
             .await?;
-        let may_end = !self.own && may_end(self.role, member.role, member.account == self.by);
+        let oneself = member.account == self.by;
+        let may_end = !self.own && may_end(self.role, member.role, oneself);
+        let may_reinstate = match member.status {
+            Status::Suspended => !self.own && may_reinstate_suspended(self.role, oneself),
+            Status::Disabled => may_end,
+            Status::Active | Status::Invited => false,
+        };
+        let day = Times::of(&self.tenant.time_zone).day(&origin.made_at);
         let may_change_role = !self.own && may_change_role(self.role, member.role, member.account == self.by);
         let form = form.unwrap_or_else(|| EditAccount::from(&member));
         Ok(ContactPart {
@@ -275,7 +290,10 @@ impl Task {
             codes,
             roles: if may_change_role { vec![Role::SystemAdministrator, Role::Member] } else { Vec::new() },
             may_end,
+            may_reinstate,
             may_renew_code,
+            made: origin.sentence(self.language, Some(self.tenant.id), self.sees_tenants, &day),
+            confirmation: origin.confirmation(),
             action: match self.own {
                 true => format!("/t/{}/me", self.tenant.slug),
                 false => format!("/t/{}/members/{}", self.tenant.slug, self.member),
@@ -313,6 +331,7 @@ impl Task {
             return Ok(Err((form, errors)));
         }
         let (task, shared) = (self.clone(), tools.clone());
+        let confirmed = form.confirmed.clone();
         self.permit
             .write(&tools.db, move |c| {
                 let member = task.lock(c)?;
@@ -338,6 +357,11 @@ impl Task {
                     role == Role::SuperAdministrator || !may_change_role(task.role, member.role, oneself)
                 }) {
                     return Err(Error::Forbidden);
+                }
+                if role.is_some_and(Role::administers)
+                    && confirmed != accounts::origin(c, member.account)?.confirmation()
+                {
+                    return Ok(Err((form, FieldErrors::one("confirmed", "accounts-confirm-first"))));
                 }
                 let now = shared.clock.now();
                 let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: Some(task.by), now };

@@ -55,6 +55,10 @@ pub struct EditAccount {
     /// Webhooks and secrets that were typed before the form came back with an error, sealed.
     #[serde(skip_serializing)]
     pub typed: Vec<String>,
+    /// The account that the checkbox confirms before an administrator's role is given: [`Origin::confirmation`].
+    ///
+    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    pub confirmed: String,
     /// Which DingTalk robot is stored, and whether with a secret; empty for none. Never posted, only part of the version.
     #[serde(skip_deserializing)]
     pub dingtalk_stored: String,
@@ -349,6 +353,10 @@ pub struct AddMember {
     pub display_name: String,
     /// The role.
     pub role: String,
+    /// The account that the checkbox confirms, when there was one of this name already: [`Origin::confirmation`].
+    ///
+    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    pub confirmed: String,
 }
 
 impl AddMember {
@@ -437,7 +445,12 @@ mod tests {
 
     #[test]
     fn a_display_name_is_any_printable_text_of_128_characters() {
-        let form = |name: &str| AddMember { username: "li".into(), display_name: name.into(), role: "member".into() };
+        let form = |name: &str| AddMember {
+            username: "li".into(),
+            display_name: name.into(),
+            role: "member".into(),
+            ..AddMember::default()
+        };
         assert!(form(&"名".repeat(128)).check().is_ok());
         assert!(form("مرحبا 🔔").check().is_ok());
         assert!(form(&"名".repeat(129)).check().is_err());

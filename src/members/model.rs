@@ -11,24 +11,31 @@ use crate::{
     text::trimmed,
 };
 
-/// Whether a member takes part.
+/// Whether a member has rights in the tenant, and whether alerts reach him.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Takes part.
+    /// Takes part: the only one with rights.
     Active,
+    /// The owner of the account has not accepted the invitation. No rights; alerts reach the robots that the tenant chose.
+    Invited,
+    /// The tenant that made the account gave it a new one-time code, so that somebody else may log in with it. No rights
+    /// until an administrator reinstates the member and the owner accepts again; alerts go on.
+    Suspended,
     /// Stopped by an administrator: sees nothing of the tenant and hears nothing.
     Disabled,
 }
 
 impl Status {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Invited, Self::Suspended, Self::Disabled];
 
     /// The word in the database and in forms.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Invited => "invited",
+            Self::Suspended => "suspended",
             Self::Disabled => "disabled",
         }
     }
@@ -39,12 +46,30 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
+    /// Whether alerts reach the member. Whose robot they go to was chosen by the tenant and is no right of the account.
+    #[must_use]
+    pub fn is_notified(self) -> bool {
+        self != Self::Disabled
+    }
+
     /// The key of its name on pages.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
             Self::Active => "members-status-active",
+            Self::Invited => "members-status-invited",
+            Self::Suspended => "members-status-suspended",
             Self::Disabled => "members-status-disabled",
+        }
+    }
+
+    /// The class of its badge in the stylesheet.
+    #[must_use]
+    pub fn badge(self) -> &'static str {
+        match self {
+            Self::Active => "good",
+            Self::Invited | Self::Suspended => "wait",
+            Self::Disabled => "off",
         }
     }
 }
@@ -161,6 +186,8 @@ pub struct Member {
     pub robots: Vec<Contact>,
     /// Whether he was given the permission to fire alerts; administrators need none.
     pub may_fire: bool,
+    /// Whether the owner of the account has accepted, and nobody else could log in with it since.
+    pub has_accepted: bool,
 }
 
 impl Member {

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use super::{Status, model::Member};
+use super::model::Member;
 use crate::{
     channels::store as channels,
     courier::{self, Kind, Notice},
@@ -17,8 +17,8 @@ use crate::{
 /// What stands for a code where it is not to be read.
 const MASKED: &str = "••••••";
 
-/// Puts a message for each of a member's new or changed robots into the outbox, as far as he takes part and their channels
-/// are on. Answers how many.
+/// Puts a message for each of a member's new or changed robots into the outbox, as far as he is not disabled and their
+/// channels are on. Answers how many.
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -29,7 +29,7 @@ pub fn ring(
     robots: &[(Channel, RobotId)],
     now: NaiveDateTime,
 ) -> Result<i64> {
-    if member.status != Status::Active || robots.is_empty() {
+    if !member.status.is_notified() || robots.is_empty() {
         return Ok(0);
     }
     let settings = channels::settings(c, about.tenant)?;

@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{
     access::{
-        Affected, Can, Role, Sessions, may_edit, may_end,
+        Affected, Can, Role, Sessions, may_edit, may_end, may_reinstate_suspended,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
-    accounts::{Username, store as accounts},
+    accounts::{Origin, Username, store as accounts},
     audit::{self, Change},
     channels::channel_key,
     db::{AnyConnection, Database, MemberId, Pager},
@@ -51,7 +51,7 @@ struct ListPart {
 /// What every row repeats, looked up and escaped once for the page.
 struct RowTexts {
     roles: [String; 3],
-    statuses: [String; 2],
+    statuses: [String; 4],
     channels: [String; 3],
     states: [String; 3],
     no_robot: Safe<String>,
@@ -105,6 +105,11 @@ impl ListPart {
     fn may_edit(&self, row: &ListRow) -> bool {
         self.administers && may_edit(self.role, row.role)
     }
+
+    /// Whether a member can be reinstated from the list: one whose dialog this administrator may not open.
+    fn may_reinstate(&self, row: &ListRow) -> bool {
+        row.status == Status::Suspended && self.administers && !may_edit(self.role, row.role)
+    }
 }
 
 async fn list_part<P>(db: &Database, who: &Can<P>, query: ListQuery) -> Result<ListPart> {
@@ -145,6 +150,16 @@ struct AddPage {
     list: ListPart,
     form: AddMember,
     errors: FieldErrors,
+    /// The account that there is already, when it must be confirmed, and who made it.
+    existing: Option<Existing>,
+}
+
+/// An account that a page asks about before it is given rights.
+struct Existing {
+    confirmation: String,
+    made: String,
+    /// Whether it is invited, because another made it.
+    is_invited: bool,
 }
 
 #[derive(Template)]
@@ -154,6 +169,8 @@ struct CodePage {
     username: String,
     /// Nothing for an account that had a password before.
     code: Option<String>,
+    /// Whether its owner has yet to accept.
+    is_invited: bool,
     back: String,
 }
 
@@ -164,12 +181,26 @@ pub async fn add_form(
     frame: Frame,
     Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse> {
-    let list = list_part(&tools.db, &who, query).await?;
     let form = AddMember { role: Role::Member.as_str().to_owned(), ..AddMember::default() };
-    web::page(StatusCode::OK, &AddPage { frame: frame.seen_by(&who), list, form, errors: FieldErrors::default() })
+    add_page(&tools, &who, frame, query, form, FieldErrors::default(), None).await
 }
 
-/// Adds a member; an unknown username makes the account and shows its one-time code, once.
+async fn add_page(
+    tools: &Tools,
+    who: &Can<EditMembers>,
+    frame: Frame,
+    query: ListQuery,
+    form: AddMember,
+    errors: FieldErrors,
+    existing: Option<Existing>,
+) -> Result<HttpResponse> {
+    let list = list_part(&tools.db, who, query).await?;
+    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    web::page(status, &AddPage { frame: frame.seen_by(who), list, form, errors, existing })
+}
+
+/// Adds a member; an unknown username makes the account and shows its one-time code, once. An account that another tenant
+/// made is invited.
 pub async fn add(
     tools: Data<Tools>,
     who: Can<EditMembers>,
@@ -179,24 +210,44 @@ pub async fn add(
     Form(form): Form<AddMember>,
 ) -> Result<HttpResponse> {
     let added = match form.check() {
-        Ok((username, name, role)) => add_checked(&tools, &who, &request, username, name, role).await,
-        Err(errors) => Ok(Err(errors)),
+        Ok((username, name, role)) => {
+            let confirmed = form.confirmed.clone();
+            add_checked(&tools, &who, &request, username, name, role, confirmed).await?
+        }
+        Err(errors) => Added::Refused(errors),
     };
-    let back = format!("/t/{}/members", who.tenant.slug);
-    match added? {
-        Ok((username, code)) => {
-            let page = CodePage { frame: frame.seen_by(&who), username, code, back };
+    match added {
+        Added::Done { username, code, is_invited } => {
+            let back = format!("/t/{}/members", who.tenant.slug);
+            let page = CodePage { frame: frame.seen_by(&who), username, code, is_invited, back };
             web::page(StatusCode::OK, &page)
         }
-        Err(errors) => {
-            let list = list_part(&tools.db, &who, query).await?;
-            let page = AddPage { frame: frame.seen_by(&who), list, form, errors };
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        Added::Asks(origin) => {
+            let day = Times::of(&who.tenant.time_zone).day(&origin.made_at);
+            let sees_tenants = who.principal.administers_instance();
+            let existing = Existing {
+                confirmation: origin.confirmation(),
+                made: origin.sentence(frame.language, Some(who.tenant.id), sees_tenants, &day),
+                is_invited: !origin.is_of(who.tenant.id),
+            };
+            let errors = FieldErrors::one("confirmed", "accounts-confirm-first");
+            add_page(&tools, &who, frame, query, form, errors, Some(existing)).await
         }
+        Added::Refused(errors) => add_page(&tools, &who, frame, query, form, errors, None).await,
     }
 }
 
-type Added = std::result::Result<(String, Option<String>), FieldErrors>;
+/// What became of Add Member.
+enum Added {
+    Done {
+        username: String,
+        code: Option<String>,
+        is_invited: bool,
+    },
+    /// There is an account of this name, and whoever adds it has not confirmed that it is the right one.
+    Asks(Origin),
+    Refused(FieldErrors),
+}
 
 async fn add_checked(
     tools: &Tools,
@@ -205,33 +256,53 @@ async fn add_checked(
     username: Username,
     display_name: String,
     role: Role,
+    confirmed: String,
 ) -> Result<Added> {
     let (code, hash) = new_code(tools, who, request).await?;
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
+    let refused = |key| Ok(Added::Refused(FieldErrors::one("username", key)));
     let stored = who
         .permit()
         .affecting(Affected::Username(username.key()))
         .write(&tools.db, move |c| {
-            let (account, username, is_new) = match accounts::lock_by_username(c, &username)? {
-                Some(known) if known.holds_foreign_code(tenant) => return Ok(Err("members-account-unused")),
-                // As the account writes it, not as it was typed here.
-                Some(known) => (known.id, known.username()?, false),
-                None => (accounts::insert_for(c, &username, &hash, tenant, now)?, username, true),
+            let (account, username, code, joins_directly) = match accounts::lock_by_username(c, &username)? {
+                Some(known) => {
+                    if store::of_account(c, tenant, known.id)?.is_some() {
+                        return refused("members-already");
+                    }
+                    if known.holds_foreign_code(tenant) {
+                        return refused("members-account-unused");
+                    }
+                    let (origin, joins_directly) = (accounts::origin(c, known.id)?, known.joins_directly(tenant));
+                    if (role.administers() || !joins_directly) && confirmed != origin.confirmation() {
+                        return Ok(Added::Asks(origin));
+                    }
+                    // As the account writes it, not as it was typed here.
+                    (known.id, known.username()?, None, joins_directly)
+                }
+                None => {
+                    let account = accounts::insert_for(c, &username, &hash, tenant, now)?;
+                    (account, username, Some(code.expose().to_owned()), true)
+                }
             };
             let member = NewMember { account, username: &username, display_name: &display_name, role };
-            store::insert(c, tenant, &member, now)?;
+            let action = if joins_directly {
+                store::insert(c, tenant, &member, now)?;
+                "member-added"
+            } else {
+                store::invite(c, tenant, &member, now)?;
+                "member-invited"
+            };
             let changes = Change::between("members-role", "", role.as_str()).into_iter().collect();
-            let entry =
-                audit::Entry { tenant: Some(tenant), action: "member-added", object: username.as_str(), changes };
+            let entry = audit::Entry { tenant: Some(tenant), action, object: username.as_str(), changes };
             audit::record(c, &actor, &entry, now)?;
-            Ok(Ok((username.as_str().to_owned(), is_new)))
+            Ok(Added::Done { username: username.as_str().to_owned(), code, is_invited: !joins_directly })
         })
         .await;
     match stored {
-        Ok(Ok((username, is_new))) => Ok(Ok((username, is_new.then(|| code.expose().to_owned())))),
-        Ok(Err(key)) => Ok(Err(FieldErrors::one("username", key))),
-        Err(Error::Taken) => Ok(Err(FieldErrors::one("username", "members-already"))),
-        Err(fault) => Err(fault),
+        // Somebody else has just added it.
+        Err(Error::Taken) => refused("members-already"),
+        stored => stored,
     }
 }
 
@@ -380,17 +451,28 @@ enum Deed {
 }
 
 impl Deed {
+    fn is_allowed(self, task: &Task, member: &Member) -> bool {
+        let oneself = member.account == task.by;
+        match (self, member.status) {
+            (Self::Reinstate, Status::Suspended) => may_reinstate_suspended(task.role, oneself),
+            // Who has not joined is no concern of this tenant, which could otherwise log anybody out by inviting him.
+            (Self::EndSessions, _) => member.has_accepted && may_end(task.role, member.role, oneself),
+            _ => may_end(task.role, member.role, oneself),
+        }
+    }
+
     fn do_it(self, c: &mut AnyConnection, task: &Task, member: &Member) -> Result<&'static str> {
         let (tenant, id) = (task.tenant.id, member.id);
         match self {
-            Self::Disable => store::set_status(c, tenant, id, Status::Disabled)?,
-            Self::Reinstate => store::set_status(c, tenant, id, Status::Active)?,
+            Self::Disable => store::disable(c, tenant, id)?,
+            Self::Reinstate => _ = store::reinstate(c, tenant, member)?,
             Self::Remove => store::remove(c, tenant, id)?,
             Self::EndSessions => Sessions::end_all(c, member.account)?,
         }
         // Whoever has nothing left to see is logged out; elsewhere every page looks at the membership anyway.
-        let ends =
-            matches!(self, Self::Disable | Self::Remove) && !store::takes_part_elsewhere(c, member.account, tenant)?;
+        let ends = matches!(self, Self::Disable | Self::Remove)
+            && member.has_accepted
+            && !store::takes_part_elsewhere(c, member.account, tenant)?;
         if ends {
             Sessions::end_all(c, member.account)?;
         }
@@ -413,8 +495,8 @@ async fn deed(
     let permit = task.permit.clone();
     permit
         .write(&tools.db, move |c| {
-            let member = task.lock(c)?;
-            if !may_end(task.role, member.role, member.account == task.by) {
+            let member = store::lock(c, task.tenant.id, task.member)?;
+            if !deed.is_allowed(&task, &member) {
                 return Err(Error::Forbidden);
             }
             let action = deed.do_it(c, &task, &member)?;
@@ -444,7 +526,7 @@ pub async fn end_sessions(asked: AboutMember) -> Result<HttpResponse> {
     deed(asked, Deed::EndSessions, "flash-member-sessions-ended").await
 }
 
-/// Gives a member who forgot his password a new one-time code.
+/// Gives a member who forgot his password a new one-time code. His account's rights in other tenants are suspended.
 pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let wanted = task.clone();
@@ -458,17 +540,23 @@ pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> R
     let username = permit
         .write(&tools.db, move |c| {
             let member = task.lock(c)?;
-            accounts::lock(c, member.account)?;
             if !task.may_renew_code(c, &member)? {
                 return Err(Error::Forbidden);
             }
-            accounts::set_code(c, member.account, &hash, shared.clock.now())?;
+            let (home, now) = (task.tenant.id, shared.clock.now());
+            accounts::renew_code(c, member.account, home, &hash, now)?;
             task.record(c, &member, "member-code-renewed", Vec::new(), &shared)?;
             Ok(member.username)
         })
         .await?;
     let back = format!("/t/{}/members", who.tenant.slug);
-    let page = CodePage { frame: frame.seen_by(&who), username, code: Some(code.expose().to_owned()), back };
+    let page = CodePage {
+        frame: frame.seen_by(&who),
+        username,
+        code: Some(code.expose().to_owned()),
+        is_invited: false,
+        back,
+    };
     web::page(StatusCode::OK, &page)
 }
 

@@ -5,7 +5,7 @@ use chrono::NaiveDateTime;
 use super::{
     Tools,
     form::{AddMember, EditAccount, robot_field, secret_field},
-    model::Member,
+    model::{Member, Status},
     notice::{About, ring},
     store::{self, Edit, NewMember},
 };
@@ -62,6 +62,8 @@ pub struct Saved {
     pub is_new: bool,
     /// How many groups hear of it.
     pub deliveries: i64,
+    /// Whether he has no rights until the owner of the account accepts the invitation.
+    pub is_invited: bool,
 }
 
 /// Why a post was refused.
@@ -86,6 +88,7 @@ impl PostedMember {
             username: self.username.clone(),
             display_name: self.display_name.clone().unwrap_or_default(),
             role: Role::Member.as_str().to_owned(),
+            ..AddMember::default()
         };
         add.check().map(|(username, name, _)| (username, name))
     }
@@ -171,12 +174,16 @@ pub fn save_posted(
     }
     let deliveries = ring(c, &sender.about(&member), &member, &announced, now)?;
     changes.extend(updated.changes);
-    let action = if is_new { "member-added" } else { "member-edited" };
+    let action = match (is_new, member.status) {
+        (true, Status::Invited) => "member-invited",
+        (true, _) => "member-added",
+        (false, _) => "member-edited",
+    };
     if !changes.is_empty() {
         let entry = audit::Entry { tenant: Some(sender.tenant), action, object: &member.username, changes };
         audit::record(c, &sender.actor(), &entry, now)?;
     }
-    Ok(Ok(Saved { member: id, is_new, deliveries }))
+    Ok(Ok(Saved { member: id, is_new, deliveries, is_invited: member.status == Status::Invited }))
 }
 
 fn role_given(member: &Member) -> Option<Change> {
@@ -184,7 +191,7 @@ fn role_given(member: &Member) -> Option<Change> {
 }
 
 /// The member of this username, who is made when there is none; so is his account, with a code that nobody knows: an
-/// administrator gives him one in the dialog.
+/// administrator gives him one in the dialog. An account that another tenant made is invited.
 fn found_or_made(
     c: &mut AnyConnection,
     sender: &Sender,
@@ -192,7 +199,7 @@ fn found_or_made(
     name: &str,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(MemberId, bool), FieldErrors>> {
-    let (account, username) = match accounts::lock_by_username(c, username)? {
+    let (account, username, joins_directly) = match accounts::lock_by_username(c, username)? {
         Some(known) => {
             if let Some(member) = store::of_account(c, sender.tenant, known.id)? {
                 return Ok(Ok((member, false)));
@@ -201,12 +208,13 @@ fn found_or_made(
                 return Ok(Err(FieldErrors::one("username", "members-account-unused")));
             }
             // As the account writes it, not as it was posted.
-            (known.id, known.username()?)
+            (known.id, known.username()?, known.joins_directly(sender.tenant))
         }
-        None => (accounts::insert_without_code(c, username, sender.tenant, now)?, username.clone()),
+        None => (accounts::insert_without_code(c, username, sender.tenant, now)?, username.clone(), true),
     };
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
-    Ok(Ok((store::insert(c, sender.tenant, &member, now)?, true)))
+    let add = if joins_directly { store::insert } else { store::invite };
+    Ok(Ok((add(c, sender.tenant, &member, now)?, true)))
 }
 
 impl Sender {

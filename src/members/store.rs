@@ -11,6 +11,7 @@ use diesel::{
 
 pub mod added;
 pub mod broken;
+pub mod invitations;
 pub mod stranded;
 pub mod verifications;
 
@@ -59,11 +60,29 @@ pub struct NewMember<'m> {
     pub role: Role,
 }
 
-/// Adds a member.
+/// Adds a member who has the rights of his role at once: the tenant made his account, or its owner adds himself.
 ///
 /// # Errors
 /// [`Error::Taken`] when the account is a member already.
 pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
+    insert_as(c, tenant, member, Status::Active, now)
+}
+
+/// Adds a member who has no rights until the owner of the account accepts.
+///
+/// # Errors
+/// [`Error::Taken`] when the account is a member already.
+pub fn invite(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
+    insert_as(c, tenant, member, Status::Invited, now)
+}
+
+fn insert_as(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    member: &NewMember<'_>,
+    status: Status,
+    now: NaiveDateTime,
+) -> Result<MemberId> {
     let id = diesel::insert_into(members::table)
         .values((
             members::tenant.eq(tenant),
@@ -76,9 +95,10 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, n
             members::role.eq(member.role.as_str()),
             members::phone.eq(""),
             members::email.eq(""),
-            members::status.eq(Status::Active.as_str()),
+            members::status.eq(status.as_str()),
             members::robot_count.eq(0),
             members::joined_at.eq(now),
+            members::accepted_at.eq((status == Status::Active).then_some(now)),
         ))
         .returning(members::id)
         .get_result(c)?;
@@ -422,10 +442,10 @@ fn by_member(rows: Vec<Reaching>) -> BTreeMap<MemberId, Reached> {
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Member> {
-    let (row, may_fire): (Row, bool) = members::table
+    let (row, may_fire, has_accepted): (Row, bool, bool) = members::table
         .filter(members::tenant.eq(tenant))
         .filter(members::id.eq(id))
-        .select((Row::as_select(), members::may_fire))
+        .select((Row::as_select(), members::may_fire, members::accepted_at.is_not_null()))
         .first_row(c)?;
     Ok(Member {
         id: row.id,
@@ -438,6 +458,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
         phone: row.phone,
         email: row.email,
         may_fire,
+        has_accepted,
     })
 }
 
@@ -724,11 +745,26 @@ pub fn is_in_use(c: &mut AnyConnection, robot: RobotId) -> Result<bool> {
     Ok(diesel::select(exists(reached)).get_result(c)?)
 }
 
-/// Stops a member, or lets him take part again.
+/// Stops a member.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
-pub fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status: Status) -> Result<()> {
+pub fn disable(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<()> {
+    set_status(c, tenant, id, Status::Disabled)
+}
+
+/// Lets a member take part again, whom the caller has locked. When the owner of the account has not accepted, or not since
+/// somebody else could log in with it, he is invited. Answers the new status.
+///
+/// # Errors
+/// [`Error::NotFound`] when the tenant has none of this id.
+pub fn reinstate(c: &mut AnyConnection, tenant: TenantId, member: &Member) -> Result<Status> {
+    let status = if member.has_accepted { Status::Active } else { Status::Invited };
+    set_status(c, tenant, member.id, status)?;
+    Ok(status)
+}
+
+fn set_status(c: &mut AnyConnection, tenant: TenantId, id: MemberId, status: Status) -> Result<()> {
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(id));
     match diesel::update(row).set(members::status.eq(status.as_str())).execute(c)? {
         0 => Err(Error::NotFound),
@@ -764,15 +800,6 @@ pub fn takes_part_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: T
         .filter(members::account.eq(account))
         .filter(members::tenant.ne(tenant))
         .filter(members::status.eq(Status::Active.as_str()));
-    Ok(diesel::select(exists(elsewhere.select(members::id))).get_result(c)?)
-}
-
-/// Whether an account is a member of any other tenant, disabled or not.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn is_member_elsewhere(c: &mut AnyConnection, account: AccountId, tenant: TenantId) -> Result<bool> {
-    let elsewhere = members::table.filter(members::account.eq(account)).filter(members::tenant.ne(tenant));
     Ok(diesel::select(exists(elsewhere.select(members::id))).get_result(c)?)
 }
 

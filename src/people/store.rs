@@ -108,8 +108,8 @@ fn people(c: &mut AnyConnection, tenant: TenantId, found: Vec<(AccountId, String
 
 fn standing(status: &str, robots: i64) -> Standing {
     match (status, robots) {
-        ("active", 0) => Standing::WithoutRobot,
-        ("active", _) => Standing::Reachable,
-        _ => Standing::Disabled,
+        ("disabled", _) => Standing::Disabled,
+        (_, 0) => Standing::WithoutRobot,
+        _ => Standing::Reachable,
     }
 }

@@ -76,6 +76,21 @@ const MEMBER: [&str; 10] = [
 /// The fields of an alert.
 const ALERT: [&str; 7] = ["title", "content", "severity", "status", "key", "receivers", "link"];
 
+/// What the answer warns of when a member is not one yet.
+const INVITED: &str = "The account was made elsewhere. It has no rights here until its owner accepts the invitation.";
+
+/// The same answer with one more sentence in its list `warnings`.
+fn with_warning(mut answer: Answer, warning: &str) -> Answer {
+    if let Ok(mut body) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&answer.body) {
+        let warnings = body.entry("warnings").or_insert_with(|| json!([]));
+        if let Some(warnings) = warnings.as_array_mut() {
+            warnings.push(warning.into());
+        }
+        answer.body = serde_json::Value::Object(body).to_string();
+    }
+    answer
+}
+
 /// The result of everything that can be refused.
 type Proven<T> = std::result::Result<T, Problem>;
 
@@ -294,9 +309,10 @@ impl Post {
     }
 
     fn saved(&self, saved: Saved) -> Answer {
-        let Saved { member, is_new, deliveries } = saved;
+        let Saved { member, is_new, deliveries, is_invited } = saved;
         let status = if is_new { 201 } else { 200 };
-        self.answer(status, member.0, &format!("members/{member}/edit"), deliveries)
+        let answer = self.answer(status, member.0, &format!("members/{member}/edit"), deliveries);
+        if is_invited { with_warning(answer, INVITED) } else { answer }
     }
 
     /// Takes an alert in, and answers with its event and with what was left out of it.

@@ -45,6 +45,27 @@ pub struct AddTenant {
     pub slug: String,
     /// The username of its super administrator.
     pub super_admin: String,
+    /// The account that the checkbox confirms, when there was one of this name already: [`Origin::confirmation`].
+    ///
+    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    pub confirmed: String,
+}
+
+/// The super administrator of a tenant in which no administrator has rights.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NameSuperAdmin {
+    /// The username.
+    pub super_admin: String,
+    /// The account that the checkbox confirms, as in [`AddTenant`].
+    pub confirmed: String,
+}
+
+impl NameSuperAdmin {
+    /// The username.
+    pub fn check(&self) -> Result<Username, FieldErrors> {
+        Username::parse(&self.super_admin).map_err(|_| FieldErrors::one("super_admin", "accounts-username-rule"))
+    }
 }
 
 impl From<Details> for EditTenant {
@@ -117,6 +138,7 @@ mod tests {
             details: EditTenant { name: " 数据平台 ".into(), ..EditTenant::default() },
             slug: "data".into(),
             super_admin: "ann".into(),
+            confirmed: String::new(),
         }
     }
 

@@ -6,16 +6,16 @@ use actix_web::{
     web::{Data, Path},
 };
 use askama::Template;
+use chrono::NaiveDateTime;
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::Deserialize;
 
 use super::{Details, Slug, form, store};
 use crate::{
-    access::Actor,
-    access::{Affected, CanInstance, permissions::ManageTenants},
-    accounts::{Username, store as accounts},
+    access::{Actor, Affected, CanInstance, Principal, permissions::ManageTenants},
+    accounts::{Origin, Username, store as accounts},
     clock::Clock,
-    db::{Database, PAGE_SIZE, Pager, TenantId, lock_settings},
+    db::{AccountId, AnyConnection, Database, PAGE_SIZE, Pager, TenantId, lock_settings},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
     web::{self, Edits as _, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
@@ -62,6 +62,20 @@ struct AddPage {
     form: form::AddTenant,
     errors: FieldErrors,
     zones: &'static [Tz],
+    existing: Option<Existing>,
+}
+
+/// An account that a page asks about before it becomes a super administrator: what the checkbox sends, and who made it.
+struct Existing {
+    confirmation: String,
+    made: String,
+}
+
+impl Existing {
+    fn of(origin: &Origin, frame: &Frame, here: Option<TenantId>) -> Self {
+        let day = frame.times().day(&origin.made_at);
+        Self { confirmation: origin.confirmation(), made: origin.sentence(frame.language, here, true, &day) }
+    }
 }
 
 /// Where a tenant is added.
@@ -72,11 +86,17 @@ pub async fn add_form(db: Data<Database>, who: CanInstance<ManageTenants>, frame
     let super_admin = if tenants <= 1 { who.principal.account.username.clone() } else { String::new() };
     let form =
         form::AddTenant { details: form::EditTenant::proposing(proposed), super_admin, ..form::AddTenant::default() };
-    add_page(StatusCode::OK, frame.seen_by(&who), form, FieldErrors::default())
+    add_page(StatusCode::OK, frame.seen_by(&who), form, FieldErrors::default(), None)
 }
 
-fn add_page(status: StatusCode, frame: Frame, form: form::AddTenant, errors: FieldErrors) -> Result<HttpResponse> {
-    web::page(status, &AddPage { frame, form, errors, zones: &TZ_VARIANTS })
+fn add_page(
+    status: StatusCode,
+    frame: Frame,
+    form: form::AddTenant,
+    errors: FieldErrors,
+    existing: Option<Existing>,
+) -> Result<HttpResponse> {
+    web::page(status, &AddPage { frame, form, errors, zones: &TZ_VARIANTS, existing })
 }
 
 #[derive(Template)]
@@ -88,7 +108,8 @@ struct AddedPage {
     code: PlainToken,
 }
 
-/// Adds a tenant. A super administrator without an account gets one, and the answer shows its one-time code, once.
+/// Adds a tenant. A super administrator without an account gets one, and the answer shows its one-time code, once. An
+/// account that there is already is shown with its maker, must be confirmed, and is invited.
 pub async fn add(
     db: Data<Database>,
     clock: Data<Clock>,
@@ -103,7 +124,7 @@ pub async fn add(
     let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
     let (slug, details, username) = match form.check(proposed) {
         Ok(checked) => checked,
-        Err(errors) => return add_page(refused, frame, form, errors),
+        Err(errors) => return add_page(refused, frame, form, errors, None),
     };
     let (wanted, owner) = (slug.clone(), username.clone());
     let (taken, known) =
@@ -116,37 +137,90 @@ pub async fn add(
         errors.add("super_admin", "members-account-unused");
     }
     if !errors.is_empty() {
-        return add_page(refused, frame, form, errors);
+        return add_page(refused, frame, form, errors, None);
     }
-    let code = if known.is_some() { None } else { Some(one_time_code()?) };
-    let code_hash = match &code {
-        Some(code) => Some(hash(&passwords, code, &who, &request).await?),
-        None => None,
-    };
-    let addition = Addition { slug, details, username, code_hash };
+    let (code, code_hash) = new_code(&passwords, &who, &request).await?;
+    let addition = Addition { slug, details, code_hash, confirmed: form.confirmed.clone(), username };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
     let owner = addition.username.key();
     // Who adds a tenant for himself goes on in it.
-    let is_own = username.eq_ignore_ascii_case(&who.principal.account.username);
-    let to = if is_own { format!("/t/{}", addition.slug.as_str()) } else { LIST.to_owned() };
+    let to = format!("/t/{}", addition.slug.as_str());
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.permit().affecting(Affected::Username(owner)).write(&db, move |c| addition.write(c, &actor, now)).await?;
-    match code {
-        Some(code) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
-        None => Ok(redirect_saying(&to, "flash-tenant-added")),
+    let permit = who.permit().affecting(Affected::Username(owner));
+    match permit.write(&db, move |c| addition.write(c, &actor, now)).await? {
+        Chosen::New(()) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
+        Chosen::Oneself(()) => Ok(redirect_saying(&to, "flash-tenant-added")),
+        Chosen::Invited(()) => Ok(redirect_saying(LIST, "flash-tenant-added-invited")),
+        Chosen::Refused(key) => add_page(refused, frame, form, FieldErrors::one("super_admin", key), None),
+        Chosen::Asks(origin) => {
+            let existing = Existing::of(&origin, &frame, None);
+            let errors = FieldErrors::one("confirmed", "accounts-confirm-first");
+            add_page(refused, frame, form, errors, Some(existing))
+        }
     }
 }
 
-/// The hash of a one-time code, which takes as long as any password's.
-async fn hash(
+/// A one-time code and its hash, which takes as long as any password's.
+async fn new_code(
     passwords: &Passwords,
-    code: &PlainToken,
     who: &CanInstance<ManageTenants>,
     request: &HttpRequest,
-) -> Result<String> {
+) -> Result<(PlainToken, String)> {
     let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
     let _place = passwords.place(&account, &network).await?;
-    passwords.hash(code.expose()).await
+    let code = one_time_code()?;
+    let hash = passwords.hash(code.expose()).await?;
+    Ok((code, hash))
+}
+
+/// The account that is to be a super administrator.
+enum Chosen<T> {
+    /// It was made, and its one-time code is to be shown.
+    New(T),
+    /// Whoever chooses it chooses himself.
+    Oneself(T),
+    /// There is one already, which is invited.
+    Invited(T),
+    /// There is one already, and nobody has confirmed that it is the right one.
+    Asks(Origin),
+    /// It cannot be one, and why.
+    Refused(&'static str),
+}
+
+impl<T> Chosen<T> {
+    fn map<U>(self, f: impl FnOnce(T, bool) -> Result<U>) -> Result<Chosen<U>> {
+        Ok(match self {
+            Self::New(chosen) => Chosen::New(f(chosen, true)?),
+            Self::Oneself(chosen) => Chosen::Oneself(f(chosen, true)?),
+            Self::Invited(chosen) => Chosen::Invited(f(chosen, false)?),
+            Self::Asks(origin) => Chosen::Asks(origin),
+            Self::Refused(key) => Chosen::Refused(key),
+        })
+    }
+}
+
+/// The account of this name with the name as it writes it, locked; it is made when there is none.
+fn choose(
+    c: &mut AnyConnection,
+    username: &Username,
+    code_hash: &str,
+    confirmed: &str,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<Chosen<(AccountId, Username)>> {
+    let Some(known) = accounts::lock_by_username(c, username)? else {
+        let account = accounts::insert(c, username, code_hash, true, now)?;
+        return Ok(Chosen::New((account, username.clone())));
+    };
+    if known.holds_a_tenants_code() {
+        return Ok(Chosen::Refused("members-account-unused"));
+    }
+    let found = (known.id, known.username()?);
+    if who.account == Some(known.id) {
+        return Ok(Chosen::Oneself(found));
+    }
+    let origin = accounts::origin(c, known.id)?;
+    Ok(if confirmed == origin.confirmation() { Chosen::Invited(found) } else { Chosen::Asks(origin) })
 }
 
 /// A tenant to be written, with the account of its super administrator where there was none.
@@ -154,25 +228,14 @@ struct Addition {
     slug: Slug,
     details: Details,
     username: Username,
+    /// The account that was confirmed to be the right one.
+    confirmed: String,
     /// The hash of the one-time code of an account to be made.
-    code_hash: Option<String>,
+    code_hash: String,
 }
 
 impl Addition {
-    /// Writes it. An account that came or went since it was looked for is [`Error::Taken`]: no code may be shown that
-    /// opens nothing.
-    fn write(self, c: &mut crate::db::AnyConnection, who: &Actor, now: chrono::NaiveDateTime) -> Result<TenantId> {
-        let (account, username) = match &self.code_hash {
-            Some(hash) => (accounts::insert(c, &self.username, hash, true, now)?, self.username.clone()),
-            None => {
-                let found = accounts::lock_by_username(c, &self.username)?.ok_or(Error::Taken)?;
-                if found.holds_a_tenants_code() {
-                    return Err(Error::Taken);
-                }
-                // As the account writes it, not as it was typed here.
-                (found.id, found.username()?)
-            }
-        };
+    fn write(self, c: &mut AnyConnection, who: &Actor, now: NaiveDateTime) -> Result<Chosen<()>> {
         let tenant = store::NewTenant {
             name: &self.details.name,
             slug: self.slug.as_str(),
@@ -180,7 +243,11 @@ impl Addition {
             metadata_warehouse: false,
             locale: self.details.locale,
         };
-        store::insert(c, &tenant, account, &username, who, now)
+        let chosen = choose(c, &self.username, &self.code_hash, &self.confirmed, who, now)?;
+        chosen.map(|(account, username), joins_directly| {
+            let insert = if joins_directly { store::insert } else { store::insert_inviting };
+            insert(c, &tenant, account, &username, who, now).map(|_| ())
+        })
     }
 }
 
@@ -192,6 +259,22 @@ struct EditPage {
     form: form::EditTenant,
     errors: FieldErrors,
     zones: &'static [Tz],
+    /// The form that names another super administrator, where that may be done.
+    naming: Naming,
+}
+
+impl EditPage {
+    fn may_renew_code(&self) -> bool {
+        self.frame.viewer.as_ref().is_some_and(|viewer| self.tenant.may_renew_code(&viewer.principal))
+    }
+}
+
+/// The form that names another super administrator.
+#[derive(Default)]
+struct Naming {
+    form: form::NameSuperAdmin,
+    errors: FieldErrors,
+    existing: Option<Existing>,
 }
 
 /// A tenant that is there for its members.
@@ -209,7 +292,8 @@ pub async fn edit_form(
 ) -> Result<HttpResponse> {
     let tenant = present(&db, *tenant).await?;
     let (form, errors) = (tenant.details.clone().into(), FieldErrors::default());
-    web::page(StatusCode::OK, &EditPage { frame: frame.seen_by(&who), tenant, form, errors, zones: &TZ_VARIANTS })
+    let (frame, naming) = (frame.seen_by(&who), Naming::default());
+    web::page(StatusCode::OK, &EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming })
 }
 
 /// Saves an edited tenant.
@@ -243,13 +327,69 @@ pub async fn edit(
         .await?;
     if let Err((form, errors)) = saved {
         let tenant = present(&db, id).await?;
-        let page = EditPage { frame: frame.seen_by(&who), tenant, form, errors, zones: &TZ_VARIANTS };
+        let (frame, naming) = (frame.seen_by(&who), Naming::default());
+        let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
         return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     Ok(redirect_saying(LIST, "flash-saved"))
 }
 
-/// Gives a super administrator who has not used the one-time code in time a new one, and shows it, once.
+/// What a page works with that gives out a one-time code.
+type Tools = (Data<Database>, Data<Clock>, Data<Passwords>);
+
+/// Names another super administrator of a tenant in which no administrator has rights.
+pub async fn name_super_admin(
+    (db, clock, passwords): Tools,
+    who: CanInstance<ManageTenants>,
+    request: HttpRequest,
+    frame: Frame,
+    tenant: Path<TenantId>,
+    Form(form): Form<form::NameSuperAdmin>,
+) -> Result<HttpResponse> {
+    let (id, frame) = (*tenant, frame.seen_by(&who));
+    let tenant = present(&db, id).await?;
+    if tenant.metadata_warehouse || !tenant.is_without_administrator {
+        return Err(Error::Forbidden);
+    }
+    let name = tenant.details.name.clone();
+    let (errors, existing) = match form.check() {
+        Ok(username) => {
+            let (code, code_hash) = new_code(&passwords, &who, &request).await?;
+            let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+            let (wanted, confirmed) = (username.clone(), form.confirmed.clone());
+            let permit =
+                who.permit().affecting(Affected::Username(username.key())).affecting(Affected::SuperAdministrator(id));
+            let named = permit.write(&db, move |c| {
+                let chosen = choose(c, &wanted, &code_hash, &confirmed, &actor, now)?;
+                chosen.map(|(account, username), joins_directly| {
+                    let named = store::Named { account, username: &username, joins_directly };
+                    store::name_super_admin(c, id, named, &actor, now)
+                })
+            });
+            match named.await? {
+                Chosen::New(()) => {
+                    let page = AddedPage { frame, name, username: username.as_str().to_owned(), code };
+                    return web::page(StatusCode::OK, &page);
+                }
+                Chosen::Oneself(()) | Chosen::Invited(()) => {
+                    return Ok(redirect_saying(LIST, "flash-super-administrator-named"));
+                }
+                Chosen::Refused(key) => (FieldErrors::one("super_admin", key), None),
+                Chosen::Asks(origin) => {
+                    let existing = Existing::of(&origin, &frame, Some(id));
+                    (FieldErrors::one("confirmed", "accounts-confirm-first"), Some(existing))
+                }
+            }
+        }
+        Err(errors) => (errors, None),
+    };
+    let naming = Naming { form, errors, existing };
+    let (form, errors) = (tenant.details.clone().into(), FieldErrors::default());
+    let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+    web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+/// Gives a super administrator whose account the instance made a new one-time code, and shows it, once.
 pub async fn renew_code(
     db: Data<Database>,
     clock: Data<Clock>,
@@ -259,12 +399,18 @@ pub async fn renew_code(
     frame: Frame,
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
-    let code = one_time_code()?;
-    let hash = hash(&passwords, &code, &who, &request).await?;
+    let (code, hash) = new_code(&passwords, &who, &request).await?;
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     let permit = who.permit().affecting(Affected::SuperAdministrator(*tenant));
-    let found = permit.write(&db, move |c| store::renew_code(c, *tenant, &hash, &actor, now)).await?;
-    let page = AddedPage { frame: frame.seen_by(&who), name: found.details.name, username: found.super_admin, code };
+    let frame = frame.seen_by(&who);
+    let account = who.principal.account.clone();
+    let renew = move |c: &mut AnyConnection| {
+        // His rank as it is now, not as it was when the request came.
+        let by = Principal::load(c, account)?;
+        store::renew_code(c, *tenant, &hash, (&by, &actor), now)
+    };
+    let found = permit.write(&db, renew).await?;
+    let page = AddedPage { frame, name: found.details.name, username: found.super_admin, code };
     web::page(StatusCode::OK, &page)
 }
 

@@ -5,22 +5,24 @@ pub mod overview;
 
 use chrono::NaiveDateTime;
 use chrono_tz::Tz;
-use diesel::prelude::*;
+use diesel::{dsl::exists, prelude::*};
 
 use super::{Details, Locale};
 use crate::{
-    access::Actor,
-    access::Role,
+    access::{self, Actor, Principal, Role},
     accounts::Username,
     audit::{self, Change},
     courier,
     db::{
-        AccountId, AnyConnection, AtMost as _, TenantId,
-        schema::{accounts, tenants},
+        AccountId, AnyConnection, AtMost as _, MemberId, TenantId,
+        schema::{accounts, members, tenants},
     },
     error::{Error, Result},
     language::Language,
-    members::store::{NewMember, insert as insert_member},
+    members::{
+        Status,
+        store::{self as members_store, NewMember, insert as insert_member, invite as invite_member},
+    },
 };
 
 /// A tenant to be made.
@@ -38,7 +40,8 @@ pub struct NewTenant<'t> {
     pub locale: Locale,
 }
 
-/// Makes a tenant with its super administrator, who is its first member.
+/// Makes a tenant with its super administrator, who is its first member and has his rights at once: his account was made for
+/// it, or he adds himself.
 ///
 /// # Errors
 /// [`Error::Taken`] when the slug is.
@@ -47,6 +50,34 @@ pub fn insert(
     tenant: &NewTenant<'_>,
     super_admin: AccountId,
     username: &Username,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<TenantId> {
+    insert_with(c, tenant, (super_admin, username, insert_member), who, now)
+}
+
+/// Makes a tenant whose super administrator is invited: nobody has rights in it until the owner of the account accepts.
+///
+/// # Errors
+/// [`Error::Taken`] when the slug is.
+pub fn insert_inviting(
+    c: &mut AnyConnection,
+    tenant: &NewTenant<'_>,
+    super_admin: AccountId,
+    username: &Username,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<TenantId> {
+    insert_with(c, tenant, (super_admin, username, invite_member), who, now)
+}
+
+/// How a member comes into a tenant: at once or by an invitation.
+type Join = fn(&mut AnyConnection, TenantId, &NewMember<'_>, NaiveDateTime) -> Result<MemberId>;
+
+fn insert_with(
+    c: &mut AnyConnection,
+    tenant: &NewTenant<'_>,
+    (super_admin, username, join): (AccountId, &Username, Join),
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<TenantId> {
@@ -65,13 +96,15 @@ pub fn insert(
         ))
         .returning(tenants::id)
         .get_result(c)?;
-    let member =
-        NewMember { account: super_admin, username, display_name: username.as_str(), role: Role::SuperAdministrator };
-    insert_member(c, id, &member, now)?;
+    join(c, id, &super_administrator(super_admin, username), now)?;
     let changes = Change::between("tenants-super-admin", "", username.as_str()).into_iter().collect();
     let entry = audit::Entry { tenant: Some(id), action: "tenant-added", object: tenant.name, changes };
     audit::record(c, who, &entry, now)?;
     Ok(id)
+}
+
+fn super_administrator(account: AccountId, username: &Username) -> NewMember<'_> {
+    NewMember { account, username, display_name: username.as_str(), role: Role::SuperAdministrator }
 }
 
 /// Makes an account super administrator of the metadata warehouse tenant, whose administrators administer the instance.
@@ -90,8 +123,7 @@ pub fn join_metadata_warehouse(
     let known =
         tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_row(c).optional()?;
     if let Some(id) = known {
-        let member = NewMember { account, username, display_name: username.as_str(), role: Role::SuperAdministrator };
-        insert_member(c, id, &member, now)?;
+        insert_member(c, id, &super_administrator(account, username), now)?;
         let object = username.as_str();
         let entry = audit::Entry { tenant: Some(id), action: "member-added", object, changes: Vec::new() };
         audit::record(c, who, &entry, now)?;
@@ -137,6 +169,8 @@ pub struct Listed {
     pub metadata_warehouse: bool,
     /// The username of its super administrator.
     pub super_admin: String,
+    /// The word for his [`Status`]; nothing when he declined the invitation.
+    pub super_admin_status: Option<String>,
     /// How many members it has.
     pub member_count: i64,
     /// When it was made.
@@ -158,8 +192,10 @@ pub fn count(c: &mut AnyConnection) -> Result<i64> {
 /// # Errors
 /// When the database cannot be read.
 pub fn list(c: &mut AnyConnection, limit: i64, offset: i64) -> Result<Vec<Listed>> {
+    let his = members::tenant.eq(tenants::id).and(members::account.eq(tenants::super_admin));
     Ok(tenants::table
         .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
+        .left_join(members::table.on(his.and(members::role.eq(Role::SuperAdministrator.as_str()))))
         .order((tenants::name, tenants::id))
         .limit(limit)
         .offset(offset)
@@ -169,11 +205,29 @@ pub fn list(c: &mut AnyConnection, limit: i64, offset: i64) -> Result<Vec<Listed
             tenants::slug,
             tenants::metadata_warehouse,
             accounts::username,
+            members::status.nullable(),
             tenants::member_count,
             tenants::created_at,
             tenants::deleted_at,
         ))
         .load(c)?)
+}
+
+impl Listed {
+    /// What is to be said of the super administrator beside his name: the class of the badge and the key of the text;
+    /// nothing when he has his rights.
+    #[must_use]
+    pub fn super_admin_note(&self) -> Option<(&'static str, &'static str)> {
+        super_admin_note(self.super_admin_status.as_deref().and_then(Status::parse))
+    }
+}
+
+fn super_admin_note(status: Option<Status>) -> Option<(&'static str, &'static str)> {
+    match status {
+        Some(Status::Active) => None,
+        Some(status) => Some((status.badge(), status.key())),
+        None => Some(("bad", "tenants-super-admin-none")),
+    }
 }
 
 /// A tenant to be edited, deleted or restored.
@@ -187,8 +241,18 @@ pub struct Found {
     pub details: Details,
     /// The username of its super administrator.
     pub super_admin: String,
+    /// His status; nothing when he declined the invitation.
+    pub super_admin_status: Option<Status>,
+    /// Whether no administrator has rights in the tenant, so that the instance may name a super administrator.
+    pub is_without_administrator: bool,
     /// Whether the super administrator has not used the one-time code yet.
     pub super_admin_is_new: bool,
+    /// Whether the instance made the super administrator's account.
+    super_admin_is_of_instance: bool,
+    /// What that account is in the metadata warehouse tenant, if anything.
+    super_admin_in_warehouse: Option<Role>,
+    /// The account.
+    super_admin_account: AccountId,
     /// How many members it has.
     pub member_count: i64,
     /// Whether its administrators administer the instance; it cannot be deleted.
@@ -197,12 +261,31 @@ pub struct Found {
     pub deleted: bool,
 }
 
+impl Found {
+    /// Whether an instance administrator may give the super administrator's account a new one-time code: one that the
+    /// instance made, and that is no peer or superior of his in the metadata warehouse tenant.
+    #[must_use]
+    pub fn may_renew_code(&self, by: &Principal) -> bool {
+        let oneself = self.super_admin_account == by.account.id;
+        let outranked = self
+            .super_admin_in_warehouse
+            .is_none_or(|role| by.instance_role().is_some_and(|by| access::may_renew_code(by, role, oneself)));
+        !self.deleted && !self.metadata_warehouse && self.super_admin_is_of_instance && outranked
+    }
+
+    /// What is to be said of the super administrator beside his name, as in [`Listed::super_admin_note`].
+    #[must_use]
+    pub fn super_admin_note(&self) -> Option<(&'static str, &'static str)> {
+        super_admin_note(self.super_admin_status)
+    }
+}
+
 /// A tenant, deleted or not.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
-    type Row = (String, String, String, (String, String), (String, bool), i64, bool, Option<NaiveDateTime>);
+    type Row = (String, String, String, (String, String), (String, bool, bool), i64, bool, Option<NaiveDateTime>);
     let (slug, name, description, locale, owner, member_count, metadata_warehouse, deleted_at): Row = tenants::table
         .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
         .filter(tenants::id.eq(tenant))
@@ -211,7 +294,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             tenants::name,
             tenants::description,
             (tenants::time_zone, tenants::message_language),
-            (accounts::username, accounts::code_expires_at.is_not_null()),
+            (accounts::username, accounts::code_expires_at.is_not_null(), accounts::made_in.is_null()),
             tenants::member_count,
             tenants::metadata_warehouse,
             tenants::deleted_at,
@@ -224,16 +307,47 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             .ok_or_else(|| Error::internal("a tenant has an unknown language"))?,
     };
     let details = Details { name, description, locale };
+    let (super_admin_account, super_admin_in_warehouse) = super_admin_account(c, tenant)?;
+    let of_tenant = members::table.filter(members::tenant.eq(tenant));
+    let super_admin_status: Option<String> = of_tenant
+        .inner_join(tenants::table)
+        .filter(members::account.eq(tenants::super_admin))
+        .filter(members::role.eq(Role::SuperAdministrator.as_str()))
+        .select(members::status)
+        .first_row(c)
+        .optional()?;
+    let administrators = [Role::SuperAdministrator, Role::SystemAdministrator].map(Role::as_str);
+    let with_rights =
+        of_tenant.filter(members::role.eq_any(administrators)).filter(members::status.eq(Status::Active.as_str()));
+    let is_without_administrator = !diesel::select(exists(with_rights)).get_result::<bool>(c)?;
     Ok(Found {
         id: tenant,
         slug,
         details,
         super_admin: owner.0,
+        super_admin_status: super_admin_status.as_deref().and_then(Status::parse),
+        is_without_administrator,
         super_admin_is_new: owner.1,
+        super_admin_is_of_instance: owner.2,
+        super_admin_in_warehouse,
+        super_admin_account,
         member_count,
         metadata_warehouse,
         deleted: deleted_at.is_some(),
     })
+}
+
+/// The account of a tenant's super administrator, and what it is in the metadata warehouse tenant.
+fn super_admin_account(c: &mut AnyConnection, tenant: TenantId) -> Result<(AccountId, Option<Role>)> {
+    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first_row(c)?;
+    let role: Option<String> = members::table
+        .inner_join(tenants::table)
+        .filter(members::account.eq(account))
+        .filter(tenants::metadata_warehouse.eq(true))
+        .select(members::role)
+        .first_row(c)
+        .optional()?;
+    Ok((account, role.as_deref().and_then(Role::parse)))
 }
 
 /// Whether a tenant, deleted or not, has this slug.
@@ -241,7 +355,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
 /// # Errors
 /// When the database cannot be read.
 pub fn slug_is_taken(c: &mut AnyConnection, slug: &str) -> Result<bool> {
-    Ok(diesel::select(diesel::dsl::exists(tenants::table.filter(tenants::slug.eq(slug)))).get_result(c)?)
+    Ok(diesel::select(exists(tenants::table.filter(tenants::slug.eq(slug)))).get_result(c)?)
 }
 
 /// Changes a tenant.
@@ -305,26 +419,106 @@ pub fn delete(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDa
     note(c, tenant, "tenant-deleted", &found.details.name, Vec::new(), who, now)
 }
 
-/// Gives a super administrator who has not used his one-time code in time a new one. Whoever has chosen a password keeps
-/// it: the instance's administrators are not to walk into a tenant.
+/// Gives a super administrator whose account the instance made a new one-time code: because the first was never used, or
+/// because he forgot his password. In the latter case his rights are suspended in this tenant too, so that instance
+/// administrators cannot walk into it with the code: an administrator of the tenant reinstates him.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is no such tenant, or its super administrator has a password.
+/// [`Error::NotFound`] when there is no such tenant, or [`Found::may_renew_code`] says no.
 pub fn renew_code(
     c: &mut AnyConnection,
     tenant: TenantId,
     hash: &str,
-    who: &Actor,
+    (by, who): (&Principal, &Actor),
     now: NaiveDateTime,
 ) -> Result<Found> {
     let found = find(c, tenant)?;
-    if found.deleted || !found.super_admin_is_new {
+    if !found.may_renew_code(by) {
         return Err(Error::NotFound);
     }
-    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first_row(c)?;
-    crate::accounts::store::set_code(c, account, hash, now)?;
+    let home = metadata_warehouse(c)?;
+    crate::accounts::store::renew_code(c, found.super_admin_account, home, hash, now)?;
     note(c, tenant, "member-code-renewed", &found.super_admin, Vec::new(), who, now)?;
     Ok(found)
+}
+
+/// The account that is to be a tenant's super administrator.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'n> {
+    /// The account, which the caller has locked.
+    pub account: AccountId,
+    /// Its name.
+    pub username: &'n Username,
+    /// Whether it has its rights at once: it was made for this, by this tenant, or is that of whoever names it.
+    pub joins_directly: bool,
+}
+
+/// Names another super administrator of a tenant in which no administrator has rights: he declined the invitation or does
+/// not answer it, or his account was recovered by those who made it. The one before becomes a member, or leaves when he
+/// never accepted.
+///
+/// # Errors
+/// [`Error::Forbidden`] when an administrator has rights in the tenant, which then needs nobody from outside, and for the
+/// metadata warehouse tenant, for which `create-admin` is the way; [`Error::NotFound`] when there is none, or it is deleted.
+pub fn name_super_admin(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    named: Named<'_>,
+    who: &Actor,
+    now: NaiveDateTime,
+) -> Result<()> {
+    lock(c, tenant)?;
+    let found = find(c, tenant)?;
+    if found.deleted {
+        return Err(Error::NotFound);
+    }
+    if found.metadata_warehouse || !found.is_without_administrator {
+        return Err(Error::Forbidden);
+    }
+    let before: Vec<(MemberId, String)> = members::table
+        .filter(members::tenant.eq(tenant))
+        .filter(members::role.eq(Role::SuperAdministrator.as_str()))
+        .filter(members::account.ne(named.account))
+        .select((members::id, members::status))
+        .load(c)?;
+    for (member, status) in before {
+        if Status::parse(&status) == Some(Status::Invited) {
+            members_store::remove(c, tenant, member)?;
+        } else {
+            let role = members::role.eq(Role::Member.as_str());
+            diesel::update(members::table.find(member)).set(role).execute(c)?;
+        }
+    }
+    match members_store::of_account(c, tenant, named.account)? {
+        Some(member) => {
+            let member = members_store::lock(c, tenant, member)?;
+            let role = members::role.eq(Role::SuperAdministrator.as_str());
+            diesel::update(members::table.find(member.id)).set(role).execute(c)?;
+            members_store::reinstate(c, tenant, &member)?;
+        }
+        None => {
+            let join: Join = if named.joins_directly { insert_member } else { invite_member };
+            join(c, tenant, &super_administrator(named.account, named.username), now)?;
+        }
+    }
+    diesel::update(tenants::table.find(tenant)).set(tenants::super_admin.eq(named.account)).execute(c)?;
+    let changes = Change::between("tenants-super-admin", &found.super_admin, named.username.as_str());
+    let changes = changes.into_iter().collect();
+    note(c, tenant, "super-administrator-named", &found.details.name, changes, who, now)
+}
+
+/// Keeps a tenant as it is until the transaction ends.
+fn lock(c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
+    if let AnyConnection::Postgres(c) = c {
+        // SQLite has one writer, and needs no lock.
+        tenants::table.find(tenant).select(tenants::id).for_no_key_update().first::<TenantId>(c)?;
+    }
+    Ok(())
+}
+
+/// The metadata warehouse tenant.
+fn metadata_warehouse(c: &mut AnyConnection) -> Result<TenantId> {
+    Ok(tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_row(c)?)
 }
 
 /// Brings a deleted tenant back as it was.

@@ -30,6 +30,7 @@ mod groups;
 mod hearing;
 mod home;
 mod intake;
+mod invitations;
 mod kill;
 mod ledger;
 mod limits;

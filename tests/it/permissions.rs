@@ -48,6 +48,8 @@ POST /login                                   -              303    303    303  
 POST /logout                                  -              login  login  login  login  login  login  login  login  login  login
 POST /language                                -              303    303    303    303    303    303    303    303    303    303
 GET  /                                        -              login  303    303    303    303    303    303    200    login  password
+POST /invitations/accept                      -              login  404    404    404    404    404    404    404    login  password
+POST /invitations/decline                     -              login  404    404    404    404    404    404    404    login  password
 GET  /account                                 -              login  200    200    200    200    200    200    200    login  password
 POST /account                                 -              login  422    422    422    422    422    422    422    login  password
 GET  /account/password                        -              login  303    303    303    303    303    303    303    login  200
@@ -247,9 +249,12 @@ GET  /instance/tenants/{id}/delete            malformed      login  refused refu
 POST /instance/tenants/{id}/delete            ours           login  403    403    403    403    303    403    403    login  password
 POST /instance/tenants/{id}/delete            unknown        login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/delete            malformed      login  refused refused refused refused 404    refused refused login  password
-POST /instance/tenants/{id}/code              ours           login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/code              ours           login  403    403    403    403    200    403    403    login  password
 POST /instance/tenants/{id}/code              unknown        login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/code              malformed      login  refused refused refused refused 404    refused refused login  password
+POST /instance/tenants/{id}/super-admin       ours           login  403    403    403    403    403    403    403    login  password
+POST /instance/tenants/{id}/super-admin       unknown        login  403    403    403    403    404    403    403    login  password
+POST /instance/tenants/{id}/super-admin       malformed      login  refused refused refused refused 404    refused refused login  password
 
 POST /instance/tenants/{id}/restore           ours           login  403    403    403    403    404    403    403    login  password
 POST /instance/tenants/{id}/restore           unknown        login  403    403    403    403    404    403    403    login  password
@@ -517,6 +522,7 @@ fn fields(route: &str) -> &'static [(&'static str, &'static str)] {
     match route {
         "/login" => &[("username", "mia"), ("password", PASSWORD)],
         "/language" => &[("language", "en"), ("return_to", "/")],
+        "/invitations/accept" | "/invitations/decline" => &[("invitation", "999999999")],
         "/account/sessions/end" => &[("session", "none")],
         "/t/{tenant}/settings/message-channel" => &[("mode", "system")],
         "/t/{tenant}/alerts/{id}" => &[("what", "finish")],

@@ -558,9 +558,11 @@ on_both! {
         let super_admin = with_token(app, MEMBERS, &portal, &[("username", "sue"), ("phone", "")]).await;
         assert_eq!(problem(&super_admin, 403), "protected-member");
         assert_eq!(dump(&app.db).await, before);
-        // Somebody of another tenant becomes a member of this one, and nothing of him there is touched.
+        // Somebody of another tenant is invited into this one, and nothing of him there is touched.
         let tom = with_token(app, MEMBERS, &portal, &[("username", "tom"), ("phone", "+1 202 555 0173")]).await.is(201);
         assert!(document(&tom)["url"].as_str().unwrap().contains("/t/ours/"));
+        assert!(document(&tom)["warnings"][0].as_str().unwrap().contains("accepts the invitation"), "{}", tom.body);
+        app.log_in("tom").await.get("/t/ours").await.is(404);
         let mut theo = app.log_in("theo").await;
         assert!(!theo.get("/t/theirs/members?q=tom").await.body.contains("0173"));
     }

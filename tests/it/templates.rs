@@ -181,9 +181,12 @@ on_both! {
         let mut root = app.log_in("root").await;
         for (slug, tag, language) in [("bei", "zh-CN", Language::Chinese), ("nord", "en", Language::English)] {
             root.post("/language", &[("language", tag), ("return_to", "/")]).await.is(303);
-            let fields = [("name", slug), ("slug", slug), ("time_zone", "UTC"), ("super_admin", "theo")];
+            let owner = [("super_admin", "theo"), ("confirmed", "theo")];
+            let fields = [[("name", slug), ("slug", slug)], owner].concat();
             root.post("/instance/tenants/new", &fields).await.leads_to("/instance/tenants");
-            let page = app.log_in("theo").await.get(&format!("/t/{slug}/templates")).await.is(200);
+            let mut theo = app.log_in("theo").await;
+            theo.accept_invitation().await.is(303);
+            let page = theo.get(&format!("/t/{slug}/templates")).await.is(200);
             let chosen = page.attribute("#f-message_language option[selected]", "value");
             assert_eq!(chosen.as_deref(), Some(language.tag()));
         }

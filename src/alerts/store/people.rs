@@ -79,12 +79,12 @@ pub fn of_accounts(c: &mut AnyConnection, tenant: TenantId, ids: &[AccountId]) -
     ids.map(|id| people.remove(id).map_or_else(|| gone(c, *id), Ok)).collect()
 }
 
-/// The active members of a role.
+/// The members of a role who are not disabled. Who has not accepted yet has none of its rights, but hears what it hears.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Vec<Person>> {
-    let rows = rows(tenant).filter(members::role.eq(role.as_str())).filter(members::status.eq("active"));
+    let rows = rows(tenant).filter(members::role.eq(role.as_str())).filter(members::status.ne("disabled"));
     Ok(by(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
 }
 
@@ -125,7 +125,7 @@ fn by<K: Eq + std::hash::Hash>(rows: Vec<Row>, key: impl Fn(&Row) -> K) -> HashM
             account: Some(account),
             member: Some(member),
             name,
-            is_active: status == "active",
+            is_active: status != "disabled",
             phone,
             robots: Vec::new(),
         });

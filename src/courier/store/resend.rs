@@ -136,7 +136,7 @@ enum Target {
 
 /// What is known today of the members who were not reached.
 struct People {
-    /// The members that still are, and whether each is active.
+    /// The members that still are, and whether each is reached: all but disabled ones.
     active: HashMap<MemberId, bool>,
     /// Their phone numbers, by which messages about alerts mention them.
     phones: HashMap<MemberId, String>,
@@ -158,7 +158,7 @@ impl People {
                 .select((members::id, members::status, members::phone))
                 .load(c)?;
             for (member, status, phone) in present {
-                people.active.insert(member, status == "active");
+                people.active.insert(member, status != "disabled");
                 people.phones.insert(member, phone);
             }
             let robots: Vec<(MemberId, String, RobotId)> = contacts::table

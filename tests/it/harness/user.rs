@@ -86,6 +86,19 @@ impl User {
         self.post("/login", &[("username", username), ("password", password)]).await
     }
 
+    /// Accepts the first invitation on the start page.
+    pub async fn accept_invitation(&mut self) -> Answer {
+        self.answer_invitation("accept").await
+    }
+
+    /// Accepts or declines the first invitation on the start page, as `accept` or `decline`.
+    pub async fn answer_invitation(&mut self, answer: &str) -> Answer {
+        let page = self.get("/").await.is(200);
+        let form = format!("form[action='/invitations/{answer}'] input[name=invitation]");
+        let invitation = page.attribute(&form, "value").expect("an invitation on the start page");
+        self.post(&format!("/invitations/{answer}"), &[("invitation", &invitation)]).await
+    }
+
     /// A request with this browser's cookies, to be changed before it is sent.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
