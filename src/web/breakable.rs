@@ -3,7 +3,7 @@
 use askama::filters::{Html, Safe, escape};
 
 /// The longest part of a username, in characters, that is kept on one line even where nothing in it invites a break.
-const LONGEST_PART: usize = 20;
+const LONGEST_PART: usize = 15;
 
 /// A username as HTML that may wrap after `.`, `_`, `-` and `@`, and elsewhere only within a part that is longer than
 /// [`LONGEST_PART`].

@@ -30,10 +30,11 @@ const COVERED: &str = "
     }
     return '';";
 
-/// How far the dialog's middle is from the page's, in pixels.
+/// How far the dialog's middle is from that of the room beside the scroll bar, in pixels.
 const OFF_CENTRE: &str = "
-    const box = document.querySelector('dialog').getBoundingClientRect();
-    return Math.abs((box.left + box.right) / 2 - document.documentElement.clientWidth / 2);";
+    const dialog = document.querySelector('dialog');
+    const box = dialog.getBoundingClientRect();
+    return Math.abs((box.left + box.right) / 2 - dialog.parentElement.clientWidth / 2);";
 
 /// A username of which a line ends elsewhere than after a separator.
 const BROKEN_NAME: &str = "
