@@ -364,7 +364,7 @@ on_both! {
         }
         let fields = [("name", "one more"), ("channels", "lark"), ("members", "mia")];
         let page = sam.post(NEW, &fields).await.is(422);
-        assert!(page.text("#e-name").contains("100"));
+        assert!(page.text("main [role=alert]").contains("100"));
         let foreign = app.rule(town.theirs, "one more").await.to_string();
         sam.post(&format!("{RULES}/{foreign}/edit"), &fields).await.is(404);
         for deed in ["enable", "disable", "delete"] {
