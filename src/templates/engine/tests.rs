@@ -107,8 +107,7 @@ fn an_address_stays_a_working_link_and_nothing_else_becomes_one() {
         "https://monitor.example/a//b/%2e%2e/c?x=1&x=2#top",
         "https://monitor.example/?a=b%20c+d",
     ] {
-        let (shown, expected) = (link(same), same.replace("/b/%2e%2e/c", "/c").replace("a//c", "a//c"));
-        assert_eq!(shown, expected);
+        assert_eq!(link(same), same.replace("/b/%2e%2e/c", "/c"));
     }
     for refused in ["javascript:alert(1)", "dingtalk://x", "", "a.example", "https://"] {
         assert_eq!(link(refused), "");
