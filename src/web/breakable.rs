@@ -6,7 +6,7 @@ use askama::filters::{Html, Safe, escape};
 const LONGEST_PART: usize = 15;
 
 /// A username as HTML that may wrap after `.`, `_`, `-` and `@`, and elsewhere only within a part that is longer than
-/// [`LONGEST_PART`].
+/// `LONGEST_PART`.
 #[must_use]
 pub fn breakable(username: &str) -> Safe<String> {
     let mut html = String::with_capacity(username.len() + 40);

@@ -1,4 +1,4 @@
-//! Reading a [`Snapshot`] and its version.
+//! Reading a `Snapshot` and its version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
