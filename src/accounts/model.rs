@@ -44,9 +44,9 @@ pub struct LogInSettings {
 /// `limit` may: 1 s, 2 s, 4 s … at most a minute. A lock would let anybody shut the owner out.
 #[must_use]
 pub fn account_pause(failures: i64, limit: i64) -> TimeDelta {
-    match u32::try_from(failures - limit) {
-        Ok(over) => TimeDelta::seconds((1_i64 << over.min(LONGEST_PAUSE)).min(60)),
-        Err(_) => TimeDelta::zero(),
+    match failures.saturating_sub(limit) {
+        ..0 => TimeDelta::zero(),
+        over => TimeDelta::seconds((1_i64 << over.min(i64::from(LONGEST_PAUSE))).min(60)),
     }
 }
 
