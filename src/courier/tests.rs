@@ -301,7 +301,7 @@ async fn an_unknown_token_that_alternates_with_success_does_not_break_the_robot_
 async fn after_too_fast_the_robot_is_left_alone_for_ten_minutes_and_a_test_is_told_so_at_once() {
     let house = House::new().await;
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
-    house.sandbox.fail("fake-ding", SandboxFault::TooMany(Duration::from_secs(1)), Some(1));
+    house.sandbox.fail("fake-ding", SandboxFault::Status(429), Some(1));
     let courier = house.courier();
     let delivery = house.enqueue(robot, "Dataphin: patient").await;
     house.until(delivery, DeliveryState::Waiting, "wait").await;

@@ -384,7 +384,7 @@ on_both! {
         let answer = visitor.send(request).await;
         assert_eq!((problem(&answer, 405).as_str(), answer.header("allow")), ("post-only", Some("POST")));
         let request = visitor.request(Method::POST, ALERTS).header("host", "evil.example").bearer_auth(&portal.token);
-        assert_eq!(problem(&visitor.send(request.form(&[("title", "x")])).await, 400), "malformed");
+        assert_eq!(problem(&visitor.send(request.form(&[("title", "x")])).await, 400), "wrong-host");
         assert_eq!(stored(app).await, (1, 1));
     }
 
