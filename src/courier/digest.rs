@@ -34,6 +34,27 @@ pub struct Line {
     pub count: i64,
 }
 
+/// How much of each kind a digest carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Alerts that began.
+    pub firing: i64,
+    /// Alerts that fired again.
+    pub repeated: i64,
+    /// Alerts that are over.
+    pub resolved: i64,
+    /// Everything that is no alert: a group is told whose alerts arrive there, or which robots are broken.
+    pub notices: i64,
+}
+
+impl Counts {
+    /// How many alerts it carries.
+    #[must_use]
+    pub fn alerts(&self) -> i64 {
+        self.firing + self.repeated + self.resolved
+    }
+}
+
 /// What a digest is for.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -45,6 +66,8 @@ pub struct About {
     pub message: MessageId,
     /// Whom it is for, by the names as the record shows them.
     pub recipients: Vec<String>,
+    /// What it carries.
+    pub counts: Counts,
 }
 
 /// The words of one digest.

@@ -18,7 +18,7 @@ mod tests;
 mod vetting;
 mod worker;
 
-pub use digest::{About, Line, Speller, Wording};
+pub use digest::{About, Counts, Line, Speller, Wording};
 pub use model::{AboutAlert, DeliveryState, Fault, Kind, Notice, Outcome, Reason, Unreached, reason_key};
 pub use proxy::RobotProxy;
 pub use retries::RetrySchedule;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Reason, Templates, Variables, Words, engine, store};
 use crate::{
-    courier::{About, Kind, Line, Speller, Wording},
+    courier::{About, Counts, Kind, Line, Speller, Wording},
     language::close_directions,
     robots::{escape_address, title_within},
 };
@@ -53,6 +53,25 @@ impl Spelling {
     }
 }
 
+impl Spelling {
+    /// How much of each kind there is, where it is more than alerts that began.
+    fn kinds(&self) -> String {
+        let Counts { firing, repeated, resolved, notices } = self.about.counts;
+        if repeated + resolved + notices == 0 {
+            return String::new();
+        }
+        let kinds = [
+            ("templates-digest-kind-firing", firing),
+            ("templates-digest-kind-repeated", repeated),
+            ("templates-digest-kind-resolved", resolved),
+            ("templates-digest-kind-notices", notices),
+        ];
+        let counted = kinds.into_iter().filter(|(_, count)| *count > 0);
+        let counted: Vec<_> = counted.map(|(key, count)| self.templates.language().count(key, count)).collect();
+        counted.join(" · ")
+    }
+}
+
 impl Wording for Spelling {
     fn line(&self, line: &Line) -> String {
         let word = match (line.kind, line.severity.as_str()) {
@@ -60,6 +79,7 @@ impl Wording for Spelling {
             (_, "critical") => Some("templates-digest-critical"),
             (_, "warning") => Some("templates-digest-warning"),
             (_, "info") => Some("templates-digest-info"),
+            (Kind::MemberSaved | Kind::RobotBroken, _) => Some("templates-digest-notice"),
             _ => None,
         };
         let word = word.map(|key| format!("**{}** ", self.text(key))).unwrap_or_default();
@@ -77,12 +97,14 @@ impl Wording for Spelling {
         }
     }
 
-    fn message(&self, list: &str, count: i64, by_own_template: bool) -> (String, String) {
+    fn message(&self, list: &str, _: i64, by_own_template: bool) -> (String, String) {
+        let kinds = self.kinds();
+        let list = if kinds.is_empty() { list.to_owned() } else { format!("{kinds}\n\n{list}") };
         let variables = Variables {
             product: self.product.clone(),
             tenant: self.tenant.clone(),
-            count,
-            content: list.to_owned(),
+            count: self.about.counts.alerts(),
+            content: list,
             content_is_markdown: true,
             link: self.whole_list().unwrap_or_default(),
             recipients: self.about.recipients.clone(),
@@ -113,7 +135,13 @@ mod tests {
             product: "Dataphin".to_owned(),
             tenant: "ours".to_owned(),
             pages: pages.map(str::to_owned),
-            about: About { tenant, channel: Channel::DingTalk, message: MessageId(7), recipients },
+            about: About {
+                tenant,
+                channel: Channel::DingTalk,
+                message: MessageId(7),
+                recipients,
+                counts: Counts { firing: 14, ..Counts::default() },
+            },
         }
     }
 
@@ -132,7 +160,7 @@ mod tests {
         let expected = "- **已恢复** 磁盘 \\[db-7\\] \\<\\@all\\> full [查看](https://own.example/a\\(b\\))";
         assert_eq!(chinese.line(&line(Kind::Resolved, "critical", "https://own.example/a(b)", 1)), expected);
         let bare = Line { alert: None, ..line(Kind::MemberSaved, "", "", 1) };
-        assert_eq!(chinese.line(&bare), "- 磁盘 \\[db-7\\] \\<\\@all\\> full");
+        assert_eq!(chinese.line(&bare), "- **通知** 磁盘 \\[db-7\\] \\<\\@all\\> full");
     }
 
     #[test]
@@ -153,5 +181,31 @@ mod tests {
         assert_eq!(title, "[Dataphin] 14 条告警汇总");
         assert!(body.starts_with(&format!("{list}\n")) && body.ends_with("/deliveries?message=7)"), "{body}");
         assert_eq!(chinese.message(list, 14, false), (title, body));
+    }
+
+    #[test]
+    fn a_digest_names_its_kinds_apart_and_counts_no_notice_among_alerts() {
+        let worded = |language, counts| {
+            let mut spelling = spelling(language, None);
+            spelling.about.counts = counts;
+            spelling.message("- a", 99, true)
+        };
+        let all = Counts { firing: 3, repeated: 2, resolved: 1, notices: 2 };
+        let (title, body) = worded(Language::English, all);
+        assert_eq!(title, "[Dataphin] 6 alerts in one message");
+        assert_eq!(body, "3 firing · 2 repeated · 1 resolved · 2 notices\n\n- a");
+        let (title, body) = worded(Language::Chinese, all);
+        assert_eq!(title, "[Dataphin] 6 条告警汇总");
+        assert_eq!(body, "触发 3 条 · 重复 2 条 · 恢复 1 条 · 通知 2 条\n\n- a");
+        let (title, body) = worded(Language::English, Counts { firing: 1, notices: 1, ..Counts::default() });
+        assert_eq!(
+            (title.as_str(), body.as_str()),
+            ("[Dataphin] 1 alert in one message", "1 firing · 1 notice\n\n- a")
+        );
+        let (title, body) = worded(Language::English, Counts { firing: 4, ..Counts::default() });
+        assert_eq!((title.as_str(), body.as_str()), ("[Dataphin] 4 alerts in one message", "- a"));
+        let only = Counts { notices: 5, ..Counts::default() };
+        assert_eq!(worded(Language::English, only).0, "[Dataphin] Several notices in one message");
+        assert_eq!(worded(Language::Chinese, only).0, "[Dataphin] 通知汇总");
     }
 }

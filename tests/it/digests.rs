@@ -239,6 +239,7 @@ on_both! {
         assert_eq!(heard[0].message.title.as_deref(), Some("[Dataphin] 103 alerts in one message"));
         assert_eq!(text.matches("Disk [db-7] #1").count(), 1, "{text}");
         assert!(text.contains("Resolved Disk [db-7] #1 ×3"), "{text}");
+        assert!(text.contains("101 firing · 1 repeated · 1 resolved"), "{text}");
     }
 
     async fn an_edited_template_words_the_digest_and_cannot_drop_its_list(app: &TestApp) {

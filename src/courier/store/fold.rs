@@ -15,7 +15,7 @@ use diesel::{
 
 use crate::{
     courier::{
-        digest::{self, About, Line, Speller},
+        digest::{self, About, Counts, Line, Speller},
         model::{DeliveryState, Kind, Priority},
     },
     db::{AlertId, AnyConnection, MessageId, RobotId, TenantId, change, schema::messages},
@@ -110,7 +110,7 @@ pub(super) fn fold(
     let lines = lines(c, message)?;
     let mobiles = mentions(c, message)?;
     let recipients = recipients(c, message)?;
-    let about = About { tenant: robot.tenant, channel: robot.channel, message, recipients };
+    let about = About { tenant: robot.tenant, channel: robot.channel, message, recipients, counts: whole.counts() };
     let wording = speller(c, about)?;
     let fits = |title: &str, body: &str| {
         let (title, text) = (title.to_owned(), body.to_owned());
@@ -170,9 +170,29 @@ struct Whole {
     #[diesel(sql_type = BigInt)]
     notices: i64,
     #[diesel(sql_type = BigInt)]
+    firing: i64,
+    #[diesel(sql_type = BigInt)]
+    repeated: i64,
+    #[diesel(sql_type = BigInt)]
+    resolved: i64,
+    #[diesel(sql_type = BigInt)]
     urgency: i64,
     #[diesel(sql_type = Timestamp)]
     since: NaiveDateTime,
+}
+
+impl Whole {
+    fn counts(&self) -> Counts {
+        let Self { firing, repeated, resolved, .. } = *self;
+        Counts { firing, repeated, resolved, notices: self.notices - firing - repeated - resolved }
+    }
+}
+
+/// How many alerts of one kind a message carries.
+macro_rules! of_kind {
+    ($kind:literal) => {
+        concat!("COUNT(DISTINCT CASE WHEN deliveries.kind = '", $kind, "' THEN ", notice!(), " END) AS ", $kind, ", ")
+    };
 }
 
 fn whole(c: &mut AnyConnection, message: MessageId) -> Result<Whole> {
@@ -180,7 +200,11 @@ fn whole(c: &mut AnyConnection, message: MessageId) -> Result<Whole> {
         concat!(
             "SELECT COUNT(DISTINCT ",
             notice!(),
-            ") AS notices, CAST(MIN(",
+            ") AS notices, ",
+            of_kind!("firing"),
+            of_kind!("repeated"),
+            of_kind!("resolved"),
+            "CAST(MIN(",
             urgency!(),
             ") AS BIGINT) AS urgency, MIN(deliveries.created_at) AS since FROM deliveries WHERE deliveries.message = {}"
         ),

@@ -60,6 +60,14 @@ templates-digest-critical = Critical
 templates-digest-warning = Warning
 templates-digest-info = Info
 templates-digest-resolved = Resolved
+templates-digest-notice = Notice
+templates-digest-kind-firing = { $count } firing
+templates-digest-kind-repeated = { $count } repeated
+templates-digest-kind-resolved = { $count } resolved
+templates-digest-kind-notices = { $count ->
+    [one] { $count } notice
+   *[other] { $count } notices
+}
 templates-digest-open = Open
 templates-digest-more = and { $count } more
 templates-days = { $count } d
