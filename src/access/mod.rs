@@ -9,7 +9,7 @@ mod permit;
 mod principal;
 mod session;
 
-/// Whose share of the database a request has.
+/// Database lanes, which keep one tenant or address from delaying the others.
 pub use crate::db::{Lane, in_lane};
 pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{

@@ -43,7 +43,7 @@ pub enum Affected {
     PortalsOf(TenantId),
 }
 
-/// What has to be true when the write begins.
+/// The condition that is checked when the write begins.
 #[derive(Clone, Debug)]
 enum Right {
     /// The session, also one that may do nothing but choose a password.

@@ -90,7 +90,7 @@ pub struct LogInSettings {
     pub failures: String,
     /// Minutes for which it is.
     pub lock_minutes: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

@@ -71,7 +71,7 @@ pub struct RuleForm {
     pub from: String,
     /// The first minute after it, as HH:MM.
     pub to: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

@@ -16,7 +16,7 @@ pub struct Channels {
     pub mode: String,
     /// The switches that are on.
     pub on: Vec<String>,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

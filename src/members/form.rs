@@ -68,7 +68,7 @@ pub struct EditAccount {
     /// Which WeCom robot is.
     #[serde(skip_deserializing)]
     pub wecom_stored: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

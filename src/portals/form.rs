@@ -28,7 +28,7 @@ pub struct EditPortal {
     pub return_origins: String,
     /// The most posts a minute; empty for no limit.
     pub per_minute: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

@@ -15,7 +15,7 @@ pub struct Typed {
     pub delivery_days: String,
     /// Days for the audit log.
     pub audit_days: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

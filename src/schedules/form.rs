@@ -49,7 +49,7 @@ pub struct EditSchedule {
     pub outside: String,
     /// Anything when the roster is to be shown and nothing saved.
     pub preview: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

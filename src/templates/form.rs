@@ -29,7 +29,7 @@ pub struct EditTemplate {
     /// The text's template.
     #[validate(custom(function = "filled"), custom(function = "fits"))]
     pub body: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

@@ -25,7 +25,7 @@ pub struct EditTenant {
     pub time_zone: String,
     /// The BCP 47 tag of the language of its messages; the proposed one when empty.
     pub message_language: String,
-    /// What the page showed.
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }

@@ -70,7 +70,7 @@ fn is_plain(given: &HeaderValue) -> bool {
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
-/// Whose share of the database a request has: that of the tenant whose page it asks for, or of the address it comes from.
+/// The database lane of a request: its tenant's slug for pages below `/t/`, otherwise the address it comes from.
 fn lane_of(request: &HttpRequest) -> Lane {
     match request.path().strip_prefix("/t/").and_then(|rest| rest.split('/').next()) {
         Some(slug) => Lane::of_pages(slug),
