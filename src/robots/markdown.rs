@@ -39,7 +39,7 @@ pub fn escape_markdown(text: &str) -> String {
     let is_rule = text.chars().all(|character| "-=*_|: +".contains(character));
     let mut begins = true;
     for character in text.chars() {
-        if "\\`*_~[]<>#|@".contains(character) || (is_rule && begins && character.is_ascii_punctuation()) {
+        if "\\`*_~[]<>#|@&".contains(character) || (is_rule && begins && character.is_ascii_punctuation()) {
             escaped.push('\\');
         }
         begins &= character == ' ';
@@ -86,23 +86,9 @@ pub(super) fn one_line(title: &str) -> String {
     title.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-/// A title (already one line) as a heading of the message.
-///
-/// Titles must be found again just as they were written, so nothing is replaced: a zero-width space breaks what would
-/// be a link or one of WeCom's `<@userid>` mentions, or underscores that would vanish.
-pub(super) fn heading(title: &str) -> String {
-    let characters: Vec<char> = title.chars().collect();
-    let mut heading = String::from("### ");
-    for (place, character) in characters.iter().enumerate() {
-        let (before, after) = (place.checked_sub(1).and_then(|at| characters.get(at)), characters.get(place + 1));
-        let (before, after) = (before.copied(), after.copied());
-        heading.push(*character);
-        let ends = *character == '_' && ends_emphasis(before, after);
-        if *character == '<' || ends || (*character == ']' && after == Some('(')) {
-            heading.push(BREAK);
-        }
-    }
-    heading
+/// A title (already one line) as a heading of the message, which shows it as it was typed.
+pub(super) fn heading(title: &str) -> Vec<Atom> {
+    marked_lines(&format!("### {}", escape_markdown(title))).concat()
 }
 
 /// Whether an underscore between these could end what is emphasized, so that it would not be seen. Without an end nothing is.
@@ -275,7 +261,8 @@ fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
                 place = end;
             }
             Span::Link { text, url } => {
-                let words = clusters(&text, |glyph, _| match glyph.character {
+                let words = clusters(&text, |glyph, at| match glyph.character {
+                    '&' if glyph.is_literal && is_entity(&text, at) => format!("&{BREAK}"),
                     '[' if glyph.is_literal => "［".to_owned(),
                     ']' if glyph.is_literal => "］".to_owned(),
                     '<' if glyph.is_literal => format!("<{BREAK}"),
@@ -434,6 +421,9 @@ fn written(line: &[Glyph], place: usize, glyph: Glyph, pairs: Pairs) -> String {
         '<' if after.is_some_and(|after| after.is_ascii_alphabetic() || "/!?@".contains(after)) => broken_after(),
         // A mention is a word of its own; an address of a person or a machine is none.
         '@' if is_mention => "＠".to_owned(),
+        '&' if is_entity(line, place) => broken_after(),
+        // Signs at the end of a heading are taken for its end.
+        '#' if after.is_none() && line.first().is_some_and(|first| first.is_mark('#')) => broken_after(),
         '>' | '#' if begins() => broken_before(),
         '-' | '=' | '+' | '|' | '_' | ':' if begins() && is_rule(line) => broken_before(),
         other => other.to_string(),
@@ -450,6 +440,13 @@ fn is_in_address(line: &[Glyph], place: usize) -> bool {
     scheme
         .and_then(|scheme| address.get(..scheme))
         .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// Whether the name or number of a character begins here, such as `&amp;`.
+fn is_entity(line: &[Glyph], place: usize) -> bool {
+    let name = line.iter().skip(place + 1).map(|glyph| glyph.character);
+    let length = name.clone().take_while(|c| c.is_ascii_alphanumeric() || *c == '#').count();
+    length > 0 && name.clone().nth(length) == Some(';')
 }
 
 /// Whether a line underlines the one above it, is a rule across the page, or the head of a table.
@@ -555,6 +552,8 @@ mod tests {
             "price #1",
             "~/bin and ~x",
             "- an item",
+            "a & b; c",
+            "https://x.example/?a=1&b=2;",
         ];
         for text in same {
             assert_eq!(typed(text), text);
@@ -574,6 +573,7 @@ mod tests {
             ("|--|--|", "\u{200b}|--|--|"),
             ("\\\\server", "\\\u{200b}\\server"),
             ("[a]: x", "[a]\u{200b}: x"),
+            ("&lt;b&#62;", "&\u{200b}lt;b&\u{200b}#62;"),
             ("https://x.example/@all*b*c", "https://x.example/%40all%2Ab%2Ac"),
         ];
         for (text, expected) in changed {
@@ -598,7 +598,94 @@ mod tests {
         );
     }
 
+    /// What somebody typed as a title, in the Markdown of DingTalk and WeCom.
+    fn headed(title: &str) -> String {
+        super::super::fit::fit(&[heading(title)], "\n", usize::MAX, char::len_utf8).text
+    }
+
+    /// The text of a heading, by another reader of Markdown than the vendors'. Nothing else may be in it.
+    fn read_heading(marked: &str) -> Result<String, TestCaseError> {
+        use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+        let options = Options::ENABLE_TABLES;
+        let mut read = String::new();
+        for event in Parser::new_ext(marked, options) {
+            match event {
+                Event::Text(words) => read.push_str(&words),
+                Event::Start(Tag::Heading { level: HeadingLevel::H3, .. }) | Event::End(TagEnd::Heading(_)) => {}
+                other => prop_assert!(false, "{other:?} of {marked:?}"),
+            }
+        }
+        Ok(read)
+    }
+
+    /// A title as it was typed, from how it is read: without breaks, and with the signs that full-width ones stand for.
+    fn as_typed(read: &str) -> String {
+        let narrow = |character| match character {
+            '＊' => '*',
+            '｀' => '`',
+            '～' => '~',
+            '＠' => '@',
+            other => other,
+        };
+        read.replace("%40", "@")
+            .replace("%2A", "*")
+            .replace("%5D", "]")
+            .chars()
+            .filter(|c| *c != BREAK)
+            .map(narrow)
+            .collect()
+    }
+
+    #[test]
+    fn a_title_is_read_as_it_was_typed() {
+        for title in [
+            "rm *.log",
+            "1 * 2 * 3",
+            "snake_case",
+            "it's 5 ` long",
+            "C:\\Temp",
+            "disk #7",
+            "a < b",
+            "[db-7] full",
+            "a & b",
+            "# 1",
+            "- x",
+            "1. x",
+        ] {
+            assert_eq!(headed(title), format!("### {title}"));
+        }
+        let changed = [
+            ("*x*", "＊x＊"),
+            ("**bold** a", "＊＊bold＊＊ a"),
+            ("_x_", "_x_\u{200b}"),
+            ("__init__.py", "__init__\u{200b}.py"),
+            ("`x` failed", "｀x｀ failed"),
+            ("[x](https://y.example)", "[x]\u{200b}(https://y.example)"),
+            ("![x](y)", "![x]\u{200b}(y)"),
+            ("C #", "C #\u{200b}"),
+            ("##", "##\u{200b}"),
+            ("<font color=\"warning\">x</font>", "<\u{200b}font color=\"warning\">x<\u{200b}/font>"),
+            ("<@all> @all", "<\u{200b}＠all> ＠all"),
+            ("~~x~~", "～～x～～"),
+            ("&lt;", "&\u{200b}lt;"),
+            ("\\*", "\\\u{200b}*"),
+        ];
+        for (title, expected) in changed {
+            let marked = headed(title);
+            assert_eq!(marked, format!("### {expected}"));
+            assert_eq!(as_typed(&read_heading(&marked).unwrap()), title);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn whatever_a_title_holds_it_is_read_as_it_was_typed(title in "[\\[\\]()#>*~<_`|\\\\ahtps/@&;! 中=-]{1,30}") {
+            let title = title.trim();
+            let marked = headed(title);
+            prop_assert_eq!(as_typed(&read_heading(&marked)?), title);
+            prop_assert!(!marked.contains("<@"));
+        }
+
         #[test]
         fn an_escaped_text_is_a_single_piece_of_text(text in any::<String>()) {
             let escaped = escape_markdown(&text);

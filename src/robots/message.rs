@@ -7,9 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{
-    Channel, RobotAddress, RobotUrl, SigningSecret, dingtalk,
-    fit::clusters,
-    lark,
+    Channel, RobotAddress, RobotUrl, SigningSecret, dingtalk, lark,
     markdown::{self, Atom},
     wecom,
 };
@@ -102,7 +100,7 @@ fn local_mobile(mobile: &str) -> String {
 /// The title as one line, and as the heading above the text.
 pub(super) fn headed(message: &Message) -> (String, Vec<Atom>) {
     let title = markdown::one_line(&message.title);
-    let heading = clusters(&markdown::heading(&title)).map(|cluster| Atom::Text(cluster.to_owned())).collect();
+    let heading = markdown::heading(&title);
     (title, heading)
 }
 
@@ -177,6 +175,46 @@ mod tests {
         assert!(shown.contains("***") && !shown.contains("fake"), "{shown}");
     }
 
+    /// What the channels show as the title.
+    fn titles(message: &Message) -> [String; 4] {
+        let text = |channel, message: &Message, pointer: &str| {
+            let (_, json) = send(channel, message);
+            json.pointer(pointer)
+                .and_then(Value::as_str)
+                .and_then(|text| text.lines().next())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let mentioning = Message { mobiles: vec!["13800000000".to_owned()], ..message.clone() };
+        [
+            text(Channel::DingTalk, message, "/markdown/text"),
+            text(Channel::WeCom, message, "/markdown/content"),
+            text(Channel::WeCom, &mentioning, "/text/content"),
+            text(Channel::Lark, message, "/content/post/zh_cn/title"),
+        ]
+    }
+
+    #[test]
+    fn a_title_is_no_markup_on_any_channel_and_code_in_a_content_stays_as_it_is() {
+        for (title, marked) in [
+            ("*x* on db", "＊x＊ on db"),
+            ("_x_", "_x_\u{200b}"),
+            ("`x` `y`", "｀x｀ ｀y｀"),
+            ("[x](y)", "[x]\u{200b}(y)"),
+            ("C #", "C #\u{200b}"),
+            ("<font color=\"info\">x</font>", "<\u{200b}font color=\"info\">x<\u{200b}/font>"),
+            ("@all", "＠all"),
+            ("rm *.log", "rm *.log"),
+        ] {
+            let heading = format!("### {marked}");
+            let body = "`rm *.log`";
+            assert_eq!(titles(&message(title, body)), [heading.as_str(), &heading, title, title]);
+            let (_, json) = send(Channel::DingTalk, &message(title, body));
+            assert_eq!(json["markdown"]["title"], title);
+            assert!(json["markdown"]["text"].as_str().unwrap().ends_with("\n\n`rm *.log`"));
+        }
+    }
+
     #[test]
     fn a_message_fits_exactly_as_long_as_nothing_is_cut() {
         for channel in Channel::ALL {
@@ -242,7 +280,7 @@ mod tests {
             let (body, json) = send(channel, &message);
             let (size, limit, shown) = measured(channel, &body, &json);
             prop_assert!(size <= limit);
-            let start: String = markdown::one_line(&message.title).chars().take_while(|c| !"<]_".contains(*c)).take(100).collect();
+            let start: String = markdown::one_line(&message.title).chars().take_while(|c| !"<]_*`~@&\\#".contains(*c)).take(100).collect();
             prop_assert!(shown.starts_with(&start));
             if fits(channel, &message) && !message.title.contains('…') && !message.text.contains('…') {
                 prop_assert!(!json.to_string().contains('…'));

@@ -80,7 +80,7 @@ mod tests {
     fn a_message_is_markdown_when_nobody_is_mentioned() {
         let expected = json!({
             "msgtype": "markdown",
-            "markdown": { "content": "### Dataphin <\u{200b}@all>\n**bold** [page](https://a.example)" },
+            "markdown": { "content": "### Dataphin <\u{200b}＠all>\n**bold** [page](https://a.example)" },
         });
         assert_eq!(body(&message(&[])).json, expected);
     }

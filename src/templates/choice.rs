@@ -314,7 +314,7 @@ mod tests {
             };
             prop_assert!(size <= limit, "{size}");
             prop_assert!(text.contains(&link), "{text}");
-            let first: String = title.trim().chars().take(20).take_while(|character| !"<]_".contains(*character)).collect();
+            let first: String = title.trim().chars().take(20).take_while(|character| !"<]_*`~@&\\#".contains(*character)).collect();
             prop_assert!(shown_title.contains(&first), "{shown_title} {first}");
             prop_assert!(shown_title.contains("Dataphin") || text.contains("Dataphin"));
         }
