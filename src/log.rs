@@ -1,13 +1,89 @@
-//! Log lines that strangers can cause: bounded, so that nobody fills a disk with them.
+//! Log lines: those that strangers can cause are bounded, so that nobody fills a disk with them, and what they hold is shown as it is.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Write as _,
+    io::{self, Write},
+    sync::Mutex,
+};
 
 use chrono::{NaiveDateTime, TimeDelta};
+
+use crate::text::is_invisible;
 
 /// How long a line of one kind and subject stands for those like it.
 const EVERY: TimeDelta = TimeDelta::minutes(1);
 /// The most subjects that are told apart at a time; what is beyond shares one line a kind.
 const MOST_SUBJECTS: usize = 1000;
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As people read it.
+    Text,
+    /// As JSON.
+    Json,
+}
+
+/// Writes log lines in which control characters, direction controls and other invisible characters, which can only come from
+/// outside, stand as their numbers. Whoever reads the log sees them, no terminal obeys them, and none of them begins a line.
+#[derive(Debug)]
+pub struct Escaping<W> {
+    to: W,
+    format: Format,
+}
+
+impl<W> Escaping<W> {
+    /// Writes to this place in this format.
+    pub fn new(to: W, format: Format) -> Self {
+        Self { to, format }
+    }
+}
+
+impl<W: Write> Write for Escaping<W> {
+    /// `line` is a whole one: `tracing_subscriber` writes each of them at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.to.write_all(escaped(&String::from_utf8_lossy(line), self.format).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A line whose characters are all seen, but for its own end.
+fn escaped(line: &str, format: Format) -> Cow<'_, str> {
+    let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+    if !text.contains(is_unseen) {
+        return Cow::Borrowed(line);
+    }
+    let mut escaped = String::with_capacity(line.len() + 16);
+    for character in text.chars() {
+        if !is_unseen(character) {
+            escaped.push(character);
+            continue;
+        }
+        // A text takes whatever is written.
+        _ = match format {
+            Format::Text => write!(escaped, "{}", character.escape_unicode()),
+            Format::Json => {
+                character.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(escaped, "\\u{unit:04x}"))
+            }
+        };
+    }
+    escaped.push_str(end);
+    Cow::Owned(escaped)
+}
+
+/// Whether a character of a line is not seen, or ends the line where it is shown.
+fn is_unseen(character: char) -> bool {
+    match character {
+        '\u{2028}' | '\u{2029}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}' => true,
+        _ => character.is_control() || is_invisible(character) && !character.is_whitespace(),
+    }
+}
 
 /// Counts warnings of one kind, such as refused posts, by subject, such as an address, and lets one a minute through.
 #[derive(Debug, Default)]
@@ -50,6 +126,28 @@ impl BoundedWarnings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_seen_stands_as_its_number_and_only_the_end_ends_the_line() {
+        for (outside, text, json) in [
+            ("磁盘 a b\u{3000}c", "磁盘 a b\u{3000}c", "磁盘 a b\u{3000}c"),
+            ("a\u{202e}b", "a\\u{202e}b", "a\\u202eb"),
+            ("\u{2066}a", "\\u{2066}a", "\\u2066a"),
+            ("\u{feff}a\u{ad}", "\\u{feff}a\\u{ad}", "\\ufeffa\\u00ad"),
+            ("a\nERROR b\r", "a\\u{a}ERROR b\\u{d}", "a\\u000aERROR b\\u000d"),
+            ("\u{1b}[2Ja\u{7f}\u{9b}", "\\u{1b}[2Ja\\u{7f}\\u{9b}", "\\u001b[2Ja\\u007f\\u009b"),
+            ("a\u{2028}b", "a\\u{2028}b", "a\\u2028b"),
+            ("a\u{e0041}", "a\\u{e0041}", "a\\udb40\\udc41"),
+        ] {
+            for (format, expected) in [(Format::Text, text), (Format::Json, json)] {
+                let mut written = Vec::new();
+                Escaping::new(&mut written, format).write_all(format!("{outside}\n").as_bytes()).unwrap();
+                assert_eq!(String::from_utf8(written).unwrap(), format!("{expected}\n"), "{outside:?}");
+            }
+            let written: String = serde_json::from_str(&format!("\"{json}\"")).unwrap();
+            assert_eq!(written, outside);
+        }
+    }
 
     #[test]
     fn one_line_a_minute_and_subject_says_how_many_were_left_out() {

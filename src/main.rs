@@ -24,6 +24,7 @@ use belfry::{
     db::{Database, PortalId, RobotId},
     demo,
     language::Language,
+    log::{Escaping, Format},
     portals,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
@@ -114,8 +115,12 @@ fn main() -> ExitCode {
 fn start_log(settings: &Typed) {
     let filter = settings.log_filter().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::OFF));
     let log = tracing_subscriber::registry().with(filter);
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(false);
-    if settings.log_format == "json" { log.with(lines.json()).init() } else { log.with(lines).init() }
+    let format = if settings.log_format == "json" { Format::Json } else { Format::Text };
+    let lines = fmt::layer().with_writer(move || Escaping::new(io::stderr(), format)).with_ansi(false);
+    match format {
+        Format::Json => log.with(lines.json()).init(),
+        Format::Text => log.with(lines).init(),
+    }
 }
 
 fn run(cli: &Cli) -> Result<(), String> {
