@@ -370,6 +370,10 @@ impl AddMember {
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
         }
+        // Spaces are an empty field; other characters that show nothing are meant to be seen, and would not be.
+        if !self.display_name.trim().is_empty() && text::is_blank(&self.display_name) {
+            errors.add("display_name", "form-invisible");
+        }
         let role = Role::parse(&self.role).filter(|role| *role != Role::SuperAdministrator);
         if role.is_none() {
             errors.add("role", "form-choose");
@@ -455,5 +459,11 @@ mod tests {
         assert!(form("مرحبا 🔔").check().is_ok());
         assert!(form(&"名".repeat(129)).check().is_err());
         assert!(form("a\nb").check().is_err());
+        assert_eq!(form(" \u{3000}").check().unwrap().1, "li");
+        for invisible in
+            ["\u{200b}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{2066}\u{2069}", "\u{180e}", "\u{fe0f}", "\u{e0041}"]
+        {
+            assert!(form(invisible).check().unwrap_err().of("display_name").is_some(), "{invisible:?}");
+        }
     }
 }

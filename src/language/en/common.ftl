@@ -54,6 +54,7 @@ form-required = Please fill this in.
 form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.
 form-number = A whole number from { $min } to { $max }, please.
+form-invisible = Nothing of this can be seen. Please use visible characters, or leave the field empty.
 form-control = Line breaks and control characters are not possible here.
 
 pager = Pages

@@ -54,6 +54,7 @@ form-required = 请填写此项。
 form-too-long = 最多 { $max } 个字符。
 form-choose = 请从给出的选项中选择。
 form-number = 请填写 { $min } 到 { $max } 之间的整数。
+form-invisible = 其中没有可见的字符。请填写可见字符，或将此项留空。
 form-control = 此处不能包含换行或控制字符。
 
 pager = 分页
