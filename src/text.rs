@@ -1,7 +1,18 @@
-//! Rules for text that every entrance shares: what is blank, what is trimmed, the byte order mark.
+//! Rules for text that every entrance and exit shares: what is blank, what is trimmed, what turns the direction of writing.
+
+use std::borrow::Cow;
 
 /// What editors and shells on Windows write before a text.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The most changes of direction that are open at a time: who nests deeper means no text.
+const DEEPEST: usize = 8;
+
+/// Ends an embedding or override.
+const POP: char = '\u{202c}';
+/// Begins an isolate whose direction is that of its first letter, and ends one.
+const FIRST_STRONG_ISOLATE: char = '\u{2068}';
+const POP_ISOLATE: char = '\u{2069}';
 
 /// Whether a character shows nothing by itself: white space, controls, fillers and most format characters.
 #[must_use]
@@ -11,7 +22,8 @@ pub fn is_invisible(c: char) -> bool {
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | BYTE_ORDER_MARK | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+            | BYTE_ORDER_MARK | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{13430}'..='\u{1343f}' | '\u{16fe4}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}')
 }
 
 /// Whether a text shows nothing at all.
@@ -30,6 +42,64 @@ pub fn trimmed(text: &str) -> &str {
 /// The first of these texts that shows something, trimmed.
 pub fn first_visible<'t>(texts: impl IntoIterator<Item = &'t str>) -> Option<&'t str> {
     texts.into_iter().find(|text| !is_blank(text)).map(trimmed)
+}
+
+/// A text in which every change of direction ends, at the latest with its line: what it leaves open cannot turn what follows.
+/// Ends without a beginning are left out, and so is every change where they are nested too deep.
+#[must_use]
+pub fn close_directions(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_direction_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut closed = String::with_capacity(text.len() + POP.len_utf8());
+    let mut open = Vec::new();
+    for character in text.chars() {
+        match character {
+            '\u{202a}' | '\u{202b}' | '\u{202d}' | '\u{202e}' => open.push(POP),
+            '\u{2066}'..='\u{2068}' => open.push(POP_ISOLATE),
+            POP | POP_ISOLATE if open.last() != Some(&character) => continue,
+            POP | POP_ISOLATE => drop(open.pop()),
+            '\n' | '\r' => closed.extend(open.drain(..).rev()),
+            _ => {}
+        }
+        if open.len() > DEEPEST {
+            return Cow::Owned(text.chars().filter(|character| !is_direction_control(*character)).collect());
+        }
+        closed.push(character);
+    }
+    closed.extend(open.into_iter().rev());
+    Cow::Owned(closed)
+}
+
+/// A name or another value as it stands within a sentence: where it is written from right to left, or changes the direction, it
+/// cannot turn the words and numbers around it.
+#[must_use]
+pub fn isolated(value: &str) -> Cow<'_, str> {
+    match value.contains(turns_direction) {
+        true => Cow::Owned(format!("{FIRST_STRONG_ISOLATE}{}{POP_ISOLATE}", close_directions(value))),
+        false => Cow::Borrowed(value),
+    }
+}
+
+/// Names one after the other, none of which turns those behind it.
+#[must_use]
+pub fn join_names<N: AsRef<str>>(names: impl IntoIterator<Item = N>, separator: &str) -> String {
+    let closed = names.into_iter().map(|name| close_directions(name.as_ref()).into_owned());
+    closed.collect::<Vec<_>>().join(separator)
+}
+
+/// Whether a character changes the direction of those behind it.
+#[must_use]
+pub fn is_direction_control(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether a character is written from right to left, or can turn others.
+fn turns_direction(character: char) -> bool {
+    is_direction_control(character)
+        || matches!(character,
+            '\u{590}'..='\u{8ff}' | '\u{200f}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}' | '\u{10800}'..='\u{10fff}'
+            | '\u{1e800}'..='\u{1efff}')
 }
 
 #[cfg(test)]
@@ -57,6 +127,14 @@ mod tests {
             "\u{fe0f}",
             "\u{1}",
             "\u{e0001}",
+            // Mongolian vowel separator, null notehead, a hieroglyph's joiner, Khitan's filler, Hangul's.
+            "\u{180e}",
+            "\u{1d159}",
+            "\u{13430}",
+            "\u{16fe4}",
+            "\u{115f}\u{1160}\u{ffa0}",
+            "\u{2066}\u{2069}",
+            "\u{e0067}\u{e007f}",
         ] {
             assert!(is_blank(blank), "{blank:?}");
             assert_eq!(first_visible([blank, " b "]), Some("b"));
@@ -74,7 +152,66 @@ mod tests {
         assert_eq!(trimmed("\u{feff} ❤\u{fe0f}\u{200b}"), "❤\u{fe0f}");
     }
 
+    #[test]
+    fn what_is_left_open_is_closed_and_an_end_without_a_beginning_is_left_out() {
+        let texts = [
+            ("plain", "plain"),
+            ("שלום", "שלום"),
+            ("\u{202e}gpj.exe", "\u{202e}gpj.exe\u{202c}"),
+            ("\u{202a}a\u{202c}b", "\u{202a}a\u{202c}b"),
+            ("a\u{202c}b", "ab"),
+            ("\u{2066}a", "\u{2066}a\u{2069}"),
+            ("\u{2067}a\u{2069}\u{2069}", "\u{2067}a\u{2069}"),
+            ("\u{2068}\u{202b}a", "\u{2068}\u{202b}a\u{202c}\u{2069}"),
+            ("\u{202d}a\u{2069}", "\u{202d}a\u{202c}"),
+            ("\u{200f}a\u{200e}", "\u{200f}a\u{200e}"),
+            ("\u{202e}a\nb\u{202c}", "\u{202e}a\u{202c}\nb"),
+            ("\u{2067}a\r\nb", "\u{2067}a\u{2069}\r\nb"),
+        ];
+        for (text, expected) in texts {
+            assert_eq!(close_directions(text), expected, "{text:?}");
+            assert_eq!(close_directions(expected), expected, "{text:?}");
+        }
+        assert_eq!(close_directions(&format!("{}x", "\u{202e}".repeat(9))), "x");
+    }
+
+    #[test]
+    fn a_value_is_isolated_where_it_could_turn_what_stands_around_it() {
+        for plain in ["", "mia", "磁盘 95 %", "👨\u{200d}👩", "e\u{301}", "\u{200b}x", "\u{feff}"] {
+            assert_eq!(isolated(plain), plain);
+        }
+        for (turning, expected) in [
+            ("שלום", "\u{2068}שלום\u{2069}"),
+            ("مرحبا 5", "\u{2068}مرحبا 5\u{2069}"),
+            ("a\u{200f}", "\u{2068}a\u{200f}\u{2069}"),
+            ("\u{202e}a", "\u{2068}\u{202e}a\u{202c}\u{2069}"),
+            ("\u{2066}a", "\u{2068}\u{2066}a\u{2069}\u{2069}"),
+            ("a\u{2069}", "\u{2068}a\u{2069}"),
+        ] {
+            assert_eq!(isolated(turning), expected);
+        }
+        assert_eq!(join_names(["\u{202e}a", "b"], ", "), "\u{202e}a\u{202c}, b");
+    }
+
     proptest! {
+        #[test]
+        fn every_change_of_direction_ends_with_its_line(text in "[a\n\u{202a}-\u{202e}\u{2066}-\u{2069}\u{5d0}]{0,40}") {
+            let closed = close_directions(&text);
+            let mut open = Vec::new();
+            for character in closed.chars() {
+                match character {
+                    '\u{202a}' | '\u{202b}' | '\u{202d}' | '\u{202e}' => open.push(POP),
+                    '\u{2066}'..='\u{2068}' => open.push(POP_ISOLATE),
+                    POP | POP_ISOLATE => prop_assert_eq!(open.pop(), Some(character)),
+                    '\n' => prop_assert!(open.is_empty()),
+                    _ => {}
+                }
+            }
+            prop_assert!(open.is_empty());
+            let words = |text: &str| text.chars().filter(|character| !is_direction_control(*character)).collect::<String>();
+            prop_assert_eq!(words(&closed), words(&text));
+        }
+
         #[test]
         fn trimming_takes_nothing_that_shows(text in any::<String>()) {
             let kept: String = text.chars().filter(|c| !is_invisible(*c)).collect();

@@ -37,6 +37,7 @@ use crate::{
     deliveries::store::Scope,
     error::{Error, Result},
     retention,
+    text::join_names,
     web::{self, FieldErrors, Form, Frame, Query, Times, actor, query_string, redirect_saying},
 };
 
@@ -72,7 +73,7 @@ impl PreviewPart {
 impl FirePage {
     /// The names of the rules that chose somebody, or that the sender did.
     fn chosen_by(&self, rules: &[String]) -> String {
-        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.join(", ") }
+        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { join_names(rules, ", ") }
     }
 
     fn receivers(&self) -> String {

@@ -6,7 +6,9 @@ use super::{
     rule_form::clock,
     store::rules::Names,
 };
-use crate::{access::Role, audit::Change, channels::channel_key, language::Language, robots::Channel};
+use crate::{
+    access::Role, audit::Change, channels::channel_key, language::Language, robots::Channel, text::join_names,
+};
 
 /// A condition as a sentence.
 #[must_use]
@@ -58,14 +60,14 @@ fn facts(rule: &Rule, names: &Names) -> Vec<(&'static str, String)> {
     let matchers: Vec<String> = rule.matchers.iter().map(Matcher::to_string).collect();
     let of = |word: fn(&Names, &Receiver) -> Option<String>| {
         let named: Vec<String> = rule.receivers.iter().filter_map(|receiver| word(names, receiver)).collect();
-        named.join(", ")
+        join_names(&named, ", ")
     };
     let mut facts = vec![
         ("rules-name", rule.name.clone()),
         ("rules-is-on", switch(rule.is_on)),
         ("rules-severity", rule.severity.as_str().to_owned()),
         ("rules-source", rule.source.map(Source::as_str).unwrap_or("any").to_owned()),
-        ("rules-matchers", matchers.join(", ")),
+        ("rules-matchers", join_names(&matchers, ", ")),
         ("rules-members", of(member)),
         ("rules-groups", of(group)),
         ("rules-schedules", of(schedule)),

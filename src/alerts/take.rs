@@ -25,6 +25,7 @@ use crate::{
     error::{Error, Result},
     robots::Channel,
     templates::Words,
+    text::join_names,
 };
 
 /// Where an alert comes in, and when.
@@ -538,7 +539,7 @@ fn tell(
                 entry,
                 is_urgent: telling.is_urgent(),
                 mention: call.person.phone.clone(),
-                chosen_by: call.chosen_by.join(", "),
+                chosen_by: join_names(&call.chosen_by, ", "),
             }),
         };
         outbox.put(c, notice, context.now)?;
@@ -557,7 +558,7 @@ fn tell(
             requested_by: context.by,
             alert: Some(telling.event.id),
             entry: Some(entry),
-            chosen_by: miss.chosen_by.join(", "),
+            chosen_by: join_names(&miss.chosen_by, ", "),
         };
         courier::unreached(c, unreached, context.now)?;
     }

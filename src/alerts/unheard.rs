@@ -7,6 +7,7 @@ use super::{
 use crate::{
     courier::{Reason, reason_key},
     language::Language,
+    text::isolated,
 };
 
 /// The most names that one sentence lists.
@@ -61,12 +62,19 @@ impl Unheard {
             Self::NoRule => language.text("alerts-unheard-no-rule").into_owned(),
             Self::Muted => language.text("alerts-unheard-muted").into_owned(),
             Self::NotOpen => language.text("alerts-unheard-not-open").into_owned(),
-            Self::Throttled(rules) => {
-                language.with("alerts-unheard-throttled", &[("rules", &listed(rules.clone()))]).into_owned()
-            }
+            Self::Throttled(rules) => language
+                .with(
+                    "alerts-unheard-throttled",
+                    &[("rules", &listed(rules.iter().map(|rule| isolated(rule).into_owned()).collect()))],
+                )
+                .into_owned(),
             Self::Unreachable(people) => {
                 let why = |(name, reason): &(String, Reason)| {
-                    format!("{name}: {}", language.text(reason_key(reason.as_str())).trim_end_matches(['.', '。']))
+                    format!(
+                        "{}: {}",
+                        isolated(name),
+                        language.text(reason_key(reason.as_str())).trim_end_matches(['.', '。'])
+                    )
                 };
                 let people = listed(people.iter().map(why).collect());
                 language.with("alerts-unheard-unreachable", &[("people", &people)]).into_owned()

@@ -1,16 +1,24 @@
 //! The record as a CSV file, written a few rows at a time.
 
+use std::fmt::Write as _;
+
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::store::Listed;
 use crate::{
     channels::channel_key,
     courier::reason_key,
     error::{Error, Result},
     language::Language,
+    text::{BYTE_ORDER_MARK, close_directions, is_direction_control, is_invisible},
     web::Times,
 };
 
-/// By this mark Excel sees that the file is UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+/// What spreadsheets begin a formula with, those of East Asia also in full width.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Marks that right-to-left texts need: they set the direction of the signs beside them, and of nothing else.
+const MARKS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{61c}'];
 
 /// The keys of the columns' names.
 const COLUMNS: [&str; 10] = [
@@ -31,7 +39,8 @@ const COLUMNS: [&str; 10] = [
 /// # Errors
 /// Never in practice; the writer's memory is all that could fail.
 pub fn head(language: Language) -> Result<Vec<u8>> {
-    let mut file = BYTE_ORDER_MARK.as_bytes().to_vec();
+    // By this mark Excel sees that the file is UTF-8.
+    let mut file = BYTE_ORDER_MARK.to_string().into_bytes();
     file.extend(lines([COLUMNS.map(|key| language.text(key).into_owned())])?);
     Ok(file)
 }
@@ -68,14 +77,31 @@ fn lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<
         .quote_style(csv::QuoteStyle::Always)
         .from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.map(harmless)).map_err(Error::internal)?;
+        writer.write_record(row.map(|cell| harmless(seen(&close_directions(&cell))))).map_err(Error::internal)?;
     }
     writer.into_inner().map_err(Error::internal)
 }
 
+/// A cell in which characters that show nothing by themselves stand as their numbers, so that two names that look alike are told
+/// apart. What belongs to a character before it, as in an emoji, stays; so does what is for the direction of writing.
+fn seen(cell: &str) -> String {
+    let mut seen = String::with_capacity(cell.len());
+    for cluster in cell.graphemes(true) {
+        let stays = |c: char| !is_invisible(c) || c.is_whitespace() || is_direction_control(c) || MARKS.contains(&c);
+        if cluster.contains(stays) {
+            seen.push_str(cluster);
+        } else {
+            // A text takes whatever is written.
+            _ = write!(seen, "{}", cluster.escape_unicode());
+        }
+    }
+    seen
+}
+
 /// A cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): an apostrophe in front makes it text.
 fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{cell}") } else { cell }
+    let shown = cell.trim_start_matches(|c| is_direction_control(c) || MARKS.contains(&c));
+    if shown.starts_with(FORMULA) { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]
@@ -89,6 +115,29 @@ mod tests {
         let text = String::from_utf8(head(Language::Chinese).unwrap()).unwrap();
         assert!(text.starts_with("\u{feff}\"编号\",\"时间\","), "{text}");
         assert!(text.ends_with("\r\n"));
+    }
+
+    #[test]
+    fn a_cell_turns_no_other_and_hides_nothing() {
+        for (cell, written) in [
+            ("\u{202e}gpj.exe", "\u{202e}gpj.exe\u{202c}"),
+            ("\u{2066}a", "\u{2066}a\u{2069}"),
+            ("a\u{2069}", "a"),
+            ("ops\u{200b}", "ops\\u{200b}"),
+            ("o\u{ad}ps", "o\\u{ad}ps"),
+            ("\u{feff}=1+1", "\\u{feff}=1+1"),
+            ("\u{202e}=1+1", "'\u{202e}=1+1\u{202c}"),
+            ("\u{200e}@a", "'\u{200e}@a"),
+            ("＝1", "'＝1"),
+            ("\u{3164}", "\\u{3164}"),
+            ("a\u{180e}b", "a\\u{180e}b"),
+            ("👨\u{200d}👩 ❤\u{fe0f} e\u{301}", "👨\u{200d}👩 ❤\u{fe0f} e\u{301}"),
+            ("می\u{200c}خواهم \u{200f}!", "می\u{200c}خواهم \u{200f}!"),
+            ("磁盘　a", "磁盘　a"),
+        ] {
+            let file = String::from_utf8(lines([[cell.to_owned()]]).unwrap()).unwrap();
+            assert_eq!(file, format!("\"{written}\"\r\n"), "{cell:?}");
+        }
     }
 
     proptest! {

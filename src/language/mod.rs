@@ -3,14 +3,12 @@
 //! Texts live in Fluent files, one per feature and language (`en/members.ftl`, `zh-CN/members.ftl`), embedded in the
 //! binary. A key that one language has and the other lacks fails a test.
 
-mod direction;
-
 use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
 
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue, concurrent::FluentBundle};
 use unic_langid::LanguageIdentifier;
 
-pub use direction::close_directions;
+use crate::text::isolated;
 
 /// A language that pages and messages are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,7 +43,8 @@ impl Texts {
     fn read(language: Language, files: &[&str]) -> Self {
         let id: LanguageIdentifier = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![id]);
-        // The isolation marks around variables are invisible characters that would end up in forms and robots' messages.
+        // The isolation marks around variables are invisible characters that would end up in forms and robots' messages; those
+        // variables that need them get them from `with`.
         bundle.set_use_isolating(false);
         let mut plain = HashMap::new();
         for file in files {
@@ -119,10 +118,10 @@ impl Language {
         }
     }
 
-    /// The text behind a key, with its variables filled in.
+    /// The text behind a key, with its variables filled in. None of them turns the direction of the words around it.
     #[must_use]
     pub fn with(self, key: &str, variables: &[(&str, &str)]) -> Cow<'static, str> {
-        self.format(key, variables.iter().map(|(name, value)| (*name, FluentValue::from(*value))))
+        self.format(key, variables.iter().map(|(name, value)| (*name, FluentValue::from(isolated(value)))))
     }
 
     /// The text behind a key, with a number that decides its plural form: the variable `$count`.
@@ -182,6 +181,15 @@ mod tests {
                 panic!("{faults:?} in {}", file.lines().next().unwrap_or_default());
             }
         }
+    }
+
+    #[test]
+    fn a_variable_does_not_turn_the_words_around_it() {
+        let said = |name: &str| Language::English.with("members-is-added", &[("name", name)]).into_owned();
+        assert_eq!(said("mia"), "mia was added");
+        assert_eq!(said("שלום"), "\u{2068}שלום\u{2069} was added");
+        assert_eq!(said("\u{202e}mia"), "\u{2068}\u{202e}mia\u{202c}\u{2069} was added");
+        assert_eq!(said("\u{2067}mia"), "\u{2068}\u{2067}mia\u{2069}\u{2069} was added");
     }
 
     #[test]

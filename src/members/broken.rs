@@ -24,6 +24,7 @@ use crate::{
     language::Language,
     robots::escape_markdown,
     templates::store as templates,
+    text::join_names,
 };
 
 /// How often the marks are looked for; an index holds nothing else.
@@ -140,7 +141,7 @@ impl Teller {
 /// What is wrong with one robot, and what to do.
 fn line(language: Language, robot: &Untold) -> String {
     let channel = language.text(channel_key(&robot.channel));
-    let members = escape_markdown(&robot.members.join(", "));
+    let members = escape_markdown(&join_names(&robot.members, ", "));
     let reason = language.text(reason_key(&robot.reason));
     let variables = [
         ("channel", channel.as_ref()),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::db::AccountId;
+use crate::{db::AccountId, text::join_names};
 
 /// What a named account is in the tenant now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub fn joined<'n>(names: impl IntoIterator<Item = &'n str>, most: usize) -> Stri
     let mut names = names.into_iter();
     let first: Vec<String> = names.by_ref().take(most).map(|name| name.chars().take(64).collect()).collect();
     let more = if names.next().is_some() { ", …" } else { "" };
-    format!("{}{more}", first.join(", "))
+    format!("{}{more}", join_names(&first, ", "))
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
         fn whatever_is_typed_the_names_in_it_hold_no_separator_and_a_line_of_them_is_bounded(text in ".{0,400}") {
             let names = typed_names(&text);
             prop_assert!(names.iter().all(|name| !name.is_empty() && words(name).eq([name.as_str()])));
-            prop_assert!(joined(names.iter().map(String::as_str), 3).chars().count() <= 3 * 66 + 3);
+            prop_assert!(joined(names.iter().map(String::as_str), 3).chars().count() <= 3 * (66 + 8) + 3);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Reason, Templates, Variables, Words, engine, store};
 use crate::{
     courier::{About, Counts, Kind, Line, Speller, Wording},
-    language::close_directions,
     robots::{escape_address, title_within},
+    text::close_directions,
 };
 
 /// The longest address of an alert's own that a line holds, in bytes: a longer one would take the room of many lines.

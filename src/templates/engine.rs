@@ -21,8 +21,9 @@ use url::Url;
 
 use super::{Fault, Reason, Source, Variables, Words, belfrys};
 use crate::{
-    language::{Language, close_directions},
+    language::Language,
     robots::{escape_address, escape_markdown, shortened, within_bytes},
+    text::{close_directions, join_names},
 };
 
 /// The longest title, in bytes: what all channels take uncut.
@@ -112,11 +113,13 @@ fn name(language: Language, reason: Reason, part: &str) -> String {
     format!("{}/{}/{part}", language.tag(), reason.as_str())
 }
 
-/// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own. Line ends stay.
+/// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own. Line ends stay, and
+/// what turns the direction of writing ends with the value and with each of its lines.
 fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     let text = text_of(value)?;
+    let text = close_directions(&text);
     let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
-    out.write_str(&if marked_up { escaped(&text) } else { text })?;
+    out.write_str(&if marked_up { escaped(&text).into() } else { text })?;
     Ok(())
 }
 
@@ -125,9 +128,9 @@ fn alike(value: &Value, text: &str) -> Value {
     if value.is_safe() { Value::from_safe_string(text.to_owned()) } else { Value::from(text) }
 }
 
-/// A text without markup of its own, line by line. What turns the direction of writing ends with its line.
+/// A text without markup of its own, line by line.
 fn escaped(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| escape_markdown(&close_directions(line))).collect();
+    let lines: Vec<String> = text.split('\n').map(escape_markdown).collect();
     lines.join("\n")
 }
 
@@ -154,8 +157,9 @@ impl Object for Labels {
     }
 
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        f.write_str(&pairs.join(", "))
+        let pairs =
+            self.0.iter().map(|(name, value)| format!("{}={}", close_directions(name), close_directions(value)));
+        f.write_str(&pairs.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -177,7 +181,7 @@ impl Object for Names {
     }
 
     fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join(", "))
+        f.write_str(&join_names(&self.0, ", "))
     }
 }
 
@@ -319,7 +323,7 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     words().unwrap_or_else(|fault| {
         tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
         let title = headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
-        Words { title, body: escaped(&variables.content) }
+        Words { title, body: escaped(&close_directions(&variables.content)) }
     })
 }
 

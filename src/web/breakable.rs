@@ -2,6 +2,8 @@
 
 use askama::filters::{Html, Safe, escape};
 
+use crate::text::close_directions;
+
 /// The longest part of a username, in characters, that is kept on one line even where nothing in it invites a break.
 const LONGEST_PART: usize = 15;
 
@@ -12,7 +14,7 @@ pub fn breakable(username: &str) -> Safe<String> {
     let mut html = String::with_capacity(username.len() + 40);
     html.push_str("<span class=\"username\">");
     let mut length = 0;
-    for part in username.split_inclusive(['.', '_', '-', '@']) {
+    for part in close_directions(username).split_inclusive(['.', '_', '-', '@']) {
         if length > 0 {
             html.push_str("<wbr>");
         }
@@ -45,6 +47,7 @@ mod tests {
     fn a_username_wraps_only_after_its_separators() {
         assert_eq!(breakable("wang.li_2-a@x").0, "<span class=\"username\">wang.<wbr>li_<wbr>2-<wbr>a@<wbr>x</span>");
         assert_eq!(breakable("mia").0, "<span class=\"username\">mia</span>");
+        assert_eq!(breakable("\u{202e}x").0, "<span class=\"username\">\u{202e}x\u{202c}</span>");
         assert_eq!(breakable("<b>").0, "<span class=\"username\">&#60;b&#62;</span>");
         assert_eq!(
             breakable(&"a".repeat(45)).0.matches("<wbr>").count(),

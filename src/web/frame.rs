@@ -19,6 +19,7 @@ use crate::{
     language::Language,
     refusals::Refusals,
     secrets::KeyRing,
+    text::isolated,
 };
 
 /// What every page of the process shares.
@@ -186,6 +187,12 @@ impl Frame {
     #[must_use]
     pub fn count(&self, key: &str, count: &i64) -> Cow<'static, str> {
         self.language.count(key, *count)
+    }
+
+    /// Names one after the other.
+    #[must_use]
+    pub fn names(&self, names: &[String]) -> String {
+        names.iter().map(|name| isolated(name)).collect::<Vec<_>>().join(&self.t("list-separator"))
     }
 
     /// What is wrong with a field, or nothing.

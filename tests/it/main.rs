@@ -23,6 +23,7 @@ mod csrf;
 mod demo;
 mod dependencies;
 mod digests;
+mod directions;
 mod fairness;
 mod fan_out;
 mod first_steps;

@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     robots::Channel,
     templates::Words,
+    text::join_names,
 };
 
 /// How many receivers a part has. Those of one robot stay together beyond that, so that their group hears of an alert once.
@@ -210,7 +211,7 @@ pub fn pending(c: &mut AnyConnection, alert: AlertId) -> Result<Vec<Reached>> {
     for row in rows {
         let part: Part = serde_json::from_str(&row).map_err(Error::internal)?;
         let called = part.calls.into_iter();
-        pending.extend(called.map(|call| (call.member, call.name, call.channel, call.chosen_by.join(", "))));
+        pending.extend(called.map(|call| (call.member, call.name, call.channel, join_names(&call.chosen_by, ", "))));
     }
     Ok(pending)
 }
@@ -314,7 +315,7 @@ fn deliver(c: &mut AnyConnection, fan_out: &FanOut, part: Part, now: NaiveDateTi
                 entry: fan_out.entry,
                 is_urgent: fan_out.is_urgent,
                 mention: call.phone,
-                chosen_by: call.chosen_by.join(", "),
+                chosen_by: join_names(&call.chosen_by, ", "),
             }),
         };
         outbox.put(c, notice, now)?;
@@ -333,7 +334,7 @@ fn deliver(c: &mut AnyConnection, fan_out: &FanOut, part: Part, now: NaiveDateTi
             requested_by: fan_out.requested_by,
             alert: Some(fan_out.alert),
             entry: Some(fan_out.entry),
-            chosen_by: miss.chosen_by.join(", "),
+            chosen_by: join_names(&miss.chosen_by, ", "),
         };
         courier::unreached(c, unreached, now)?;
     }

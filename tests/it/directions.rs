@@ -1,0 +1,274 @@
+//! Names, titles and contents that change the direction of writing, or show nothing: they turn nothing that stands behind them,
+//! in pages, files, logs and messages.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use belfry::{
+    db::TenantId,
+    sandbox::{Group, RobotKind},
+    text::close_directions,
+};
+use scraper::{Html, Node, node::Element};
+use serde_json::json;
+
+use crate::harness::{Answer, Backend, Process, TestApp, Tweaks, User, run_with};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0001";
+const LARK: &str = "00000000-0000-4000-8000-0000fake0002";
+
+/// Names that are left open, end what they did not begin, or are written from right to left.
+const NAMES: [&str; 8] = [
+    "a\u{202e}rlo",
+    "b\u{202b}rle",
+    "c\u{2066}lri",
+    "d\u{2067}rli\u{202d}lro",
+    "e\u{2069}pdi\u{202c}pdf",
+    "f\u{2068}fsi \u{200b}\u{ad}\u{180e}",
+    "שלום",
+    "مرحبا 5",
+];
+
+/// The most pages that are looked at.
+const MOST_PAGES: usize = 250;
+
+/// Whether an element shows its text in a box of its own, or in an isolate by the style sheet.
+fn isolates(element: &Element) -> bool {
+    let own = [
+        "a", "b", "bdi", "button", "code", "dd", "dt", "h1", "h2", "label", "li", "option", "p", "pre", "span", "td",
+        "title",
+    ];
+    own.contains(&element.name())
+}
+
+/// What is written from right to left outside of isolates.
+fn turning(text: &str) -> String {
+    let mut depth = 0_i32;
+    text.chars()
+        .filter(|character| {
+            depth += match character {
+                '\u{2068}' => 1,
+                '\u{2069}' => -1,
+                _ => 0,
+            };
+            depth == 0 && matches!(character, '\u{590}'..='\u{6ff}')
+        })
+        .collect()
+}
+
+/// Fails where a text or an attribute of a page leaves a change of direction open, or a right-to-left name stands beside other words.
+#[track_caller]
+fn turns_nothing(path: &str, page: &Answer) {
+    let html = Html::parse_document(&page.body);
+    for node in html.tree.nodes() {
+        match node.value() {
+            Node::Element(element) => {
+                let typed = |name: &str| element.name() == "input" && name == "value";
+                for (name, value) in element.attrs().filter(|(name, _)| !typed(name)) {
+                    assert_eq!(close_directions(value), value, "{name} of {} on {path}", element.name());
+                }
+            }
+            Node::Text(text) => {
+                let Some(parent) = node.parent().and_then(|parent| parent.value().as_element()) else { continue };
+                if parent.name() == "textarea" {
+                    continue;
+                }
+                assert_eq!(close_directions(text), **text, "a text of {} on {path}", parent.name());
+                let is_alone = NAMES.contains(&text.trim()) && isolates(parent);
+                // A message's title is a value too, and a name its end.
+                let is_title = text.trim().starts_with("[Dataphin]") || text.trim().starts_with("Dataphin:");
+                let is_own = is_alone || is_title || ["pre", "dd", "title"].contains(&parent.name());
+                assert!(is_own || turning(text).is_empty(), "{text:?} in {} on {path}", parent.name());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The pages that links lead to from here, each kind of address as often as there are names.
+async fn walk(user: &mut User, starts: &[&str]) -> usize {
+    let mut queue: VecDeque<String> = starts.iter().map(|start| (*start).to_owned()).collect();
+    let mut known: BTreeSet<String> = queue.iter().cloned().collect();
+    let mut seen = 0;
+    while let Some(path) = queue.pop_front().filter(|_| seen < MOST_PAGES) {
+        let page = user.get(&path).await;
+        if page.header("content-type") != Some("text/html; charset=utf-8") {
+            continue;
+        }
+        turns_nothing(&path, &page);
+        seen += 1;
+        let links = page.attributes("a[href]", "href").into_iter();
+        for link in links.map(|link| link.split('#').next().unwrap_or_default().to_owned()) {
+            let leads_here = link.starts_with('/') && !link.contains("sort=") && !link.contains(".csv");
+            if leads_here && known.insert(link.clone()) {
+                queue.push_back(link);
+            }
+        }
+    }
+    seen
+}
+
+async fn portal_token(user: &mut User, name: &str) -> String {
+    let fields = [("name", name), ("scopes", "fire_alerts"), ("scopes", "save_members")];
+    user.post("/t/ours/settings/portals/new", &fields).await.is(201).attribute("#f-token", "value").expect("a token")
+}
+
+async fn post(app: &TestApp, path: &str, token: &str, body: &serde_json::Value) -> Answer {
+    let mut visitor = app.visitor();
+    let request = visitor.request(reqwest::Method::POST, path).bearer_auth(token);
+    visitor.send(request.json(body)).await
+}
+
+/// Everything that can have a name, with each of the names.
+async fn name_everything(app: &TestApp, ours: TenantId) {
+    let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+    for (number, name) in NAMES.into_iter().enumerate() {
+        let username = format!("p{number}");
+        let fields = [("username", username.as_str()), ("display_name", name), ("role", "member")];
+        sue.post("/t/ours/members/new", &fields).await;
+        let group = app.group(ours, name).await;
+        app.schedule(ours, name, &username).await;
+        app.rule_ringing(ours, name, belfry::alerts::Receiver::Group(group)).await;
+        let group = [("name", name), ("description", name), ("members", username.as_str())];
+        let edit = format!("/t/ours/groups/{}/edit", group_id(&mut sue, name).await);
+        sue.post(&edit, &group).await;
+        let token = portal_token(&mut sue, name).await;
+        let alert = json!({ "title": name, "content": format!("{name}\n{name} 5"), "key": format!("key {name}"), "severity": "critical" });
+        post(app, "/intake/alerts", &token, &alert).await.is(201);
+        let labels = json!({ "alertname": name, name: name, "severity": name });
+        let annotations = json!({ "summary": name, name: name });
+        let alert = json!({ "status": "firing", "labels": labels, "annotations": annotations });
+        post(app, "/intake/alertmanager", &token, &json!({ "version": "4", "alerts": [alert] })).await.is(201);
+        // The new name of the tenant stands in the audit log, with the one before.
+        let form = format!("/instance/tenants/{ours}/edit");
+        let tenant =
+            [("name", name), ("description", name), ("time_zone", "Asia/Shanghai"), ("message_language", "en")];
+        root.post(&form, &tenant).await.is(303);
+    }
+    let template = [("title", "\u{202e}{{ title }} {{ product }}"), ("body", "\u{2067}{{ content }} {{ labels }}")];
+    sue.post("/t/ours/templates/dingtalk/firing", &template).await.is(303);
+}
+
+async fn group_id(user: &mut User, name: &str) -> String {
+    let page = user.get("/t/ours/groups").await.is(200);
+    let names = page.texts("tbody td.name a").into_iter().map(|shown| close_directions(&shown).into_owned());
+    let links = page.attributes("tbody td.name a", "href");
+    let named = names.zip(links).find(|(shown, _)| *shown == close_directions(name.trim_end()));
+    named.map(|(_, link)| link.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default()
+}
+
+on_both! {
+    async fn no_name_turns_what_stands_behind_it_on_a_page(app: &TestApp) {
+        let town = app.settle().await;
+        name_everything(app, town.ours).await;
+        let seen = walk(&mut app.log_in("sue").await, &["/", "/t/ours", "/account", "/t/ours/alert-rules/preview?preview=yes&example_title=a"]).await;
+        assert!(seen > 60, "only {seen} pages");
+        assert!(walk(&mut app.log_in("root").await, &["/", "/instance/tenants", "/instance/audit"]).await > 10);
+    }
+
+    async fn what_was_typed_stays_as_it_was_in_its_field(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let text = format!("{}\n{}", NAMES[0], NAMES[3]);
+        for name in NAMES {
+            let fields = [("name", name), ("description", name), ("members", text.as_str())];
+            let page = sue.post("/t/ours/groups/new", &fields).await.is(422);
+            assert_eq!(page.attribute("#f-name", "value").as_deref(), Some(name));
+            assert!(page.body.contains(&text), "the area holds what was typed");
+            turns_nothing("a refused form", &page);
+            let found = sue.get(&format!("/t/ours/members?q={name}")).await.is(200);
+            assert_eq!(found.attribute("#q", "value").as_deref(), Some(name));
+        }
+    }
+
+    async fn a_name_that_shows_nothing_is_refused_everywhere(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let token = portal_token(&mut sue, "OA").await;
+        let nothing = ["\u{200b}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{115f}", "\u{2066}\u{2069}", "\u{202e}", "\u{180e}", "\u{200d}", "\u{fe0f}", "\u{e0041}"];
+        for name in nothing {
+            let member = [("username", "nobody"), ("display_name", name), ("role", "member")];
+            sue.post("/t/ours/members/new", &member).await.is(422);
+            let member = json!({ "username": "nobody", "display_name": name });
+            let answer = post(app, "/intake/members", &token, &member).await.is(422);
+            assert!(answer.body.contains("\"display_name\""), "{}", answer.body);
+            post(app, "/intake/alerts", &token, &json!({ "title": name })).await.is(422);
+            sue.post("/t/ours/groups/new", &[("name", name)]).await.is(422);
+            sue.post("/t/ours/settings/portals/new", &[("name", name), ("scopes", "fire_alerts")]).await.is(422);
+            sue.post("/t/ours/templates/dingtalk/firing", &[("title", name), ("body", "x")]).await.is(422);
+        }
+    }
+
+    async fn the_download_closes_and_shows_what_is_not_seen(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let token = portal_token(&mut sue, "OA").await;
+        for title in [NAMES[0], NAMES[2], "ops\u{200b}", "\u{feff}=1+1"] {
+            let alert = json!({ "title": title, "receivers": ["mia"] });
+            post(app, "/intake/alerts", &token, &alert).await.is(201);
+        }
+        let file = sue.get("/t/ours/deliveries.csv").await.is(200).body;
+        for shown in ["a\u{202e}rlo\u{202c}\"", "c\u{2066}lri\u{2069}\"", "ops\\u{200b}\"", "=1+1\""] {
+            assert!(file.contains(shown), "{shown:?} is not in {file:?}");
+        }
+        assert!(!file.contains("\u{200b}"));
+        for cell in file.split('"') {
+            assert_eq!(close_directions(cell), cell);
+        }
+    }
+
+    async fn every_notice_closes_what_a_name_leaves_open(app: &TestApp) {
+        let ours = app.settle().await.ours;
+        app.switch_on().await;
+        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+        let tenant = [("name", "ours\u{2066}"), ("time_zone", "Asia/Shanghai"), ("message_language", "en")];
+        root.post(&format!("/instance/tenants/{ours}/edit"), &tenant).await.is(303);
+        let token = portal_token(&mut sue, "oa\u{202b}").await;
+        let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
+        let member = json!({ "username": "mia", "display_name": "mia\u{202e}", "dingtalk_robot": webhook });
+        post(app, "/intake/members", &token, &member).await.is(200);
+        let mut mia = app.log_in("mia").await;
+        mia.post("/t/ours/me/test", &[]).await.is(200);
+        mia.post("/t/ours/me/verify", &[("channel", "dingtalk")]).await.is(200);
+        // And a robot that breaks, of which the administrator is told.
+        sue.post("/t/ours/me", &[("lark_robot", &app.robot(RobotKind::Lark, LARK))]).await.is(303);
+        app.sandbox.change(DINGTALK, |group| *group = Group::default().keyword("another word"));
+        mia.post("/t/ours/me/test", &[]).await.is(200);
+        for (robot, count) in [(DINGTALK, 3), (LARK, 2)] {
+            let enough = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= count;
+            assert!(app.sandbox.wait_until(robot, enough, PATIENCE).await, "{robot} heard too little");
+        }
+        let heard = [app.sandbox.heard(DINGTALK), app.sandbox.heard(LARK)].concat();
+        assert!(heard.iter().any(|heard| heard.message.text.contains("Keyword not accepted")));
+        for heard in heard {
+            let (title, text) = (heard.message.title.unwrap_or_default(), heard.message.text);
+            for line in text.lines().chain([title.as_str()]) {
+                assert_eq!(close_directions(line), line);
+                for (name, closed) in [("mia\u{202e}", "mia\u{202e}\u{202c}"), ("ours\u{2066}", "ours\u{2066}\u{2069}"), ("oa\u{202b}", "oa\u{202b}\u{202c}")] {
+                    assert_eq!(line.matches(name).count(), line.matches(closed).count(), "{line:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_line_shows_what_is_not_seen_and_is_one_line() {
+    for (format, shown) in [("text", "BELFRY_LO\\u{202e}G\\u{a}ERROR"), ("json", "BELFRY_LO\\u202eG\\nERROR")] {
+        run_with(Backend::Sqlite, Tweaks { flags: &[], only_database: true }, async |app: &TestApp| {
+            let settings = app.settings();
+            let mut settings: Vec<(&str, &str)> =
+                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            settings.extend([("BELFRY_LO\u{202e}G\nERROR", "x"), ("BELFRY_LOG_FORMAT", format)]);
+            let process = Process::start(app.folder(), &settings);
+            process.signal("TERM");
+            let (log, status) = process.wait_with_log();
+            assert!(status.success());
+            assert!(log.contains(shown) && !log.contains('\u{202e}'), "{log}");
+            assert!(!log.lines().any(|line| line.starts_with("ERROR")), "{log}");
+        });
+    }
+}
