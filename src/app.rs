@@ -3,7 +3,6 @@
 use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
-    path::Path,
     pin::pin,
     thread::available_parallelism,
     time::Duration,
@@ -26,17 +25,16 @@ use crate::{
     access, accounts, alerts,
     clock::Clock,
     connections::{Connections, connections_in_all, connections_of_an_address, raise_descriptor_limit},
-    courier::{self, CallSettings, Courier, Waker},
+    courier::{CallSettings, Courier, Waker},
     db::{self, Database, Share},
     error::Error,
     health::Health,
-    members,
-    metrics::Metrics,
-    portals,
+    members, portals,
     refusals::Refusals,
     retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
     settings::{Settings, Work},
+    stores::open_stores,
     templates,
     web::{self, Shared},
 };
@@ -79,7 +77,7 @@ impl App {
         look_at_clock(&db, &clock).await.map_err(|fault| format!("The database's clock cannot be read: {fault}"))?;
         let listener = listener(&settings)?;
         let set_up_code = match settings.work.serves() {
-            true => set_up_code(&db).await.map_err(|fault| fault.to_string())?,
+            true => set_up_code(&db).await.map_err(|fault| format!("The set-up code cannot be stored: {fault}"))?,
             false => None,
         };
         let waker = Waker::new(&db);
@@ -188,37 +186,6 @@ impl App {
             task.abort();
         }
         ended
-    }
-}
-
-/// Opens the database and the key file, and makes what is not there yet.
-///
-/// # Errors
-/// One sentence for the operator.
-pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), String> {
-    let keys = settings.key_file.exists().then(|| KeyRing::open(&settings.key_file)).transpose()?;
-    let db = Database::open_counting(&settings.database, Metrics::default())?;
-    let keys = match keys {
-        Some(keys) => keys,
-        None => {
-            lacks_keys(&db, &settings.key_file).await?;
-            KeyRing::open(&settings.key_file)?
-        }
-    };
-    Ok((db, keys))
-}
-
-/// Refuses to make a new key file for a database whose secrets are sealed with another: none of them would open.
-async fn lacks_keys(db: &Database, key_file: &Path) -> Result<(), String> {
-    let sealed = db.read(|c| Ok(courier::unopened(c, None)?.0 + portals::store::unopened(c, None)?.0)).await;
-    match sealed {
-        Ok(0) => Ok(()),
-        Ok(sealed) => Err(format!(
-            "The key file {} is not there, and the database holds {sealed} sealed secrets: restore it from your copy. A new one \
-             would open none of them.",
-            key_file.display()
-        )),
-        Err(fault) => Err(format!("The sealed secrets cannot be counted: {fault}")),
     }
 }
 

@@ -107,8 +107,8 @@ fn look_into(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, rep
     match sealed {
         Ok((_, 0)) => {}
         Ok((all, _)) if !key_file.exists() => report.faults.push(format!(
-            "The key file {file} is not there, and the database holds {all} sealed secrets: restore the file before belfry starts, \
-             or it makes a new one that opens none of them."
+            "The key file {file} is not there, and the database holds {all} sealed secrets: restore it from your copy. Without it \
+             belfry does not start."
         )),
         // It cannot be read, which has been said.
         Ok(_) if keys.is_none() => {}

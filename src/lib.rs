@@ -36,6 +36,7 @@ pub mod sandbox; // robots that answer like the real ones
 pub mod schedules; // shift schedules
 pub mod secrets; // sealing, hashing, tokens
 pub mod settings; // what the operator decides
+pub mod stores; // the database and its key file
 pub mod templates; // the words of messages
 pub mod tenants; // tenants of the instance
 pub mod text; // blank, trimmed, closed: rules for text of every entrance and exit

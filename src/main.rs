@@ -17,7 +17,7 @@ use std::{
 use belfry::{
     access::Actor,
     accounts::{self, Username},
-    app::{App, open_stores},
+    app::App,
     check::{self, Asked},
     clock::Clock,
     courier,
@@ -29,6 +29,7 @@ use belfry::{
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
     settings::{Settings, Typed, unknown_variables},
+    stores::open_stores,
 };
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -94,6 +95,9 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli.settings);
+    if let Err(fault) = survive_file_size_limit() {
+        tracing::warn!(%fault, "the signal of the file size limit cannot be caught");
+    }
     if !matches!(cli.command, Some(Command::Check { .. })) {
         for unknown in unknown_variables(env::vars_os()) {
             tracing::warn!("{unknown}");
@@ -105,7 +109,7 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("belfry: {fault}");
+            tell(&format!("belfry: {fault}"));
             ExitCode::FAILURE
         }
     }
@@ -121,6 +125,15 @@ fn start_log(settings: &Typed) {
         Format::Json => log.with(lines.json()).init(),
         Format::Text => log.with(lines).init(),
     }
+}
+
+/// Has a write beyond the limit of file sizes (`ulimit -f`) fail like one on a full disk. Without a handler, SIGXFSZ ends the
+/// process without a word.
+fn survive_file_size_limit() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // The handler stays when the stream of its signals is dropped.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }
 
 fn run(cli: &Cli) -> Result<(), String> {
@@ -156,7 +169,7 @@ async fn serve(
     let app = App::build(settings, Clock::default()).await?;
     greet(&app)?;
     if let Some(code) = app.set_up_code() {
-        eprintln!("There is no account yet. Open /setup and type this code: {code}");
+        tell(&format!("There is no account yet. Open /setup and type this code: {code}"));
     }
     let end = signals.started();
     say(&match app.address() {
@@ -169,9 +182,9 @@ async fn serve(
 async fn serve_demo(settings: Settings, signals: Signals) -> Result<(), String> {
     let clock = Clock::default();
     let demo = demo::make(settings, &clock).await?;
-    eprintln!("The groups of the sandbox: http://{}", demo.sandbox);
+    tell(&format!("The groups of the sandbox: http://{}", demo.sandbox));
     for (who, username) in &demo.log_ins {
-        eprintln!("Log in as {username} ({who}), password {}", demo.password.expose());
+        tell(&format!("Log in as {username} ({who}), password {}", demo.password.expose()));
     }
     actix_web::rt::spawn(demo.robots);
     let result = serve(demo.settings, signals, |app| tell_portals(&demo.portals, app, &clock)).await;
@@ -185,8 +198,8 @@ fn tell_portals(portals: &[demo::Portal], app: &App, clock: &Clock) -> Result<()
     for portal in portals {
         let (id, name, tenant, token) = (portal.id, portal.name(), portal.tenant, portal.token().expose());
         let curl = portal.curl(&format!("http://{address}"), clock.now()).map_err(|fault| fault.to_string())?;
-        eprintln!("The portal {name} of {tenant} has the id {id} and the token {token}; it fires an alert by");
-        eprintln!("  {curl}");
+        tell(&format!("The portal {name} of {tenant} has the id {id} and the token {token}; it fires an alert by"));
+        tell(&format!("  {curl}"));
     }
     Ok(())
 }
@@ -231,7 +244,7 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
         db.write(move |c| accounts::store::insert_admin(c, &username, &hash, Language::English, &who, now)).await;
     match made {
         Ok(_) => {
-            eprintln!("The account {name} was made; it administers the instance.");
+            tell(&format!("The account {name} was made; it administers the instance."));
             Ok(())
         }
         Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
@@ -270,7 +283,7 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
         let (ring, some) = (keys.clone(), some.to_vec());
         db.write(move |c| courier::reseal_bodies(c, &ring, &some)).await.map_err(|fault| fault.to_string())?;
     }
-    eprintln!("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
+    tell("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
     Ok(())
 }
 
@@ -278,16 +291,22 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
 fn check(typed: &Typed, asked: Asked) -> Result<(), String> {
     let report = check::check(typed, asked, Clock::default().now());
     if let Some(ledger) = &report.ledger {
-        eprint!("{ledger}");
+        tell(ledger.to_string().trim_end());
     }
     for reminder in &report.reminders {
-        eprintln!("Remember: {reminder}");
+        tell(&format!("Remember: {reminder}"));
     }
     if !report.faults.is_empty() {
         return Err(report.faults.join("\nbelfry: "));
     }
-    eprintln!("Nothing is wrong.");
+    tell("Nothing is wrong.");
     Ok(())
+}
+
+/// A line for the operator on standard error. One that cannot be written, because the disk behind it is full or its reader has
+/// gone, ends nothing.
+fn tell(line: &str) {
+    drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// The one line on standard output.

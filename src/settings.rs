@@ -110,6 +110,17 @@ pub struct Typed {
         global = true
     )]
     pub deliver_only: String,
+    /// Start although the key file is lost that the stored secrets were sealed with: every webhook and portal must be set up anew
+    #[arg(
+        long,
+        env = "BELFRY_ACCEPT_LOST_SECRETS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        global = true
+    )]
+    pub accept_lost_secrets: String,
     /// How log lines are written: text or json
     #[arg(long, env = "BELFRY_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: String,
@@ -140,6 +151,8 @@ pub struct Settings {
     pub retry_schedule: RetrySchedule,
     /// Passwords that nobody may choose.
     pub password_blocklist: Blocklist,
+    /// Whether the start goes on when no stored secret opens with the key file.
+    pub accepts_lost_secrets: bool,
     /// What this process does.
     pub work: Work,
 }
@@ -267,6 +280,8 @@ impl Typed {
         let blocklist_file = self.password_blocklist_file.trim();
         let blocklist = (!blocklist_file.is_empty()).then(|| Blocklist::open(Path::new(blocklist_file))).transpose();
         let password_blocklist = blocklist.map_err(&mut keep).unwrap_or_default().unwrap_or_default();
+        let accepts_lost_secrets = switch("BELFRY_ACCEPT_LOST_SECRETS", &self.accept_lost_secrets);
+        let accepts_lost_secrets = accepts_lost_secrets.map_err(&mut keep).unwrap_or_default();
         let work = self.work().map_err(|some| some.into_iter().for_each(&mut keep)).ok();
         match (listen, database, robot_origins, work, faults.is_empty()) {
             (Some(listen), Some(database), Some(robot_origins), Some(work), true) => Ok(Settings {
@@ -281,6 +296,7 @@ impl Typed {
                 portal_name,
                 retry_schedule,
                 password_blocklist,
+                accepts_lost_secrets,
                 work,
             }),
             _ => Err(faults),

@@ -33,6 +33,6 @@ pub use store::{
         RobotState, clear_secret, known_robot, look_again, reseal, set_secret, take_bells, test_must_wait,
         tested_robot, upsert_robot,
     },
-    seals::{reseal_bodies, sealed_bodies, unopened},
+    seals::{newest_opens, reseal_bodies, sealed_bodies, unopened},
 };
 pub use worker::{CallSettings, Courier, Pulse, Waker};

@@ -112,11 +112,7 @@ impl Database {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_counting(address: &Address, metrics: Metrics) -> std::result::Result<Self, String> {
-        let mut first = address.connect()?;
-        if let Some(why) = condition::not_ours(&mut first) {
-            return Err(format!("The database at {address} cannot be used: {why}."));
-        }
-        migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
+        let mut first = first_connection(address)?;
         let (connections, permits, lane_limits, writer) = match first {
             AnyConnection::Sqlite(ref mut sqlite) => {
                 sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
@@ -359,6 +355,21 @@ impl Database {
         }
         copied
     }
+}
+
+/// Connects to a database that this program may use, brings its tables up to date, and makes sure that it can be written to.
+fn first_connection(address: &Address) -> std::result::Result<AnyConnection, String> {
+    let mut first = address.connect()?;
+    if let Some(why) = condition::not_ours(&mut first) {
+        return Err(format!("The database at {address} cannot be used: {why}."));
+    }
+    migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
+    if let AnyConnection::Sqlite(sqlite) = &mut first {
+        // A file that may only be read is opened for reading, and tables that are up to date are not written to.
+        let written = sqlite.batch_execute("BEGIN IMMEDIATE; UPDATE log_in_settings SET id = id; ROLLBACK");
+        written.map_err(|fault| format!("The database at {address} cannot be written to: {fault}"))?;
+    }
+    Ok(first)
 }
 
 /// Waits for one of these permits.

@@ -69,8 +69,13 @@ impl Address {
     pub fn connect(&self) -> Result<AnyConnection, String> {
         let cannot = |fault: &dyn fmt::Display| format!("The database at {self} could not be opened: {fault}");
         match self {
-            Self::Sqlite(path) if path.is_dir() => Err(cannot(&"it is a folder")),
             Self::Sqlite(path) => {
+                // SQLite takes a device or a pipe for an empty database.
+                match fs::metadata(path) {
+                    Ok(there) if there.is_dir() => return Err(cannot(&"it is a folder")),
+                    Ok(there) if !there.is_file() => return Err(cannot(&"it is no regular file")),
+                    _ => {}
+                }
                 make_private(path).map_err(|fault| cannot(&fault))?;
                 let mut sqlite =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|fault| cannot(&fault))?;

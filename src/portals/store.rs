@@ -328,6 +328,22 @@ pub fn reseal(c: &mut AnyConnection, keys: &KeyRing, after: PortalId, at_most: i
     Ok(rows.last().map(|(id, ..)| *id))
 }
 
+/// Whether one of the signing keys of the newest portals, of at most this many, opens. Nothing when there is none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest_opens(c: &mut AnyConnection, keys: Option<&KeyRing>, at_most: i64) -> Result<Option<bool>> {
+    let rows: Vec<(TenantId, Vec<u8>, Vec<u8>)> = portals::table
+        .order(portals::id.desc())
+        .limit(at_most)
+        .select((portals::tenant, portals::token_hash, portals::sealed_signing_key))
+        .load(c)?;
+    let opens = |(tenant, hash, sealed): &(TenantId, Vec<u8>, Vec<u8>)| {
+        keys.is_some_and(|keys| keys.unseal(key_place(*tenant, hash), sealed).is_ok())
+    };
+    Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
+}
+
 /// How many signing keys are sealed, and how many of them do not open. Without keys none does.
 ///
 /// # Errors

@@ -21,6 +21,10 @@ impl Blocklist {
             format!("BELFRY_PASSWORD_BLOCKLIST_FILE {} cannot be read: {fault}.", file.display())
         };
         let mut text = String::new();
+        // Opening a pipe that nobody writes to would never end.
+        if !fs::metadata(file).map_err(|fault| cannot(&fault))?.is_file() {
+            return Err(cannot(&"it is no regular file"));
+        }
         let opened = fs::File::open(file).map_err(|fault| cannot(&fault))?;
         opened.take(LARGEST + 1).read_to_string(&mut text).map_err(|fault| cannot(&fault))?;
         if text.len() as u64 > LARGEST {

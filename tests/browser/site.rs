@@ -90,6 +90,7 @@ impl Site {
             robot_proxy: None,
             robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
             retry_schedule: belfry::courier::RetrySchedule::default(),
+            accepts_lost_secrets: false,
             password_blocklist: belfry::secrets::Blocklist::default(),
             product_name: "Dataphin".to_owned(),
             portal_name: "Belfry".to_owned(),

@@ -16,6 +16,7 @@ mod harness;
 mod accounts;
 mod alerts;
 mod architecture;
+mod broken_stores;
 mod canary;
 mod channels;
 mod check;

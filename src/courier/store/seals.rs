@@ -52,6 +52,22 @@ pub fn reseal_bodies(c: &mut AnyConnection, keys: &KeyRing, these: &[DeliveryId]
     Ok(())
 }
 
+/// Whether one of the webhooks of the newest robots, of at most this many, opens. Nothing when there is none.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest_opens(c: &mut AnyConnection, keys: Option<&KeyRing>, at_most: i64) -> Result<Option<bool>> {
+    let rows: Vec<(TenantId, Vec<u8>, Vec<u8>)> = robots::table
+        .order(robots::id.desc())
+        .limit(at_most)
+        .select((robots::tenant, robots::fingerprint, robots::sealed_url))
+        .load(c)?;
+    let opens = |(tenant, fingerprint, url): &(TenantId, Vec<u8>, Vec<u8>)| {
+        keys.is_some_and(|keys| keys.unseal(url_place(*tenant, fingerprint), url).is_ok())
+    };
+    Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
+}
+
 /// How many sealed values there are, and how many of them do not open. Without keys none does.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub use folder::folder;
 pub use network::in_own_network;
 pub use pair::PostgresPair;
 pub use postgres::TestDatabase;
-pub use process::{Process, Starting, refuses_to_start};
+pub use process::{Process, Starting, refuses_to_start, refuses_to_start_through};
 pub use town::Town;
 pub use user::{User, unmasked};
 

@@ -39,11 +39,11 @@ fn command(folder: &Path, settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The binary as [`command`] has it, after this command of a shell.
-fn limited(folder: &Path, before: &str) -> Command {
-    let plain = command(folder, &[]);
+/// The binary as [`command`] has it, run by this command of a shell, in which it is `"$0"`.
+fn through(folder: &Path, settings: &[(&str, &str)], shell_command: &str) -> Command {
+    let plain = command(folder, settings);
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", &format!("{before} && exec \"$0\"")]).arg(plain.get_program());
+    shell.args(["-c", shell_command]).arg(plain.get_program());
     let variables = plain.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     shell.env_clear().envs(variables).current_dir(folder);
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -54,9 +54,16 @@ fn limited(folder: &Path, before: &str) -> Command {
 /// log filter says. Answers the sentence.
 #[track_caller]
 pub fn refuses_to_start(folder: &Path, settings: &[(&str, &str)]) -> String {
+    refuses_to_start_through(folder, settings, "exec \"$0\"")
+}
+
+/// The same by this command of a shell, in which the binary is `"$0"`.
+#[track_caller]
+pub fn refuses_to_start_through(folder: &Path, settings: &[(&str, &str)], shell_command: &str) -> String {
     let run = |log: &str| {
         let settings: Vec<(&str, &str)> = settings.iter().copied().chain([("BELFRY_LOG", log)]).collect();
-        let Output { status, stdout, stderr } = end(command(folder, &settings).spawn().expect("belfry starts"));
+        let Output { status, stdout, stderr } =
+            end(through(folder, &settings, shell_command).spawn().expect("belfry starts"));
         let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         assert_eq!((status.code(), stdout.as_str()), (Some(1), ""), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
@@ -77,6 +84,15 @@ impl Process {
         let Output { status, stdout, stderr } = end(child);
         let told = [stdout, stderr].map(|output| String::from_utf8(output).expect("text")).concat();
         (status.code(), told)
+    }
+}
+
+impl Process {
+    /// Runs the binary to its end by this command of a shell, in which it is `"$0"`: its exit code, and both its outputs.
+    pub fn ends_through(folder: &Path, settings: &[(&str, &str)], shell_command: &str) -> (Option<i32>, String) {
+        let Output { status, stdout, stderr } =
+            end(through(folder, settings, shell_command).spawn().expect("belfry starts"));
+        (status.code(), [stdout, stderr].map(|output| String::from_utf8(output).expect("text")).concat())
     }
 }
 
@@ -133,14 +149,19 @@ impl Process {
         Self::of(command(folder, settings))
     }
 
+    /// Starts the binary by this command of a shell, in which it is `"$0"`, and waits until it accepts requests.
+    pub fn start_through(folder: &Path, settings: &[(&str, &str)], shell_command: &str) -> Self {
+        Self::of(through(folder, settings, shell_command))
+    }
+
     /// Starts the binary with a hard limit of so many open files.
     pub fn start_limited(folder: &Path, descriptors: u32) -> Self {
-        Self::of(limited(folder, &format!("ulimit -n {descriptors}")))
+        Self::start_through(folder, &[], &format!("ulimit -n {descriptors} && exec \"$0\""))
     }
 
     /// Starts the binary with a soft limit of so many open files, below the hard one.
     pub fn start_with_soft_limit(folder: &Path, descriptors: u32) -> Self {
-        Self::of(limited(folder, &format!("ulimit -S -n {descriptors}")))
+        Self::start_through(folder, &[], &format!("ulimit -S -n {descriptors} && exec \"$0\""))
     }
 
     /// Its process id.

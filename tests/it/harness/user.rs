@@ -25,7 +25,7 @@ pub struct User {
 }
 
 impl User {
-    pub(super) fn new(origin: &str, address: Option<IpAddr>) -> Self {
+    pub fn new(origin: &str, address: Option<IpAddr>) -> Self {
         let client = Client::builder()
             .redirect(Policy::none())
             .timeout(Duration::from_secs(30))
