@@ -38,6 +38,7 @@ mod ledger;
 mod limits;
 mod members;
 mod mending;
+mod migrations;
 mod monitoring;
 mod outage;
 mod pages;

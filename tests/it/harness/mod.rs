@@ -15,7 +15,7 @@ mod user;
 
 pub use alertmanager::Alertmanager;
 pub use answer::Answer;
-pub use app::{Backend, PASSWORD, TestApp, Tweaks, run, run_on, run_with};
+pub use app::{Backend, PASSWORD, TestApp, Tweaks, password_hash, run, run_on, run_with};
 pub use dump::{dump, lines};
 pub use folder::folder;
 pub use network::in_own_network;
