@@ -7,18 +7,19 @@ use super::{
     Account, Action, InstanceAction, Principal, Standing, allows, instance_allows,
     principal::{
         account_of_member, account_of_username, lock_accounts, portals_of, super_administrator, tenant_is_deleted,
+        tenant_of_member,
     },
     session,
 };
 use crate::{
-    db::{AccountId, AnyConnection, Database, MemberId, PortalId, TenantId, lock_portal},
+    db::{AccountId, AnyConnection, Database, MemberId, PortalId, TenantId, lock_portal, lock_tenant, share_tenant},
     error::{Error, Result},
 };
 
 /// The right to one write, which [`Self::write`] checks and uses in one transaction.
 ///
-/// The account's row is locked first on Postgres, so that everything that changes an account's rights waits for the writes that
-/// rely on them, and the other way round.
+/// On Postgres the tenant and the account's row are locked first, so that everything that deletes the tenant or changes the
+/// account's rights waits for the writes that rely on them, and the other way round.
 #[derive(Clone, Debug)]
 pub struct WritePermit {
     account: AccountId,
@@ -27,8 +28,9 @@ pub struct WritePermit {
     affected: Vec<Affected>,
 }
 
-/// Whose rights, sessions or password a write changes. Portals first and then accounts are locked in the order of their
-/// ids, before anything else: two administrators who disable each other do not wait for each other.
+/// What a write relies on or changes besides: a tenant, or somebody's rights, sessions or password. Tenants first, then
+/// portals, then accounts are locked, portals and accounts in the order of their ids, before anything else: two administrators who
+/// disable each other do not wait for each other.
 #[derive(Clone, Debug)]
 pub enum Affected {
     /// The account of a member.
@@ -39,8 +41,12 @@ pub enum Affected {
     SuperAdministrator(TenantId),
     /// No account, but a portal, whose posts rely on what it may do.
     Portal(PortalId),
-    /// Every portal of a tenant.
-    PortalsOf(TenantId),
+    /// A tenant that is deleted or restored, with all that is written in it and posted by its portals.
+    Tenant(TenantId),
+    /// A tenant that must stay there for a write that needs no right in it.
+    InTenant(TenantId),
+    /// The tenant of a member, in the same way.
+    InTenantOf(MemberId),
 }
 
 /// The condition that is checked when the write begins.
@@ -57,20 +63,29 @@ enum Right {
 }
 
 impl Affected {
+    fn lock_tenant(&self, c: &mut AnyConnection) -> Result<()> {
+        match self {
+            Self::Tenant(tenant) => lock_tenant(c, *tenant),
+            Self::InTenant(tenant) => share_tenant(c, *tenant),
+            Self::InTenantOf(member) => tenant_of_member(c, *member)?.map_or(Ok(()), |tenant| share_tenant(c, tenant)),
+            Self::Member(_) | Self::Username(_) | Self::SuperAdministrator(_) | Self::Portal(_) => Ok(()),
+        }
+    }
+
+    fn lock_portals(&self, c: &mut AnyConnection) -> Result<()> {
+        match self {
+            Self::Portal(portal) => lock_portal(c, *portal),
+            Self::Tenant(tenant) => portals_of(c, *tenant)?.into_iter().try_for_each(|portal| lock_portal(c, portal)),
+            _ => Ok(()),
+        }
+    }
+
     fn account(&self, c: &mut AnyConnection) -> Result<Option<AccountId>> {
         match self {
             Self::Member(member) => account_of_member(c, *member),
             Self::Username(key) => account_of_username(c, key),
             Self::SuperAdministrator(tenant) => super_administrator(c, *tenant),
-            Self::Portal(_) | Self::PortalsOf(_) => Ok(None),
-        }
-    }
-
-    fn portals(&self, c: &mut AnyConnection) -> Result<Vec<PortalId>> {
-        match self {
-            Self::Portal(portal) => Ok(vec![*portal]),
-            Self::PortalsOf(tenant) => portals_of(c, *tenant),
-            Self::Member(_) | Self::Username(_) | Self::SuperAdministrator(_) => Ok(Vec::new()),
+            _ => Ok(None),
         }
     }
 }
@@ -123,9 +138,11 @@ impl WritePermit {
     }
 
     fn confirm(&self, c: &mut AnyConnection) -> Result<()> {
-        for affected in &self.affected {
-            affected.portals(c)?.into_iter().try_for_each(|portal| lock_portal(c, portal))?;
+        self.affected.iter().try_for_each(|affected| affected.lock_tenant(c))?;
+        if let Right::Tenant { tenant, .. } = &self.right {
+            share_tenant(c, *tenant)?;
         }
+        self.affected.iter().try_for_each(|affected| affected.lock_portals(c))?;
         let mut accounts = vec![self.account];
         for affected in &self.affected {
             accounts.extend(affected.account(c)?);

@@ -185,6 +185,14 @@ pub fn account_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Opti
     Ok(members::table.find(member).select(members::account).first_row(c).optional()?)
 }
 
+/// The tenant of a member, whatever its status.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn tenant_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Option<TenantId>> {
+    Ok(members::table.find(member).select(members::tenant).first_row(c).optional()?)
+}
+
 /// The account with this username in its canonical form.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use super::{
     store::{self, Failures},
 };
 use crate::{
-    access::{self, Account, AnyoneSignedIn, Membership, Sessions},
+    access::{self, Account, Affected, AnyoneSignedIn, Membership, Sessions},
     db::{AccountId, AnyConnection},
     error::{Error, Result},
     language::Language,
@@ -217,7 +217,8 @@ pub async fn accept_invitation(
 ) -> Result<HttpResponse> {
     let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
     let accept = move |c: &mut AnyConnection| invitations::accept(c, account, form.invitation, &actor, now);
-    let slug = who.write(&tools.db, accept).await?;
+    let permit = who.permit().affecting(Affected::InTenantOf(form.invitation));
+    let slug = permit.write(&tools.db, accept).await?;
     Ok(redirect_saying(&format!("/t/{slug}"), "flash-invitation-accepted"))
 }
 
@@ -229,7 +230,8 @@ pub async fn decline_invitation(
     Form(form): Form<form::AnswerInvitation>,
 ) -> Result<HttpResponse> {
     let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
-    who.write(&tools.db, move |c| invitations::decline(c, account, form.invitation, &actor, now)).await?;
+    let permit = who.permit().affecting(Affected::InTenantOf(form.invitation));
+    permit.write(&tools.db, move |c| invitations::decline(c, account, form.invitation, &actor, now)).await?;
     Ok(redirect_saying("/", "flash-invitation-declined"))
 }
 

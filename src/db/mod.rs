@@ -16,6 +16,7 @@ pub mod fixture;
 mod keyset;
 mod lanes;
 mod listen;
+mod locks;
 mod pager;
 mod pool;
 pub mod schema;
@@ -46,6 +47,7 @@ pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
 pub use lanes::{Lane, in_lane};
 pub use listen::Listener;
+pub use locks::{lock_portal, lock_tenant, one_at_a_time, share_portal, share_tenant};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use settings_lock::lock_settings;
@@ -395,43 +397,6 @@ fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Lets one transaction at a time go on from here for this key, until it ends. SQLite has one writer anyway.
-///
-/// # Errors
-/// When the database cannot be used.
-pub fn one_at_a_time(connection: &mut AnyConnection, key: i64) -> Result<()> {
-    if let AnyConnection::Postgres(postgres) = connection {
-        let lock = diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<diesel::sql_types::BigInt, _>(key);
-        diesel::RunQueryDsl::execute(lock, postgres)?;
-    }
-    Ok(())
-}
-
-/// Tells the locks of portals from all other keys of [`one_at_a_time`].
-const PORTAL_LOCKS: i64 = 0x706f_7274_616c_0000;
-
-/// Keeps what a portal may do as it is until the transaction ends. Posts of one portal hold it together. SQLite has one writer anyway.
-///
-/// # Errors
-/// When the database cannot be used.
-pub fn share_portal(connection: &mut AnyConnection, portal: PortalId) -> Result<()> {
-    if let AnyConnection::Postgres(postgres) = connection {
-        let lock = diesel::sql_query("SELECT pg_advisory_xact_lock_shared($1)");
-        let lock = lock.bind::<diesel::sql_types::BigInt, _>(PORTAL_LOCKS ^ portal.0);
-        diesel::RunQueryDsl::execute(lock, postgres)?;
-    }
-    Ok(())
-}
-
-/// Waits until no post of a portal is being stored, and lets none begin until the transaction ends: for whoever changes what it may
-/// do. On Postgres it comes before every lock of a row.
-///
-/// # Errors
-/// When the database cannot be used.
-pub fn lock_portal(connection: &mut AnyConnection, portal: PortalId) -> Result<()> {
-    one_at_a_time(connection, PORTAL_LOCKS ^ portal.0)
 }
 
 /// SQL for a text column in lower case, the same on both databases: ASCII letters alone are folded, as by

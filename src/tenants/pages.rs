@@ -309,6 +309,8 @@ pub async fn edit(
     let (id, typed) = (*tenant, form.clone());
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
     let saved = who
+        .permit()
+        .affecting(Affected::InTenant(id))
         .write(&db, move |c| {
             lock_settings(c, Some(id))?;
             let before = store::find(c, id)?;
@@ -357,8 +359,11 @@ pub async fn name_super_admin(
             let (code, code_hash) = new_code(&passwords, &who, &request).await?;
             let (actor, now) = (actor(&request, &who.principal.account), clock.now());
             let (wanted, confirmed) = (username.clone(), form.confirmed.clone());
-            let permit =
-                who.permit().affecting(Affected::Username(username.key())).affecting(Affected::SuperAdministrator(id));
+            let permit = who
+                .permit()
+                .affecting(Affected::InTenant(id))
+                .affecting(Affected::Username(username.key()))
+                .affecting(Affected::SuperAdministrator(id));
             let named = permit.write(&db, move |c| {
                 let chosen = choose(c, &wanted, &code_hash, &confirmed, &actor, now)?;
                 chosen.map(|(account, username), joins_directly| {
@@ -401,7 +406,7 @@ pub async fn renew_code(
 ) -> Result<HttpResponse> {
     let (code, hash) = new_code(&passwords, &who, &request).await?;
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    let permit = who.permit().affecting(Affected::SuperAdministrator(*tenant));
+    let permit = who.permit().affecting(Affected::InTenant(*tenant)).affecting(Affected::SuperAdministrator(*tenant));
     let frame = frame.seen_by(&who);
     let account = who.principal.account.clone();
     let renew = move |c: &mut AnyConnection| {
@@ -444,7 +449,7 @@ pub async fn delete(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    let permit = who.permit().affecting(Affected::PortalsOf(*tenant));
+    let permit = who.permit().affecting(Affected::Tenant(*tenant));
     permit.write(&db, move |c| store::delete(c, *tenant, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-tenant-deleted"))
 }
@@ -458,6 +463,7 @@ pub async fn restore(
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| store::restore(c, *tenant, &actor, now)).await?;
+    let permit = who.permit().affecting(Affected::Tenant(*tenant));
+    permit.write(&db, move |c| store::restore(c, *tenant, &actor, now)).await?;
     Ok(redirect_saying(LIST, "flash-tenant-restored"))
 }

@@ -56,6 +56,7 @@ mod seen;
 mod sessions;
 mod start;
 mod templates;
+mod tenant_deletion;
 mod tenants;
 mod two_editors;
 mod verification;

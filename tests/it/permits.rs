@@ -44,7 +44,7 @@ const CHANGES: [Change; 5] = [
 ];
 
 /// A connection that holds what a write needs: this lock on Postgres, the writer's on SQLite.
-fn hold(app: &TestApp, lock: &str) -> Box<dyn FnMut(&str)> {
+pub fn hold(app: &TestApp, lock: &str) -> Box<dyn FnMut(&str)> {
     match &app.postgres {
         Some(postgres) => {
             let mut other = PgConnection::establish(&postgres.url).expect("a connection");
