@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use belfry::{accounts::store::Subjects, secrets::KeyRing};
+use belfry::{accounts::store::Subjects, db::AnyConnection, secrets::KeyRing};
 use chrono::TimeDelta;
 use reqwest::Method;
 
@@ -56,6 +56,50 @@ fn behind_a_trusted_proxy_each_visitor_counts_by_his_own_address_and_network() {
         let sessions = crate::harness::dump(&app.db).await["sessions"].join("\n");
         assert!(sessions.contains("2001:db8:0:1::1"), "{sessions}");
     });
+}
+
+/// Counts a failed log-in of another account from each of these addresses.
+async fn failed_from(app: &TestApp, addresses: impl Iterator<Item = String>) {
+    let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the key file");
+    let addresses: Vec<String> = addresses.collect();
+    let now = app.clock.now();
+    let count = move |c: &mut AnyConnection| {
+        for address in addresses {
+            Subjects::of(&keys, &format!("guess-{address}"), &address, &[]).failed(c, now)?;
+        }
+        Ok(())
+    };
+    app.db.write(count).await.expect("the failures are counted");
+}
+
+async fn wide_networks(app: &TestApp) {
+    app.tenant("ours", "sue").await;
+    let mut visitor = app.visitor();
+    let mut from = async |address: &str, username: &str, password: &str| {
+        through_proxy(&mut visitor, &format!("192.0.2.1, {address}"), username, password).await
+    };
+    // One from each of 79 networks of 64 bits, all in one of 56.
+    failed_from(app, (0..79).map(|number| format!("2001:db8:0:12{number:02x}::1"))).await;
+    assert_eq!(from("2001:db8:0:12ff::1", "guess", WRONG).await, 422, "the eightieth");
+    assert_eq!(from("2001:db8:0:12fe::1", "sue", PASSWORD).await, 429, "the same 56 bits");
+    assert_eq!(from("2001:db8:0:1300::1", "sue", PASSWORD).await, 303, "other 56 bits");
+    // And 119 more in the network of 48 bits that has both.
+    failed_from(app, (0..119).map(|number| format!("2001:db8:0:{:x}::1", 0x1400 + number * 8))).await;
+    assert_eq!(from("2001:db8:0:3000::1", "guess", WRONG).await, 422, "the two-hundredth");
+    assert_eq!(from("2001:db8:0:4000::1", "sue", PASSWORD).await, 429, "the same 48 bits");
+    assert_eq!(from("2001:db8:1::1", "sue", PASSWORD).await, 303, "other 48 bits");
+    app.clock.advance(TimeDelta::minutes(15) + TimeDelta::seconds(1));
+    assert_eq!(from("2001:db8:0:12fe::1", "sue", PASSWORD).await, 303, "a quarter of an hour later");
+}
+
+#[test]
+fn behind_a_trusted_proxy_wide_ipv6_networks_have_their_own_limits_on_sqlite() {
+    run_with(Backend::Sqlite, PROXY, wide_networks);
+}
+
+#[test]
+fn behind_a_trusted_proxy_wide_ipv6_networks_have_their_own_limits_on_postgres() {
+    run_with(Backend::Postgres, PROXY, wide_networks);
 }
 
 #[test]

@@ -14,6 +14,7 @@
 mod harness;
 
 mod accounts;
+mod advisories;
 mod alerts;
 mod architecture;
 mod broken_stores;
