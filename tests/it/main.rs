@@ -50,6 +50,7 @@ mod proofs;
 mod record;
 mod refusals;
 mod retention;
+mod role_matrix;
 mod rules;
 mod schedules;
 mod schema;
