@@ -34,6 +34,23 @@ pub struct EditPortal {
 }
 edits!(EditPortal);
 
+/// The token that a page showed which rotates it or ends its rotation.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ShownToken {
+    /// Its last four characters; empty for a form that was not opened first, such as one that a script posts.
+    pub token_last_four: String,
+}
+
+impl ShownToken {
+    /// Whether it is still the portal's, whose token ends so. Otherwise somebody else rotated it meanwhile, and the newest token may
+    /// be in use.
+    #[must_use]
+    pub fn is_current(&self, last_four: &str) -> bool {
+        self.token_last_four.is_empty() || self.token_last_four == last_four
+    }
+}
+
 /// The fields of the page.
 pub const SAVED_FIELDS: [&str; 4] = ["name", "scopes", "return_origins", "per_minute"];
 

@@ -9,7 +9,7 @@ use askama::Template;
 
 use super::{
     example::Examples,
-    form::{EditPortal, SAVED_FIELDS},
+    form::{EditPortal, SAVED_FIELDS, ShownToken},
     model::Details,
     problem::title_of,
     refusals::Refusals,
@@ -148,6 +148,19 @@ impl Asked {
         };
         let found: Option<PortalId> = self.tools.db.read(same).await?;
         Ok(found.filter(|id| kept_for_reload(request, &format!("{}/{id}", list_path(who))).is_some()))
+    }
+
+    /// The page of a portal whose token is not the one any more that its user looked at.
+    async fn rotated_meanwhile(
+        self,
+        (request, id): (&HttpRequest, PortalId),
+        who: &Can<ManagePortals>,
+        frame: Frame,
+    ) -> Result<HttpResponse> {
+        let tenant = self.tenant;
+        let portal = self.tools.db.read(move |c| store::find(c, tenant, id)).await?;
+        let refused = (EditPortal::from(&portal.details), FieldErrors::of_form("portals-rotated-meanwhile"));
+        self.page((request, id), StatusCode::UNPROCESSABLE_ENTITY, who, frame, Some(refused), None).await
     }
 
     /// The page of a portal, with what was typed if it is wrong, and with its secrets from when they were made until it is left.
@@ -307,30 +320,49 @@ fn switch(is_on: bool) -> String {
 }
 
 /// Gives a portal another token and signing key, and shows them, once. Those before are accepted for a day yet.
-pub async fn rotate((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
+pub async fn rotate(
+    (tools, who, request, frame, path): AboutPortal,
+    Form(shown): Form<ShownToken>,
+) -> Result<HttpResponse> {
     let (asked, secrets, id) = (Asked::new(&tools, &who, &request), Secrets::generate()?, path.1);
     let (shared, given) = (asked.clone(), secrets.clone());
-    about(&who, id)
+    let is_rotated = about(&who, id)
         .write(&tools.db, move |c| {
             let portal = store::find(c, shared.tenant, id)?;
+            if !shown.is_current(&portal.last_four) {
+                return Ok(false);
+            }
             store::rotate(c, shared.tenant, id, &given, &shared.tools.keys, shared.tools.clock.now())?;
-            shared.record(c, "portal-rotated", &portal.details.name, Vec::new())
+            shared.record(c, "portal-rotated", &portal.details.name, Vec::new()).map(|()| true)
         })
         .await?;
-    asked.page((&request, id), StatusCode::OK, &who, frame, None, Some(secrets)).await
+    if is_rotated {
+        return asked.page((&request, id), StatusCode::OK, &who, frame, None, Some(secrets)).await;
+    }
+    asked.rotated_meanwhile((&request, id), &who, frame).await
 }
 
 /// Ends what was rotated away, at once.
-pub async fn end_overlap((tools, who, request, _, path): AboutPortal) -> Result<HttpResponse> {
+pub async fn end_overlap(
+    (tools, who, request, frame, path): AboutPortal,
+    Form(shown): Form<ShownToken>,
+) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
-    about(&who, id)
+    let shared = asked.clone();
+    let is_ended = about(&who, id)
         .write(&tools.db, move |c| {
-            let portal = store::find(c, asked.tenant, id)?;
-            store::end_overlap(c, asked.tenant, id)?;
-            asked.record(c, "portal-overlap-ended", &portal.details.name, Vec::new())
+            let portal = store::find(c, shared.tenant, id)?;
+            if !shown.is_current(&portal.last_four) {
+                return Ok(false);
+            }
+            store::end_overlap(c, shared.tenant, id)?;
+            shared.record(c, "portal-overlap-ended", &portal.details.name, Vec::new()).map(|()| true)
         })
         .await?;
-    Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"))
+    if is_ended {
+        return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"));
+    }
+    asked.rotated_meanwhile((&request, id), &who, frame).await
 }
 
 /// Revokes a portal, at once and for ever.

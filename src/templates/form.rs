@@ -36,11 +36,21 @@ pub struct EditTemplate {
 edits!(EditTemplate);
 
 /// The language of a tenant's messages.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct EditLanguage {
     /// Its BCP 47 tag.
     pub message_language: String,
+    /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
+    #[serde(skip_serializing)]
+    pub form_version: FormVersion,
+}
+edits!(EditLanguage);
+
+impl From<Language> for EditLanguage {
+    fn from(language: Language) -> Self {
+        Self { message_language: language.tag().to_owned(), form_version: FormVersion::default() }.opened()
+    }
 }
 
 impl EditLanguage {

@@ -34,7 +34,7 @@ struct ListPage {
     frame: Frame,
     errors: FieldErrors,
     path: String,
-    language: Language,
+    form: EditLanguage,
     own: Vec<Listed>,
     may_edit: bool,
 }
@@ -58,22 +58,24 @@ fn may_edit<P>(who: &Can<P>) -> bool {
     who.may(Action::EditTemplates)
 }
 
+/// The list, with the language that was typed if it was refused.
 async fn list_page<P>(
     db: &Database,
     who: &Can<P>,
     frame: Frame,
-    status: StatusCode,
-    errors: FieldErrors,
+    refused: Option<(EditLanguage, FieldErrors)>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
     let (language, own) = db.read(move |c| Ok((store::language(c, tenant)?, store::list(c, tenant)?))).await?;
-    let page = ListPage { frame: frame.seen_by(who), errors, path: path(who), language, own, may_edit: may_edit(who) };
+    let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (form, errors) = refused.unwrap_or_else(|| (language.into(), FieldErrors::default()));
+    let page = ListPage { frame: frame.seen_by(who), errors, path: path(who), form, own, may_edit: may_edit(who) };
     web::page(status, &page)
 }
 
 /// Which messages have words of the tenant's own, and the language of the rest.
 pub async fn list(db: Data<Database>, who: Can<ViewTemplates>, frame: Frame) -> Result<HttpResponse> {
-    list_page(&db, &who, frame, StatusCode::OK, FieldErrors::default()).await
+    list_page(&db, &who, frame, None).await
 }
 
 /// Sets the language of the tenant's messages.
@@ -85,19 +87,29 @@ pub async fn save_language(
     frame: Frame,
     Form(form): Form<EditLanguage>,
 ) -> Result<HttpResponse> {
-    let language = match form.check() {
-        Ok(language) => language,
-        Err(errors) => return list_page(&db, &who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
-    };
     let (tenant, actor, now) = (who.tenant.clone(), actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| {
+    let saved = who.write(&db, move |c| {
+        lock_settings(c, Some(tenant.id))?;
         let before = store::language(c, tenant.id)?;
-        let Some(change) = Change::between("templates-language", before.name(), language.name()) else { return Ok(()) };
+        let form = match form.reconciled(&before.into(), &["message_language"])? {
+            Ok(form) => form,
+            Err(outdated) => return Ok(Err(outdated.refused())),
+        };
+        let language = match form.check() {
+            Ok(language) => language,
+            Err(errors) => return Ok(Err((form, errors))),
+        };
+        let Some(change) = Change::between("templates-language", before.name(), language.name()) else {
+            return Ok(Ok(()));
+        };
         store::set_language(c, tenant.id, language)?;
         let (action, changes) = ("message-language-changed", vec![change]);
-        audit::record(c, &actor, &audit::Entry { tenant: Some(tenant.id), action, object: &tenant.name, changes }, now)
-    })
-    .await?;
+        let entry = audit::Entry { tenant: Some(tenant.id), action, object: &tenant.name, changes };
+        audit::record(c, &actor, &entry, now).map(Ok)
+    });
+    if let Err(refused) = saved.await? {
+        return list_page(&db, &who, frame, Some(refused)).await;
+    }
     Ok(redirect_saying(&path(&who), "flash-saved"))
 }
 
@@ -309,22 +321,29 @@ pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemp
     asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(typed), errors, None).await
 }
 
-/// Goes back to Belfry's own words.
-pub async fn reset(asked: AboutTemplate<EditTemplates>) -> Result<HttpResponse> {
+/// Goes back to the default words, unless somebody else changed the template after the page was opened.
+pub async fn reset(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
     let asked = Asked::read(asked)?;
     let actor = actor(&asked.request, &asked.who.principal.account);
     let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
     let Place { channel, reason } = asked.place;
-    asked
+    let is_reset = asked
         .who
         .write(&asked.db, move |c| {
-            if !store::reset(c, tenant, channel, reason)? {
-                return Ok(());
+            lock_settings(c, Some(tenant))?;
+            if !form.is_current(&stored_form(c, tenant, channel, reason)?) {
+                return Ok(false);
             }
-            let entry =
-                audit::Entry { tenant: Some(tenant), action: "template-reset", object: &object, changes: Vec::new() };
-            audit::record(c, &actor, &entry, now)
+            if store::reset(c, tenant, channel, reason)? {
+                let (action, changes) = ("template-reset", Vec::new());
+                let entry = audit::Entry { tenant: Some(tenant), action, object: &object, changes };
+                audit::record(c, &actor, &entry, now)?;
+            }
+            Ok(true)
         })
         .await?;
-    Ok(asked.back())
+    if is_reset {
+        return Ok(asked.back());
+    }
+    asked.page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::of_form("form-saved-by-another"), None).await
 }

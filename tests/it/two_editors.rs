@@ -195,4 +195,54 @@ on_both! {
             assert_eq!(open(user, page).await.value("on"), "lark");
         }
     }
+
+    async fn a_language_of_messages_that_its_user_left_alone_stays_as_somebody_else_chose_it(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let opened = open(&mut sue, "/t/ours/templates").await;
+        assert_eq!(opened.value("message_language"), "en");
+        opened.with("message_language", "zh-CN").send(&mut sue).await.is(303);
+        opened.send(&mut sue).await.is(303);
+        let again = open(&mut sue, "/t/ours/templates").await;
+        assert_eq!(again.value("message_language"), "zh-CN");
+        again.with("message_language", "en").send(&mut sue).await.is(303);
+        assert_eq!(open(&mut sue, "/t/ours/templates").await.value("message_language"), "en");
+    }
+
+    async fn a_template_that_somebody_else_changed_is_not_reset_unseen(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let page = "/t/ours/templates/lark/firing";
+        open(&mut sue, page).await.with("title", "{{ product }} one").send(&mut sue).await.is(303);
+        let opened = sue.get(page).await.is(200);
+        let version = opened.attribute("form[action$='/reset'] input[name=form_version]", "value").expect("a version");
+        open(&mut sue, page).await.with("title", "{{ product }} two").send(&mut sue).await.is(303);
+        let reset = format!("{page}/reset");
+        let refused = sue.post(&reset, &[("form_version", &version)]).await.is(422);
+        assert!(refused.text("main [role=alert]").contains("Somebody else saved this"), "{}", refused.body);
+        assert_eq!(open(&mut sue, page).await.value("title"), "{{ product }} two");
+        let version = refused.attribute("form[action$='/reset'] input[name=form_version]", "value").expect("a version");
+        sue.post(&reset, &[("form_version", &version)]).await.is(303);
+        assert_ne!(open(&mut sue, page).await.value("title"), "{{ product }} two");
+    }
+
+    async fn a_token_that_somebody_else_rotated_is_not_ended_unseen(app: &TestApp) {
+        let town = app.settle().await;
+        let portal = app.portal(town.ours, "ticketing").await;
+        let mut sue = app.log_in("sue").await;
+        let page = format!("/t/ours/settings/portals/{portal}");
+        let shown = |page: &Answer| page.attribute("form[action$='/rotate'] input[name=token_last_four]", "value");
+        let opened = shown(&sue.get(&page).await.is(200)).expect("a token");
+        let rotated = sue.post(&format!("{page}/rotate"), &[("token_last_four", &opened)]).await.is(200);
+        let token = rotated.attribute("#f-token", "value").expect("a token");
+        for what in ["rotate", "end-overlap"] {
+            let refused = sue.post(&format!("{page}/{what}"), &[("token_last_four", &opened)]).await.is(422);
+            assert!(refused.text("main [role=alert]").contains("rotated the token"), "{what}: {}", refused.body);
+            let fire = app.visitor().request(reqwest::Method::POST, "/intake/alerts").bearer_auth(&token);
+            app.visitor().send(fire.form(&[("title", what)])).await.is(201);
+        }
+        let now = shown(&sue.get(&page).await).expect("a token");
+        sue.post(&format!("{page}/end-overlap"), &[("token_last_four", &now)]).await.is(303);
+        sue.post(&format!("{page}/rotate"), &[("token_last_four", &now)]).await.is(200);
+    }
 }

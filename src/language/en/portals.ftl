@@ -92,6 +92,7 @@ portals-revoked-since = Revoked since { $time }: nothing it sends is accepted an
 portals-rotate-lead = A new token and a new signing key are made. Those in use now are still accepted for 24 hours, so that nothing is lost while the systems change over.
 portals-rotate-again = The token and key before are accepted until { $time }. Rotating again leaves them as they are, and ends the newest ones at once.
 portals-rotate = Rotate
+portals-rotated-meanwhile = Somebody else rotated the token after this page was opened, so nothing was changed. The newest token may already be in use: look at the page once more.
 portals-end-overlap = End the old ones now
 portals-revoke = Revoke
 portals-revoke-lead = From that moment on nothing that this portal sends is accepted any more. It cannot be taken back.

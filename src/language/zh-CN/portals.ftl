@@ -92,6 +92,7 @@ portals-revoked-since = 已于 { $time } 吊销：不再接受它的任何提交
 portals-rotate-lead = 将生成新的令牌和签名密钥。当前使用的仍会被接受 24 小时，以便各系统切换期间不丢失任何内容。
 portals-rotate-again = 之前的令牌和签名密钥在 { $time } 之前仍被接受。再次轮换不影响它们，但最新的一组会立即失效。
 portals-rotate = 轮换
+portals-rotated-meanwhile = 打开此页面后，其他人已轮换令牌，因此未做任何更改。最新令牌可能已在使用，请重新核对。
 portals-end-overlap = 立即停用旧的
 portals-revoke = 吊销
 portals-revoke-lead = 从此刻起不再接受此门户的任何提交，且无法撤销。
