@@ -88,11 +88,11 @@ fn turns_nothing(path: &str, page: &Answer) {
     }
 }
 
-/// The pages that links lead to from here, each kind of address as often as there are names.
-async fn walk(user: &mut User, starts: &[&str]) -> usize {
+/// Looks at the pages that links lead to from here, and returns how many they are and how many show each of the names.
+async fn walk(user: &mut User, starts: &[&str]) -> (usize, [usize; NAMES.len()]) {
     let mut queue: VecDeque<String> = starts.iter().map(|start| (*start).to_owned()).collect();
     let mut known: BTreeSet<String> = queue.iter().cloned().collect();
-    let mut seen = 0;
+    let (mut seen, mut named) = (0, [0; NAMES.len()]);
     while let Some(path) = queue.pop_front().filter(|_| seen < MOST_PAGES) {
         let page = user.get(&path).await;
         if page.header("content-type") != Some("text/html; charset=utf-8") {
@@ -100,6 +100,9 @@ async fn walk(user: &mut User, starts: &[&str]) -> usize {
         }
         turns_nothing(&path, &page);
         seen += 1;
+        for (count, name) in named.iter_mut().zip(NAMES) {
+            *count += usize::from(page.body.contains(close_directions(name).as_ref()));
+        }
         let links = page.attributes("a[href]", "href").into_iter();
         for link in links.map(|link| link.split('#').next().unwrap_or_default().to_owned()) {
             let leads_here = link.starts_with('/') && !link.contains("sort=") && !link.contains(".csv");
@@ -108,7 +111,7 @@ async fn walk(user: &mut User, starts: &[&str]) -> usize {
             }
         }
     }
-    seen
+    (seen, named)
 }
 
 async fn portal_token(user: &mut User, name: &str) -> String {
@@ -164,9 +167,11 @@ on_both! {
     async fn no_name_turns_what_stands_behind_it_on_a_page(app: &TestApp) {
         let town = app.settle().await;
         name_everything(app, town.ours).await;
-        let seen = walk(&mut app.log_in("sue").await, &["/", "/t/ours", "/account", "/t/ours/alert-rules/preview?preview=yes&example_title=a"]).await;
-        assert!(seen > 60, "only {seen} pages");
-        assert!(walk(&mut app.log_in("root").await, &["/", "/instance/tenants", "/instance/audit"]).await > 10);
+        let start = ["/", "/t/ours", "/account", "/t/ours/alert-rules/preview?preview=yes&example_title=a"];
+        let (seen, named) = walk(&mut app.log_in("sue").await, &start).await;
+        assert!(seen > 60 && named.iter().all(|count| *count >= 15), "{seen} pages, {named:?} with names");
+        let (seen, named) = walk(&mut app.log_in("root").await, &["/", "/instance/tenants", "/instance/audit"]).await;
+        assert!(seen > 10 && named.iter().all(|count| *count >= 1), "{seen} pages, {named:?} with names");
     }
 
     async fn what_was_typed_stays_as_it_was_in_its_field(app: &TestApp) {
