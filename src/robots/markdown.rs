@@ -48,6 +48,13 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
+/// A text of several lines that someone typed, each made harmless as [`escape_markdown`] does.
+#[must_use]
+pub fn escape_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(escape_markdown).collect();
+    lines.join("\n")
+}
+
 /// An address as the destination of a link in Markdown.
 #[must_use]
 pub fn escape_address(url: &str) -> String {

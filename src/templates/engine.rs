@@ -22,7 +22,7 @@ use url::Url;
 use super::{Fault, Reason, Source, Variables, Words, belfrys};
 use crate::{
     language::Language,
-    robots::{escape_address, escape_markdown, shortened, within_bytes},
+    robots::{escape_address, escape_lines, shortened, within_bytes},
     text::{close_directions, join_names},
 };
 
@@ -119,19 +119,13 @@ fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Re
     let text = text_of(value)?;
     let text = close_directions(&text);
     let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
-    out.write_str(&if marked_up { escaped(&text).into() } else { text })?;
+    out.write_str(&if marked_up { escape_lines(&text).into() } else { text })?;
     Ok(())
 }
 
 /// A text that was made of a value, and needs escaping only if the value did.
 fn alike(value: &Value, text: &str) -> Value {
     if value.is_safe() { Value::from_safe_string(text.to_owned()) } else { Value::from(text) }
-}
-
-/// A text without markup of its own, line by line.
-fn escaped(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(escape_markdown).collect();
-    lines.join("\n")
 }
 
 /// A text on one line.
@@ -323,7 +317,7 @@ pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) 
     words().unwrap_or_else(|fault| {
         tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
         let title = headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
-        Words { title, body: escaped(&close_directions(&variables.content)) }
+        Words { title, body: escape_lines(&close_directions(&variables.content)) }
     })
 }
 

@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000fake0101";
 const LARK: &str = "00000000-0000-4000-8000-0000fake0102";
+const WECOM: &str = "00000000-0000-4000-8000-0000fake0103";
+const OTHER_WECOM: &str = "00000000-0000-4000-8000-0000fake0104";
 
 /// A row of the record; the rest is as in most rows.
 #[derive(Clone)]
@@ -423,6 +425,33 @@ on_both! {
         sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
         let left = reason(&mut sam, rows[1]).await;
         assert!(left.contains("not a member of the tenant any more"), "{left}");
+    }
+
+    async fn what_reached_nobody_keeps_its_links_and_fixed_lines_when_it_is_sent_again_over_wecom(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let link = format!("https://g.example/d?x={}", "%E5%91%8A".repeat(120));
+        let content = "警报".repeat(500);
+        for (letter, phone, token) in [("甲", "", WECOM), ("乙", "13812345678", OTHER_WECOM)] {
+            let title = letter.repeat(60);
+            let fields = [("title", title.as_str()), ("content", &content), ("receivers", "mia"), ("link", &link)];
+            sam.post("/t/ours/alerts/new", &fields).await.is(303);
+            let page = sam.get("/t/ours/deliveries?reason=no-contact").await.is(200);
+            let failed = page.attribute("td form", "action").expect("a delivery that reached nobody");
+            let webhook = app.robot(RobotKind::WeCom, token);
+            let edit = format!("/t/ours/members/{}/edit", town.mia);
+            sam.post(&edit, &[("wecom_robot", &webhook), ("phone", phone)]).await.is(303);
+            hears(app, token, "arrive in this group").await;
+            sam.post(&failed, &[]).await.is(303);
+            hears(app, token, &title).await;
+            let heard = app.sandbox.heard(token).pop().expect("a message").message;
+            assert_eq!(heard.mentions.is_empty(), phone.is_empty(), "{heard:?}");
+            for whole in [title.as_str(), &link, "警报", "…\n", "Severity: Warning", "Since: ", "Tenant: ours"] {
+                assert!(heard.text.contains(whole), "{whole} is not in {}", heard.text);
+            }
+            sam.post(&edit, &[("remove", "wecom")]).await.is(303);
+        }
     }
 
     async fn a_test_and_what_has_not_failed_are_not_sent_again(app: &TestApp) {

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDateTime;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, insert_into, update,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    insert_into, update,
 };
 
 use super::{
@@ -16,11 +17,18 @@ use crate::{
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId,
         TenantId,
-        schema::{alerts, channel_switches, contacts, deliveries, members, tenants},
+        schema::{alert_entries, alerts, channel_switches, contacts, deliveries, members, tenants},
     },
     error::{Error, Result},
-    robots::Channel,
+    robots::{Channel, Message, fits, with_less_content},
 };
+
+/// A title and a text that are no longer together, in bytes, are taken by every channel.
+const ALWAYS_FITS: usize = 1_000;
+
+/// As long as a phone number gets, and the identity of a message.
+const LONGEST_NUMBER: usize = 20;
+const LONGEST_IDENTITY: usize = 64;
 
 /// How many ids one statement names.
 const AT_A_TIME: usize = 1_000;
@@ -61,6 +69,7 @@ pub fn resend(
         row.mention = people.mention(row);
     }
     let robots = ring_for(c, tenant, &targets, now)?;
+    shorten_contents(c, &mut rows, &targets, &robots)?;
     let anew = Anew { tenant, critical, robots, by, now };
     rows.into_iter().zip(targets).map(|(row, target)| anew.again(c, row, target)).collect()
 }
@@ -222,6 +231,75 @@ fn on(c: &mut AnyConnection, tenant: TenantId) -> Result<BTreeSet<&'static str>>
         .select(channel_switches::channel)
         .load(c)?;
     on.iter().map(|word| robots::channel_of(word).map(|channel| channel.as_str())).collect()
+}
+
+/// Shortens the contents of what is longer than its robot's channel takes, as of what was written for another channel.
+fn shorten_contents(
+    c: &mut AnyConnection,
+    rows: &mut [Failed],
+    targets: &[Target],
+    robots: &HashMap<RobotId, Known>,
+) -> Result<()> {
+    // What one entry has for one robot goes out as one message, which mentions all whom it is for.
+    let mut mentions: HashMap<(EntryId, RobotId), BTreeSet<String>> = HashMap::new();
+    for (row, target) in rows.iter().zip(targets) {
+        if let (Some(entry), Target::Robot(robot), false) = (row.entry, target, row.mention.is_empty()) {
+            mentions.entry((entry, *robot)).or_default().insert(row.mention.clone());
+        }
+    }
+    let mut made: HashMap<(EntryId, String, Channel, usize), String> = HashMap::new();
+    for (row, target) in rows.iter_mut().zip(targets) {
+        let (Some(entry), Target::Robot(robot)) = (row.entry, *target) else { continue };
+        let is_long = row.title.len() + row.body.len() > ALWAYS_FITS;
+        let Some(Known { channel, .. }) = robots.get(&robot).filter(|_| is_long) else { continue };
+        let count = mentions.get(&(entry, robot)).map_or(0, BTreeSet::len);
+        let key = (entry, row.channel.clone(), *channel, count);
+        row.body = match made.get(&key) {
+            Some(body) => body.clone(),
+            None => {
+                let body = fitting_body(c, row, entry, *channel, count)?;
+                made.insert(key, body.clone());
+                body
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The text of a row for this channel, with so many people mentioned.
+fn fitting_body(
+    c: &mut AnyConnection,
+    row: &Failed,
+    entry: EntryId,
+    channel: Channel,
+    mentions: usize,
+) -> Result<String> {
+    let message = Message {
+        title: row.title.clone(),
+        text: row.body.clone(),
+        mobiles: vec!["0".repeat(LONGEST_NUMBER); mentions],
+        uuid: "0".repeat(LONGEST_IDENTITY),
+    };
+    if fits(channel, &message) {
+        return Ok(message.text);
+    }
+    let content = content_of(c, entry)?;
+    // Without mentions WeCom takes more, and sends it so when a link would be lost otherwise.
+    let without = Message { mobiles: Vec::new(), ..message.clone() };
+    let shorter = [&message, &without].into_iter().find_map(|it| with_less_content(channel, it, &content));
+    Ok(shorter.unwrap_or(message.text))
+}
+
+/// What an entry says: the event keeps its first words itself.
+fn content_of(c: &mut AnyConnection, entry: EntryId) -> Result<String> {
+    let found: Option<(String, String, String)> = alert_entries::table
+        .inner_join(alerts::table)
+        .filter(alert_entries::id.eq(entry))
+        .select((alert_entries::title, alert_entries::content, alerts::content))
+        .first_row(c)
+        .optional()?;
+    let words = found.map(|(title, own, first)| if title.is_empty() { first } else { own });
+    Ok(words.unwrap_or_default())
 }
 
 /// The robots that are to ring, each with its bell told so, in the order that every transaction keeps.
