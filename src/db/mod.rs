@@ -382,11 +382,13 @@ async fn permit(permits: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
         .map_err(Error::unavailable)
 }
 
-/// Brings the tables up to date. Processes that start together on one Postgres wait for each other.
+/// Brings the tables up to date. Processes that start together on one database wait for each other.
 fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     match connection {
         AnyConnection::Sqlite(sqlite) => {
-            sqlite.run_pending_migrations(SQLITE_MIGRATIONS).map_err(|fault| fault.to_string())?;
+            // In one transaction: whoever starts meanwhile sees all tables or none, and so does the start after a crash.
+            let migrated = sqlite.immediate_transaction(|c| c.run_pending_migrations(SQLITE_MIGRATIONS).map(drop));
+            migrated.map_err(|fault: Box<dyn std::error::Error + Send + Sync>| fault.to_string())?;
         }
         AnyConnection::Postgres(postgres) => {
             // The number is arbitrary and only has to be the same in every Belfry.

@@ -55,6 +55,22 @@ fn two_processes_that_start_at_once_on_an_empty_postgres_both_serve() {
 }
 
 #[test]
+fn processes_that_start_at_once_on_an_empty_folder_all_serve() {
+    for _ in 0..4 {
+        let folder = folder();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let process = Process::start(folder.path(), &[]);
+                    process.signal("TERM");
+                    assert_eq!(process.wait().0.code(), Some(0));
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn a_key_file_that_others_can_read_is_refused() {
     let folder = folder();
     drop(Process::start(folder.path(), &[]));
