@@ -150,6 +150,8 @@ fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::rt::{System, net::TcpStream};
 
     use super::*;
@@ -174,6 +176,42 @@ mod tests {
             connections(1, &[]).accept(&stream, &mut Extensions::new());
             assert!(stream.nodelay().unwrap());
             assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), UNREAD);
+        });
+    }
+
+    #[test]
+    fn a_reader_of_a_byte_now_and_then_is_given_up() {
+        System::new().block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(2_048).unwrap();
+            let (client, accepted) = tokio::join!(socket.connect(listener.local_addr().unwrap()), listener.accept());
+            let (client, stream) = (client.unwrap(), accepted.unwrap().0);
+            connections(1, &[]).accept(&stream, &mut Extensions::new());
+            sockopt::set_tcp_user_timeout(&stream, 1_000).unwrap();
+            let trickle = async {
+                loop {
+                    drop(client.try_read(&mut [0]));
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let answer = async {
+                loop {
+                    stream.writable().await.unwrap();
+                    match stream.try_write(&[0; 64 * 1_024]) {
+                        Err(fault) if fault.kind() != io::ErrorKind::WouldBlock => return fault.kind(),
+                        _ => {}
+                    }
+                }
+            };
+            let ended = async {
+                tokio::select! {
+                    kind = answer => kind,
+                    never = trickle => never,
+                }
+            };
+            let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+            assert_eq!(ended.expect("it is held"), io::ErrorKind::TimedOut);
         });
     }
 
