@@ -17,6 +17,7 @@ mod keyset;
 mod lanes;
 mod listen;
 mod locks;
+mod opened_file;
 mod pager;
 mod pool;
 pub mod schema;
@@ -64,6 +65,7 @@ use crate::{
     metrics::Metrics,
 };
 use lanes::LaneLimits;
+use opened_file::OpenedFile;
 use pool::{Doubts, Manager, Pool};
 use shares::{Permits, Turns};
 use writer::Writer;
@@ -120,7 +122,8 @@ impl Database {
                 sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
                 // Readers of SQLite wait for nobody, and its writes have a thread of their own.
                 let permits = Permits::in_common(SQLITE_READERS);
-                (SQLITE_READERS, permits, None, Some(Writer::start(first, metrics.clone())?))
+                let file = opened_file(address)?;
+                (SQLITE_READERS, permits, None, Some(Writer::start(first, file, metrics.clone())?))
             }
             AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), Some(LaneLimits::default()), None),
         };
@@ -372,6 +375,12 @@ fn first_connection(address: &Address) -> std::result::Result<AnyConnection, Str
         written.map_err(|fault| format!("The database at {address} cannot be written to: {fault}"))?;
     }
     Ok(first)
+}
+
+/// The file of a SQLite database that was just opened.
+fn opened_file(address: &Address) -> std::result::Result<OpenedFile, String> {
+    let Address::Sqlite(path) = address else { return Err(format!("The database at {address} has no file.")) };
+    OpenedFile::at(path).map_err(|fault| format!("The database at {address} could not be opened: {fault}"))
 }
 
 /// Waits for one of these permits.

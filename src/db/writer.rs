@@ -23,6 +23,7 @@ use super::{
     AnyConnection, Share,
     fair_queue::{FairQueue, Waiting},
     lanes::Lane,
+    opened_file::OpenedFile,
     together::{Ask, Together},
 };
 use crate::{
@@ -63,12 +64,12 @@ pub(super) type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
     /// Starts the thread with its own connection.
-    pub fn start(connection: AnyConnection, metrics: Metrics) -> std::result::Result<Self, String> {
+    pub fn start(connection: AnyConnection, file: OpenedFile, metrics: Metrics) -> std::result::Result<Self, String> {
         let (jobs, waiting) = channel();
         let counting = metrics.clone();
         thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || serve(connection, &waiting, &counting))
+            .spawn(move || serve((connection, file), &waiting, &counting))
             .map_err(|fault| format!("The writer thread could not be started: {fault}"))?;
         Ok(Self { jobs, metrics })
     }
@@ -121,7 +122,7 @@ where
     (Job::Alone(run), outcome)
 }
 
-fn serve(mut connection: AnyConnection, arriving: &Receiver<Waiting<Job>>, metrics: &Metrics) {
+fn serve((mut connection, file): (AnyConnection, OpenedFile), arriving: &Receiver<Waiting<Job>>, metrics: &Metrics) {
     let mut queue = FairQueue::default();
     let mut last = 0;
     loop {
@@ -131,7 +132,7 @@ fn serve(mut connection: AnyConnection, arriving: &Receiver<Waiting<Job>>, metri
         }
         arriving.try_iter().for_each(|waiting| queue.push(waiting));
         if let Some(first) = queue.pop() {
-            last = commit_together(&mut connection, first, &mut queue, arriving);
+            last = commit_together(&mut connection, first, &mut queue, arriving, || file.is_in_place());
             metrics.committed(last);
         } else {
             match arriving.recv() {
@@ -142,12 +143,14 @@ fn serve(mut connection: AnyConnection, arriving: &Receiver<Waiting<Job>>, metri
     }
 }
 
-/// Runs this and what is waiting, as far as a transaction is bounded, and answers how many writes it were.
+/// Runs this and what is waiting, as far as a transaction is bounded, and answers how many writes it were. When `may_commit` fails,
+/// all of it is undone.
 fn commit_together(
     connection: &mut AnyConnection,
     first: (usize, Job),
     queue: &mut FairQueue<Job>,
     arriving: &Receiver<Waiting<Job>>,
+    may_commit: impl FnOnce() -> std::result::Result<(), String>,
 ) -> u32 {
     let mut transaction = Transaction::begin(connection);
     let begun = Instant::now();
@@ -174,6 +177,9 @@ fn commit_together(
         arriving.try_iter().for_each(|waiting| queue.push(waiting));
         let takes_more = writes < BATCH && weighs < BATCH_WEIGHT && begun.elapsed() < TAKES_MORE_FOR;
         next = if takes_more { queue.pop() } else { None };
+    }
+    if let Err(fault) = may_commit() {
+        transaction.give_up(&fault);
     }
     let committed = transaction.commit();
     if let Err(fault) = &committed {
@@ -355,7 +361,7 @@ mod tests {
         let mut queue = FairQueue::default();
         jobs.into_iter().for_each(|job| queue.push(of_system(job)));
         let first = queue.pop().unwrap();
-        commit_together(c, first, &mut queue, &channel().1);
+        commit_together(c, first, &mut queue, &channel().1, || Ok(()));
     }
 
     fn of_system(job: Job) -> Waiting<Job> {
@@ -538,7 +544,7 @@ mod tests {
         let (first, mut first_outcome) = note("first");
         let mut queue = FairQueue::default();
         (0..BATCH).for_each(|_| queue.push(of_system(note("waits").0)));
-        let written = commit_together(&mut c, (1, first), &mut queue, &channel().1);
+        let written = commit_together(&mut c, (1, first), &mut queue, &channel().1, || Ok(()));
         assert!(written <= u32::try_from(BATCH).unwrap() && is_stored(&mut first_outcome));
         let left = std::iter::from_fn(|| queue.pop()).count();
         assert_eq!(left + usize::try_from(written).unwrap(), BATCH + 1, "nothing was taken out that was not stored");
@@ -550,7 +556,7 @@ mod tests {
         let mut queue = FairQueue::default();
         (0..4).for_each(|_| queue.push(Waiting { weight: BATCH_WEIGHT / 2, ..of_system(note("large").0) }));
         let first = queue.pop().unwrap();
-        assert!(commit_together(&mut c, first, &mut queue, &channel().1) <= 2);
+        assert!(commit_together(&mut c, first, &mut queue, &channel().1, || Ok(())) <= 2);
     }
 
     #[test]
@@ -566,7 +572,7 @@ mod tests {
         queue.push(Waiting { share: Share::Intake, lane: of(1), weight: 1, job: alert });
         queue.push(of_system(log_in));
         let first = queue.pop().unwrap();
-        commit_together(&mut c, first, &mut queue, &channel().1);
+        commit_together(&mut c, first, &mut queue, &channel().1, || Ok(()));
         assert!(is_stored(&mut stored) && is_stored(&mut logged_in));
         let order = notes(&mut c);
         assert!(order.iter().take(4).filter(|note| *note != "flood").count() == 2, "{order:?}");

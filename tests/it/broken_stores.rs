@@ -182,6 +182,31 @@ fn a_process_whose_database_file_is_locked_is_ended_by_a_signal() {
 }
 
 #[test]
+fn nothing_is_acknowledged_into_a_database_file_that_was_taken_away() {
+    let folder = folder();
+    let settings = made(folder.path());
+    let [file, away] = ["belfry.db", "away.db"].map(|name| folder.path().join("data").join(name));
+    for put_another in [false, true] {
+        let process = Process::start(folder.path(), &settings);
+        actix_web::rt::System::new().block_on(async {
+            let mut visitor = process.visitor();
+            visitor.log_in("nobody", "no password").await.is(422);
+            fs::rename(&file, &away).expect("the file is moved");
+            if put_another {
+                fs::copy(&away, &file).expect("a copy takes its place");
+            }
+            visitor.log_in("nobody", "no password").await.is(503);
+            let ready = visitor.get("/readyz").await.is(503);
+            assert!(ready.body.contains("database-unwritable"), "{}", ready.body);
+            fs::rename(&away, &file).expect("the file is back");
+            visitor.log_in("nobody", "no password").await.is(422);
+        });
+        process.signal("TERM");
+        assert_eq!(process.wait().0.code(), Some(0));
+    }
+}
+
+#[test]
 fn standard_error_that_takes_nothing_ends_nothing() {
     let folder = folder();
     // The set-up code has nowhere to go; everything else works.
