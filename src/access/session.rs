@@ -383,13 +383,12 @@ impl Sessions {
         Ok(diesel::delete(others).execute(c)?)
     }
 
-    /// Ends every session of an account.
+    /// Ends every session of an account. Returns how many there were.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn end_all(c: &mut AnyConnection, account: AccountId) -> Result<()> {
-        diesel::delete(sessions::table.filter(sessions::account.eq(account))).execute(c)?;
-        Ok(())
+    pub fn end_all(c: &mut AnyConnection, account: AccountId) -> Result<usize> {
+        Ok(diesel::delete(sessions::table.filter(sessions::account.eq(account))).execute(c)?)
     }
 
     /// Removes the rows of sessions that have ended by age.

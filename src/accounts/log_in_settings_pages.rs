@@ -49,9 +49,11 @@ pub async fn save(
             }
         })
         .await?;
-    if let Err((form, errors)) = saved {
-        let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
-        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    match saved {
+        Ok(effect) => Ok(redirect_saying("/instance/log-in", effect.flash_key())),
+        Err((form, errors)) => {
+            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
     }
-    Ok(redirect_saying("/instance/log-in", "flash-saved"))
 }

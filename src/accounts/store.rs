@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Sessions, Tenant},
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     db::{
         AccountId, AnyConnection, AtMost as _, TenantId, one_at_a_time,
         schema::{accounts, known_devices, lockouts, log_in_failures, log_in_settings, set_up_codes, tenants},
@@ -268,7 +268,7 @@ pub fn renew_code(
         ))
         .execute(c)?;
     forget_devices(c, account)?;
-    Sessions::end_all(c, account)
+    Sessions::end_all(c, account).map(drop)
 }
 
 /// Uses the one-time code of an account whose row is locked. Returns whether it could be used.
@@ -576,13 +576,13 @@ pub fn log_in_settings(c: &mut AnyConnection) -> Result<LogInSettings> {
     Ok(LogInSettings { idle_minutes, failures, lock_minutes })
 }
 
-/// Sets the numbers of Logon Security Settings. Saving what is there already notes nothing.
+/// Sets the numbers of Logon Security Settings.
 pub fn set_log_in_settings(
     c: &mut AnyConnection,
     settings: &LogInSettings,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<()> {
+) -> Result<Effect> {
     let before = log_in_settings(c)?;
     let change = |field, before: i64, after: i64| Change::between(field, &before.to_string(), &after.to_string());
     let changes: Vec<Change> = [
@@ -593,18 +593,16 @@ pub fn set_log_in_settings(
     .into_iter()
     .flatten()
     .collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    diesel::update(log_in_settings::table)
-        .set((
-            log_in_settings::idle_minutes.eq(settings.idle_minutes),
-            log_in_settings::failures.eq(settings.failures),
-            log_in_settings::lock_minutes.eq(settings.lock_minutes),
-        ))
-        .execute(c)?;
     let entry = audit::Entry { tenant: None, action: "log-in-settings-changed", object: "", changes };
-    audit::record(c, who, &entry, now)
+    let values = (
+        log_in_settings::idle_minutes.eq(settings.idle_minutes),
+        log_in_settings::failures.eq(settings.failures),
+        log_in_settings::lock_minutes.eq(settings.lock_minutes),
+    );
+    audit::save_changes(c, who, &entry, now, |c| {
+        diesel::update(log_in_settings::table).set(values).execute(c)?;
+        Ok(())
+    })
 }
 
 /// Removes failures and lock-outs that count no more.

@@ -26,7 +26,7 @@ use crate::{
         Action, Actor, Can, Role,
         permissions::{EditAlertRules, ViewAlerts},
     },
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
     courier::reason_key,
@@ -137,8 +137,16 @@ impl Task {
         Self { tenant: who.tenant.id, actor: actor(request, &who.principal.account), now: clock.now() }
     }
 
-    fn record(&self, c: &mut AnyConnection, action: &'static str, object: &str, changes: Vec<Change>) -> Result<()> {
-        audit::record(c, &self.actor, &audit::Entry { tenant: Some(self.tenant), action, object, changes }, self.now)
+    fn save(
+        &self,
+        c: &mut AnyConnection,
+        action: &'static str,
+        object: &str,
+        changes: Vec<Change>,
+        write: impl FnOnce(&mut AnyConnection) -> Result<()>,
+    ) -> Result<Effect> {
+        let entry = audit::Entry { tenant: Some(self.tenant), action, object, changes };
+        audit::save_changes(c, &self.actor, &entry, self.now, write)
     }
 }
 
@@ -159,15 +167,11 @@ impl Deed {
         };
         let names = store::names(c, task.tenant, &[rule])?;
         let changes = changes(Some(rule), after.as_ref(), &names);
-        // What is so already is no change.
-        if changes.is_empty() {
-            return Ok(());
-        }
-        match after {
-            Some(after) => store::set_on(c, task.tenant, rule.id, after.is_on)?,
-            None => store::delete(c, task.tenant, rule.id)?,
-        }
-        task.record(c, action, &rule.name, changes)
+        let write = |c: &mut AnyConnection| match after {
+            Some(after) => store::set_on(c, task.tenant, rule.id, after.is_on),
+            None => store::delete(c, task.tenant, rule.id),
+        };
+        task.save(c, action, &rule.name, changes, write).map(drop)
     }
 
     fn said(self) -> &'static str {
@@ -441,15 +445,17 @@ async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: E
         Ok(typed) if example.is_asked() => match example.check() {
             Ok(alert) => {
                 let context = context(&who, &frame, task.now);
-                db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?.map(Some)
+                db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?
             }
             Err(errors) => Err(errors),
         },
-        Ok(typed) => save(&db, &who, task, typed, form.clone()).await?.map(|()| None),
+        Ok(typed) => match save(&db, &who, task, typed, form.clone()).await? {
+            Ok(effect) => return Ok(redirect_saying(&list_path(&who), effect.flash_key())),
+            Err(errors) => Err(errors),
+        },
     };
     let (outcome, errors) = match done {
-        Ok(None) => return Ok(redirect_saying(&list_path(&who), "flash-saved")),
-        Ok(outcome) => (outcome, FieldErrors::default()),
+        Ok(outcome) => (Some(outcome), FieldErrors::default()),
         Err(errors) => (None, errors),
     };
     edit_page(&db, &who, frame, Shown { rule, form: Some(form), errors, example, outcome }).await
@@ -505,7 +511,7 @@ async fn save(
     task: Task,
     typed: Typed,
     form: RuleForm,
-) -> Result<Checked<()>> {
+) -> Result<Checked<Effect>> {
     let (tenant, rule) = (task.tenant, typed.rule.clone());
     let rules = db.read(move |c| store::all(c, tenant)).await?;
     if let Some(error) = db.compute_aside(move || too_large(&rules, &rule)).await? {
@@ -537,7 +543,7 @@ fn too_large(rules: &[Rule], typed: &Rule) -> Option<FieldError> {
     Some(FieldError { field: "matchers".into(), key: "rules-expressions-too-large".into(), variables })
 }
 
-fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> Result<Checked<()>> {
+fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> Result<Checked<Effect>> {
     store::lock(c, task.tenant)?;
     if typed.rule.id != UNSAVED {
         let stored = store::find(c, task.tenant, typed.rule.id)?;
@@ -555,20 +561,17 @@ fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> R
     let named: Vec<&Rule> = before.into_iter().chain([&rule]).collect();
     let names = store::names(c, task.tenant, &named)?;
     let changes = changes(before, Some(&rule), &names);
-    match before {
-        Some(_) if changes.is_empty() => {}
-        Some(_) => {
-            store::update(c, task.tenant, &rule)?;
-            task.record(c, "rule-edited", &rule.name, changes)?;
-        }
+    let action = match before {
+        Some(_) => "rule-edited",
         None if rule.id != UNSAVED => return Err(Error::NotFound),
         None if rules.len() >= MOST_RULES => return Ok(Err(FieldErrors::of_form("rules-too-many"))),
-        None => {
-            store::insert(c, task.tenant, &rule, task.now)?;
-            task.record(c, "rule-added", &rule.name, changes)?;
-        }
-    }
-    Ok(Ok(()))
+        None => "rule-added",
+    };
+    let write = |c: &mut AnyConnection| match before {
+        Some(_) => store::update(c, task.tenant, &rule),
+        None => store::insert(c, task.tenant, &rule, task.now).map(drop),
+    };
+    task.save(c, action, &rule.name, changes, write).map(Ok)
 }
 
 /// The rule with the members whom it names. Who left the tenant may stay in a rule that named him before.

@@ -5,4 +5,4 @@ pub mod pages;
 pub mod store;
 
 pub use model::{ACTIONS, Change};
-pub use store::{Entry, clean, record};
+pub use store::{Effect, Entry, clean, record, record_changes, save_changes};

@@ -47,6 +47,61 @@ pub fn record(c: &mut AnyConnection, who: &Actor, entry: &Entry<'_>, now: NaiveD
     Ok(())
 }
 
+/// Whether a save changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Something is other than it was.
+    Changed,
+    /// What was saved is what was there.
+    Unchanged,
+}
+
+impl Effect {
+    /// The key of what the next page says.
+    #[must_use]
+    pub const fn flash_key(self) -> &'static str {
+        self.flash_key_or("flash-saved")
+    }
+
+    /// The same, with another text for a change.
+    #[must_use]
+    pub const fn flash_key_or(self, changed: &'static str) -> &'static str {
+        match self {
+            Self::Changed => changed,
+            Self::Unchanged => "flash-unchanged",
+        }
+    }
+}
+
+/// Writes the row of a save; none when nothing changed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn record_changes(c: &mut AnyConnection, who: &Actor, entry: &Entry<'_>, now: NaiveDateTime) -> Result<Effect> {
+    if entry.changes.is_empty() {
+        return Ok(Effect::Unchanged);
+    }
+    record(c, who, entry, now)?;
+    Ok(Effect::Changed)
+}
+
+/// Saves what changed, and writes its row; neither when nothing changed.
+///
+/// # Errors
+/// Those of the write.
+pub fn save_changes(
+    c: &mut AnyConnection,
+    who: &Actor,
+    entry: &Entry<'_>,
+    now: NaiveDateTime,
+    write: impl FnOnce(&mut AnyConnection) -> Result<()>,
+) -> Result<Effect> {
+    if !entry.changes.is_empty() {
+        write(c)?;
+    }
+    record_changes(c, who, entry, now)
+}
+
 /// Removes rows from before this moment, oldest first and at most so many. Answers how many.
 ///
 /// The first rows by id are the oldest, so that no index by time is needed; after a clock was set back, one may stay for as long

@@ -11,7 +11,7 @@ use crate::{
     },
     audit::{self, Change},
     clock::Clock,
-    db::{Database, lock_settings},
+    db::{AnyConnection, Database, lock_settings},
     error::Result,
     first_steps::{Step, store as first_steps},
     language::Language,
@@ -136,16 +136,16 @@ pub async fn save(
                 Ok(checked) => checked,
                 Err(errors) => return Ok(Err((before, form, errors))),
             };
-            store::save(c, tenant.id, mode, &switches, now)?;
             let mut changes = changes(&before.custom, &switches);
             changes.extend(Change::between("channels-settings", before.mode.as_str(), mode.as_str()));
             let entry =
                 audit::Entry { tenant: Some(tenant.id), action: "channels-changed", object: &tenant.name, changes };
-            audit::record(c, &actor, &entry, now).map(Ok)
+            let save = |c: &mut AnyConnection| store::save(c, tenant.id, mode, &switches, now);
+            audit::save_changes(c, &actor, &entry, now, save).map(Ok)
         })
         .await?;
     match saved {
-        Ok(()) => Ok(redirect_saying(&back, "flash-saved")),
+        Ok(effect) => Ok(redirect_saying(&back, effect.flash_key())),
         Err((settings, form, errors)) => {
             let page = ChannelsPage::of_tenant(frame.seen_by(&who), &who.tenant.slug, settings, true, errors);
             web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
@@ -189,16 +189,18 @@ pub async fn save_instance(
                 Err(errors) => return Ok(Err((before, form, errors))),
             };
             let changes = changes(&before, &switches);
-            store::save_instance(c, &switches, now)?;
             let entry = audit::Entry { tenant: None, action: "channels-changed", object: "", changes };
-            audit::record(c, &actor, &entry, now).map(Ok)
+            let save = |c: &mut AnyConnection| store::save_instance(c, &switches, now);
+            audit::save_changes(c, &actor, &entry, now, save).map(Ok)
         })
         .await?;
-    if let Err((switches, form, errors)) = saved {
-        let page = ChannelsPage::of_instance(frame.seen_by(&who), switches, errors);
-        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page });
+    match saved {
+        Ok(effect) => Ok(redirect_saying("/instance/message-channel", effect.flash_key())),
+        Err((switches, form, errors)) => {
+            let page = ChannelsPage::of_instance(frame.seen_by(&who), switches, errors);
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
+        }
     }
-    Ok(redirect_saying("/instance/message-channel", "flash-saved"))
 }
 
 /// What the page calls a value of one of its fields.

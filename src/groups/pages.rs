@@ -254,7 +254,7 @@ pub async fn edit(
         Err(errors) => Err((form, errors)),
     };
     match saved {
-        Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
         Err((form, errors)) => edit_page(&who, frame, (group, whole), form, errors),
     }
 }
@@ -262,12 +262,12 @@ pub async fn edit(
 async fn switch((db, clock, who, request, _, path): AboutGroup, is_on: bool) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    who.write(&db, move |c| {
+    let set = move |c: &mut AnyConnection| {
         let group = asker.lock(c, id, Right::Members)?;
         store::set_on(c, asker.tenant, &group, is_on, &actor, now)
-    })
-    .await?;
-    Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved"))
+    };
+    let effect = who.write(&db, set).await?;
+    Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key()))
 }
 
 /// Lets alert rules ring a group again.

@@ -12,7 +12,7 @@ use diesel::{
 use super::Details;
 use crate::{
     access::Actor,
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     db::{
         AccountId, AnyConnection, AtMost as _, GroupId, PAGE_SIZE, Pager, TenantId, position_function,
         schema::{user_group_accounts, user_groups},
@@ -341,7 +341,7 @@ pub fn update(
     members: &[String],
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<std::result::Result<(), Unknown>> {
+) -> Result<std::result::Result<Effect, Unknown>> {
     let places_now = match resolve(c, tenant, Some(before), details, members)? {
         Ok(places) => places,
         Err(unknown) => return Ok(Err(unknown)),
@@ -359,10 +359,7 @@ pub fn update(
     set_places(c, before.id, &places_before, &places_now)?;
     let after = find(c, tenant, before.id)?;
     let changes = differences(Some(before), &after);
-    if !changes.is_empty() {
-        audit::record(c, who, &entry(tenant, "group-edited", &after.name, changes), now)?;
-    }
-    Ok(Ok(()))
+    audit::record_changes(c, who, &entry(tenant, "group-edited", &after.name, changes), now).map(Ok)
 }
 
 fn set_places(
@@ -428,13 +425,13 @@ pub fn set_on(
     is_on: bool,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<()> {
+) -> Result<Effect> {
     if group.is_on == is_on {
-        return Ok(());
+        return Ok(Effect::Unchanged);
     }
     diesel::update(of_tenant(tenant, group.id)).set(user_groups::is_on.eq(is_on)).execute(c)?;
     let action = if is_on { "group-enabled" } else { "group-disabled" };
-    audit::record(c, who, &entry(tenant, action, &group.name, Vec::new()), now)
+    audit::record(c, who, &entry(tenant, action, &group.name, Vec::new()), now).map(|()| Effect::Changed)
 }
 
 /// Deletes a group, which the caller has locked. While alert rules ring it, nothing is deleted and their names are

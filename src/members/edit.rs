@@ -19,7 +19,7 @@ use crate::{
         may_renew_code, permissions::Permission,
     },
     accounts::store as accounts,
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     channels::{self, Switches, channel_key},
     courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
@@ -231,8 +231,11 @@ impl Task {
         changes: Vec<Change>,
         tools: &Tools,
     ) -> Result<()> {
-        let entry = audit::Entry { tenant: Some(self.tenant.id), action, object: &member.username, changes };
-        audit::record(c, &self.actor, &entry, tools.clock.now())
+        audit::record(c, &self.actor, &self.entry(member, action, changes), tools.clock.now())
+    }
+
+    fn entry<'m>(&self, member: &'m Member, action: &'static str, changes: Vec<Change>) -> audit::Entry<'m> {
+        audit::Entry { tenant: Some(self.tenant.id), action, object: &member.username, changes }
     }
 
     fn whose(&self) -> Whose {
@@ -326,7 +329,7 @@ impl Task {
         &self,
         tools: &Tools,
         form: EditAccount,
-    ) -> Result<std::result::Result<(), (EditAccount, FieldErrors)>> {
+    ) -> Result<std::result::Result<Effect, (EditAccount, FieldErrors)>> {
         if let Err(errors) = self.checked(tools, &form) {
             return Ok(Err((form, errors)));
         }
@@ -371,10 +374,8 @@ impl Task {
                     updated.changes.extend(store::set_may_fire(c, task.tenant.id, &member, may_fire)?);
                 }
                 ring(c, &task.about(&member), &member, &updated.ringing, now)?;
-                if !updated.changes.is_empty() {
-                    task.record(c, &member, "member-edited", updated.changes, &shared)?;
-                }
-                Ok(Ok(()))
+                let entry = task.entry(&member, "member-edited", updated.changes);
+                audit::record_changes(c, &task.actor, &entry, now).map(Ok)
             })
             .await
             .inspect(|_| tools.waker.wake())

@@ -24,7 +24,7 @@ use crate::{
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
     accounts::{Origin, Username, store as accounts},
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     channels::channel_key,
     db::{AnyConnection, Database, MemberId, Pager},
     error::{Error, Result},
@@ -361,7 +361,7 @@ pub async fn save(
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let form = task.recall(&tools, form)?;
     match task.save(&tools, form).await? {
-        Ok(()) => Ok(redirect_saying(&list_url(&who, &query), "flash-saved")),
+        Ok(effect) => Ok(redirect_saying(&list_url(&who, &query), effect.flash_key())),
         Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
             edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
@@ -461,14 +461,20 @@ impl Deed {
         }
     }
 
-    fn do_it(self, c: &mut AnyConnection, task: &Task, member: &Member) -> Result<&'static str> {
+    fn do_it(self, c: &mut AnyConnection, task: &Task, member: &Member) -> Result<Effect> {
         let (tenant, id) = (task.tenant.id, member.id);
-        match self {
-            Self::Disable => store::disable(c, tenant, id)?,
-            Self::Reinstate => _ = store::reinstate(c, tenant, member)?,
-            Self::Remove => store::remove(c, tenant, id)?,
-            Self::EndSessions => Sessions::end_all(c, member.account)?,
-        }
+        let is_changed = match self {
+            Self::Disable => {
+                store::disable(c, tenant, id)?;
+                member.status != Status::Disabled
+            }
+            Self::Reinstate => store::reinstate(c, tenant, member)? != member.status,
+            Self::Remove => {
+                store::remove(c, tenant, id)?;
+                true
+            }
+            Self::EndSessions => Sessions::end_all(c, member.account)? > 0,
+        };
         // Whoever has nothing left to see is logged out; elsewhere every page looks at the membership anyway.
         let ends = matches!(self, Self::Disable | Self::Remove)
             && member.has_accepted
@@ -476,12 +482,16 @@ impl Deed {
         if ends {
             Sessions::end_all(c, member.account)?;
         }
-        Ok(match self {
+        Ok(if is_changed { Effect::Changed } else { Effect::Unchanged })
+    }
+
+    const fn action(self) -> &'static str {
+        match self {
             Self::Disable => "member-disabled",
             Self::Reinstate => "member-reinstated",
             Self::Remove => "member-removed",
             Self::EndSessions => "member-sessions-ended",
-        })
+        }
     }
 }
 
@@ -493,17 +503,20 @@ async fn deed(
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let shared = tools.clone();
     let permit = task.permit.clone();
-    permit
+    let effect = permit
         .write(&tools.db, move |c| {
             let member = store::lock(c, task.tenant.id, task.member)?;
             if !deed.is_allowed(&task, &member) {
                 return Err(Error::Forbidden);
             }
-            let action = deed.do_it(c, &task, &member)?;
-            task.record(c, &member, action, Vec::new(), &shared)
+            let effect = deed.do_it(c, &task, &member)?;
+            if effect == Effect::Changed {
+                task.record(c, &member, deed.action(), Vec::new(), &shared)?;
+            }
+            Ok(effect)
         })
         .await?;
-    Ok(redirect_saying(&list_url(&who, &query.0), said))
+    Ok(redirect_saying(&list_url(&who, &query.0), effect.flash_key_or(said)))
 }
 
 /// Stops a member.
@@ -602,7 +615,7 @@ pub async fn me_save(
     let task = own_task(&who, &request, &frame)?;
     let form = task.recall(&tools, form)?;
     match task.save(&tools, form).await? {
-        Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-saved")),
+        Ok(effect) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), effect.flash_key())),
         Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
             web::page(

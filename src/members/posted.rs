@@ -179,10 +179,8 @@ pub fn save_posted(
         (true, _) => "member-added",
         (false, _) => "member-edited",
     };
-    if !changes.is_empty() {
-        let entry = audit::Entry { tenant: Some(sender.tenant), action, object: &member.username, changes };
-        audit::record(c, &sender.actor(), &entry, now)?;
-    }
+    let entry = audit::Entry { tenant: Some(sender.tenant), action, object: &member.username, changes };
+    audit::record_changes(c, &sender.actor(), &entry, now)?;
     Ok(Ok(Saved { member: id, is_new, deliveries, is_invited: member.status == Status::Invited }))
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Affected, Can, WritePermit, permissions::ManagePortals},
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     db::{AnyConnection, PortalId, TenantId, lock_settings},
     error::{Error, Result},
     members::Tools,
@@ -205,7 +205,7 @@ impl Asked {
             })
             .await?;
         let (form, errors) = typed.unwrap_or_else(|| (EditPortal::from(&portal.details), FieldErrors::default()));
-        let is_rotating = portal.old_until.is_some_and(|until| until > now);
+        let is_rotating = portal.is_rotating(now);
         let frame = frame.seen_by(who);
         let page = PortalPage { frame, portal, form, errors, secrets, examples, path, is_rotating, refused };
         let mut response = web::page(status, &page)?;
@@ -259,7 +259,7 @@ pub async fn edit(
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
     let (shared, typed) = (asked.clone(), form.clone());
     let refused = match about(&who, id).write(&tools.db, move |c| shared.update(c, id, typed)).await {
-        Ok(Ok(())) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(Ok(effect)) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
         Ok(Err(refused)) => refused,
         Err(Error::Taken) => (form, FieldErrors::one("name", "portals-name-taken")),
         Err(fault) => return Err(fault),
@@ -273,7 +273,7 @@ impl Asked {
         c: &mut AnyConnection,
         id: PortalId,
         typed: EditPortal,
-    ) -> Result<std::result::Result<(), (EditPortal, FieldErrors)>> {
+    ) -> Result<std::result::Result<Effect, (EditPortal, FieldErrors)>> {
         lock_settings(c, Some(self.tenant))?;
         let before = store::find(c, self.tenant, id)?.details;
         let form = match typed.reconciled(&EditPortal::from(&before), &SAVED_FIELDS)? {
@@ -284,12 +284,10 @@ impl Asked {
             Ok(details) => details,
             Err(errors) => return Ok(Err((form, errors))),
         };
-        store::update(c, self.tenant, id, &details)?;
         let changes = changes(Some(&before), &details);
-        if !changes.is_empty() {
-            self.record(c, "portal-edited", &details.name, changes)?;
-        }
-        Ok(Ok(()))
+        let entry = audit::Entry { tenant: Some(self.tenant), action: "portal-edited", object: &details.name, changes };
+        let save = |c: &mut AnyConnection| store::update(c, self.tenant, id, &details);
+        audit::save_changes(c, &self.actor, &entry, self.tools.clock.now(), save).map(Ok)
     }
 }
 
@@ -354,6 +352,10 @@ pub async fn end_overlap(
             let portal = store::find(c, shared.tenant, id)?;
             if !shown.is_current(&portal.last_four) {
                 return Ok(false);
+            }
+            // A second click finds what it wants done already.
+            if portal.revoked_at.is_none() && !portal.is_rotating(shared.tools.clock.now()) {
+                return Ok(true);
             }
             store::end_overlap(c, shared.tenant, id)?;
             shared.record(c, "portal-overlap-ended", &portal.details.name, Vec::new()).map(|()| true)

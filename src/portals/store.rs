@@ -32,6 +32,14 @@ pub struct Portal {
     pub revoked_at: Option<NaiveDateTime>,
 }
 
+impl Portal {
+    /// Whether the token and key before are accepted too.
+    #[must_use]
+    pub fn is_rotating(&self, now: NaiveDateTime) -> bool {
+        self.old_until.is_some_and(|until| until > now)
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = portals)]
 struct Row {

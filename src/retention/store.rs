@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Removed, Retention};
 use crate::{
     access::Actor,
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     db::{
         AnyConnection, AtMost as _, TenantId,
         schema::{retention, tenants},
@@ -39,11 +39,11 @@ pub fn removed(c: &mut AnyConnection, tenant: Option<TenantId>, now: NaiveDateTi
     Ok(Removed::of(settings(c)?, created_at, now))
 }
 
-/// Changes the settings. Saving what is there already notes nothing.
+/// Changes the settings.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn save(c: &mut AnyConnection, settings: &Retention, who: &Actor, now: NaiveDateTime) -> Result<()> {
+pub fn save(c: &mut AnyConnection, settings: &Retention, who: &Actor, now: NaiveDateTime) -> Result<Effect> {
     let before = self::settings(c)?;
     let change = |field, before: i64, after: i64| Change::between(field, &before.to_string(), &after.to_string());
     let changes: Vec<Change> = [
@@ -54,16 +54,14 @@ pub fn save(c: &mut AnyConnection, settings: &Retention, who: &Actor, now: Naive
     .into_iter()
     .flatten()
     .collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    diesel::update(retention::table)
-        .set((
-            retention::alert_days.eq(settings.alert_days),
-            retention::delivery_days.eq(settings.delivery_days),
-            retention::audit_days.eq(settings.audit_days),
-        ))
-        .execute(c)?;
     let entry = audit::Entry { tenant: None, action: "retention-changed", object: "", changes };
-    audit::record(c, who, &entry, now)
+    let values = (
+        retention::alert_days.eq(settings.alert_days),
+        retention::delivery_days.eq(settings.delivery_days),
+        retention::audit_days.eq(settings.audit_days),
+    );
+    audit::save_changes(c, who, &entry, now, |c| {
+        diesel::update(retention::table).set(values).execute(c)?;
+        Ok(())
+    })
 }

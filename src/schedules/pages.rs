@@ -330,7 +330,7 @@ pub async fn edit(
         Ok(stored.map_err(|unknown| (typed, unknown.into())))
     };
     match who.write(&db, save).await? {
-        Ok(()) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
         Err((form, errors)) => EditPage { form, ..page }.with_errors(errors).answer(),
     }
 }

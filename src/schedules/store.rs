@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access::Actor,
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     db::{
         AccountId, AnyConnection, AtMost as _, PAGE_SIZE, Pager, ScheduleId, TenantId, position_function,
         schema::{accounts, members, shift_accounts, shift_schedules},
@@ -396,20 +396,16 @@ pub fn update(
     draft: &Draft,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<std::result::Result<(), Unknown>> {
+) -> Result<std::result::Result<Effect, Unknown>> {
     let (schedule, _) = match resolve(c, tenant, draft, Some(before))? {
         Ok(resolved) => resolved,
         Err(unknown) => return Ok(Err(unknown)),
     };
-    if schedule == before.schedule {
-        return Ok(Ok(()));
-    }
     diesel::update(of_tenant(tenant, before.id)).set(Columns::from(&schedule)).execute(c)?;
     diesel::delete(shift_accounts::table.filter(shift_accounts::schedule.eq(before.id))).execute(c)?;
     insert_shifts(c, before.id, &schedule)?;
     let changes = differences(Some(before), &find(c, tenant, before.id)?);
-    audit::record(c, who, &entry(tenant, "schedule-edited", &before.name, changes), now)?;
-    Ok(Ok(()))
+    audit::record_changes(c, who, &entry(tenant, "schedule-edited", &before.name, changes), now).map(Ok)
 }
 
 /// A value of a schedule as the audit log shows it.

@@ -17,7 +17,7 @@ use crate::{
         Action, Can,
         permissions::{EditTemplates, ViewTemplates},
     },
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     channels::channel_key,
     clock::Clock,
     db::{AnyConnection, Database, TenantId, lock_settings},
@@ -99,18 +99,15 @@ pub async fn save_language(
             Ok(language) => language,
             Err(errors) => return Ok(Err((form, errors))),
         };
-        let Some(change) = Change::between("templates-language", before.name(), language.name()) else {
-            return Ok(Ok(()));
-        };
-        store::set_language(c, tenant.id, language)?;
-        let (action, changes) = ("message-language-changed", vec![change]);
+        let changes = Change::between("templates-language", before.name(), language.name()).into_iter().collect();
+        let action = "message-language-changed";
         let entry = audit::Entry { tenant: Some(tenant.id), action, object: &tenant.name, changes };
-        audit::record(c, &actor, &entry, now).map(Ok)
+        audit::save_changes(c, &actor, &entry, now, |c| store::set_language(c, tenant.id, language)).map(Ok)
     });
-    if let Err(refused) = saved.await? {
-        return list_page(&db, &who, frame, Some(refused)).await;
+    match saved.await? {
+        Ok(effect) => Ok(redirect_saying(&path(&who), effect.flash_key())),
+        Err(refused) => list_page(&db, &who, frame, Some(refused)).await,
     }
-    Ok(redirect_saying(&path(&who), "flash-saved"))
 }
 
 #[derive(Template)]
@@ -240,8 +237,8 @@ impl<P> Asked<P> {
         web::page(status, &page)
     }
 
-    fn back(&self) -> HttpResponse {
-        redirect_saying(&path(&self.who), "flash-saved")
+    fn back(&self, effect: Effect) -> HttpResponse {
+        redirect_saying(&path(&self.who), effect.flash_key())
     }
 
     /// The template's name in the audit log.
@@ -264,21 +261,20 @@ pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditT
     }
 }
 
-/// The form as it is opened now: with the tenant's own words, or else with the default ones.
-fn stored_form(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: Reason) -> Result<EditTemplate> {
-    let source = match store::find(c, tenant, channel, reason)? {
+/// The words that count now: the tenant's own, or else the default ones.
+fn stored_source(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: Reason) -> Result<Source> {
+    Ok(match store::find(c, tenant, channel, reason)? {
         Some((source, _)) => source,
         None => belfrys::source(store::language(c, tenant)?, reason),
-    };
-    Ok(source.into())
+    })
 }
 
 /// Saves a template.
 pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
     let asked = Asked::read(asked)?;
     let (tenant, Place { channel, reason }) = (asked.who.tenant.id, asked.place);
-    let shown = asked.db.read(move |c| stored_form(c, tenant, channel, reason)).await?;
-    let form = match form.reconciled(&shown, &["title", "body"])? {
+    let shown = asked.db.read(move |c| stored_source(c, tenant, channel, reason)).await?;
+    let form = match form.reconciled(&shown.into(), &["title", "body"])? {
         Ok(form) => form,
         Err(outdated) => {
             let (form, errors) = outdated.refused();
@@ -292,30 +288,27 @@ pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemp
     let actor = actor(&asked.request, &asked.who.principal.account);
     let (now, object) = (asked.clock.now(), asked.object());
     let typed = form.clone();
-    let is_saved = asked
+    let saved = asked
         .who
         .write(&asked.db, move |c| {
             lock_settings(c, Some(tenant))?;
-            if !form.is_current(&stored_form(c, tenant, channel, reason)?) {
-                return Ok(false);
+            let before = stored_source(c, tenant, channel, reason)?;
+            if !form.is_current(&before.clone().into()) {
+                return Ok(None);
             }
-            let before = store::find(c, tenant, channel, reason)?.map(|(source, _)| source);
-            if before.as_ref() == Some(&source) {
-                return Ok(true);
-            }
-            store::save(c, tenant, channel, reason, &source, (&actor.name, now))?;
-            let before = before.unwrap_or_default();
             let mut changes = Vec::new();
             changes.extend(Change::between("templates-title", &before.title, &source.title));
             // A text may be pages long: that it changed is said, not how.
             let body_changed = before.body != source.body;
             changes.extend(body_changed.then(|| Change::unsaid("templates-body")));
             let entry = audit::Entry { tenant: Some(tenant), action: "template-changed", object: &object, changes };
-            audit::record(c, &actor, &entry, now).map(|()| true)
+            let by = (actor.name.as_str(), now);
+            let save = |c: &mut AnyConnection| store::save(c, tenant, channel, reason, &source, by);
+            audit::save_changes(c, &actor, &entry, now, save).map(Some)
         })
         .await?;
-    if is_saved {
-        return Ok(asked.back());
+    if let Some(effect) = saved {
+        return Ok(asked.back(effect));
     }
     let errors = FieldErrors::of_form("form-saved-by-another");
     asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(typed), errors, None).await
@@ -327,23 +320,23 @@ pub async fn reset(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTem
     let actor = actor(&asked.request, &asked.who.principal.account);
     let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
     let Place { channel, reason } = asked.place;
-    let is_reset = asked
+    let reset = asked
         .who
         .write(&asked.db, move |c| {
             lock_settings(c, Some(tenant))?;
-            if !form.is_current(&stored_form(c, tenant, channel, reason)?) {
-                return Ok(false);
+            if !form.is_current(&stored_source(c, tenant, channel, reason)?.into()) {
+                return Ok(None);
             }
-            if store::reset(c, tenant, channel, reason)? {
-                let (action, changes) = ("template-reset", Vec::new());
-                let entry = audit::Entry { tenant: Some(tenant), action, object: &object, changes };
-                audit::record(c, &actor, &entry, now)?;
+            if !store::reset(c, tenant, channel, reason)? {
+                return Ok(Some(Effect::Unchanged));
             }
-            Ok(true)
+            let (action, changes) = ("template-reset", Vec::new());
+            let entry = audit::Entry { tenant: Some(tenant), action, object: &object, changes };
+            audit::record(c, &actor, &entry, now).map(|()| Some(Effect::Changed))
         })
         .await?;
-    if is_reset {
-        return Ok(asked.back());
+    if let Some(effect) = reset {
+        return Ok(asked.back(effect));
     }
     asked.page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::of_form("form-saved-by-another"), None).await
 }

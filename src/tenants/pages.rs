@@ -327,13 +327,15 @@ pub async fn edit(
             }
         })
         .await?;
-    if let Err((form, errors)) = saved {
-        let tenant = present(&db, id).await?;
-        let (frame, naming) = (frame.seen_by(&who), Naming::default());
-        let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
-        return web::page(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    match saved {
+        Ok(effect) => Ok(redirect_saying(LIST, effect.flash_key())),
+        Err((form, errors)) => {
+            let tenant = present(&db, id).await?;
+            let (frame, naming) = (frame.seen_by(&who), Naming::default());
+            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
     }
-    Ok(redirect_saying(LIST, "flash-saved"))
 }
 
 /// What a page works with that gives out a one-time code.
@@ -372,12 +374,12 @@ pub async fn name_super_admin(
                 })
             });
             match named.await? {
-                Chosen::New(()) => {
+                Chosen::New(_) => {
                     let page = AddedPage { frame, name, username: username.as_str().to_owned(), code };
                     return web::page(StatusCode::OK, &page);
                 }
-                Chosen::Oneself(()) | Chosen::Invited(()) => {
-                    return Ok(redirect_saying(LIST, "flash-super-administrator-named"));
+                Chosen::Oneself(effect) | Chosen::Invited(effect) => {
+                    return Ok(redirect_saying(LIST, effect.flash_key_or("flash-super-administrator-named")));
                 }
                 Chosen::Refused(key) => (FieldErrors::one("super_admin", key), None),
                 Chosen::Asks(origin) => {

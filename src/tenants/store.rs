@@ -11,7 +11,7 @@ use super::{Details, Locale};
 use crate::{
     access::{self, Actor, Principal, Role},
     accounts::Username,
-    audit::{self, Change},
+    audit::{self, Change, Effect},
     courier,
     db::{
         AccountId, AnyConnection, AtMost as _, MemberId, TenantId,
@@ -368,7 +368,7 @@ pub fn update(
     details: &Details,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<()> {
+) -> Result<Effect> {
     let found = find(c, tenant)?;
     if found.deleted {
         return Err(Error::NotFound);
@@ -387,18 +387,17 @@ pub fn update(
     .into_iter()
     .flatten()
     .collect();
-    if changes.is_empty() {
-        return Ok(());
-    }
-    diesel::update(tenants::table.find(tenant))
-        .set((
-            tenants::name.eq(&details.name),
-            tenants::description.eq(&details.description),
-            tenants::time_zone.eq(details.locale.time_zone.name()),
-            tenants::message_language.eq(details.locale.message_language.tag()),
-        ))
-        .execute(c)?;
-    note(c, tenant, "tenant-edited", &before.name, changes, who, now)
+    let entry = audit::Entry { tenant: Some(tenant), action: "tenant-edited", object: &before.name, changes };
+    let values = (
+        tenants::name.eq(&details.name),
+        tenants::description.eq(&details.description),
+        tenants::time_zone.eq(details.locale.time_zone.name()),
+        tenants::message_language.eq(details.locale.message_language.tag()),
+    );
+    audit::save_changes(c, who, &entry, now, |c| {
+        diesel::update(tenants::table.find(tenant)).set(values).execute(c)?;
+        Ok(())
+    })
 }
 
 /// Deletes a tenant: from now on it is not there for its members, but everything in it is kept.
@@ -466,7 +465,7 @@ pub fn name_super_admin(
     named: Named<'_>,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<()> {
+) -> Result<Effect> {
     lock(c, tenant)?;
     let found = find(c, tenant)?;
     if found.deleted {
@@ -475,13 +474,14 @@ pub fn name_super_admin(
     if found.metadata_warehouse || !found.is_without_administrator {
         return Err(Error::Forbidden);
     }
-    let before: Vec<(MemberId, String)> = members::table
+    let others: Vec<(MemberId, String)> = members::table
         .filter(members::tenant.eq(tenant))
         .filter(members::role.eq(Role::SuperAdministrator.as_str()))
         .filter(members::account.ne(named.account))
         .select((members::id, members::status))
         .load(c)?;
-    for (member, status) in before {
+    let mut is_changed = !others.is_empty() || found.super_admin_account != named.account;
+    for (member, status) in others {
         if Status::parse(&status) == Some(Status::Invited) {
             members_store::remove(c, tenant, member)?;
         } else {
@@ -494,17 +494,22 @@ pub fn name_super_admin(
             let member = members_store::lock(c, tenant, member)?;
             let role = members::role.eq(Role::SuperAdministrator.as_str());
             diesel::update(members::table.find(member.id)).set(role).execute(c)?;
-            members_store::reinstate(c, tenant, &member)?;
+            let status = members_store::reinstate(c, tenant, &member)?;
+            is_changed |= status != member.status || member.role != Role::SuperAdministrator;
         }
         None => {
             let join: Join = if named.joins_directly { insert_member } else { invite_member };
             join(c, tenant, &super_administrator(named.account, named.username), now)?;
+            is_changed = true;
         }
+    }
+    if !is_changed {
+        return Ok(Effect::Unchanged);
     }
     diesel::update(tenants::table.find(tenant)).set(tenants::super_admin.eq(named.account)).execute(c)?;
     let changes = Change::between("tenants-super-admin", &found.super_admin, named.username.as_str());
     let changes = changes.into_iter().collect();
-    note(c, tenant, "super-administrator-named", &found.details.name, changes, who, now)
+    note(c, tenant, "super-administrator-named", &found.details.name, changes, who, now).map(|()| Effect::Changed)
 }
 
 /// Keeps a tenant as it is until the transaction ends.

@@ -50,10 +50,16 @@ pub struct Said {
 }
 
 impl Said {
-    /// Whether it asks for attention: somebody was not reached, or log-ins failed.
+    /// The class of its note: amber where somebody was not reached or log-ins failed, none where nothing was done, else green.
     #[must_use]
-    pub fn is_warning(&self) -> bool {
-        self.counted.is_some() || self.key.ends_with("-unheard")
+    pub fn class(&self) -> &'static str {
+        if self.counted.is_some() || self.key.ends_with("-unheard") {
+            "wait"
+        } else if self.key.ends_with("-unchanged") {
+            ""
+        } else {
+            "good"
+        }
     }
 }
 

@@ -53,7 +53,7 @@ on_both! {
         assert_eq!(choice(&page), chosen("system", &["dingtalk", "lark", "wecom"]));
         let page = send(&mut sue, None, &["dingtalk", "lark", "wecom"]).await;
         assert_eq!(choice(&page).0, "system", "nothing was moved");
-        assert_eq!(page.text(".note.good"), "已保存。 当前使用“系统默认”，本租户已开启：钉钉机器人、飞书机器人、企业微信机器人。");
+        assert_eq!(page.text(".note"), "未做任何更改。 当前使用“系统默认”，本租户已开启：钉钉机器人、飞书机器人、企业微信机器人。");
         let page = send(&mut sue, None, &[]).await;
         assert_eq!(choice(&page), chosen("custom", &[]));
         assert_eq!(page.text(".note.wait"), "已保存。 当前使用“租户自定义”，所有渠道均已关闭，不会发送任何消息。");

@@ -61,5 +61,6 @@ mod templates;
 mod tenant_deletion;
 mod tenants;
 mod two_editors;
+mod unchanged;
 mod verification;
 mod waking;

@@ -7,14 +7,14 @@ use crate::harness::{Answer, TestApp, Town, User};
 
 /// A form as a browser shows it: where it goes, and its fields.
 #[derive(Clone)]
-struct Opened {
-    action: String,
+pub struct Opened {
+    pub action: String,
     fields: Vec<(String, String)>,
 }
 
 impl Opened {
     /// The editing form of a page.
-    fn of(page: &Answer) -> Self {
+    pub fn of(page: &Answer) -> Self {
         let document = Html::parse_document(&page.body);
         let all = |selector: &str, within: ElementRef<'_>| -> Vec<ElementRef<'_>> {
             let selector = Selector::parse(selector).expect("a selector");
@@ -65,14 +65,14 @@ impl Opened {
     }
 
     /// The same with another value in a field.
-    fn with(&self, field: &str, value: &str) -> Self {
+    pub fn with(&self, field: &str, value: &str) -> Self {
         let mut changed = self.clone();
         changed.fields.retain(|(name, _)| name != field);
         changed.fields.push((field.to_owned(), value.to_owned()));
         changed
     }
 
-    async fn send(&self, user: &mut User) -> Answer {
+    pub async fn send(&self, user: &mut User) -> Answer {
         let fields: Vec<(&str, &str)> =
             self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         user.post(&self.action, &fields).await
@@ -80,15 +80,15 @@ impl Opened {
 }
 
 /// An editing page, one of its fields with what two people type, and another field.
-struct Case {
-    page: String,
-    field: &'static str,
-    first: &'static str,
+pub struct Case {
+    pub page: String,
+    pub field: &'static str,
+    pub first: &'static str,
     second: &'static str,
     other: (&'static str, &'static str),
 }
 
-async fn cases(app: &TestApp, town: &Town) -> Vec<Case> {
+pub async fn cases(app: &TestApp, town: &Town) -> Vec<Case> {
     let group = app.group(town.ours, "night shift").await;
     let schedule = app.schedule(town.ours, "on call", "mia").await;
     let rule = app.rule(town.ours, "everything").await;
@@ -120,7 +120,7 @@ async fn cases(app: &TestApp, town: &Town) -> Vec<Case> {
     ]
 }
 
-async fn open(user: &mut User, page: &str) -> Opened {
+pub async fn open(user: &mut User, page: &str) -> Opened {
     Opened::of(&user.get(page).await.is(200))
 }
 

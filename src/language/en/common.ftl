@@ -68,6 +68,7 @@ keyset-newer = Newer
 keyset-older = Older
 
 flash-saved = Saved.
+flash-unchanged = Nothing was changed.
 flash-language = The language was changed.
 flash-logged-out = You are logged out.
 

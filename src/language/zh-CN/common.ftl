@@ -68,6 +68,7 @@ keyset-newer = 较新
 keyset-older = 较早
 
 flash-saved = 已保存。
+flash-unchanged = 未做任何更改。
 flash-language = 语言已切换。
 flash-logged-out = 您已退出登录。
 
