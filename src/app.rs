@@ -281,7 +281,7 @@ fn server(
     let alert_tools = Data::new(tools.clone());
     let alerts::Tools { db, clock, waker, .. } = tools;
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-    let refusals = Refusals::new(db.metrics().clone(), clock.clone());
+    let refusals = Refusals::new(db.metrics().clone());
     let descriptors = raise_descriptor_limit();
     let trusted = settings.trusted_proxies.clone();
     let connections = Connections::new(connections_of_an_address(descriptors), trusted, refusals.clone());
@@ -310,7 +310,7 @@ fn server(
         origins: settings.robot_origins.clone(),
         waker: waker.clone(),
     });
-    let refusals = Data::new(portals::Refusals::new(db.clone(), clock.clone()));
+    let refusals = Data::new(portals::Refusals::new(db.clone(), clock.clone(), refusals));
     let waker = Data::new(waker);
     let (health, metrics) = (Data::new(health), Data::new(db.metrics().clone()));
     let database = Data::new(db);

@@ -155,11 +155,11 @@ mod tests {
     use actix_web::rt::{System, net::TcpStream};
 
     use super::*;
-    use crate::{clock::Clock, metrics::Metrics};
+    use crate::metrics::Metrics;
 
     fn connections(of_an_address: usize, trusted: &[&str]) -> Connections {
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        Connections::new(of_an_address, trusted, Refusals::new(Metrics::default(), Clock::default()))
+        Connections::new(of_an_address, trusted, Refusals::new(Metrics::default()))
     }
 
     async fn accepted(listener: &tokio::net::TcpListener) -> (TcpStream, TcpStream) {

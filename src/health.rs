@@ -1,7 +1,10 @@
 //! What load balancers and monitoring systems ask: whether the process is alive, whether it can serve and deliver, and how
 //! it fares.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,6 +18,7 @@ use crate::{
     courier::{self, Pulse, Sums},
     db::Database,
     error::{Error, Result},
+    log::BoundedLines,
     metrics::Now,
     web::is_internal,
 };
@@ -43,13 +47,14 @@ pub struct Health {
     pulse: Option<Pulse>,
     found: Mutex<Option<(Instant, Ready)>>,
     counted: Mutex<Option<(Instant, Sums)>>,
+    lines: BoundedLines,
 }
 
 impl Health {
     /// The health of a process with this database, and the pulse of its courier when it delivers.
     #[must_use]
     pub fn new(db: Database, clock: Clock, pulse: Option<Pulse>) -> Self {
-        Self { db, clock, pulse, found: Mutex::new(None), counted: Mutex::new(None) }
+        Self { db, clock, pulse, found: Mutex::new(None), counted: Mutex::new(None), lines: BoundedLines::default() }
     }
 
     /// Whether everything works that this process is for. Whoever asks while somebody looks waits for what he finds.
@@ -69,16 +74,16 @@ impl Health {
         match timeout(PATIENCE, self.db.is_of_this_version()).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Err("database-version"),
-            Ok(Err(fault)) => return not_ready("database-unreadable", &fault),
-            Err(_) => return not_ready("database-unreadable", &"it does not answer in time"),
+            Ok(Err(fault)) => return self.not_ready("database-unreadable", &fault),
+            Err(_) => return self.not_ready("database-unreadable", &"it does not answer in time"),
         }
         match timeout(PATIENCE, self.db.try_write()).await {
             Ok(Ok(())) => {}
-            Ok(Err(fault)) => return not_ready("database-unwritable", &fault),
-            Err(_) => return not_ready("database-unwritable", &"it does not answer in time"),
+            Ok(Err(fault)) => return self.not_ready("database-unwritable", &fault),
+            Err(_) => return self.not_ready("database-unwritable", &"it does not answer in time"),
         }
         match &self.pulse {
-            Some(pulse) if pulse.age() > SILENCE => not_ready("courier-silent", &"it does not look for work"),
+            Some(pulse) if pulse.age() > SILENCE => self.not_ready("courier-silent", &"it does not look for work"),
             _ => Ok(()),
         }
     }
@@ -87,7 +92,7 @@ impl Health {
     async fn now(&self) -> Now {
         let looked = self.db.read_aside(|c| Ok((courier::queues(c)?, courier::broken(c)?))).await;
         let (queues, broken) = looked.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "the queues cannot be measured");
+            self.warn("queues-unmeasured", &fault);
             Default::default()
         });
         let now = self.clock.now();
@@ -104,18 +109,25 @@ impl Health {
         if counted.is_none_or(|(at, _)| at.elapsed() > RECOUNT) {
             match self.db.read_aside(courier::totals).await {
                 Ok(sums) => *counted = Some((Instant::now(), sums)),
-                Err(fault) => tracing::warn!(%fault, "the deliveries cannot be counted"),
+                Err(fault) => self.warn("deliveries-uncounted", &fault),
             }
         }
         counted.map_or_else(Vec::new, |(_, Sums { chosen, delivered, waiting, given_up })| {
             vec![("chosen", chosen), ("delivered", delivered), ("waiting", waiting), ("given_up", given_up)]
         })
     }
-}
 
-fn not_ready(word: &'static str, fault: &dyn std::fmt::Display) -> Ready {
-    tracing::warn!(%fault, "not ready: {word}");
-    Err(word)
+    fn not_ready(&self, problem: &'static str, fault: &dyn Display) -> Ready {
+        self.warn(problem, fault);
+        Err(problem)
+    }
+
+    /// Anybody may ask, as often as it pleases.
+    fn warn(&self, problem: &'static str, fault: &dyn Display) {
+        if let Some(left_out) = self.lines.admit(problem, "") {
+            tracing::warn!(%fault, problem, left_out, "health check failed");
+        }
+    }
 }
 
 /// Alive: the process answers.

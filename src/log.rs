@@ -5,15 +5,14 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     io::{self, Write},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
-
-use chrono::{NaiveDateTime, TimeDelta};
 
 use crate::text::is_invisible;
 
 /// How long a line of one kind and subject stands for those like it.
-const EVERY: TimeDelta = TimeDelta::minutes(1);
+const EVERY: Duration = Duration::from_secs(60);
 /// The most subjects that are told apart at a time; what is beyond shares one line a kind.
 const MOST_SUBJECTS: usize = 1000;
 
@@ -85,27 +84,34 @@ fn is_unseen(character: char) -> bool {
     }
 }
 
-/// Counts warnings of one kind, such as refused posts, by subject, such as an address, and lets one a minute through.
+/// Counts lines by kind, such as a wrong token, and subject, such as an address, and lets one a minute through.
 #[derive(Debug, Default)]
-pub struct BoundedWarnings(Mutex<HashMap<String, Window>>);
+pub struct BoundedLines(Mutex<HashMap<(&'static str, String), Window>>);
 
 #[derive(Debug)]
 struct Window {
-    since: NaiveDateTime,
+    since: Instant,
     left_out: u64,
 }
 
-impl BoundedWarnings {
-    /// Whether the line may be written now: then how many like it were left out since the last.
+impl BoundedLines {
+    /// Whether a line may be written now: then how many like it were left out since the last.
     #[must_use]
-    pub fn admit(&self, subject: &str, now: NaiveDateTime) -> Option<u64> {
-        let mut windows = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let is_over = |window: &Window| now - window.since >= EVERY || now < window.since;
-        if windows.len() >= MOST_SUBJECTS && !windows.contains_key(subject) {
-            windows.retain(|_, window| !is_over(window) || window.left_out > 0);
+    pub fn admit(&self, kind: &'static str, subject: &str) -> Option<u64> {
+        self.admit_at(kind, subject, Instant::now())
+    }
+
+    fn admit_at(&self, kind: &'static str, subject: &str, now: Instant) -> Option<u64> {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |window: &Window| now.duration_since(window.since) >= EVERY;
+        let mut key = (kind, subject.to_owned());
+        if windows.len() >= MOST_SUBJECTS && !windows.contains_key(&key) {
+            windows.retain(|_, window| !is_over(window));
+            if windows.len() >= MOST_SUBJECTS {
+                key.1.clear();
+            }
         }
-        let subject = if windows.len() >= MOST_SUBJECTS && !windows.contains_key(subject) { "" } else { subject };
-        match windows.get_mut(subject) {
+        match windows.get_mut(&key) {
             Some(window) if is_over(window) => {
                 let left_out = window.left_out;
                 *window = Window { since: now, left_out: 0 };
@@ -116,7 +122,7 @@ impl BoundedWarnings {
                 None
             }
             None => {
-                windows.insert(subject.to_owned(), Window { since: now, left_out: 0 });
+                windows.insert(key, Window { since: now, left_out: 0 });
                 Some(0)
             }
         }
@@ -151,24 +157,25 @@ mod tests {
 
     #[test]
     fn one_line_a_minute_and_subject_says_how_many_were_left_out() {
-        let warnings = BoundedWarnings::default();
-        let at = |second: i64| NaiveDateTime::default() + TimeDelta::seconds(second);
-        assert_eq!(warnings.admit("a", at(0)), Some(0));
-        assert_eq!(warnings.admit("b", at(1)), Some(0));
-        assert_eq!((warnings.admit("a", at(1)), warnings.admit("a", at(59))), (None, None));
-        assert_eq!(warnings.admit("a", at(60)), Some(2));
-        assert_eq!(warnings.admit("a", at(121)), Some(0));
-        // A clock that is set back silences nobody.
-        assert_eq!(warnings.admit("a", at(0)), Some(0));
+        let (lines, begin) = (BoundedLines::default(), Instant::now());
+        let admit = |subject: &str, second: u64| lines.admit_at("kind", subject, begin + Duration::from_secs(second));
+        assert_eq!((admit("a", 0), admit("b", 1)), (Some(0), Some(0)));
+        assert_eq!((admit("a", 1), admit("a", 59)), (None, None));
+        assert_eq!((admit("a", 60), admit("a", 121)), (Some(2), Some(0)));
     }
 
     #[test]
-    fn the_number_of_subjects_is_bounded() {
-        let warnings = BoundedWarnings::default();
-        let now = NaiveDateTime::default();
-        let admitted = (0..5000).filter(|number| warnings.admit(&number.to_string(), now).is_some()).count();
-        assert_eq!(admitted, MOST_SUBJECTS + 1);
-        assert!(warnings.0.lock().unwrap().len() <= MOST_SUBJECTS + 1);
-        assert!(warnings.admit("new", now + EVERY).is_some());
+    fn the_number_of_subjects_is_bounded_and_a_flood_of_one_kind_hides_no_other() {
+        let (lines, now) = (BoundedLines::default(), Instant::now());
+        let flood = |now| {
+            let twice = (0..5000).chain(0..5000).map(|number: i32| number.to_string());
+            twice.filter(|subject| lines.admit_at("flood", subject, now).is_some()).count()
+        };
+        assert_eq!(flood(now), MOST_SUBJECTS + 1);
+        assert_eq!((lines.admit_at("other", "a", now), lines.admit_at("other", "b", now)), (Some(0), None));
+        assert!(lines.0.lock().unwrap().len() <= MOST_SUBJECTS + 2);
+        for subject in ["a", "b"] {
+            assert_eq!(lines.admit_at("other", subject, now + EVERY), Some(0), "the flood is over");
+        }
     }
 }

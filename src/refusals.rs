@@ -1,11 +1,11 @@
-//! What is refused leaves a trace: a count for monitoring, and a warning in the log, bounded in number.
+//! What is refused or fails leaves a trace: a count for monitoring, and a line in the log, bounded in number.
 //!
 //! A refusal may be an attack, a misconfigured proxy or a revoked token that somebody still uses. The operator sees the first of
 //! each kind and sender; a flood of them writes no more than that, and is counted.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use crate::{clock::Clock, log::BoundedWarnings, metrics::Metrics};
+use crate::{log::BoundedLines, metrics::Metrics};
 
 /// How much of a sender's name is written, in characters.
 const LONGEST: usize = 80;
@@ -23,14 +23,23 @@ pub enum Refusal {
     ForeignTenant,
     /// A connection beyond the bound of its address.
     Connection,
+    /// A log-in with a wrong name or password.
+    LogIn,
     /// A request that could not be answered because the database cannot be used or too many wait.
     Unavailable,
 }
 
 impl Refusal {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::WrongHost, Self::CrossSite, Self::Forbidden, Self::ForeignTenant, Self::Connection, Self::Unavailable];
+    pub const ALL: [Self; 7] = [
+        Self::WrongHost,
+        Self::CrossSite,
+        Self::Forbidden,
+        Self::ForeignTenant,
+        Self::Connection,
+        Self::LogIn,
+        Self::Unavailable,
+    ];
 
     /// The word in metrics and log lines.
     #[must_use]
@@ -41,33 +50,57 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::ForeignTenant => "foreign-tenant",
             Self::Connection => "connection",
+            Self::LogIn => "log-in",
             Self::Unavailable => "unavailable",
         }
     }
 }
 
-/// Counts refusals and logs some of them. Clones share the count and the bound. What is posted below `/intake` counts its own.
+/// Counts refusals and logs some of them. Clones share the count and the bound.
 #[derive(Clone, Debug)]
 pub struct Refusals {
     metrics: Metrics,
-    clock: Clock,
-    warnings: Arc<BoundedWarnings>,
+    lines: Arc<BoundedLines>,
 }
 
 impl Refusals {
     /// Counts here.
     #[must_use]
-    pub fn new(metrics: Metrics, clock: Clock) -> Self {
-        Self { metrics, clock, warnings: Arc::default() }
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics, lines: Arc::default() }
     }
 
     /// Something was refused: whom it came from (an account or an address) and what it was about, without any secret.
     pub fn note(&self, refusal: Refusal, sender: &str, about: &str) {
-        let kind = refusal.word();
-        self.metrics.refused(kind);
+        self.metrics.refused(refusal.word());
+        self.warn(refusal.word(), None, sender, about);
+    }
+
+    /// A post below `/intake` was refused: of which portal, when that is proven, for which problem, from which address.
+    pub fn note_post(&self, portal: Option<i64>, problem: &'static str, address: &str, about: &str) {
+        self.count_post(portal, problem);
+        self.warn(problem, portal, address, about);
+    }
+
+    /// Counts a refused post whose line is written already.
+    pub fn count_post(&self, portal: Option<i64>, problem: &'static str) {
+        self.metrics.post_refused(portal, problem);
+    }
+
+    fn warn(&self, kind: &'static str, portal: Option<i64>, sender: &str, about: &str) {
         let sender: String = sender.chars().take(LONGEST).collect();
-        if let Some(left_out) = self.warnings.admit(&format!("{kind} {sender}"), self.clock.now()) {
-            tracing::warn!(kind, ?sender, ?about, left_out, "request refused");
+        // A portal is one sender, from however many addresses it posts.
+        let subject = portal.map_or_else(|| sender.clone(), |portal| format!("portal {portal}"));
+        if let Some(left_out) = self.lines.admit(kind, &subject) {
+            tracing::warn!(kind, portal, ?sender, ?about, left_out, "request refused");
+        }
+    }
+
+    /// A request to this route, which is none of the sender's words, failed by a fault of the program.
+    pub fn note_failure(&self, route: &str, fault: &dyn fmt::Display) {
+        match self.lines.admit("failed", route) {
+            Some(left_out) => tracing::error!(%fault, route, left_out, "request failed"),
+            None => tracing::debug!(%fault, route, "request failed"),
         }
     }
 }
@@ -81,7 +114,7 @@ mod tests {
     #[test]
     fn every_refusal_is_counted_whoever_it_came_from() {
         let metrics = Metrics::default();
-        let refusals = Refusals::new(metrics.clone(), Clock::default());
+        let refusals = Refusals::new(metrics.clone());
         for sender in 0..3_000 {
             refusals.note(Refusal::CrossSite, &sender.to_string(), "/login");
         }

@@ -28,9 +28,9 @@ const LISTEN: &str = "127.0.0.1:8080";
 /// The longest product or portal name, in characters.
 const LONGEST_NAME: usize = 32;
 
-/// The part that writes a line at the level of errors for every request that cannot be read, which anybody can send as fast as
-/// the network is. It is heard with `debug`, or when it is named.
-const QUIET: &str = "actix_http::h1";
+/// The parts that write a line for every request that cannot be read, and for every cookie that is not ours or of a session that
+/// has ended: anybody can send these as fast as the network is. They are heard with `debug`, or when they are named.
+const QUIET: [&str; 2] = ["actix_http::h1", "actix_session"];
 
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
@@ -231,9 +231,13 @@ impl Typed {
             }
             parts.push((part.to_owned(), chosen));
         }
-        let quiet = (QUIET.to_owned(), LevelFilter::OFF);
-        let named = parts.iter().any(|(part, _)| part == QUIET || part == "actix_http");
-        let quiet = (!named && all.is_some_and(|all| all < LevelFilter::DEBUG)).then_some(quiet);
+        let is_named = |quiet: &str| {
+            let within =
+                |part: &str| quiet.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+            parts.iter().any(|(part, _)| within(part))
+        };
+        let unheard = |quiet: &&str| all.is_some_and(|all| all < LevelFilter::DEBUG) && !is_named(quiet);
+        let quiet: Vec<_> = QUIET.into_iter().filter(unheard).map(|part| (part.to_owned(), LevelFilter::OFF)).collect();
         Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts.into_iter().chain(quiet)))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The cookie holds `id.secret`; the row holds the id and the hash of the secret.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use actix_session::{
     Session,
@@ -21,6 +21,7 @@ use crate::{
     },
     error::{Error, Result},
     language::Language,
+    log::BoundedLines,
     secrets::{PlainToken, random, same},
 };
 
@@ -140,6 +141,7 @@ pub(super) fn account_of(c: &mut AnyConnection, session: &str, account: AccountI
 pub struct Store {
     db: Database,
     clock: Clock,
+    lines: Arc<BoundedLines>,
 }
 
 #[derive(Queryable)]
@@ -158,7 +160,7 @@ impl Store {
     /// A store in this database.
     #[must_use]
     pub fn new(db: Database, clock: Clock) -> Self {
-        Self { db, clock }
+        Self { db, clock, lines: Arc::default() }
     }
 
     async fn find(&self, id: String, secret: String) -> Result<Option<HashMap<String, String>>> {
@@ -188,14 +190,16 @@ impl Store {
 
     /// Notes that the session is in use. The request does not wait for it.
     fn touch(&self, id: String, now: NaiveDateTime) {
-        let db = self.db.clone();
+        let (db, lines) = (self.db.clone(), Arc::clone(&self.lines));
         tokio::spawn(async move {
             let noted = db.write(move |c| {
                 diesel::update(sessions::table.find(id)).set(sessions::seen_at.eq(now)).execute(c)?;
                 Ok(())
             });
-            if let Err(fault) = noted.await {
-                tracing::warn!(%fault, "the time of a session's last request could not be kept");
+            if let Err(fault) = noted.await
+                && let Some(left_out) = lines.admit("session-not-touched", "")
+            {
+                tracing::warn!(%fault, left_out, "the time of a session's last request could not be kept");
             }
         });
     }

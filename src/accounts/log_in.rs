@@ -11,6 +11,7 @@ use crate::{
     db::{AccountId, AnyConnection},
     error::Result,
     language::Language,
+    refusals::{Refusal, Refusals},
     secrets::PlainToken,
 };
 
@@ -74,7 +75,7 @@ impl Visitor {
 ///
 /// # Errors
 /// [`Error::TooMany`](crate::error::Error::TooMany) when the account or the address has to wait.
-pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -> Result<Outcome> {
+pub(super) async fn check(tools: &Tools, refusals: &Refusals, form: &form::LogIn, visitor: Visitor) -> Result<Outcome> {
     let subjects = visitor.subjects(tools, &form.username);
     may_try(tools, &subjects).await?;
     let (account, network) = subjects.place_keys();
@@ -95,7 +96,7 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -
         name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),
         address: visitor.address,
     };
-    let (metrics, token) = (tools.db.metrics().clone(), PlainToken::generate()?);
+    let (metrics, refusals, token) = (tools.db.metrics().clone(), refusals.clone(), PlainToken::generate()?);
     tools
         .db
         .write(move |c| {
@@ -122,7 +123,7 @@ pub(super) async fn check(tools: &Tools, form: &form::LogIn, visitor: Visitor) -
                     Ok(Outcome::In(LoggedIn { account, failures, device: is_new.then_some(token) }))
                 }
                 None => {
-                    tracing::warn!(address = who.address, "a log-in failed");
+                    refusals.note(Refusal::LogIn, &who.address, "wrong name or password");
                     metrics.log_in_failed();
                     failed(c, &subjects, &who, "log-in-failed", now)?;
                     Ok(Outcome::Wrong)

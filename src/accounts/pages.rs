@@ -19,7 +19,8 @@ use crate::{
     secrets::PasswordPlace,
     tenants::store as tenants,
     web::{
-        self, FieldErrors, Form, Frame, Query, Times, actor, own_page, redirect, redirect_counting, redirect_saying,
+        self, FieldErrors, Form, Frame, Query, Shared, Times, actor, own_page, redirect, redirect_counting,
+        redirect_saying,
     },
 };
 
@@ -115,12 +116,13 @@ pub async fn log_in_form(
 /// Logs in.
 pub async fn log_in(
     tools: Data<Tools>,
+    shared: Data<Shared>,
     request: HttpRequest,
     session: Session,
     frame: Frame,
     Form(form): Form<form::LogIn>,
 ) -> Result<HttpResponse> {
-    match log_in::check(&tools, &form, visitor(&request)).await? {
+    match log_in::check(&tools, &shared.refusals, &form, visitor(&request)).await? {
         Outcome::In(LoggedIn { account, failures, device }) => {
             let next = if account.code_expires_at.is_some() { "/account/password" } else { own_page(&form.next) };
             let mut response = match failures {

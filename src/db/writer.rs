@@ -8,7 +8,10 @@
 use std::{
     cmp::Reverse,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        LazyLock,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +31,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    log::BoundedLines,
     metrics::Metrics,
 };
 
@@ -37,6 +41,9 @@ const BATCH: usize = 256;
 const BATCH_WEIGHT: usize = 1_000;
 /// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
 const TAKES_MORE_FOR: Duration = Duration::from_millis(20);
+
+/// Clients write as often as they like while nothing can be committed.
+static LINES: LazyLock<BoundedLines> = LazyLock::new(BoundedLines::default);
 
 /// Hands writes to the writer thread. The thread ends when the last clone is gone.
 #[derive(Clone)]
@@ -182,8 +189,10 @@ fn commit_together(
         transaction.give_up(&fault);
     }
     let committed = transaction.commit();
-    if let Err(fault) = &committed {
-        tracing::error!(%fault, "a transaction could not be committed");
+    if let Err(fault) = &committed
+        && let Some(left_out) = LINES.admit("not-committed", "")
+    {
+        tracing::error!(%fault, left_out, "a transaction could not be committed");
     }
     for answer in answers {
         answer(committed.clone());

@@ -231,7 +231,8 @@ impl Post {
         scope: Scope,
         body: &[u8],
     ) -> Proven<Self> {
-        let shared = request.app_data::<Data<Shared>>().ok_or(Problem::Internal)?;
+        let shared = request.app_data::<Data<Shared>>().ok_or_else(|| missing("the shared values"))?;
+        let alert_tools = request.app_data::<Data<alerts::Tools>>().ok_or_else(|| missing("the tools of alerts"))?;
         tracing::Span::current().record("tenant", caller.tenant.0);
         let hash = || [request.path().as_bytes(), &[0], body].concat();
         let key = key(request)?.map(|text| Key { text, body_hash: Sha256::digest(hash()).to_vec() });
@@ -247,7 +248,7 @@ impl Post {
             form: None,
             return_to: None,
             language: wished_language(request).unwrap_or_default(),
-            snapshots: request.app_data::<Data<alerts::Tools>>().ok_or(Problem::Internal)?.snapshots.clone(),
+            snapshots: alert_tools.snapshots.clone(),
         })
     }
 
@@ -326,7 +327,7 @@ impl Post {
         let mut alert = alert;
         for _ in 0..ROUNDS {
             let (alerts, prepared) = self.snapshots.prepare(&self.db(tools), &self.context(), vec![alert]).await?;
-            let Some(single) = alerts.into_iter().next() else { return Err(Problem::Internal) };
+            let Some(single) = alerts.into_iter().next() else { return Err(missing("the prepared alert")) };
             let firing = Firing { post: self.clone(), alert: single.clone(), faults: faults.clone(), prepared };
             if let Some(answer) = self.db(tools).write_together(firing).await? {
                 self.wake(tools);
@@ -391,7 +392,7 @@ impl Post {
                 let mut ingest = Ingest::default();
                 let Some(taken) = ingest.take(c, &post.context(), &all, &prepared)? else {
                     stale.store(true, Ordering::Relaxed);
-                    return Ok(Err(Problem::NotStored));
+                    return Ok(Err(changing().into()));
                 };
                 ingest.end(c, post.now)?;
                 Ok(Ok(post.taken(&taken, all.iter().copied(), &faults)))
@@ -509,6 +510,11 @@ fn listed(mut warnings: Vec<String>, language: Language) -> Vec<String> {
         warnings.push(language.count("portals-more-warnings", more).into_owned());
     }
     warnings
+}
+
+/// A part of the program that was not handed to the intake.
+fn missing(part: &str) -> Problem {
+    Problem::Internal(format!("{part} are missing"))
 }
 
 /// What is answered when what alerts are decided by changes all the time.

@@ -113,15 +113,14 @@ struct Asked {
     tenant: TenantId,
     actor: Actor,
     origin: String,
-    refusals: Refusals,
+    refusals: Option<Data<Refusals>>,
 }
 
 impl Asked {
     fn new(tools: &Tools, who: &Can<ManagePortals>, request: &HttpRequest) -> Self {
         let shared = request.app_data::<Data<Shared>>();
-        let refusals = request.app_data::<Data<Refusals>>().map(|refusals| refusals.get_ref().clone());
         Self {
-            refusals: refusals.unwrap_or_else(|| Refusals::new(tools.db.clone(), tools.clock.clone())),
+            refusals: request.app_data::<Data<Refusals>>().cloned(),
             tools: tools.clone(),
             tenant: who.tenant.id,
             actor: actor(request, &who.principal.account),
@@ -187,7 +186,9 @@ impl Asked {
         // A line for the shell that is copied later takes the token from the environment.
         let fresh = token.clone().filter(|_| cookie.is_some());
         // What this process has not stored yet belongs to the page as well.
-        if let Err(fault) = self.refusals.store().await {
+        if let Some(refusals) = &self.refusals
+            && let Err(fault) = refusals.store().await
+        {
             tracing::debug!(%fault, "refused posts not stored");
         }
         let (portal, examples, refused) = self

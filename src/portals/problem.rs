@@ -157,10 +157,10 @@ pub enum Problem {
     NotFound,
     /// The door takes POST alone.
     OtherWay,
-    /// Nothing was stored: the database cannot be used.
-    NotStored,
-    /// A fault of the program.
-    Internal,
+    /// Nothing was stored: the database cannot be used. The text is for the log alone.
+    NotStored(String),
+    /// A fault of the program. The text is for the log alone.
+    Internal(String),
 }
 
 impl From<Error> for Problem {
@@ -172,14 +172,8 @@ impl From<Error> for Problem {
             Error::NotFound => Self::NotFound,
             Error::OtherWay => Self::OtherWay,
             // What was just taken by somebody else is there at the next attempt.
-            Error::Unavailable(_) | Error::Busy | Error::Taken => {
-                tracing::debug!(%fault, "a post could not be stored");
-                Self::NotStored
-            }
-            other => {
-                tracing::error!(fault = %other, "a post failed");
-                Self::Internal
-            }
+            Error::Unavailable(_) | Error::Busy | Error::Taken => Self::NotStored(fault.to_string()),
+            other => Self::Internal(other.to_string()),
         }
     }
 }
@@ -213,8 +207,8 @@ impl Problem {
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotStored(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -244,8 +238,8 @@ impl Problem {
             Self::WrongHost => "wrong-host",
             Self::NotFound => "not-found",
             Self::OtherWay => "post-only",
-            Self::NotStored => "not-stored",
-            Self::Internal => "internal",
+            Self::NotStored(_) => "not-stored",
+            Self::Internal(_) => "internal",
         }
     }
 
@@ -478,10 +472,7 @@ pub async fn answer_bare_errors(
         Some(Error::NotFound) => Problem::NotFound,
         Some(Error::WrongHost) => Problem::WrongHost,
         _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed(Unreadable::Request),
-        _ => {
-            tracing::error!(%fault, "a post failed");
-            Problem::Internal
-        }
+        _ => Problem::Internal(fault.to_string()),
     };
     Refusals::note(answer.request(), &problem);
     let response = refused(answer.request(), Manner::of(answer.request()), &problem);
@@ -519,8 +510,8 @@ mod tests {
             Problem::WrongHost,
             Problem::NotFound,
             Problem::OtherWay,
-            Problem::NotStored,
-            Problem::Internal,
+            Problem::NotStored(String::new()),
+            Problem::Internal(String::new()),
         ]
     }
 

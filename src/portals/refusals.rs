@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     db::{Database, PortalId},
     error::Result,
-    log::BoundedWarnings,
+    refusals,
     web::address,
 };
 
@@ -35,7 +35,7 @@ pub struct Refusals(Arc<State>);
 struct State {
     db: Database,
     clock: Clock,
-    warnings: BoundedWarnings,
+    traces: refusals::Refusals,
     gathered: Mutex<Gathered>,
 }
 
@@ -59,29 +59,39 @@ pub(super) fn note_caller(request: &HttpRequest, caller: &Caller) {
 impl Refusals {
     /// Nothing is counted yet.
     #[must_use]
-    pub fn new(db: Database, clock: Clock) -> Self {
-        let (warnings, gathered) = (BoundedWarnings::default(), Mutex::default());
-        Self(Arc::new(State { db, clock, warnings, gathered }))
+    pub fn new(db: Database, clock: Clock, traces: refusals::Refusals) -> Self {
+        Self(Arc::new(State { db, clock, traces, gathered: Mutex::default() }))
     }
 
     /// Counts the refusal of this request.
     pub(super) fn note(request: &HttpRequest, problem: &Problem) {
         if let Some(refusals) = request.app_data::<Data<Self>>() {
             let portal = request.extensions().get::<Proven>().map(|proven| proven.0);
-            refusals.count(portal, problem.word(), address(request));
+            refusals.trace(request, portal, problem);
+            if let Some(portal) = portal {
+                refusals.gather(portal, problem.word(), address(request));
+            }
         }
     }
 
-    fn count(&self, portal: Option<PortalId>, problem: &'static str, address: String) {
-        let state = &self.0;
-        let now = state.clock.now();
-        state.db.metrics().post_refused(portal.map(|id| id.0), problem);
-        let subject = portal.map_or_else(|| address.clone(), |id| id.to_string());
-        if let Some(left_out) = state.warnings.admit(&format!("{subject} {problem}"), now) {
-            let portal = portal.map(|id| id.0);
-            tracing::warn!(portal, problem, address, left_out, "post refused");
+    /// Counts a refusal in the metrics, and writes its line.
+    fn trace(&self, request: &HttpRequest, portal: Option<PortalId>, problem: &Problem) {
+        let (traces, portal, word) = (&self.0.traces, portal.map(|id| id.0), problem.word());
+        match problem {
+            Problem::Internal(fault) => {
+                traces.count_post(portal, word);
+                traces.note_failure(&request.match_pattern().unwrap_or_default(), fault);
+            }
+            // `web::host_guard` has written the line.
+            Problem::WrongHost => traces.count_post(portal, word),
+            Problem::NotStored(fault) => traces.note_post(portal, word, &address(request), fault),
+            _ => traces.note_post(portal, word, &address(request), request.path()),
         }
-        let Some(portal) = portal else { return };
+    }
+
+    /// Keeps a refusal for the page of its portal.
+    fn gather(&self, portal: PortalId, problem: &'static str, address: String) {
+        let now = self.0.clock.now();
         let mut gathered = self.gathered();
         let is_full = gathered.posts.len() >= MOST_GATHERED;
         match gathered.posts.entry((portal, problem, address.clone())) {

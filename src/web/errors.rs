@@ -18,7 +18,7 @@ use super::{Frame, Shared, address, kept::Again, observe::RequestId, own_page, p
 use crate::{
     access::{self, AnyoneSignedIn},
     error::Error,
-    refusals::Refusal,
+    refusals::{Refusal, Refusals},
 };
 
 /// In how many seconds it is worth trying again when the database cannot be used.
@@ -124,14 +124,18 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
         return redirect(&log_in(request));
     }
     let status = fault.as_response_error().status_code();
-    note_refusal(ours, request);
-    match ours {
-        // The first of them is a warning, and health and metrics tell the rest.
-        Some(Error::Unavailable(_) | Error::Busy) => {
-            tracing::debug!(%fault, path = request.path(), "a request was not answered");
+    if let Some(shared) = request.app_data::<Data<Shared>>() {
+        match ours {
+            // The first of them is a warning, and health and metrics tell the rest.
+            Some(Error::Unavailable(_) | Error::Busy) => {
+                tracing::debug!(%fault, path = request.path(), "a request was not answered");
+                shared.refusals.note(Refusal::Unavailable, "", &fault.to_string());
+            }
+            _ if status.is_server_error() => {
+                shared.refusals.note_failure(&request.match_pattern().unwrap_or_default(), fault);
+            }
+            _ => note_refusal(ours, request, &shared.refusals),
         }
-        _ if status.is_server_error() => tracing::error!(%fault, path = request.path(), "a request failed"),
-        _ => {}
     }
     if status == StatusCode::SEE_OTHER {
         return fault.error_response();
@@ -149,8 +153,7 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
 }
 
 /// Leaves a trace of what was refused.
-fn note_refusal(fault: Option<&Error>, request: &HttpRequest) {
-    let Some(shared) = request.app_data::<Data<Shared>>() else { return };
+fn note_refusal(fault: Option<&Error>, request: &HttpRequest, refusals: &Refusals) {
     let who = AnyoneSignedIn::of(request);
     let foreign = || {
         let (slug, who) = (request.match_info().get("tenant")?, who.as_ref()?);
@@ -161,15 +164,11 @@ fn note_refusal(fault: Option<&Error>, request: &HttpRequest) {
         Some(Error::Forbidden) => Some(Refusal::Forbidden),
         Some(Error::CrossSite | Error::OtherOrigin) => Some(Refusal::CrossSite),
         Some(Error::NotFound) => foreign(),
-        Some(Error::Unavailable(_) | Error::Busy) => {
-            let about = fault.map(ToString::to_string).unwrap_or_default();
-            return shared.refusals.note(Refusal::Unavailable, "", &about);
-        }
         _ => None,
     };
     let Some(refusal) = refusal else { return };
     let sender = who.map_or_else(|| address(request), |who| who.principal.account.username);
-    shared.refusals.note(refusal, &sender, request.path());
+    refusals.note(refusal, &sender, request.path());
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.

@@ -2,9 +2,10 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, TcpStream},
+    net::{IpAddr, Shutdown, TcpStream},
 };
 
+use diesel::connection::SimpleConnection as _;
 use reqwest::{Method, header};
 
 use crate::harness::{Backend, PASSWORD, Process, TestApp, Tweaks, folder, lines, run_with};
@@ -112,6 +113,35 @@ fn a_foreign_host_is_told_the_setting_and_leaves_one_warning_a_minute() {
     let (log, _) = process.wait_with_log();
     assert_eq!(told(&log, "wrong-host"), 1, "{log}");
     assert!(log.contains("belfry.example") && log.contains("BELFRY_PUBLIC_URL"), "{log}");
+    assert_eq!(log.lines().filter(|line| line.contains("WARN")).count(), 1, "{log}");
+}
+
+#[test]
+fn a_refused_post_writes_one_line_with_its_problem_portal_and_path() {
+    run_with(Backend::Sqlite, Tweaks { flags: &[], only_database: true }, async |app: &TestApp| {
+        app.settle().await;
+        let settings = app.settings();
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let process = Process::start(app.folder(), &settings);
+        let mut sue = app.visitor().at(&process.origin);
+        sue.log_in("sue", PASSWORD).await.is(303);
+        let added =
+            sue.post("/t/ours/settings/portals/new", &[("name", "tickets"), ("scopes", "fire_alerts")]).await.is(201);
+        let token = added.attribute("#f-token", "value").expect("a token");
+        let refused = [("/intake/members", "out-of-scope", 403), ("/intake/alerts", "unknown-fields", 422)];
+        for (path, _, status) in refused {
+            let request = sue.request(Method::POST, path).form(&[("titel", "x")]);
+            sue.send(request.header(header::AUTHORIZATION, format!("Bearer {token}"))).await.is(status);
+        }
+        process.signal("TERM");
+        let (log, _) = process.wait_with_log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), refused.len(), "{log}");
+        for (line, (path, problem, _)) in lines.iter().zip(refused) {
+            let parts = [format!("kind=\"{problem}\""), "portal=".to_owned(), path.to_owned(), "127.0.0.1".to_owned()];
+            assert!(parts.iter().all(|part| line.contains(part)) && !line.contains(&token), "{line}");
+        }
+    });
 }
 
 #[test]
@@ -145,21 +175,47 @@ fn a_log_in_by_https_that_belfry_does_not_know_of_names_the_setting() {
     });
 }
 
+/// Requests that no browser sends, each of them whole.
+fn malformed() -> Vec<Vec<u8>> {
+    let texts = [
+        "GET / HTTP/9.9\r\n\r\n",
+        "\u{1}\u{2}\u{3}\r\n\r\n",
+        "GET  /\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /login HTTP/1.1\r\nhost 127.0.0.1\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: x\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        "POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        "POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 50\r\n\r\nhalf a form",
+        "POST /intake/alerts HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer x\r\ncontent-length: 50\r\n\r\nhalf",
+        "GET /login HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: belfry-session=forged; belfry-visitor=\u{7f}\r\n\r\n",
+        "GET /login?next=%FF HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
+        "GET /%00 HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
+        "BREW /login HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
+        "PUT /intake/alerts HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
+        "GET /login HTTP/1.1\r\n",
+    ];
+    let long = ["GET /login HTTP/1.1\r\nx: ", &"x".repeat(300_000), "\r\n\r\n"].concat();
+    let many = ["GET /login HTTP/1.1\r\n", &"x: y\r\n".repeat(200), "\r\n"].concat();
+    let form = "POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let large = format!("{form}content-length: 200000\r\n\r\n{}", "x".repeat(200_000));
+    let tls = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec();
+    texts.map(str::to_owned).into_iter().chain([long, many, large]).map(String::into_bytes).chain([tls]).collect()
+}
+
 #[test]
-fn a_flood_of_refusals_and_malformed_requests_writes_a_few_lines() {
+fn floods_of_refusals_and_of_malformed_requests_write_a_few_lines_and_no_errors() {
     let folder = folder();
     let process = Process::start(folder.path(), &[]);
     let address = process.origin.trim_start_matches("http://").to_owned();
-    for number in 0..100 {
-        let mut stream = TcpStream::connect(&address).unwrap();
-        let broken = [
-            "GET / HTTP/9.9\r\n\r\n",
-            "\u{1}\u{2}\u{3}\r\n\r\n",
-            "GET  /\r\n\r\n",
-            "POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n",
-        ];
-        stream.write_all(broken[number % broken.len()].as_bytes()).unwrap();
-        drop(stream.read_to_end(&mut Vec::new()));
+    for _ in 0..OFTEN {
+        for request in malformed() {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            // What has not been read whole is refused all the same, and then its rest cannot be written.
+            drop(stream.write_all(&request));
+            drop(stream.shutdown(Shutdown::Write));
+            drop(stream.read_to_end(&mut Vec::new()));
+        }
     }
     actix_web::rt::System::new().block_on(async {
         let mut sender = process.visitor();
@@ -169,12 +225,45 @@ fn a_flood_of_refusals_and_malformed_requests_writes_a_few_lines() {
             let request = sender.request(Method::POST, "/login").form(&[("csrf", "0")]);
             sender.send(request.header("origin", "https://evil.example")).await.is(403);
         }
+        sender.get("/setup").await.is(200);
     });
     process.signal("TERM");
     let (log, _) = process.wait_with_log();
-    let posts = log.lines().filter(|line| line.contains("post refused")).count();
-    assert_eq!((posts, told(&log, "cross-site")), (1, 1), "{log}");
+    assert_eq!((told(&log, "not-proven"), told(&log, "cross-site")), (1, 1), "{log}");
     assert!(!log.contains("ERROR") && log.lines().count() < 20 && !log.contains("s3cret"), "{log}");
+}
+
+#[test]
+fn a_flood_of_requests_while_the_database_is_away_writes_a_few_lines() {
+    run_with(Backend::Sqlite, Tweaks { flags: &[], only_database: true }, async |app: &TestApp| {
+        let ours = app.settle().await.ours;
+        app.portal(ours, "the portal").await;
+        let settings = app.settings();
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let process = Process::start(app.folder(), &settings);
+        let mut sam = app.visitor().at(&process.origin);
+        sam.log_in("sam", PASSWORD).await.is(303);
+        let rename = async |from: &str, to: &str| {
+            let tables = ["sessions", "portals", "deliveries"];
+            let sql = tables.map(|table| format!("ALTER TABLE {table}{from} RENAME TO {table}{to};")).concat();
+            app.db.write(move |c| Ok(c.batch_execute(&sql)?)).await.expect("the tables are renamed");
+        };
+        rename("", "_away").await;
+        for _ in 0..OFTEN {
+            assert!(sam.get("/t/ours").await.status >= 500);
+            let request = sam.request(Method::POST, "/intake/alerts").form(&[("title", "x")]);
+            assert!(sam.send(request.header(header::AUTHORIZATION, "Bearer belfry_0")).await.status >= 500);
+            sam.get("/metrics").await.is(200);
+        }
+        rename("_away", "").await;
+        process.signal("TERM");
+        let (log, _) = process.wait_with_log();
+        for message in ["request failed", "request refused", "health check failed"] {
+            let lines = log.lines().filter(|line| line.contains(message)).count();
+            assert!(lines <= 3, "{lines} times {message}: {log}");
+        }
+        assert!(log.lines().count() < 60, "{log}");
+    });
 }
 
 const BEHIND_A_PROXY: Tweaks = Tweaks {

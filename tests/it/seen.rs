@@ -142,7 +142,7 @@ fn the_log_lines_of_a_request_have_its_number_also_where_another_thread_writes_t
         let (log, status) = process.wait_with_log();
         assert!(status.success());
         let number = |answer: &crate::harness::Answer| answer.header("x-request-id").expect("a number").to_owned();
-        let told = lines(&log, "a log-in failed");
+        let told = lines(&log, "request refused");
         assert_eq!(told.iter().map(|line| line["span"]["id"].clone()).collect::<Vec<_>>(), [number(&failed)], "{log}");
         let answered = lines(&log, "answered");
         let line = answered.iter().find(|line| line["span"]["id"] == number(&home)).expect("a line");
