@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::model::{EventStatus, Severity, Source};
 use crate::{
     db::{AlertId, MemberId, Seek},
-    web::{Times, query_string, unread},
+    web::{ListParameters, Times, Unread, query_string, unread},
 };
 
 /// The query of the list of alert events, as the URL has it. A word that means nothing filters nothing, and the page says so.
@@ -104,6 +104,25 @@ impl Filter {
     }
 }
 
+impl ListParameters for ListQuery {
+    const NAMES: &'static [&'static str] =
+        &["q", "status", "severity", "source", "recipient", "from", "until", "before", "after"];
+
+    fn unread(&self) -> Unread {
+        let is_place = |text: &str| text.parse::<Place>().is_ok();
+        unread(&[
+            ("status", &self.status, EventStatus::parse(&self.status).is_some()),
+            ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
+            ("source", &self.source, Source::parse(&self.source).is_some()),
+            ("recipient", &self.recipient, self.recipient == "me"),
+            ("from", &self.from, Times::typed_day(&self.from).is_some()),
+            ("until", &self.until, Times::typed_day(&self.until).is_some()),
+            ("before", &self.before, is_place(&self.before)),
+            ("after", &self.after, is_place(&self.after) && !is_place(&self.before)),
+        ])
+    }
+}
+
 impl ListQuery {
     /// What the list shows to this member of a tenant with these clocks.
     #[must_use]
@@ -119,22 +138,6 @@ impl ListQuery {
             now,
             seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
-    }
-
-    /// What is asked for and means nothing.
-    #[must_use]
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
-        let is_place = |text: &str| text.parse::<Place>().is_ok();
-        unread(&[
-            ("status", &self.status, EventStatus::parse(&self.status).is_some()),
-            ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
-            ("source", &self.source, Source::parse(&self.source).is_some()),
-            ("recipient", &self.recipient, self.recipient == "me"),
-            ("from", &self.from, Times::typed_day(&self.from).is_some()),
-            ("until", &self.until, Times::typed_day(&self.until).is_some()),
-            ("before", &self.before, is_place(&self.before)),
-            ("after", &self.after, is_place(&self.after)),
-        ])
     }
 
     /// Whether anything narrows the list.

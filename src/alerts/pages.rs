@@ -38,7 +38,10 @@ use crate::{
     error::{Error, Result},
     retention,
     text::join_names,
-    web::{self, FieldErrors, Form, Frame, Query, Times, actor, query_string, redirect_saying},
+    web::{
+        self, FieldErrors, Form, Frame, ListParameters, Parameters, Times, Unread, actor, query_string,
+        redirect_saying, unread,
+    },
 };
 
 /// Where the tenant's events are.
@@ -282,7 +285,7 @@ async fn list_page<P>(
     let ends = keyset.older.is_none() && retention::reaches(removed, since);
     let removed = removed.filter(|_| ends).map(|before| Times::of(&who.tenant.time_zone).day(&before));
     let removed = removed.map(|date| frame.with("retention-removed-alerts", "date", &date).into_owned());
-    let frame = frame.seen_by(who).refusing(query.unread());
+    let frame = frame.seen_by(who);
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
         frame,
@@ -305,9 +308,9 @@ pub async fn list(
     tools: Data<Tools>,
     who: Can<ViewAlerts>,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, unread): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
-    list_page(&tools, &who, frame, query, HandleForm::default(), FieldErrors::default()).await
+    list_page(&tools, &who, frame.refusing(unread), query, HandleForm::default(), FieldErrors::default()).await
 }
 
 /// Does something to the events that were chosen in the list.
@@ -316,7 +319,7 @@ pub async fn handle_many(
     who: Can<HandleAlerts>,
     request: HttpRequest,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, unread): Parameters<ListQuery>,
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
     let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
@@ -325,7 +328,7 @@ pub async fn handle_many(
             let said = store_handling(&tools, &who, &request, ids, what).await?;
             Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said))
         }
-        Err(errors) => list_page(&tools, &who, frame, query, form, errors).await,
+        Err(errors) => list_page(&tools, &who, frame.refusing(unread), query, form, errors).await,
     }
 }
 
@@ -358,11 +361,25 @@ async fn store_handling(
 }
 
 /// Which page of a time line is asked for.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct AskedEntries {
     /// The page of the entries older than this one.
-    before: Option<EntryId>,
+    before: String,
+}
+
+impl AskedEntries {
+    fn before(&self) -> Option<EntryId> {
+        self.before.parse().ok().map(EntryId)
+    }
+}
+
+impl ListParameters for AskedEntries {
+    const NAMES: &'static [&'static str] = &["before"];
+
+    fn unread(&self) -> Unread {
+        unread(&[("before", &self.before, self.before().is_some())])
+    }
 }
 
 #[derive(Template)]
@@ -491,9 +508,10 @@ pub async fn show(
     who: Can<ViewAlerts>,
     frame: Frame,
     path: Path<(String, AlertId)>,
-    Query(asked): Query<AskedEntries>,
+    Parameters(asked, unread): Parameters<AskedEntries>,
 ) -> Result<HttpResponse> {
-    show_page(&tools, &who, frame, (path.1, asked.before), HandleForm::default(), FieldErrors::default()).await
+    let frame = frame.refusing(unread);
+    show_page(&tools, &who, frame, (path.1, asked.before()), HandleForm::default(), FieldErrors::default()).await
 }
 
 /// Does something to this event.

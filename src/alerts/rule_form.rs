@@ -17,7 +17,10 @@ use crate::{
     channels::Switches,
     db::{GroupId, RuleId, ScheduleId},
     robots::Channel,
-    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, unread, validated},
+    web::{
+        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, one_line, unread,
+        validated,
+    },
 };
 
 /// The most conditions of a rule.
@@ -423,13 +426,15 @@ pub struct ListQuery {
     pub state: String,
 }
 
-impl ListQuery {
-    /// What is asked for and means nothing.
-    #[must_use]
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
+impl ListParameters for ListQuery {
+    const NAMES: &'static [&'static str] = &["q", "state"];
+
+    fn unread(&self) -> Unread {
         unread(&[("state", &self.state, ["on", "off"].contains(&self.state.as_str()))])
     }
+}
 
+impl ListQuery {
     /// Whether a rule is shown.
     #[must_use]
     pub fn shows(&self, rule: &Rule) -> bool {

@@ -35,7 +35,7 @@ use crate::{
     first_steps::{Step, store as first_steps},
     language::Language,
     robots::Channel,
-    web::{self, Edits as _, FieldError, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldError, FieldErrors, Form, Frame, Parameters, Query, actor, redirect_saying},
 };
 
 /// The id of a rule that is not stored yet; stored ones start at 1.
@@ -81,9 +81,9 @@ pub async fn list(
     db: Data<Database>,
     who: Can<ViewAlerts>,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, unread): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
-    list_page(&db, &who, frame, query, FieldErrors::default()).await
+    list_page(&db, &who, frame.refusing(unread), query, FieldErrors::default()).await
 }
 
 async fn list_page<P>(
@@ -106,7 +106,6 @@ async fn list_page<P>(
     let next = progress.and_then(|progress| progress.next_after(Step::Rule));
     let total = rules.len();
     let rows = rules.into_iter().filter(|rule| query.shows(rule)).map(|rule| row(rule, &names, language)).collect();
-    let frame = frame.refusing(query.unread());
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let (path, base) = (list_path(who), format!("/t/{}", who.tenant.slug));
     let (frame, example) = (frame.seen_by(who), Example::default());

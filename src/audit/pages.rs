@@ -17,7 +17,7 @@ use crate::{
     db::{Database, Keyset, Seek, TenantId},
     error::Result,
     retention::store as retention,
-    web::{self, Frame, Query, Times, query_string, unread},
+    web::{self, Frame, ListParameters, Parameters, Times, Unread, query_string, unread},
 };
 
 /// What the page can be asked for.
@@ -26,22 +26,30 @@ use crate::{
 pub struct Asked {
     who: String,
     action: String,
-    before: Option<i64>,
-    after: Option<i64>,
+    before: String,
+    after: String,
+}
+
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] = &["who", "action", "before", "after"];
+
+    fn unread(&self) -> Unread {
+        let is_id = |text: &str| text.parse::<i64>().is_ok();
+        unread(&[
+            ("action", &self.action, ACTIONS.contains(&self.action.as_str())),
+            ("before", &self.before, is_id(&self.before)),
+            ("after", &self.after, is_id(&self.after) && !is_id(&self.before)),
+        ])
+    }
 }
 
 impl Asked {
-    /// What is asked for and means nothing.
-    fn unread(&self) -> Vec<(&'static str, String)> {
-        unread(&[("action", &self.action, ACTIONS.contains(&self.action.as_str()))])
-    }
-
     /// An action that does not exist is none.
     fn filter(&self) -> Filter {
         Filter {
             actor: self.who.trim().to_owned(),
             action: ACTIONS.iter().copied().find(|action| *action == self.action),
-            seek: Seek { before: self.before, after: self.after },
+            seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
     }
 }
@@ -94,7 +102,6 @@ async fn log(
     let removed = removed.filter(|_| keyset.older.is_none()).map(|before| frame.times().day(&before));
     let removed = removed.map(|date| frame.with("retention-removed-audit", "date", &date).into_owned());
     let removed = removed.into_iter().collect();
-    let frame = frame.refusing(asked.unread());
     let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset, removed };
     web::page(StatusCode::OK, &page)
 }
@@ -105,10 +112,10 @@ pub async fn tenant(
     clock: Data<Clock>,
     who: Can<ViewAudit>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let path = format!("/t/{}/audit", who.tenant.slug);
-    log(&db, &clock, frame.seen_by(&who), Some(who.tenant.id), path, asked).await
+    log(&db, &clock, frame.seen_by(&who).refusing(unread), Some(who.tenant.id), path, asked).await
 }
 
 /// What was done anywhere.
@@ -117,7 +124,7 @@ pub async fn instance(
     clock: Data<Clock>,
     who: CanInstance<ViewInstanceAudit>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
-    log(&db, &clock, frame.seen_by(&who), None, "/instance/audit".to_owned(), asked).await
+    log(&db, &clock, frame.seen_by(&who).refusing(unread), None, "/instance/audit".to_owned(), asked).await
 }

@@ -8,7 +8,7 @@ use crate::{
     courier::{DeliveryState, Reason},
     db::{MessageId, Seek},
     robots::Channel,
-    web::{Times, query_string, unread},
+    web::{ListParameters, Times, Unread, query_string, unread},
 };
 
 /// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing, and the page says so.
@@ -32,11 +32,30 @@ pub struct Asked {
     /// The number of the message that carries them, as the links in digests name it.
     pub message: String,
     /// The page of the rows older than this one.
-    pub before: Option<i64>,
+    pub before: String,
     /// The page of the rows newer than this one.
-    pub after: Option<i64>,
+    pub after: String,
     /// The newest row of those that were counted, for the form that sends them again.
     pub newest: Option<i64>,
+}
+
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] =
+        &["status", "channel", "reason", "q", "recipient", "from", "to", "message", "before", "after"];
+
+    fn unread(&self) -> Unread {
+        let is_id = |text: &str| text.parse::<i64>().is_ok();
+        unread(&[
+            ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
+            ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
+            ("reason", &self.reason, Reason::parse(&self.reason).is_some()),
+            ("from", &self.from, Times::typed_day(&self.from).is_some()),
+            ("to", &self.to, Times::typed_day(&self.to).is_some()),
+            ("message", &self.message, is_id(&self.message)),
+            ("before", &self.before, is_id(&self.before)),
+            ("after", &self.after, is_id(&self.after) && !is_id(&self.before)),
+        ])
+    }
 }
 
 impl Asked {
@@ -55,21 +74,9 @@ impl Asked {
         }
     }
 
-    /// What is asked for and means nothing.
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
-        unread(&[
-            ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
-            ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
-            ("reason", &self.reason, Reason::parse(&self.reason).is_some()),
-            ("from", &self.from, Times::typed_day(&self.from).is_some()),
-            ("to", &self.to, Times::typed_day(&self.to).is_some()),
-            ("message", &self.message, self.message.parse::<i64>().is_ok()),
-        ])
-    }
-
     /// Which page of them.
     pub fn seek(&self) -> Seek {
-        Seek { before: self.before, after: self.after }
+        Seek { before: self.before.parse().ok(), after: self.after.parse().ok() }
     }
 
     /// The filters by the keys of their labels, as they stand in the URL; the empty ones too.

@@ -28,7 +28,7 @@ use crate::{
     language::Language,
     retention::{self, Removed, reaches},
     robots::Channel,
-    web::{self, Form, Frame, Query, Times, actor, redirect, redirect_saying},
+    web::{self, Form, Frame, ListParameters as _, Parameters, Times, actor, redirect, redirect_saying},
 };
 
 /// Rows of a download that are read at once.
@@ -84,9 +84,9 @@ pub async fn list(
     clock: Data<Clock>,
     who: Can<ViewDeliveries>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who).refusing(asked.unread());
+    let frame = frame.seen_by(&who).refusing(unread);
     let (tenant, scope, filter, seek) = (who.tenant.id, scope(&who)?, asked.filter(frame.times()), asked.seek());
     let (since, now) = (filter.since, clock.now());
     let ((rows, keyset), settings, removed) = db
@@ -132,12 +132,13 @@ pub async fn download(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<ViewDeliveries>,
+    request: HttpRequest,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     // A file would not say which of its filters was left out; the page does.
-    if !asked.unread().is_empty() {
-        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    if !unread.is_empty() {
+        return Ok(redirect(&format!("{}?{}", record(&who), request.query_string())));
     }
     let frame = frame.seen_by(&who);
     let (times, language) = (frame.times(), frame.language);
@@ -327,12 +328,13 @@ fn chosen(asked: &Asked, text: impl Fn(&str) -> String) -> Vec<(&'static str, St
 pub async fn resend_all_form(
     db: Data<Database>,
     who: Can<ResendDeliveries>,
+    request: HttpRequest,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     // What is narrowed by nothing would be everything.
-    if !asked.unread().is_empty() {
-        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    if !unread.is_empty() {
+        return Ok(redirect(&format!("{}?{}", record(&who), request.query_string())));
     }
     let frame = frame.seen_by(&who);
     let (tenant, filter) = (who.tenant.id, asked.filter(frame.times()));

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{
     people::{Person, joined, typed_names},
-    web::{Edits as _, FieldErrors, FormVersion, edits, filled, one_line, query_string, unread, validated},
+    web::{
+        Edits as _, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, is_page, one_line, query_string,
+        unread, validated,
+    },
 };
 
 /// How many unknown names an error repeats.
@@ -100,6 +103,15 @@ pub struct Asked {
     pub page: String,
 }
 
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] = &["q", "status", "page"];
+
+    fn unread(&self) -> Unread {
+        let is_status = ["on", "off"].contains(&self.status.as_str());
+        unread(&[("status", &self.status, is_status), ("page", &self.page, is_page(&self.page))])
+    }
+}
+
 impl Asked {
     /// The groups that were asked for.
     pub fn filter(&self) -> Filter {
@@ -109,12 +121,6 @@ impl Asked {
             _ => None,
         };
         Filter { search: self.q.trim().to_lowercase(), is_on }
-    }
-
-    /// What is asked for and means nothing.
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
-        let is_status = ["on", "off"].contains(&self.status.as_str());
-        unread(&[("status", &self.status, is_status), ("page", &self.page, self.page.parse::<i64>().is_ok())])
     }
 
     /// Whether anything narrows the list.

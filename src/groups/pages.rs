@@ -20,7 +20,7 @@ use crate::{
     db::{AccountId, AnyConnection, Database, GroupId, Pager, TenantId},
     error::{Error, Result},
     people::joined,
-    web::{self, Edits as _, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
 };
 
 /// How many alert rules are named when they stand in the way of deleting a group.
@@ -86,13 +86,13 @@ pub async fn list(
     db: Data<Database>,
     who: Can<ViewGroups>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let asker = Asker::of(&who)?;
     let (filter, page) = (asked.filter(), asked.page());
     let (rows, pager) = db.read(move |c| store::list(c, asker.tenant, &filter, page)).await?;
     let (path, may_add) = (list_path(&who), asker.role.administers());
-    let frame = frame.seen_by(&who).refusing(asked.unread());
+    let frame = frame.seen_by(&who).refusing(unread);
     web::page(StatusCode::OK, &ListPage { frame, path, asked, may_add, rows, pager })
 }
 

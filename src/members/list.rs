@@ -6,7 +6,7 @@ use super::Status;
 use crate::{
     access::Role,
     db::RobotId,
-    web::{query_string, unread},
+    web::{ListParameters, Unread, is_page, query_string, unread},
 };
 
 /// The query of the member list, as the URL has it.
@@ -73,6 +73,22 @@ impl Filter {
     }
 }
 
+impl ListParameters for ListQuery {
+    const NAMES: &'static [&'static str] = &["q", "role", "status", "contact", "robot", "sort", "page"];
+
+    fn unread(&self) -> Unread {
+        let sort = self.sort.strip_prefix('-').unwrap_or(&self.sort);
+        unread(&[
+            ("role", &self.role, Role::parse(&self.role).is_some()),
+            ("status", &self.status, Status::parse(&self.status).is_some()),
+            ("contact", &self.contact, self.contact == "none"),
+            ("robot", &self.robot, self.robot.parse::<i64>().is_ok()),
+            ("sort", &self.sort, ["username", "display_name", "joined"].contains(&sort)),
+            ("page", &self.page, is_page(&self.page)),
+        ])
+    }
+}
+
 impl ListQuery {
     /// What the list shows. A word that means nothing filters nothing.
     #[must_use]
@@ -100,17 +116,10 @@ impl ListQuery {
         }
     }
 
-    /// What is asked for and means nothing.
+    /// What a member asks for that is for administrators to know.
     #[must_use]
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
-        let sort = self.sort.strip_prefix('-').unwrap_or(&self.sort);
-        unread(&[
-            ("role", &self.role, Role::parse(&self.role).is_some()),
-            ("status", &self.status, Status::parse(&self.status).is_some()),
-            ("contact", &self.contact, self.contact == "none"),
-            ("sort", &self.sort, ["username", "display_name", "joined"].contains(&sort)),
-            ("page", &self.page, self.page.parse::<i64>().is_ok()),
-        ])
+    pub fn withheld(&self, administers: bool) -> Unread {
+        unread(&[("contact", &self.contact, administers), ("robot", &self.robot, administers)])
     }
 
     /// The page that is asked for.

@@ -31,7 +31,7 @@ use crate::{
     first_steps::{Step, store as first_steps},
     robots::Channel,
     secrets::{PlainToken, one_time_code},
-    web::{self, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+    web::{self, FieldErrors, Form, Frame, Parameters, Times, actor, redirect_saying},
 };
 
 /// The list as a page shows it, alone or behind a dialog.
@@ -136,9 +136,10 @@ pub async fn list(
     tools: Data<Tools>,
     who: Can<ViewTenant>,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, mut unread): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who).refusing(query.unread());
+    unread.extend(query.withheld(who.role().is_some_and(Role::administers)));
+    let frame = frame.seen_by(&who).refusing(unread);
     let list = list_part(&tools.db, &who, query).await?;
     web::page(StatusCode::OK, &ListPage { frame, list })
 }
@@ -179,7 +180,7 @@ pub async fn add_form(
     tools: Data<Tools>,
     who: Can<EditMembers>,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, _): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
     let form = AddMember { role: Role::Member.as_str().to_owned(), ..AddMember::default() };
     add_page(&tools, &who, frame, query, form, FieldErrors::default(), None).await
@@ -206,7 +207,7 @@ pub async fn add(
     who: Can<EditMembers>,
     request: HttpRequest,
     frame: Frame,
-    Query(query): Query<ListQuery>,
+    Parameters(query, _): Parameters<ListQuery>,
     Form(form): Form<AddMember>,
 ) -> Result<HttpResponse> {
     let added = match form.check() {
@@ -334,7 +335,7 @@ struct MePage {
 }
 
 /// The dialog Edit Account.
-pub async fn edit_form((tools, who, request, frame, path, Query(query)): AboutMember) -> Result<HttpResponse> {
+pub async fn edit_form((tools, who, request, frame, path, Parameters(query, _)): AboutMember) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let part = task.part(&tools, None, FieldErrors::default()).await?;
     edit_page(&tools, &who, frame, query, part, StatusCode::OK).await
@@ -355,7 +356,7 @@ async fn edit_page(
 
 /// Saves the dialog.
 pub async fn save(
-    (tools, who, request, frame, path, Query(query)): AboutMember,
+    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
@@ -371,7 +372,7 @@ pub async fn save(
 
 /// Sends test messages, and shows the dialog again with the robots' answers and everything that was typed.
 pub async fn test(
-    (tools, who, request, frame, path, Query(query)): AboutMember,
+    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
@@ -398,7 +399,7 @@ async fn tested_part(task: &Task, tools: &Tools, form: EditAccount) -> Result<(C
 
 /// Sends a verification code to the group of a stored robot, and shows the dialog again with the robot's answer.
 pub async fn verify(
-    (tools, who, request, frame, path, Query(query)): AboutMember,
+    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
@@ -418,7 +419,7 @@ async fn coded_part(task: &Task, tools: &Tools, form: &Verify) -> Result<(Contac
 
 /// Takes the verification code that the member read in the group.
 pub async fn confirm(
-    (tools, who, request, frame, path, Query(query)): AboutMember,
+    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
@@ -439,7 +440,7 @@ fn list_url<P>(who: &Can<P>, query: &ListQuery) -> String {
 }
 
 /// What every request about one member brings: who asks, the member in the path, and the list to come back to.
-type AboutMember = (Data<Tools>, Can<EditMembers>, HttpRequest, Frame, Path<(String, MemberId)>, Query<ListQuery>);
+type AboutMember = (Data<Tools>, Can<EditMembers>, HttpRequest, Frame, Path<(String, MemberId)>, Parameters<ListQuery>);
 
 /// What administrators do to a member besides editing him.
 #[derive(Clone, Copy)]

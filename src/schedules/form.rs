@@ -16,7 +16,10 @@ use super::{
 use crate::{
     db::AccountId,
     people::{joined, words},
-    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, query_string, unread, validated},
+    web::{
+        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, is_page, one_line,
+        query_string, unread, validated,
+    },
 };
 
 /// How many names an error repeats.
@@ -225,16 +228,19 @@ pub struct Asked {
     pub page: String,
 }
 
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] = &["q", "unit", "page"];
+
+    fn unread(&self) -> Unread {
+        let is_unit = Unit::parse(&self.unit).is_some();
+        unread(&[("unit", &self.unit, is_unit), ("page", &self.page, is_page(&self.page))])
+    }
+}
+
 impl Asked {
     /// The schedules that were asked for.
     pub fn filter(&self) -> Filter {
         Filter { search: self.q.trim().to_lowercase(), unit: Unit::parse(&self.unit) }
-    }
-
-    /// What is asked for and means nothing.
-    pub fn unread(&self) -> Vec<(&'static str, String)> {
-        let is_unit = Unit::parse(&self.unit).is_some();
-        unread(&[("unit", &self.unit, is_unit), ("page", &self.page, self.page.parse::<i64>().is_ok())])
     }
 
     /// Whether anything narrows the list.

@@ -26,7 +26,7 @@ use crate::{
     db::{AccountId, AnyConnection, Database, Pager, ScheduleId},
     error::{Error, Result},
     people::{Person, Standing, joined},
-    web::{self, Edits as _, FieldErrors, Form, Frame, Query, actor, redirect_saying},
+    web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
 };
 
 /// How many coming turns a roster shows.
@@ -126,13 +126,13 @@ pub async fn list(
     clock: Data<Clock>,
     who: Can<ViewSchedules>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let (tenant, filter, page) = (who.tenant.id, asked.filter(), asked.page());
     let (rows, pager) = db.read(move |c| store::list(c, tenant, &filter, page)).await?;
     let administers = who.role().is_some_and(Role::administers);
     let (path, now) = (list_path(&who), Now::of(&clock, &who.tenant));
-    let frame = frame.seen_by(&who).refusing(asked.unread());
+    let frame = frame.seen_by(&who).refusing(unread);
     web::page(StatusCode::OK, &ListPage { frame, path, asked, administers, now, rows, pager })
 }
 

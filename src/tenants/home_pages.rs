@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     first_steps::{Progress, store as first_steps},
     robots::Channel,
-    web::{self, Frame, Query, Times, query_string},
+    web::{self, Frame, ListParameters, Parameters, Times, Unread, query_string, unread},
 };
 
 /// How many of the latest deliveries are shown.
@@ -74,6 +74,14 @@ impl Span {
 #[serde(default)]
 pub struct Asked {
     span: String,
+}
+
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] = &["span"];
+
+    fn unread(&self) -> Unread {
+        unread(&[("span", &self.span, Span::ALL.into_iter().any(|span| span.word() == self.span))])
+    }
 }
 
 impl Asked {
@@ -306,9 +314,9 @@ pub async fn home(
     clock: Data<Clock>,
     who: Can<ViewTenant>,
     frame: Frame,
-    Query(asked): Query<Asked>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who);
+    let frame = frame.seen_by(&who).refusing(unread);
     let (administers, now) = (who.role().is_some_and(Role::administers), clock.now());
     let view = View {
         tenant: who.tenant.id,

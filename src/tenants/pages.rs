@@ -18,7 +18,10 @@ use crate::{
     db::{AccountId, AnyConnection, Database, PAGE_SIZE, Pager, TenantId, lock_settings},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
-    web::{self, Edits as _, FieldErrors, Form, Frame, Query, Times, actor, redirect_saying},
+    web::{
+        self, Edits as _, FieldErrors, Form, Frame, ListParameters, Parameters, Times, Unread, actor, is_page,
+        redirect_saying, unread,
+    },
 };
 
 /// The list's address.
@@ -27,8 +30,16 @@ const LIST: &str = "/instance/tenants";
 /// Which page of the list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Page {
-    page: Option<i64>,
+pub struct Asked {
+    page: String,
+}
+
+impl ListParameters for Asked {
+    const NAMES: &'static [&'static str] = &["page"];
+
+    fn unread(&self) -> Unread {
+        unread(&[("page", &self.page, is_page(&self.page))])
+    }
 }
 
 #[derive(Template)]
@@ -44,15 +55,15 @@ pub async fn list(
     db: Data<Database>,
     who: CanInstance<ManageTenants>,
     frame: Frame,
-    Query(query): Query<Page>,
+    Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let (tenants, pager) = db
         .read(move |c| {
-            let pager = Pager::new(query.page.unwrap_or(1), store::count(c)?);
+            let pager = Pager::new(asked.page.parse().unwrap_or(1), store::count(c)?);
             Ok((store::list(c, PAGE_SIZE, pager.offset())?, pager))
         })
         .await?;
-    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who), tenants, pager })
+    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who).refusing(unread), tenants, pager })
 }
 
 #[derive(Template)]

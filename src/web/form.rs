@@ -59,7 +59,7 @@ impl Fields {
         serde_html_form::to_string(&self.0).map_err(|_| Error::Malformed)
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         serde_html_form::from_str(&self.encode()?).map_err(|_| Error::Malformed)
     }
 }
@@ -93,13 +93,6 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Fields::decode(request.query_string().as_bytes()).and_then(|fields| fields.read()).map(Self))
     }
-}
-
-/// Those fields of a query, each with its name, its value and whether that means something, that are filled in and mean nothing.
-#[must_use]
-pub fn unread(fields: &[(&'static str, &str, bool)]) -> Vec<(&'static str, String)> {
-    let odd = fields.iter().filter(|(_, value, is_known)| !value.trim().is_empty() && !is_known);
-    odd.map(|(name, value, _)| (*name, value.chars().take(64).collect())).collect()
 }
 
 /// Fields written as the query of a URL; empty ones are left out.

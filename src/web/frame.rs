@@ -13,7 +13,7 @@ use actix_web::{
 
 use ipnet::IpNet;
 
-use super::{FieldError, FieldErrors, Times, csrf::CsrfToken, flash, request::own_origin, static_files};
+use super::{FieldError, FieldErrors, Times, Unread, csrf::CsrfToken, flash, request::own_origin, static_files};
 use crate::{
     access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Standing, Tenant, allows},
     language::Language,
@@ -75,8 +75,8 @@ pub struct Frame {
     path: String,
     /// What was just done.
     pub said: Option<flash::Said>,
-    /// Values of the query that mean nothing, each with its name: the page says so instead of ignoring them.
-    pub unread: Vec<(&'static str, String)>,
+    /// Parameters of the URL that cannot be used: the page says so instead of ignoring them.
+    pub unread: Unread,
     /// Who is looking, and where.
     pub viewer: Option<Viewer>,
 }
@@ -156,9 +156,9 @@ impl Frame {
         Self { viewer: Some(viewer.into()), ..self }
     }
 
-    /// The same frame, which names the values of the query that mean nothing.
+    /// The same frame, which names the parameters of the URL that cannot be used.
     #[must_use]
-    pub fn refusing(self, unread: Vec<(&'static str, String)>) -> Self {
+    pub fn refusing(self, unread: Unread) -> Self {
         Self { unread, ..self }
     }
 

@@ -590,32 +590,59 @@ on_both! {
         assert_eq!(shown(&sam.get(&path).await.is(200)), None);
     }
 
-    async fn a_filter_that_means_nothing_is_named_on_the_list(app: &TestApp) {
-        app.settle().await;
-        let mut sam = app.log_in("sam").await;
-        for (list, query, name) in [
-            ("alerts", "severity=critcal", "severity"),
-            ("alerts", "from=yesterday", "from"),
-            ("alerts", "until=2026-02-30", "until"),
-            ("alerts", "before=7", "before"),
-            ("deliveries", "status=fialed", "status"),
-            ("deliveries", "to=22.11.2026", "to"),
-            ("deliveries", "message=7a", "message"),
-            ("members", "role=boss", "role"),
-            ("members", "page=two", "page"),
-            ("groups", "status=maybe", "status"),
-            ("schedules", "unit=year", "unit"),
-            ("audit", "action=nothing", "action"),
-            ("alert-rules", "state=maybe", "state"),
-        ] {
-            let page = sam.get(&format!("/t/ours/{list}?{query}")).await.is(200);
-            assert_eq!(page.texts("#unread code"), [name], "{list}?{query}");
-            assert!(sam.get(&format!("/t/ours/{list}")).await.is(200).texts("#unread").is_empty(), "{list}");
+    async fn a_parameter_that_cannot_be_used_is_named_on_the_list(app: &TestApp) {
+        let town = app.settle().await;
+        let event = format!("alerts/{}", app.alert(town.ours, "Dataphin disk").await);
+        let (mut sam, mut mia, mut root) = (app.log_in("sam").await, app.log_in("mia").await, app.log_in("root").await);
+        let of_list: &[(&str, &[(&str, &str)])] = &[
+            ("alerts", &[
+                ("status=odd", "status"), ("severity=critcal", "severity"), ("source=fax", "source"),
+                ("recipient=you", "recipient"), ("from=yesterday", "from"), ("until=2026-02-30", "until"),
+                ("before=7", "before"), ("after=x.y", "after"), ("before=5.6&after=5.6", "after"),
+            ]),
+            ("deliveries", &[
+                ("status=fialed", "status"), ("channel=fax", "channel"), ("reason=none", "reason"),
+                ("from=1600-01-01", "from"), ("to=22.11.2026", "to"), ("message=7a", "message"), ("before=abc", "before"),
+                ("after=99999999999999999999", "after"), ("before=5&after=5", "after"),
+            ]),
+            ("members", &[
+                ("role=boss", "role"), ("status=x", "status"), ("contact=any", "contact"), ("robot=x", "robot"),
+                ("sort=age", "sort"), ("page=two", "page"), ("page=0", "page"), ("page=-1", "page"), ("page=1.5", "page"),
+            ]),
+            ("groups", &[("status=maybe", "status"), ("page=x", "page")]),
+            ("schedules", &[("unit=year", "unit"), ("page=0", "page")]),
+            ("audit", &[("action=nothing", "action"), ("before=abc", "before"), ("after=1e3", "after")]),
+            ("alert-rules", &[("state=maybe", "state")]),
+            (&event, &[("before=abc", "before")]),
+            ("", &[("span=year", "span")]),
+        ];
+        for (list, wrong) in of_list {
+            let path = format!("/t/ours/{list}").trim_end_matches('/').to_owned();
+            for (query, name) in wrong.iter().chain(&[("colour=red", "colour"), ("%3Cb%3E=1", "<b>")]) {
+                let page = sam.get(&format!("{path}?{query}")).await.is(200);
+                assert_eq!(page.texts("#unread code"), [*name], "{path}?{query}");
+            }
+            let twice = wrong[0].1;
+            let page = sam.get(&format!("{path}?{twice}=1&{twice}=2")).await.is(200);
+            assert_eq!(page.texts("#unread code"), [twice, twice], "{path}");
+            assert!(sam.get(&path).await.is(200).texts("#unread").is_empty(), "{path}");
+            // What the page's own form sends, and a field that is left empty, can be used.
+            let own = sam.get(&path).await.attributes("form.filters [name]", "name").join("=&");
+            assert!(sam.get(&format!("{path}?{own}=")).await.is(200).texts("#unread").is_empty(), "{path}?{own}");
         }
+        for (path, query, name) in [("tenants", "page=x", "page"), ("audit", "before=abc", "before"), ("audit", "x=1", "x")] {
+            let page = root.get(&format!("/instance/{path}?{query}")).await.is(200);
+            assert_eq!(page.texts("#unread code"), [name], "{path}?{query}");
+        }
+        let page = mia.get("/t/ours/members?contact=none").await.is(200);
+        assert_eq!(page.texts("#unread code"), ["contact"], "for administrators to know");
+        assert!(sam.get("/t/ours/members?contact=none&page=999").await.is(200).texts("#unread").is_empty());
+        sam.get("/t/ours/members?q=%FF").await.is(400);
         // A file would not say so, and all would be sent again for a filter that narrows nothing.
         for path in ["deliveries.csv", "deliveries/resend"] {
             let to = "/t/ours/deliveries?from=yesterday";
             sam.get(&format!("/t/ours/{path}?from=yesterday")).await.leads_to(to);
+            sam.get(&format!("/t/ours/{path}?status=failed&x=1")).await.leads_to("/t/ours/deliveries?status=failed&x=1");
         }
     }
 }

@@ -114,4 +114,4 @@ error-busy-advice = Nothing was changed. Try again in a moment.
 error-internal = Something went wrong on our side
 error-number = Number of this request in the log: { $number }
 error-internal-advice = It was written to the log. Go back and try again; if it happens again, tell whoever runs this portal.
-query-unread = These filters in the address mean nothing, so nothing was filtered by them:
+query-unread = These parameters in the address cannot be used and were ignored:
