@@ -69,24 +69,10 @@ impl AlertFields {
         let receivers = usernames("receivers", &self.receivers, &mut errors);
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
-                let title = self.title.trim().to_owned();
-                let key = if text::is_blank(&self.key) { title.clone() } else { self.key.clone() };
+                let firing = Incoming::firing(source, severity, self.title.trim().to_owned(), labels);
+                let key = if text::is_blank(&self.key) { firing.key.clone() } else { self.key.clone() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
-                let (annotations, starts_at, ends_at) = (BTreeMap::new(), None, None);
-                Ok(Incoming {
-                    source,
-                    signal,
-                    key,
-                    title,
-                    content,
-                    severity,
-                    link,
-                    labels,
-                    annotations,
-                    starts_at,
-                    ends_at,
-                    receivers,
-                })
+                Ok(Incoming { signal, key, content, link, receivers, ..firing })
             }
             _ => Err(errors),
         }

@@ -182,6 +182,27 @@ pub struct Incoming {
     pub receivers: Vec<Username>,
 }
 
+impl Incoming {
+    /// A firing of which nothing else is known.
+    #[must_use]
+    pub fn firing(source: Source, severity: Severity, title: String, labels: BTreeMap<String, String>) -> Self {
+        Self {
+            source,
+            signal: Signal::Firing,
+            key: title.clone(),
+            title,
+            content: String::new(),
+            severity,
+            link: String::new(),
+            labels,
+            annotations: BTreeMap::new(),
+            starts_at: None,
+            ends_at: None,
+            receivers: Vec::new(),
+        }
+    }
+}
+
 /// How far ahead of ours a sender's clock may be for its times to count.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 

@@ -9,7 +9,7 @@ use validator::{Validate, ValidationError};
 use super::{
     form::{usernames, word},
     matcher::{Matcher, is_label, unquoted},
-    model::{Incoming, Receiver, Rule, Severity, Signal, Source, Window},
+    model::{Incoming, Receiver, Rule, Severity, Source, Window},
 };
 use crate::{
     access::Role,
@@ -384,24 +384,7 @@ impl Example {
         }
         match (severity, source) {
             (Some(severity), Some(source)) if errors.is_empty() => {
-                let title = self.example_title.trim().to_owned();
-                let (key, content, link) = (title.clone(), String::new(), String::new());
-                let (signal, receivers) = (Signal::Firing, Vec::new());
-                let (annotations, starts_at, ends_at) = (BTreeMap::new(), None, None);
-                Ok(Incoming {
-                    source,
-                    signal,
-                    key,
-                    title,
-                    content,
-                    severity,
-                    link,
-                    labels,
-                    annotations,
-                    starts_at,
-                    ends_at,
-                    receivers,
-                })
+                Ok(Incoming::firing(source, severity, self.example_title.trim().to_owned(), labels))
             }
             _ => Err(errors),
         }
