@@ -290,6 +290,7 @@ on_both! {
         for (list, sentence) in lists.iter().zip(&expected) {
             let page = sue.get(list).await.is(200);
             assert_eq!(&page.text("#removed"), sentence, "{list}");
+            assert_eq!(page.texts("form.filters + #removed").len(), 1, "{list}: it stands beside the filters");
             assert!(page.texts("#removed a").is_empty(), "the settings are for administrators of the instance");
         }
         assert_eq!(root.get("/instance/audit").await.is(200).attribute("#removed a", "href").as_deref(), Some("/instance/retention"));
