@@ -375,6 +375,9 @@ impl Example {
         let mut labels = BTreeMap::new();
         for (number, line) in lines(&self.example_labels) {
             match label(line) {
+                Some((name, _)) if labels.contains_key(&name) => {
+                    errors.0.push(in_line("example_labels", "rules-example-label-twice", number));
+                }
                 Some((name, value)) => drop(labels.insert(name, value)),
                 None => errors.0.push(in_line("example_labels", "rules-example-label", number)),
             }
@@ -469,6 +472,13 @@ mod tests {
 
     fn mistake(field: &str, key: &str) -> (String, String) {
         (field.to_owned(), key.to_owned())
+    }
+
+    #[test]
+    fn a_label_that_stands_twice_in_an_example_is_named_by_its_line() {
+        let example = Example { example_labels: "a=1\nb=2\na=3".into(), ..Example::default() };
+        let errors = example.check().unwrap_err();
+        assert!(errors.of("example_labels").unwrap().text(Language::English).contains('3'));
     }
 
     #[test]

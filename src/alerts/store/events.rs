@@ -468,9 +468,18 @@ pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Resul
         annotations: serde_json::from_str(&annotations).map_err(Error::internal)?,
         starts_at: None,
         ends_at: None,
-        receivers: names.iter().filter_map(|name| Username::parse(name).ok()).collect(),
+        receivers: names.iter().filter_map(|name| stored_receiver(event, name)).collect(),
     };
     Ok((alert, sender, at))
+}
+
+/// A named receiver as he is stored; nothing, and a line in the log, when the rule for usernames has changed since.
+fn stored_receiver(event: AlertId, name: &str) -> Option<Username> {
+    let username = Username::parse(name).ok();
+    if username.is_none() {
+        tracing::warn!(alert = %event, receiver = ?name, "receiver left out: not a username");
+    }
+    username
 }
 
 /// What a new entry of a time line says.

@@ -84,6 +84,7 @@ rules-example-source = Source of the example
 rules-example-labels = Labels of the example
 rules-example-labels-hint = As name=value, one a line.
 rules-example-label = Line { $line }: write it as name=value.
+rules-example-label-twice = Line { $line }: this label stands in an earlier line already.
 rules-example-labels-many = At most 64 labels, please.
 rules-outcome = Result of the preview
 rules-outcome-typed = This rule as typed:

@@ -84,6 +84,7 @@ rules-example-source = 示例来源
 rules-example-labels = 示例标签
 rules-example-labels-hint = 每行一个，格式为 名称=值。
 rules-example-label = 第 { $line } 行：请按 名称=值 的格式填写。
+rules-example-label-twice = 第 { $line } 行：该标签在前面的行中已出现。
 rules-example-labels-many = 最多 64 个标签。
 rules-outcome = 预览结果
 rules-outcome-typed = 当前填写的规则：
