@@ -32,6 +32,8 @@ pub enum Error {
     OtherWay,
     /// The request cannot be read: not UTF-8, a NUL, a malformed number.
     Malformed,
+    /// The body is no form.
+    NoForm,
     /// The body is larger than any form of ours.
     TooLarge,
     /// The body did not come in time.

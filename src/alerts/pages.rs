@@ -154,22 +154,26 @@ struct Firing {
 impl Firing {
     /// What is wrong with the receivers: a person who names people means people of the tenant.
     fn refused(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<Option<FieldErrors>> {
+        let mut errors = FieldErrors::default();
         if alert.signal == Signal::Resolved {
             let owner = self.context.key_owner();
             let key = self.context.event_key(&owner, &alert.key);
             let own = events::last_of_key(c, key)?.filter(|event| event.is_open());
             // Events from before keys had owners: whoever only fires alerts must not be able to end those of other systems.
             if own.as_ref().is_some_and(|event| event.source != Source::Form.as_str() && !self.administers) {
-                return Ok(Some(FieldErrors::one("status", "alerts-resolve-rule")));
+                errors.add("status", "alerts-resolve-rule");
             }
             if own.is_none() && events::is_open_of_another(c, key)? {
-                return Ok(Some(FieldErrors::one("status", "alerts-resolve-other")));
+                errors.add("status", "alerts-resolve-other");
             }
         }
         let named = people::named(c, self.context.tenant, &alert.receivers)?;
         let unknown = named.into_iter().filter(|person| person.member.is_none());
         let unknown: Vec<String> = unknown.map(|person| person.name).collect();
-        Ok((!unknown.is_empty()).then(|| strangers(&unknown)))
+        if !unknown.is_empty() {
+            errors.0.extend(strangers(&unknown).0);
+        }
+        Ok(Some(errors).filter(|errors| !errors.is_empty()))
     }
 
     fn preview(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<std::result::Result<Outcome, FieldErrors>> {
@@ -323,12 +327,15 @@ pub async fn handle_many(
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
     let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
-    match form.chosen().and_then(|ids| Ok((ids, what?))) {
-        Ok((ids, what)) => {
+    match (form.chosen(), what) {
+        (Ok(ids), Ok(what)) => {
             let said = store_handling(&tools, &who, &request, ids, what).await?;
             Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said))
         }
-        Err(errors) => list_page(&tools, &who, frame.refusing(unread), query, form, errors).await,
+        (ids, what) => {
+            let errors = FieldErrors(ids.err().into_iter().chain(what.err()).flat_map(|errors| errors.0).collect());
+            list_page(&tools, &who, frame.refusing(unread), query, form, errors).await
+        }
     }
 }
 

@@ -50,8 +50,14 @@ impl Channels {
     /// What a tenant's page asks for: the mode, and the switches of Tenant Custom. Who leaves System Default chosen and
     /// moves a switch means the switch, so that Tenant Custom is what applies from then on.
     pub fn check(&self, before: &Settings) -> Result<(Mode, Switches), FieldErrors> {
-        let mode = Mode::parse(&self.mode).ok_or_else(|| FieldErrors::one("mode", "form-choose"))?;
-        let switches = self.switches()?;
+        let mode = Mode::parse(&self.mode).ok_or_else(|| FieldErrors::one("mode", "form-choose"));
+        let (mode, switches) = match (mode, self.switches()) {
+            (Ok(mode), Ok(switches)) => (mode, switches),
+            (mode, switches) => {
+                let faults = mode.err().into_iter().chain(switches.err());
+                return Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()));
+            }
+        };
         Ok(match mode {
             Mode::Custom => (Mode::Custom, switches),
             Mode::System if self.moves_a_switch(before, &switches) => (Mode::Custom, switches),

@@ -34,8 +34,8 @@ pub struct PostedMember {
     pub email: Option<String>,
     /// The robots and their secrets; nothing else of it is looked at.
     pub robots: EditAccount,
-    /// Whether no group is told of it.
-    pub is_silent: bool,
+    /// Whether groups are told of it, in words; they are when empty.
+    pub notify: String,
 }
 
 /// Who posts it, and into which tenant.
@@ -93,6 +93,15 @@ impl PostedMember {
         add.check().map(|(username, name, _)| (username, name))
     }
 
+    /// Whether groups are told of it.
+    fn notifies(&self) -> std::result::Result<bool, FieldErrors> {
+        match trimmed(&self.notify).to_ascii_lowercase().as_str() {
+            "" | "yes" | "true" => Ok(true),
+            "no" | "false" => Ok(false),
+            _ => Err(FieldErrors::one("notify", "portals-notify-rule")),
+        }
+    }
+
     /// The dialog Edit Account as somebody would fill it in for this member.
     fn dialog(&self, member: Option<&Member>) -> EditAccount {
         let stored = |value: fn(&Member) -> &String| member.map(value).cloned().unwrap_or_default();
@@ -133,10 +142,11 @@ pub fn save_posted(
     posted: &PostedMember,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<Saved, Refused>> {
-    let (username, name) = match (posted.person(), posted.dialog(None).check(&tools.origins)) {
-        (Ok(person), Ok(_)) => person,
-        (person, contact) => {
-            let faults = person.err().into_iter().chain(contact.err());
+    let checked = (posted.person(), posted.dialog(None).check(&tools.origins), posted.notifies());
+    let (username, name, notifies) = match checked {
+        (Ok((username, name)), Ok(_), Ok(notifies)) => (username, name, notifies),
+        (person, contact, notifies) => {
+            let faults = person.err().into_iter().chain(contact.err()).chain(notifies.err());
             return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()).into()));
         }
     };
@@ -167,7 +177,7 @@ pub fn save_posted(
     let updated = store::update(c, edit, &member, None, &change)?;
     // Many members for one group, as imports have them, are one message and not one for each.
     let mut announced = Vec::new();
-    for (channel, robot) in updated.ringing.iter().filter(|_| !posted.is_silent) {
+    for (channel, robot) in updated.ringing.iter().filter(|_| notifies) {
         if store::added::count(c, sender.tenant, *robot, &sender.name, now)? {
             announced.push((*channel, *robot));
         }

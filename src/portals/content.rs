@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use actix_web::{HttpRequest, http::header};
+use actix_web::{HttpMessage as _, HttpRequest, http::header};
 use flate2::bufread::MultiGzDecoder;
 
 use super::problem::{Problem, Unreadable};
@@ -11,7 +11,7 @@ use crate::text::BYTE_ORDER_MARK;
 /// A body as it was meant: its `Content-Encoding` undone, to at most so many bytes, without a byte order mark at its start.
 ///
 /// # Errors
-/// [`Problem::WrongContentEncoding`] for any other encoding than gzip, [`Problem::TooLarge`] for what grows beyond the limit,
+/// [`Problem::WrongCharset`] for another character set than UTF-8, [`Problem::WrongContentEncoding`] for any other encoding than gzip, [`Problem::TooLarge`] for what grows beyond the limit,
 /// [`Problem::Malformed`] for what is not gzip.
 pub fn decoded(request: &HttpRequest, body: Vec<u8>, largest: usize) -> Result<Vec<u8>, Problem> {
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).flat_map(|value| {
@@ -22,7 +22,17 @@ pub fn decoded(request: &HttpRequest, body: Vec<u8>, largest: usize) -> Result<V
         (Some("gzip" | "x-gzip"), None) => unzipped(&body, largest)?,
         _ => return Err(Problem::WrongContentEncoding),
     };
-    Ok(without_mark(body))
+    if is_of_another_charset(request, &body) { Err(Problem::WrongCharset) } else { Ok(without_mark(body)) }
+}
+
+/// Whether a body is said to be in another character set than UTF-8. Senders often name one that is not true of what is ASCII, and
+/// then it does no harm, unless characters are of several bytes each.
+fn is_of_another_charset(request: &HttpRequest, body: &[u8]) -> bool {
+    let Ok(Some(media)) = request.mime_type() else { return false };
+    let Some(charset) = media.get_param(mime::CHARSET) else { return false };
+    let charset = charset.as_str().to_ascii_lowercase();
+    let is_ours = ["utf-8", "utf8", "us-ascii", "ascii"].contains(&charset.as_str());
+    !is_ours && (!body.is_ascii() || charset.starts_with("utf-16") || charset.starts_with("utf-32"))
 }
 
 fn unzipped(body: &[u8], largest: usize) -> Result<Vec<u8>, Problem> {

@@ -76,21 +76,6 @@ const MEMBER: [&str; 10] = [
 /// The fields of an alert.
 const ALERT: [&str; 7] = ["title", "content", "severity", "status", "key", "receivers", "link"];
 
-/// What the answer warns of when a member is not one yet.
-const INVITED: &str = "The account was made elsewhere. It has no rights here until its owner accepts the invitation.";
-
-/// The same answer with one more sentence in its list `warnings`.
-fn with_warning(mut answer: Answer, warning: &str) -> Answer {
-    if let Ok(mut body) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&answer.body) {
-        let warnings = body.entry("warnings").or_insert_with(|| json!([]));
-        if let Some(warnings) = warnings.as_array_mut() {
-            warnings.push(warning.into());
-        }
-        answer.body = serde_json::Value::Object(body).to_string();
-    }
-    answer
-}
-
 /// The result of everything that can be refused.
 type Proven<T> = std::result::Result<T, Problem>;
 
@@ -119,6 +104,8 @@ pub struct Post {
     return_to: Option<String>,
     /// The language of the answer.
     language: Language,
+    /// Whether fields stand in the address, where nothing reads them.
+    has_query: bool,
     /// What alerts are decided by.
     snapshots: Snapshots,
 }
@@ -248,6 +235,7 @@ impl Post {
             form: None,
             return_to: None,
             language: wished_language(request).unwrap_or_default(),
+            has_query: !request.query_string().is_empty(),
             snapshots: alert_tools.snapshots.clone(),
         })
     }
@@ -276,14 +264,12 @@ impl Post {
         }
     }
 
-    /// The answer to a post that stored something, which stands at this path below its tenant.
-    #[must_use]
-    pub fn answer(&self, status: u16, id: i64, path: &str, deliveries: i64) -> Answer {
-        self.answer_with(status, id, path, deliveries, &[])
-    }
-
-    /// The same, with what whoever posts should know: what was left out, and why nobody is notified.
-    fn answer_with(&self, status: u16, id: i64, path: &str, deliveries: i64, warnings: &[String]) -> Answer {
+    /// The answer to a post that stored something, which stands at this path below its tenant, with what whoever posts should know:
+    /// what was left out, and why nobody is notified.
+    fn answer_with(&self, status: u16, id: i64, path: &str, deliveries: i64, mut warnings: Vec<String>) -> Answer {
+        if self.has_query {
+            warnings.push(self.language.text("portals-query-unread").into_owned());
+        }
         let url = format!("{}/t/{}/{path}", self.origin, self.caller.slug);
         let mut document = json!({ "id": id, "url": url, "deliveries": deliveries });
         if let (Some(document), false) = (document.as_object_mut(), warnings.is_empty()) {
@@ -312,8 +298,8 @@ impl Post {
     fn saved(&self, saved: Saved) -> Answer {
         let Saved { member, is_new, deliveries, is_invited } = saved;
         let status = if is_new { 201 } else { 200 };
-        let answer = self.answer(status, member.0, &format!("members/{member}/edit"), deliveries);
-        if is_invited { with_warning(answer, INVITED) } else { answer }
+        let warning = is_invited.then(|| self.language.text("portals-member-invited").into_owned());
+        self.answer_with(status, member.0, &format!("members/{member}/edit"), deliveries, warning.into_iter().collect())
     }
 
     /// Takes an alert in, and answers with its event and with what was left out of it.
@@ -417,7 +403,7 @@ impl Post {
             _ => format!("{}: {}", alert.title, unheard.sentence(self.language)),
         };
         warnings.extend(listed(unheard.map(sentence).collect(), self.language));
-        self.answer_with(201, id, &format!("alerts/{id}"), deliveries, &warnings)
+        self.answer_with(201, id, &format!("alerts/{id}"), deliveries, warnings)
     }
 
     /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out. A tenant's groups
@@ -644,10 +630,7 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
         Ok(proven) => proven,
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
-    let (member, shared) = match member(&fields) {
-        Ok(member) => (member, tools.clone()),
-        Err(errors) => return problem::answer(&request, Err(Problem::Fields(errors)), None),
-    };
+    let (member, shared) = (member(&fields), tools.clone());
     let outcome = post
         .store(&tools, 1, move |c, post| {
             let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
@@ -657,14 +640,9 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
     problem::answer(&request, outcome, post.return_to.as_deref())
 }
 
-fn member(fields: &Posted) -> std::result::Result<PostedMember, FieldErrors> {
+fn member(fields: &Posted) -> PostedMember {
     let given = |name| fields.get(name).map(str::to_owned);
-    let is_silent = match trimmed(&fields.text("notify")).to_ascii_lowercase().as_str() {
-        "" | "yes" | "true" => false,
-        "no" | "false" => true,
-        _ => return Err(FieldErrors::one("notify", "portals-notify-rule")),
-    };
-    Ok(PostedMember {
+    PostedMember {
         username: fields.text("username"),
         display_name: given("display_name"),
         phone: given("phone"),
@@ -677,8 +655,8 @@ fn member(fields: &Posted) -> std::result::Result<PostedMember, FieldErrors> {
             wecom_robot: fields.text("wecom_robot"),
             ..EditAccount::default()
         },
-        is_silent,
-    })
+        notify: fields.text("notify"),
+    }
 }
 
 /// Takes an alert of a portal in.
@@ -767,9 +745,7 @@ mod tests {
                 assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
             }
         }
-        if let Ok(member) = member(&fields) {
-            drop(member.robots.check(&Origins::default()));
-        }
+        drop(member(&fields).robots.check(&Origins::default()));
         drop(SignedForm::read(&fields));
         drop(fields.only(&ALERT));
         assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));

@@ -130,6 +130,8 @@ pub enum Problem {
     WrongContentEncoding,
     /// The body is neither a form nor JSON.
     UnknownEncoding,
+    /// The body is in another character set than UTF-8.
+    WrongCharset,
     /// The `Idempotency-Key` is empty, too long or no text.
     WrongKey,
     /// The `Idempotency-Key` stood over another body before.
@@ -197,7 +199,7 @@ impl Problem {
             }
             Self::OutOfScope | Self::ProtectedMember => StatusCode::FORBIDDEN,
             Self::Malformed(_) | Self::UnknownEncoding | Self::WrongKey | Self::WrongHost => StatusCode::BAD_REQUEST,
-            Self::WrongContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongContentEncoding | Self::WrongCharset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::KeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -226,6 +228,7 @@ impl Problem {
             Self::Malformed(_) => "malformed",
             Self::WrongContentEncoding => "wrong-content-encoding",
             Self::UnknownEncoding => "unknown-encoding",
+            Self::WrongCharset => "wrong-charset",
             Self::WrongKey => "wrong-idempotency-key",
             Self::KeyReused => "idempotency-key-reused",
             Self::TooLarge => "too-large",
@@ -498,6 +501,7 @@ mod tests {
             Problem::Malformed(Unreadable::Request),
             Problem::WrongContentEncoding,
             Problem::UnknownEncoding,
+            Problem::WrongCharset,
             Problem::WrongKey,
             Problem::KeyReused,
             Problem::TooLarge,

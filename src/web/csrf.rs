@@ -88,9 +88,9 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 /// Reads the form of an unsafe request and lets it through only when it comes from a page of ours.
 ///
 /// # Errors
-/// What the handlers answer. Its own refusals are answers: [`Error::CrossSite`], [`Error::SessionOver`], [`Error::Malformed`],
-/// [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and [`Error::Unavailable`] when the
-/// session could not be read.
+/// What the handlers answer. Its own refusals are answers: [`Error::NotFound`], [`Error::CrossSite`], [`Error::SessionOver`],
+/// [`Error::Malformed`], [`Error::NoForm`], [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and
+/// [`Error::Unavailable`] when the session could not be read.
 pub async fn guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -116,6 +116,10 @@ pub async fn guard(
 async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> {
     if !path_is_readable(request.path()) {
         return Err(Error::Malformed);
+    }
+    // Whatever is posted to an address that is none, that is what is wrong with it.
+    if !request.method().is_safe() && !request.resource_map().has_resource(request.match_info().as_str()) {
+        return Err(Error::NotFound);
     }
     let shared = shared(request.request())?;
     let was_read = access::was_read(&request.get_session());
@@ -209,7 +213,7 @@ fn is_from_here(request: &HttpRequest, shared: &Shared) -> bool {
 async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields> {
     let form = request.content_type().eq_ignore_ascii_case(mime::APPLICATION_WWW_FORM_URLENCODED.as_ref());
     if !form {
-        return Err(Error::Malformed);
+        return Err(Error::NoForm);
     }
     let body = read_body(request.take_payload(), LARGEST_KEPT, patience).await?;
     if body.len() > LARGEST && !is_kept(&body) {

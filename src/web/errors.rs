@@ -12,6 +12,7 @@ use actix_web::{
     web::Data,
 };
 use askama::Template;
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded::byte_serialize;
 
 use super::{Frame, Shared, address, kept::Again, observe::RequestId, own_page, page, redirect};
@@ -69,6 +70,7 @@ impl ResponseError for Error {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed | Self::NotKept | Self::WrongHost => StatusCode::BAD_REQUEST,
+            Self::NoForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -180,13 +182,23 @@ fn log_in(request: &HttpRequest) -> String {
     format!("/login?next={}", byte_serialize(to.as_bytes()).collect::<String>())
 }
 
-/// Whether a program asks, which reads no page: its path is one for programs, or it accepts JSON and no HTML.
+/// Whether a program asks, which reads no page: its path is one for programs, however its slashes are written, it sends what no
+/// browser sends to a page, or it accepts JSON and no HTML.
 fn is_program(request: &HttpRequest) -> bool {
-    let below =
-        |start: &str| request.path().strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
-    let accepted = accepted.collect::<Vec<_>>().join(",").to_ascii_lowercase();
-    below("/intake") || below("/api") || accepted.contains("json") && !accepted.contains("html")
+    let path = percent_decode_str(request.path()).decode_utf8_lossy();
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let is_below = matches!(parts.next(), Some("intake" | "api"));
+    let is_json = |name| {
+        let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
+        let values = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+        values.contains("json") && !values.contains("html")
+    };
+    let accepts_pages = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|value| value.to_str().is_ok_and(|accepted| accepted.to_ascii_lowercase().contains("html")));
+    let sends_as_program = is_json(header::CONTENT_TYPE) || request.headers().contains_key(header::AUTHORIZATION);
+    is_below || is_json(header::ACCEPT) || sends_as_program && !accepts_pages
 }
 
 /// The error as a problem document (RFC 9457).
@@ -237,6 +249,7 @@ fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> 
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
         (_, StatusCode::METHOD_NOT_ALLOWED) => ("error-method", "error-method-advice"),
+        (_, StatusCode::UNSUPPORTED_MEDIA_TYPE) => ("error-no-form", "error-no-form-advice"),
         (_, StatusCode::PAYLOAD_TOO_LARGE) => ("error-too-large", "error-too-large-advice"),
         (_, StatusCode::REQUEST_TIMEOUT) => ("error-too-slow", "error-too-slow-advice"),
         (_, StatusCode::TOO_MANY_REQUESTS) => ("error-too-many", "error-too-many-advice"),

@@ -64,3 +64,4 @@ mod two_editors;
 mod unchanged;
 mod verification;
 mod waking;
+mod wrong_requests;

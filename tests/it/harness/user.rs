@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use reqwest::{Client, Method, RequestBuilder, header, redirect::Policy};
+use reqwest::{Client, Method, Request, RequestBuilder, header, redirect::Policy};
 
 use super::Answer;
 
@@ -109,7 +109,12 @@ impl User {
 
     /// Sends a request and keeps the cookies of the answer.
     pub async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("an answer");
+        self.execute(request.build().expect("a request")).await
+    }
+
+    /// The same for a request that is built already.
+    pub async fn execute(&mut self, request: Request) -> Answer {
+        let response = self.client.execute(request).await.expect("an answer");
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             self.keep(cookie.to_str().expect("a readable cookie"));
         }

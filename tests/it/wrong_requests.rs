@@ -1,0 +1,175 @@
+//! Requests that are wrong in one way: the answer names that way, and a program gets no page.
+
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
+use reqwest::{Method, RequestBuilder, header};
+use serde_json::Value;
+
+use crate::harness::{Answer, TestApp, User};
+
+const INTAKE: [&str; 4] = ["/intake/alerts", "/intake/members", "/intake/alertmanager", "/intake/grafana"];
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// Adds a portal that may do everything, and returns its token.
+async fn token(app: &TestApp) -> String {
+    let mut sue = app.log_in("sue").await;
+    let fields = [("name", "tickets"), ("scopes", "save_members"), ("scopes", "fire_alerts")];
+    let page = sue.post("/t/ours/settings/portals/new", &fields).await.is(201);
+    page.attribute("#f-token", "value").expect("a token")
+}
+
+/// The problem of an answer to a program; the last part of its type.
+#[track_caller]
+fn problem(answer: &Answer, what: &str) -> (u16, String, Value) {
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("application/problem+json"), "{what}: {} {}", answer.status, answer.body);
+    let document: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(document["status"], answer.status, "{what}");
+    let word = document["type"].as_str().and_then(|name| name.rsplit(':').next()).unwrap_or_default().to_owned();
+    (answer.status, word, document)
+}
+
+fn cut_gzip() -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(br#"{"title":"x"}"#).expect("it is compressed");
+    let mut whole = encoder.finish().expect("it is compressed");
+    whole.truncate(whole.len() - 9);
+    whole
+}
+
+type Change = fn(RequestBuilder) -> RequestBuilder;
+
+/// What a post with a token and a body of JSON is changed by, and the problem that it has then.
+fn wrong_bodies() -> Vec<(&'static str, Change, u16, &'static str)> {
+    vec![
+        ("deflate", |r| r.header("content-encoding", "deflate").body("{}"), 415, "wrong-content-encoding"),
+        ("gzip twice", |r| r.header("content-encoding", "gzip, gzip").body("{}"), 415, "wrong-content-encoding"),
+        ("no gzip", |r| r.header("content-encoding", "gzip").body("{}"), 400, "malformed"),
+        ("cut gzip", |r| r.header("content-encoding", "gzip").body(cut_gzip()), 400, "malformed"),
+        ("UTF-16", |r| r.header("content-type", "application/json; charset=utf-16").body("{}"), 415, "wrong-charset"),
+        (
+            "GBK",
+            |r| {
+                r.header("content-type", "application/json; charset=gbk").body(&b"{\"title\":\"\xb4\xc5\xc5\xcc\"}"[..])
+            },
+            415,
+            "wrong-charset",
+        ),
+        ("no UTF-8", |r| r.body(&b"{\"title\":\"\xb4\xc5\"}"[..]), 400, "malformed"),
+        ("cut off", |r| r.body("{\"title\":"), 400, "malformed"),
+        ("empty key", |r| r.header("idempotency-key", "").body("{}"), 400, "wrong-idempotency-key"),
+    ]
+}
+
+on_both! {
+    async fn a_wrong_post_to_the_intake_is_answered_as_a_problem_that_names_its_cause(app: &TestApp) {
+        app.settle().await;
+        let token = token(app).await;
+        let mut sender = app.visitor();
+        let request = |sender: &User, method: Method, path: &str| {
+            let request = sender.request(method, path).header(header::ACCEPT, "application/json");
+            request.header(header::CONTENT_TYPE, "application/json")
+        };
+        for path in INTAKE {
+            for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
+                let answer = sender.send(request(&sender, method.clone(), path).bearer_auth(&token)).await;
+                assert_eq!(problem(&answer, path).1, "post-only", "{method} {path}");
+                assert_eq!(answer.header("allow"), Some("POST"));
+            }
+            let name = path.trim_start_matches("/intake/");
+            let elsewhere = [
+                format!("{path}/"), format!("{path}/x"), format!("/{path}"), format!("/intake//{name}"),
+                format!("/intake%2F{name}"), format!("{path}%2F"), format!("{path}%00"), "/intake".to_owned(),
+                "/intake/".to_owned(), "/intake/unknown".to_owned(), format!("/Intake/{name}"), format!("/inteke/{name}"),
+            ];
+            for elsewhere in elsewhere {
+                let answer = sender.send(request(&sender, Method::POST, &elsewhere).bearer_auth(&token).body("{}")).await;
+                let (status, ..) = problem(&answer, &elsewhere);
+                assert!(status == 404 || elsewhere.ends_with("%00") && status == 400, "{elsewhere}: {status}");
+            }
+            for wrong in ["", "Bearer", "Basic eDp5", "Bearer belfry_0000"] {
+                let proof = request(&sender, Method::POST, path).header(header::AUTHORIZATION, wrong).body("{}");
+                assert_eq!(problem(&sender.send(proof).await, path).1, "not-proven", "{path}: {wrong}");
+            }
+            let unproven = sender.send(request(&sender, Method::POST, path).body("{}")).await;
+            assert_eq!(problem(&unproven, path).1, "not-proven", "{path}");
+            for (what, change, status, word) in wrong_bodies() {
+                let post = sender.request(Method::POST, path).header(header::ACCEPT, "application/json").bearer_auth(&token);
+                let mut post = change(post).build().expect("a request");
+                let json = header::HeaderValue::from_static("application/json");
+                post.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
+                let answer = sender.execute(post).await;
+                let (got, named, document) = problem(&answer, what);
+                assert_eq!((got, named.as_str()), (status, word), "{path}: {what}: {document}");
+            }
+        }
+        for (path, kind) in [("/intake/alerts", "text/plain"), ("/intake/members", "multipart/form-data; boundary=x")] {
+            let post = sender.request(Method::POST, path).bearer_auth(&token).header(header::CONTENT_TYPE, kind).body("title=x");
+            assert_eq!(problem(&sender.send(post).await, path).1, "unknown-encoding", "{path}: {kind}");
+            let large = sender.request(Method::POST, path).bearer_auth(&token).form(&[("content", "x".repeat(140_000))]);
+            assert_eq!(problem(&sender.send(large).await, path).1, "too-large", "{path}");
+        }
+        // What is ASCII is the same in the character set that is claimed.
+        let claims = request(&sender, Method::POST, "/intake/alerts").bearer_auth(&token);
+        let claims = claims.header(header::CONTENT_TYPE, "application/json; charset=ISO-8859-1").body("{\"title\":\"x\"}");
+        let mut claims = claims.build().expect("a request");
+        let kind = header::HeaderValue::from_static("application/json; charset=ISO-8859-1");
+        claims.headers_mut().insert(header::CONTENT_TYPE, kind);
+        sender.execute(claims).await.is(201);
+    }
+
+    async fn a_wrong_path_or_content_type_is_named_before_anything_about_forms(app: &TestApp) {
+        app.settle().await;
+        let mut visitor = app.visitor();
+        for method in [Method::POST, Method::PUT, Method::DELETE] {
+            let page = visitor.request(method.clone(), "/t/ours/no-such-page").header(header::ACCEPT, BROWSER);
+            let page = visitor.send(page.form(&[("a", "b")])).await.is(404);
+            assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{method}");
+            let program = visitor.request(method, "/alerts").bearer_auth("x").json(&1);
+            assert_eq!(problem(&visitor.send(program).await, "/alerts").0, 404);
+        }
+        for kind in ["application/json", "multipart/form-data; boundary=x", "text/plain"] {
+            let post = visitor.request(Method::POST, "/login").header(header::ACCEPT, BROWSER);
+            let page = visitor.send(post.header(header::CONTENT_TYPE, kind).body("{}")).await.is(415);
+            assert!(page.text("main").contains("application/x-www-form-urlencoded"), "{kind}: {}", page.body);
+        }
+        let (status, _, document) = problem(&visitor.send(visitor.request(Method::POST, "/login").json(&1)).await, "JSON");
+        assert_eq!(status, 415);
+        assert!(document["detail"].as_str().is_some_and(|detail| detail.contains("urlencoded")), "{document}");
+    }
+
+    async fn every_mistake_is_named_at_once(app: &TestApp) {
+        let town = app.settle().await;
+        let token = token(app).await;
+        let mut sender = app.visitor();
+        let fields = [("username", "a b"), ("phone", "x"), ("email", "x"), ("notify", "maybe"), ("lark_robot", "x")];
+        let answer = sender.send(sender.request(Method::POST, "/intake/members").bearer_auth(&token).form(&fields)).await;
+        let (status, word, document) = problem(&answer, "members");
+        assert_eq!((status, word.as_str()), (422, "invalid-fields"));
+        let named: Vec<&str> = document["errors"].as_array().expect("a list").iter().filter_map(|e| e["field"].as_str()).collect();
+        assert!(fields.iter().all(|(field, _)| named.contains(field)), "{named:?}");
+
+        let mut sue = app.log_in("sue").await;
+        app.alert(town.ours, "Dataphin disk").await;
+        let page = sue.post("/t/ours/alerts", &[("what", "quiet"), ("lasts", "0"), ("unit", "hours")]).await.is(422);
+        assert_eq!(page.texts("main .fault").len(), 2, "{}", page.body);
+        let page = sue.post("/t/ours/settings/message-channel", &[("mode", "odd"), ("on", "fax")]).await.is(422);
+        assert_eq!(page.texts("main [role=alert] li").len(), 2, "{}", page.body);
+    }
+
+    async fn what_stands_in_the_address_of_a_post_is_named_in_its_warnings(app: &TestApp) {
+        app.settle().await;
+        let token = token(app).await;
+        let mut sender = app.visitor();
+        for (path, fields) in [("/intake/alerts", [("title", "x")]), ("/intake/members", [("username", "new.person")])] {
+            let warnings = async |sender: &mut User, path: &str| {
+                let post = sender.request(Method::POST, path).bearer_auth(&token).form(&fields);
+                let answer: Value = serde_json::from_str(&sender.send(post).await.body).expect("JSON");
+                answer["warnings"].to_string()
+            };
+            assert!(warnings(&mut sender, &format!("{path}?severity=critical")).await.contains("question mark"), "{path}");
+            assert!(!warnings(&mut sender, path).await.contains("question mark"), "{path}");
+        }
+    }
+}
