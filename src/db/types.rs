@@ -29,9 +29,6 @@ macro_rules! id {
             }
         }
 
-        // Digits: pages need not look for what is to be escaped.
-        impl askama::filters::HtmlSafe for $name {}
-
         impl<DB: Backend> ToSql<BigInt, DB> for $name
         where
             i64: ToSql<BigInt, DB>,

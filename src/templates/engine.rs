@@ -329,7 +329,7 @@ fn filled(
 ) -> Result<Words, Error> {
     Ok(Words {
         title: headline(&rendered(title, plain(variables), LARGEST_TITLE, most_work)?),
-        body: rendered(body, marked_up(variables), LARGEST_BODY, most_work)?.trim().to_owned(),
+        body: close_directions(rendered(body, marked_up(variables), LARGEST_BODY, most_work)?.trim()).into_owned(),
     })
 }
 

@@ -35,6 +35,28 @@ fn body(source: &str) -> String {
     words(&source, &alert()).unwrap().body
 }
 
+#[test]
+fn neither_a_value_nor_the_template_turns_what_stands_behind_it() {
+    let pairs = [("k\u{202b}", "v\u{2067}"), ("m", "n")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let turning = Variables {
+        title: "a\u{202e}".to_owned(),
+        content: "\u{2066}x\ny".to_owned(),
+        labels: BTreeMap::from(pairs),
+        recipients: vec!["李娜\u{202e}".to_owned(), "王伟".to_owned()],
+        ..alert()
+    };
+    let title = "\u{2067}{{ title }} {{ product }}".to_owned();
+    let body = "\u{202e}{{ content }} 5\n{{ labels }} {{ recipients }}".to_owned();
+    let words = words(&Source { title, body }, &turning).unwrap();
+    assert_eq!(words.title, "\u{2067}a\u{202e}\u{202c} Dataphin\u{2069}");
+    let lines = [
+        "\u{202e}\u{2066}x\u{2069}\u{202c}",
+        "y 5",
+        "k\u{202b}\u{202c}=v\u{2067}\u{2069}, m=n 李娜\u{202e}\u{202c}, 王伟",
+    ];
+    assert_eq!(words.body, lines.join("\n"));
+}
+
 fn fault(source: &str) -> Fault {
     check(source, Reason::Firing).expect_err(source)
 }
