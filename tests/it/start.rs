@@ -58,6 +58,11 @@ fn two_processes_that_start_at_once_on_an_empty_postgres_both_serve() {
 fn processes_that_start_at_once_on_an_empty_folder_all_serve() {
     for _ in 0..4 {
         let folder = folder();
+        let file = folder.path().join("data/belfry.db");
+        let mut other = belfry::db::Address::Sqlite(file).connect().unwrap();
+        let mut run = |sql| diesel::connection::SimpleConnection::batch_execute(&mut other, sql).unwrap();
+        // All of them come to where they make the tables, and go on at the same moment.
+        run("BEGIN IMMEDIATE");
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
@@ -66,6 +71,8 @@ fn processes_that_start_at_once_on_an_empty_folder_all_serve() {
                     assert_eq!(process.wait().0.code(), Some(0));
                 });
             }
+            std::thread::sleep(Duration::from_millis(500));
+            run("ROLLBACK");
         });
     }
 }
