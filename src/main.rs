@@ -45,8 +45,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// A page is many small strings, and a log-in takes 19 MiB for a moment: this allocator is quick with the ones, and gives
-/// the other back when the thread that hashed the password ends.
+/// A page is many small strings, with which this allocator is quick.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,6 +1,7 @@
 //! Secrets: sealing what must be read again, hashing what must only be recognised, and tokens that are shown once.
 
 mod blocklist;
+mod password_hash;
 mod passwords;
 mod sealing;
 mod tokens;
