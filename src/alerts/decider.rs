@@ -28,7 +28,7 @@ use crate::{
 
 /// The most receivers of a post whose deliveries are written in its own transaction. Those of further alerts are written
 /// afterwards (`fan_out.rs`).
-const MOST_AT_ONCE: usize = 500;
+const MOST_AT_ONCE: usize = 100;
 
 /// The rules that picked somebody, each with whether it is outside its window, and those of them that were noted already.
 type Picked = (Vec<(RuleId, bool)>, BTreeSet<String>);

@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many parts of a tenant are written before the list of tenants is read again.
 const PARTS_IN_A_ROW: usize = 20;
 /// How much work a part is beside an ordinary write.
-const WEIGHT: usize = 500;
+const WEIGHT: usize = 100;
 
 /// Runs forever: makes deliveries of what was put off. Several processes may do so at a time.
 pub async fn expand_forever(tools: Tools) {

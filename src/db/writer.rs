@@ -37,10 +37,10 @@ use crate::{
 
 /// The most writes one transaction takes, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
-/// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 50 ms.
-const BATCH_WEIGHT: usize = 1_000;
+/// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 10 ms.
+const BATCH_WEIGHT: usize = 200;
 /// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
-const TAKES_MORE_FOR: Duration = Duration::from_millis(20);
+const TAKES_MORE_FOR: Duration = Duration::from_millis(5);
 
 /// Clients write as often as they like while nothing can be committed.
 static LINES: LazyLock<BoundedLines> = LazyLock::new(BoundedLines::default);

@@ -1,12 +1,10 @@
 //! The doors that portals post to: who posts is proven, what is posted is read, and all that follows is stored in one
 //! transaction before anything is answered.
 
+mod storing;
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Duration,
 };
 
@@ -27,13 +25,10 @@ use super::{
     problem::{self, Answer, Problem},
     refusals::note_caller,
     signing,
-    store::posts::{self, KeyUse},
+    store::posts,
 };
 use crate::{
-    alerts::{
-        self, AlertFields, Incoming, Ingest, Prepared, Signal, Snapshots, Source, Taken, Unheard, link_fault,
-        store::events,
-    },
+    alerts::{self, AlertFields, Incoming, Ingest, Prepared, Snapshots, Source, Taken, Unheard, link_fault},
     db::{AnyConnection, Database, Lane, PortalId, Share, Together},
     error::{Error, Result},
     language::Language,
@@ -350,49 +345,6 @@ impl Post {
         self.key.is_some() || self.form.is_some() || self.caller.per_minute.is_some()
     }
 
-    /// Takes alerts in, with another one if it fires or its event is open. What they are decided by is verified in their
-    /// transaction; when it has changed since, they are decided again.
-    async fn take(
-        &self,
-        tools: &Tools,
-        mut alerts: Vec<Incoming>,
-        left_out: Option<Incoming>,
-        faults: FieldErrors,
-    ) -> Proven<Answer> {
-        let taken = alerts.len();
-        alerts.extend(left_out);
-        for _ in 0..ROUNDS {
-            let (of_post, prepared) = self.snapshots.prepare(&self.db(tools), &self.context(), alerts).await?;
-            let (weight, of_post) = (prepared.weight(), Arc::new(of_post));
-            let (stored, is_stale) = (Arc::clone(&of_post), Arc::new(AtomicBool::new(false)));
-            let (stale, faults) = (Arc::clone(&is_stale), faults.clone());
-            let job = move |c: &mut AnyConnection, post: &Self| {
-                let (sure, maybe) = stored.split_at(taken);
-                let mut all: Vec<&Incoming> = sure.iter().collect();
-                for alert in maybe {
-                    let fires = alert.signal == Signal::Firing;
-                    if fires || is_open(c, post, &alert.key)? {
-                        all.push(alert);
-                    }
-                }
-                let mut ingest = Ingest::default();
-                let Some(taken) = ingest.take(c, &post.context(), &all, &prepared)? else {
-                    stale.store(true, Ordering::Relaxed);
-                    return Ok(Err(changing().into()));
-                };
-                ingest.end(c, post.now)?;
-                Ok(Ok(post.taken(&taken, all.iter().copied(), &faults)))
-            };
-            let outcome = self.store(tools, weight, job).await;
-            if !is_stale.load(Ordering::Relaxed) {
-                self.snapshots.put_some_off();
-                return outcome;
-            }
-            alerts = Arc::unwrap_or_clone(of_post);
-        }
-        Err(changing().into())
-    }
-
     fn taken<'a>(&self, taken: &[Taken], alerts: impl Iterator<Item = &'a Incoming>, faults: &FieldErrors) -> Answer {
         let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
         let id = taken.first().map_or(0, |taken| taken.alert.0);
@@ -420,69 +372,6 @@ impl Post {
     fn db(&self, tools: &Tools) -> Database {
         tools.db.by(Share::Intake).in_lane(Lane::of_tenant(self.caller.tenant))
     }
-
-    /// Stores what a post says, with the nonce that it spends and the answer that its key stands for, all or nothing; a
-    /// post that repeats another one is answered as that was, and stores nothing. The weight is that of
-    /// [`Database::write_weighing`].
-    ///
-    /// # Errors
-    /// Why nothing was stored.
-    pub async fn store<F>(&self, tools: &Tools, weight: usize, job: F) -> Proven<Answer>
-    where
-        F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>> + Send + 'static,
-    {
-        let post = self.clone();
-        let stored = self.db(tools).write_unless(weight, move |c| post.write(c, job)).await?;
-        tools.waker.wake();
-        stored
-    }
-
-    /// Rows are locked in one order by all posts: the portal's, the key's, the nonce's, and then those of the job.
-    fn write<F>(&self, c: &mut AnyConnection, job: F) -> Result<Proven<Answer>>
-    where
-        F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Answer>>,
-    {
-        let (portal, now) = (self.caller.id, self.now);
-        if let Err(problem) = self.confirm(posts::standing(c, portal)?.as_ref()) {
-            return Ok(Err(problem));
-        }
-        if let Some(at_most) = self.caller.per_minute
-            && !posts::count(c, portal, at_most, now)?
-        {
-            return Ok(Err(Problem::Limited { retry_after: posts::until_next_minute(now) }));
-        }
-        if self.caller.use_is_due(now) {
-            posts::note_use(c, portal, now)?;
-        }
-        if let Some(Key { text, body_hash }) = &self.key {
-            match posts::take_key(c, portal, text, body_hash, now)? {
-                KeyUse::New => {}
-                KeyUse::Answered(status, body) => return Ok(Ok(Answer { status, body })),
-                KeyUse::OfAnother => return Ok(Err(Problem::KeyReused)),
-            }
-        }
-        if let Some(form) = &self.form {
-            match form.expires_at(now) {
-                Ok(expires_at) if posts::spend(c, portal, &form.nonce, expires_at)? => {}
-                Ok(_) => return Ok(Err(Problem::NonceUsed)),
-                Err(problem) => return Ok(Err(problem)),
-            }
-        }
-        let answer = match job(c, self)? {
-            Ok(answer) => answer,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        if let Some(key) = &self.key {
-            posts::keep(c, portal, &key.text, answer.status, &answer.body)?;
-        }
-        Ok(Ok(answer))
-    }
-}
-
-fn is_open(c: &mut AnyConnection, post: &Post, key: &str) -> Result<bool> {
-    let context = post.context();
-    let owner = context.key_owner();
-    events::is_open(c, context.event_key(&owner, key))
 }
 
 /// The most warnings of one kind in an answer.
@@ -632,7 +521,7 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
     };
     let (member, shared) = (member(&fields), tools.clone());
     let outcome = post
-        .store(&tools, 1, move |c, post| {
+        .store(&tools, move |c, post| {
             let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
             Ok(saved.map(|saved| post.saved(saved)).map_err(Problem::from))
         })

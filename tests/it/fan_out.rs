@@ -158,15 +158,15 @@ async fn what_is_put_off_goes_on_after_a_kill(app: &TestApp) {
 }
 
 async fn a_group_of_alerts_for_many_is_stored_at_once_and_written_in_parts(app: &TestApp) {
-    let tenant = crowd(app, 120, 100).await;
+    let tenant = crowd(app, 24, 20).await;
     let group: Vec<Incoming> = (0..20).map(|number| alert(&format!("k{number}"), Signal::Firing)).collect();
-    assert_eq!(take(app, tenant, group, nothing).await, Some(2_000));
-    // Four of 120 fit the transaction.
-    assert_eq!(rows(app, tenant).await.len(), 4 * 120);
+    assert_eq!(take(app, tenant, group, nothing).await, Some(400));
+    // Those of four alerts fit the transaction.
+    assert_eq!(rows(app, tenant).await.len(), 4 * 24);
     assert!(ledger(app).await.balances());
     alerts::expand_all(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
     let rows = rows(app, tenant).await;
-    assert_eq!(rows.len(), 20 * 120);
+    assert_eq!(rows.len(), 20 * 24);
     let once: BTreeSet<_> = rows.iter().map(|row| (row.1, &row.3)).collect();
     assert_eq!(once.len(), rows.len(), "nobody hears of an alert twice");
 }

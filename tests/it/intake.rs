@@ -479,6 +479,33 @@ on_both! {
         assert_eq!(app.db.read(finished).await.expect("the events"), 1, "once all fit, that event is over");
     }
 
+    async fn a_group_of_several_transactions_is_stored_once_for_its_key(app: &TestApp) {
+        app.settle().await;
+        let mut sam = app.log_in("sam").await;
+        let token = portal(&mut sam, "monitoring").await;
+        let group = |first: usize| {
+            let alert = |number| json!({ "status": "firing", "labels": { "alertname": format!("A{number}") } });
+            json!({ "version": "4", "alerts": (first..first + 60).map(alert).collect::<Vec<_>>() }).to_string()
+        };
+        let keyed = async |body: String| {
+            let with_key = |request: RequestBuilder| {
+                request.header("content-type", "application/json").header("idempotency-key", "k").body(body)
+            };
+            send(app, AM, &token, with_key).await
+        };
+        let counts = async || {
+            let of_events = |c: &mut AnyConnection| Ok(alerts::table.order(alerts::id).select(alerts::count).load::<i64>(c)?);
+            app.db.read(of_events).await.expect("the events")
+        };
+        let first = keyed(group(0)).await.is(201);
+        assert_eq!(counts().await, [1; 60]);
+        assert_eq!(keyed(group(0)).await.is(201).body, first.body);
+        problem(&keyed(group(30)).await, 409);
+        assert_eq!(counts().await, [1; 60], "a repetition stores nothing");
+        post(app, AM, &token, group(0)).await.is(201);
+        assert_eq!(counts().await, [2; 60]);
+    }
+
     async fn every_refused_post_is_seen_on_the_portals_page_and_in_the_metrics(app: &TestApp) {
         app.settle().await;
         let mut sam = app.log_in("sam").await;

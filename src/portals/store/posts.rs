@@ -262,13 +262,29 @@ pub fn take_key(
     if diesel::update(ended).set(renewed).execute(c)? == 1 {
         return Ok(KeyUse::New);
     }
-    let known = row.select((idempotency::body_hash, idempotency::status, idempotency::answer));
     // Swept away between the two looks: the next attempt finds the key free.
+    known_key(c, portal, key, body_hash, now)?.ok_or_else(|| Error::unavailable("an idempotency key has just ended"))
+}
+
+/// What an idempotency key stands for, if it was taken and has not ended.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn known_key(
+    c: &mut AnyConnection,
+    portal: PortalId,
+    key: &str,
+    body_hash: &[u8],
+    now: NaiveDateTime,
+) -> Result<Option<KeyUse>> {
+    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
+    let lasting = row.filter(idempotency::created_at.gt(now - KEY_LASTS));
+    let known = lasting.select((idempotency::body_hash, idempotency::status, idempotency::answer));
     let known: Option<(Vec<u8>, i64, String)> = known.first_row(c).optional()?;
-    let (hash, status, answer) = known.ok_or_else(|| Error::unavailable("an idempotency key has just ended"))?;
+    let Some((hash, status, answer)) = known else { return Ok(None) };
     match u16::try_from(status) {
-        Ok(status) if hash == body_hash => Ok(KeyUse::Answered(status, answer)),
-        Ok(_) => Ok(KeyUse::OfAnother),
+        Ok(status) if hash == body_hash => Ok(Some(KeyUse::Answered(status, answer))),
+        Ok(_) => Ok(Some(KeyUse::OfAnother)),
         Err(fault) => Err(Error::internal(fault)),
     }
 }
