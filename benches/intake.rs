@@ -15,6 +15,7 @@
 mod alertmanager;
 #[expect(dead_code, reason = "the other bench fills the outbox itself")]
 mod crew;
+mod everyday;
 #[expect(dead_code, reason = "the other bench loads pages")]
 mod load;
 mod post;
@@ -51,16 +52,18 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = format!("sqlite://{}", folder.path().join("belfry.db").display());
     let key = crew::seed(&Address::parse(&database).unwrap(), folder.path(), &[&origin]);
+    let everyday_key = everyday::seed(&Address::parse(&database).unwrap(), folder.path(), &sandbox, &origin);
     let settings = [("BELFRY_DATABASE_URL", database.as_str()), ("BELFRY_ROBOT_ORIGINS", &origin)];
     let belfry = Belfry::start(folder.path(), &settings);
-    let ours = |body| Poster {
+    let poster = |key: &str, path, body| Poster {
         address: belfry.origin.trim_start_matches("http://").to_owned(),
-        path: "/intake/alerts",
+        path,
         headers: format!("authorization: Bearer {key}\r\n"),
         body,
     };
-    receipt(&ours(|number| alert(number, CREW)), &sandbox);
-    rates(&ours(|number| alert(number, FEW)), folder.path());
+    receipt(&poster(&key, "/intake/alerts", |number| alert(number, CREW)), &sandbox);
+    rates(&poster(&key, "/intake/alerts", |number| alert(number, FEW)), folder.path());
+    by_rules(&poster(&everyday_key, "/intake/alertmanager", everyday::alert));
     row("started within, ms", &format!("{:.0}", belfry.started_within.as_secs_f64() * 1000.0), "");
     row("resident after all this, KiB", &belfry.resident().to_string(), "");
 }
@@ -130,8 +133,20 @@ fn rates(ours: &Poster, folder: &std::path::Path) {
     row("… ratio", &format!("{:.2}", stored / taken), "≥ 0.7");
 }
 
+/// How many alerts a second are on disk before their answer when rules choose who is notified.
+fn by_rules(ours: &Poster) {
+    let (mut stored, mut next) = (Vec::new(), 10_000_000);
+    for _ in 0..ROUNDS {
+        let (rate, after) = ours.load(ROUND, next);
+        stored.push(rate);
+        next = after;
+    }
+    let name = "by three rules, four receivers, three channels, alerts a second";
+    row(name, &format!("{:.0}", median(&mut stored)), "");
+}
+
 fn row(what: &str, figure: &str, aim: &str) {
-    println!("{what:<58} {figure:>22}  {aim}");
+    println!("{what:<64} {figure:>22}  {aim}");
 }
 
 fn median(figures: &mut [f64]) -> f64 {

@@ -21,7 +21,10 @@ mod process;
 mod seed;
 mod session;
 
-use std::{env, time::Duration};
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use belfry::db::Address;
 use load::Target;
@@ -36,6 +39,9 @@ const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 /// How often each question is asked.
 const QUESTIONS: usize = 100;
+
+/// The seeded robots hold random bytes in place of sealed addresses, which no key file opens.
+const SEALED_WITH_NO_KEY: (&str, &str) = ("BELFRY_ACCEPT_LOST_SECRETS", "true");
 
 /// What is asked of the tenant of 100,000.
 const ASKED: [(&str, &str); 12] = [
@@ -64,7 +70,7 @@ fn main() {
     let sqlite = format!("sqlite://{}", folder.path().join("belfry.db").display());
     println!("seeding {} and {} members on SQLite…", SMALL.members, LARGE.members);
     seed::seed(&Address::parse(&sqlite).unwrap());
-    let settings = [("BELFRY_DATABASE_URL", sqlite.as_str())];
+    let settings = [("BELFRY_DATABASE_URL", sqlite.as_str()), SEALED_WITH_NO_KEY];
     starts(folder.path(), &settings);
     let belfry = Belfry::start(folder.path(), &settings);
     memory(&belfry);
@@ -75,6 +81,7 @@ fn main() {
         throughput(&belfry, &session, &bare.address, size, encoding);
     }
     drop(bare);
+    compression(&belfry, &session);
     questions("SQLite", &belfry, &session);
     row("resident after all this, MiB", &format!("{:.1}", mebibytes(belfry.resident())), "");
     drop(belfry);
@@ -82,7 +89,7 @@ fn main() {
     let database = postgres::TestDatabase::migrated();
     println!("seeding on Postgres…");
     seed::seed(&Address::parse(&database.url).unwrap());
-    let belfry = Belfry::start(folder.path(), &[("BELFRY_DATABASE_URL", &database.url)]);
+    let belfry = Belfry::start(folder.path(), &[("BELFRY_DATABASE_URL", &database.url), SEALED_WITH_NO_KEY]);
     let session = Session::log_in(&belfry.origin);
     questions("Postgres", &belfry, &session);
 }
@@ -99,21 +106,25 @@ fn starts(folder: &std::path::Path, settings: &[(&str, &str)]) {
     row("… slowest", &milliseconds(times[STARTS - 1]), "");
 }
 
-/// How long a thread that hashed a password waits for more to do before it ends, and a little longer.
-const THREAD_ENDS: Duration = Duration::from_secs(12);
+/// When memory is read after a log-in.
+const AFTER_LOG_IN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
-/// Idle: the pages of strangers have been asked for. The second figure comes after two log-ins, each of which hashes a
-/// password in 19 MiB, and after the threads that did so have ended.
+/// Idle: the pages of strangers have been asked for. The other figures come after two log-ins, each of which hashes a
+/// password in 19 MiB.
 fn memory(belfry: &Belfry) {
     for _ in 0..5 {
         belfry.get("/login");
     }
-    row("resident when idle, MiB", &format!("{:.1}", mebibytes(belfry.resident())), "≤ 25");
+    row("resident when idle, MiB", &format!("{:.1}", mebibytes(belfry.resident())), "≤ 24");
     for _ in 0..2 {
         Session::log_in(&belfry.origin).get(&members_page(belfry, LARGE));
     }
-    std::thread::sleep(THREAD_ENDS);
-    row("… after two log-ins and the list", &format!("{:.1}", mebibytes(belfry.resident())), "");
+    let since = Instant::now();
+    for time in AFTER_LOG_IN {
+        std::thread::sleep(time.saturating_sub(since.elapsed()));
+        let what = format!("… {} s after two log-ins and the list", time.as_secs());
+        row(&what, &format!("{:.1}", mebibytes(belfry.resident())), "≤ 24");
+    }
 }
 
 fn weight(belfry: &Belfry, session: &Session) {
@@ -139,8 +150,20 @@ fn throughput(belfry: &Belfry, session: &Session, bare: &str, size: Size, encodi
     let of = format!("{} members, {encoding}", size.members);
     row(&format!("bare page, {of}, requests/s"), &format!("{theirs:.0}"), "");
     row(&format!("member list, {of}, requests/s"), &format!("{ours:.0}"), "");
-    let aim = if size.members == LARGE.members && encoding == "identity" { "≥ 0.5" } else { "" };
+    let aim = if size.members == LARGE.members { "≥ 0.5" } else { "" };
     row("… ratio", &format!("{:.2}", ours / theirs), aim);
+}
+
+/// What compression adds to the slowest answers on a kept connection.
+fn compression(belfry: &Belfry, session: &Session) {
+    let page = format!("/t/{}/members", LARGE.slug);
+    let slow = |encoding| {
+        let times = sorted(Target::new(&belfry.origin, &page, &session.cookies(), encoding).ask(QUESTIONS));
+        times[QUESTIONS * 95 / 100]
+    };
+    let (plain, compressed) = (slow("identity"), slow("gzip"));
+    row("first page, plain and gzip, p95, ms", &format!("{}, {}", milliseconds(plain), milliseconds(compressed)), "");
+    row("… what compression adds, ms", &milliseconds(compressed.saturating_sub(plain)), "≤ 3");
 }
 
 fn questions(database: &str, belfry: &Belfry, session: &Session) {
