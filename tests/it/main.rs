@@ -26,6 +26,7 @@ mod demo;
 mod dependencies;
 mod digests;
 mod directions;
+mod env_sample;
 mod fairness;
 mod fan_out;
 mod first_steps;
