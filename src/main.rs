@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, BufRead as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::TcpListener,
     process::ExitCode,
     sync::{
@@ -224,11 +224,19 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     let username =
         Username::parse(username).map_err(|_| "The username must be 1 to 64 letters, digits and . _ - @.")?;
     let mut password = String::new();
-    io::stdin().lock().read_line(&mut password).map_err(|fault| format!("Standard input cannot be read: {fault}"))?;
+    io::stdin()
+        .lock()
+        .read_to_string(&mut password)
+        .map_err(|fault| format!("Standard input cannot be read: {fault}"))?;
     let password =
         password.strip_suffix('\n').map_or(password.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
     // Shells on Windows put it before what they hand on.
     let password = password.strip_prefix(belfry::text::BYTE_ORDER_MARK).unwrap_or(password);
+    if password.chars().any(char::is_control) {
+        return Err(
+            "The password must be one line without control characters: no log-in page could take it.".to_owned()
+        );
+    }
     let passwords = Passwords::new(1).with_blocklist(settings.password_blocklist.clone());
     let context = [settings.product_name.as_str(), settings.portal_name.as_str(), username.as_str()];
     let weakness = passwords.weakness(password, &context).await.map_err(|fault| fault.to_string())?;

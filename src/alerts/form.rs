@@ -9,7 +9,7 @@ use validator::Validate;
 use super::model::{Incoming, Severity, Signal, Source};
 use crate::{
     accounts::Username,
-    text::{self, trimmed},
+    text::{self, is_invisible, trimmed},
     web::{FieldErrors, filled, one_line, validated},
 };
 
@@ -127,7 +127,8 @@ pub fn link_fault(link: &str) -> Option<&'static str> {
     if link.is_empty() {
         return None;
     }
-    if link.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    // Whoever reads a link leaves out what is not seen, and a page reads `http:x` as a path of its own.
+    if link.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c)) || !names_a_host(link) {
         return Some("alerts-link-rule");
     }
     match Url::parse(link) {
@@ -139,6 +140,13 @@ pub fn link_fault(link: &str) -> Option<&'static str> {
         Ok(url) if url.host().is_some() => None,
         _ => Some("alerts-link-rule"),
     }
+}
+
+/// Whether a host follows the scheme, which parsers supply otherwise; of another scheme than http it need not.
+fn names_a_host(link: &str) -> bool {
+    let Some((scheme, rest)) = link.split_once(':') else { return false };
+    let is_web = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    !is_web || rest.strip_prefix("//").is_some_and(|host| !host.starts_with(['/', '\\']))
 }
 
 #[cfg(test)]
@@ -205,6 +213,12 @@ mod tests {
             ("javascript:alert(1)", "alerts-link-scheme"),
             ("data:text/html,x", "alerts-link-scheme"),
             ("ftp://g.example/", "alerts-link-scheme"),
+            ("http:x", "alerts-link-rule"),
+            ("https:g.example/d", "alerts-link-rule"),
+            ("http:///g.example", "alerts-link-rule"),
+            ("http:\\\\g.example", "alerts-link-rule"),
+            ("http://g.example/\u{202e}y", "alerts-link-rule"),
+            ("http://g.example/\u{200b}", "alerts-link-rule"),
             ("file:///etc/passwd", "alerts-link-scheme"),
             ("mailto:a@b.example", "alerts-link-scheme"),
             ("https://user@g.example/", "alerts-link-password"),

@@ -35,7 +35,7 @@ use crate::{
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
     templates::store as templates,
-    text::trimmed,
+    text::{close_directions, trimmed},
     web::{FieldError, FieldErrors, Shared, address, own_origin, read_body, wished_language},
 };
 
@@ -352,7 +352,7 @@ impl Post {
         let unheard = taken.iter().zip(alerts).filter_map(|(taken, alert)| Some((taken.unheard.as_ref()?, alert)));
         let sentence = |(unheard, alert): (&Unheard, &Incoming)| match taken.len() {
             1 => unheard.sentence(self.language),
-            _ => format!("{}: {}", alert.title, unheard.sentence(self.language)),
+            _ => format!("{}: {}", close_directions(&alert.title), unheard.sentence(self.language)),
         };
         warnings.extend(listed(unheard.map(sentence).collect(), self.language));
         self.answer_with(201, id, &format!("alerts/{id}"), deliveries, warnings)

@@ -216,13 +216,13 @@ pub fn clock_time(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
-/// Reads `HH:MM`, with seconds or without, as minutes from midnight.
+/// Reads `HH:MM`, also with `:00` for the seconds, as minutes from midnight.
 #[must_use]
 pub fn read_clock_time(text: &str) -> Option<u16> {
     use chrono::Timelike as _;
     let text = text.trim();
     let time =
-        NaiveTime::parse_from_str(text, "%H:%M").or_else(|_| NaiveTime::parse_from_str(text, "%H:%M:%S")).ok()?;
+        NaiveTime::parse_from_str(text, "%H:%M").or_else(|_| NaiveTime::parse_from_str(text, "%H:%M:00")).ok()?;
     u16::try_from(time.hour() * 60 + time.minute()).ok()
 }
 
@@ -415,7 +415,7 @@ mod tests {
     fn times_and_dates_are_read_as_browsers_send_them() {
         assert_eq!(read_clock_time("09:05").map(clock_time).as_deref(), Some("09:05"));
         assert_eq!(read_clock_time("23:59:00"), Some(1439));
-        for wrong in ["24:00", "9", "", "12:60", "-1:00"] {
+        for wrong in ["24:00", "9", "", "12:60", "-1:00", "09:00:59"] {
             assert_eq!(read_clock_time(wrong), None, "{wrong}");
         }
         assert_eq!(read_start_date("2024-02-29"), Some(date("2024-02-29")));

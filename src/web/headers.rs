@@ -15,7 +15,10 @@ use actix_web::{
     web::Data,
 };
 
-use super::{frame::Shared, request::is_within};
+use super::{
+    frame::Shared,
+    request::{address, is_within},
+};
 use crate::{error::Error, refusals::Refusal};
 
 /// Nothing may be loaded but our stylesheet and icons; nothing runs; nobody may frame us.
@@ -111,7 +114,12 @@ pub async fn host_guard(
         let host = host(request.request()).chars().take(LONGEST_HOST).collect::<String>();
         let answered =
             shared.public_host.as_deref().unwrap_or("addresses and localhost, because BELFRY_PUBLIC_URL is not set");
-        shared.refusals.note(Refusal::WrongHost, "", &format!("the header Host is {host:?}; answered: {answered}"));
+        let sender = address(request.request());
+        shared.refusals.note(
+            Refusal::WrongHost,
+            &sender,
+            &format!("the header Host is {host:?}; answered: {answered}"),
+        );
     }
     Ok(request.error_response(Error::WrongHost))
 }

@@ -243,6 +243,10 @@ async fn administrators(app: &TestApp) {
     assert!(code == Some(1) && !told.contains("short"), "{told}");
     let (code, told) = make("a da", PASSWORD);
     assert!(code == Some(1) && told.contains("username"), "{told}");
+    for several in [format!("{PASSWORD}\nanother line\n"), format!("{PASSWORD}\0"), format!("\t{PASSWORD}")] {
+        let (code, told) = make("ada", &several);
+        assert!(code == Some(1) && told.contains("one line") && !told.contains(PASSWORD), "{told}");
+    }
     let (code, told) = make("ada", &format!("{PASSWORD}\r\n"));
     assert!(code == Some(0) && told.contains("ada") && !told.contains(PASSWORD), "{told}");
     let (code, told) = make("ADA", PASSWORD);
