@@ -144,10 +144,13 @@ impl std::fmt::Debug for TypedSecret {
 }
 
 /// The answer to an invitation.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct AnswerInvitation {
     /// The member that the account is to be.
     pub invitation: MemberId,
+    /// The role that the page offered, as the database has it.
+    #[serde(default)]
+    pub role: String,
 }
 
 impl SetUp {

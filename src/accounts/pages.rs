@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     language::Language,
     members::store::invitations::{self, Invitation},
+    refusals::Refusal,
     secrets::PasswordPlace,
     tenants::store as tenants,
     web::{
@@ -41,6 +42,7 @@ pub async fn set_up_form(tools: Data<Tools>, frame: Frame) -> Result<HttpRespons
 /// Makes the first account and logs it in.
 pub async fn set_up(
     tools: Data<Tools>,
+    shared: Data<Shared>,
     request: HttpRequest,
     session: Session,
     frame: Frame,
@@ -54,6 +56,7 @@ pub async fn set_up(
         && !tools.db.read(move |c| store::is_set_up_code(c, &code)).await?
     {
         errors.add("code", "accounts-code-wrong");
+        shared.refusals.note(Refusal::LogIn, &web::address(&request), "wrong set-up code");
     }
     let (username, code) = match checked {
         Ok(checked) if errors.is_empty() => checked,
@@ -218,10 +221,13 @@ pub async fn accept_invitation(
     Form(form): Form<form::AnswerInvitation>,
 ) -> Result<HttpResponse> {
     let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
-    let accept = move |c: &mut AnyConnection| invitations::accept(c, account, form.invitation, &actor, now);
-    let permit = who.permit().affecting(Affected::InTenantOf(form.invitation));
-    let slug = permit.write(&tools.db, accept).await?;
-    Ok(redirect_saying(&format!("/t/{slug}"), "flash-invitation-accepted"))
+    let invitation = form.invitation;
+    let accept = move |c: &mut AnyConnection| invitations::accept(c, account, invitation, &form.role, &actor, now);
+    let permit = who.permit().affecting(Affected::InTenantOf(invitation));
+    Ok(match permit.write(&tools.db, accept).await? {
+        Some(slug) => redirect_saying(&format!("/t/{slug}"), "flash-invitation-accepted"),
+        None => redirect_saying("/", "flash-invitation-changed"),
+    })
 }
 
 /// Declines an invitation.

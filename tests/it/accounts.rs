@@ -43,6 +43,8 @@ on_both! {
         assert_eq!(answer.attribute("#f-code", "value").as_deref(), Some("AAAAA-BBBBB-CCCCC-DDDDD"), "it can be corrected");
         set_up(&mut visitor, "", "ann").await.is(422);
         visitor.get("/login").await.leads_to("/setup");
+        let metrics = visitor.get("/metrics").await.is(200).body;
+        assert!(metrics.contains("belfry_refusals_total{kind=\"log-in\"} 1\n"), "{metrics}");
     }
 
     async fn the_code_serves_once_and_then_there_is_no_set_up_any_more(app: &TestApp) {

@@ -361,6 +361,22 @@ on_both! {
         holder.get("/t/ours/members/new").await.is(200);
     }
 
+    async fn a_role_that_was_changed_since_it_was_shown_is_not_accepted(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let fields = [("username", "tom"), ("role", "member"), ("confirmed", "tom")];
+        sue.post("/t/ours/members/new", &fields).await.is(200);
+        let id = member_of(app, town.ours, "tom").await;
+        let mut tom = app.log_in("tom").await;
+        let accepted = [("invitation", &*id.to_string()), ("role", "member")];
+        let role = [("role", "system_administrator"), ("confirmed", "tom")];
+        sue.post(&format!("/t/ours/members/{id}/edit"), &role).await.leads_to("/t/ours/members");
+        tom.post("/invitations/accept", &accepted).await.leads_to("/");
+        assert!(tom.get("/").await.is(200).body.contains("The role of this invitation was changed meanwhile."));
+        tom.get("/t/ours").await.is(404);
+        tom.accept_invitation().await.leads_to("/t/ours");
+    }
+
     async fn a_second_code_for_an_invited_account_takes_the_invitation_back(app: &TestApp) {
         let town = app.settle().await;
         let mut sam = app.log_in("sam").await;

@@ -143,7 +143,7 @@ on_both! {
         let page = tom.get("/").await.is(200);
         let invitation = page.attribute("form[action='/invitations/accept'] input[name=invitation]", "value");
         let invitation = invitation.expect("an invitation");
-        let accept = form(&mut tom, "/invitations/accept", &[("invitation", &invitation)]).await;
+        let accept = form(&mut tom, "/invitations/accept", &[("invitation", &invitation), ("role", "member")]).await;
         let delete = deletion(&mut root, town.ours).await;
         let (deleted, accepted) = one_after_the_other(app, LOG, &sue, root.send(delete), tom.send(accept)).await;
         deleted.leads_to("/instance/tenants");

@@ -54,6 +54,7 @@ invitations-accept-of = Accept the invitation of { $tenant }
 invitations-decline = Decline
 invitations-decline-of = Decline the invitation of { $tenant }
 flash-invitation-accepted = You are a member of this tenant now.
+flash-invitation-changed = The role of this invitation was changed meanwhile. Nothing was accepted: look at it again.
 flash-invitation-declined = You declined the invitation.
 flash-password-changed = Your password was changed; your other sessions have ended.
 flash-failed-log-ins = Failed log-ins since your last log-in: { $count }, the first at { $since }. If that was not you, change your password.

@@ -54,6 +54,7 @@ invitations-accept-of = 接受 { $tenant } 的邀请
 invitations-decline = 拒绝
 invitations-decline-of = 拒绝 { $tenant } 的邀请
 flash-invitation-accepted = 您已加入该租户。
+flash-invitation-changed = 此邀请的角色已被更改，未接受邀请，请重新确认。
 flash-invitation-declined = 您已拒绝邀请。
 flash-password-changed = 密码已修改，其他会话已结束。
 flash-failed-log-ins = 自上次登录以来有 { $count } 次登录失败，首次发生于 { $since }。如非本人操作，请修改密码。

@@ -53,7 +53,8 @@ fn open(account: AccountId) -> _ {
         .filter(tenants::deleted_at.is_null())
 }
 
-/// Accepts an invitation: from now on the account has the rights of its role. Answers the tenant's slug.
+/// Accepts an invitation: from now on the account has the rights of its role. Returns the tenant's slug; nothing when the role is
+/// not the one that was shown, because an administrator has changed it since.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the account has no such invitation.
@@ -61,15 +62,19 @@ pub fn accept(
     c: &mut AnyConnection,
     account: AccountId,
     member: MemberId,
+    shown: &str,
     who: &Actor,
     now: NaiveDateTime,
-) -> Result<String> {
-    let (tenant, username, slug) = answered(c, account, member)?;
+) -> Result<Option<String>> {
+    let Answered { tenant, username, slug, role } = answered(c, account, member)?;
+    if shown != role {
+        return Ok(None);
+    }
     diesel::update(members::table.find(member))
         .set((members::status.eq(Status::Active.as_str()), members::accepted_at.eq(Some(now))))
         .execute(c)?;
     record(c, tenant, "invitation-accepted", &username, who, now)?;
-    Ok(slug)
+    Ok(Some(slug))
 }
 
 /// Declines an invitation: the membership is removed.
@@ -83,19 +88,29 @@ pub fn decline(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<()> {
-    let (tenant, username, _) = answered(c, account, member)?;
+    let Answered { tenant, username, .. } = answered(c, account, member)?;
     remove(c, tenant, member)?;
     record(c, tenant, "invitation-declined", &username, who, now)
 }
 
-/// The tenant, the username and the tenant's slug of an invitation that is still open, locked.
-fn answered(c: &mut AnyConnection, account: AccountId, member: MemberId) -> Result<(TenantId, String, String)> {
+/// An invitation that is being answered.
+#[derive(Queryable)]
+struct Answered {
+    tenant: TenantId,
+    username: String,
+    slug: String,
+    role: String,
+}
+
+/// An invitation that is still open, locked.
+fn answered(c: &mut AnyConnection, account: AccountId, member: MemberId) -> Result<Answered> {
     if let AnyConnection::Postgres(c) = c {
         // SQLite has one writer, and needs no lock.
         let row = members::table.filter(members::id.eq(member)).filter(members::account.eq(account));
         row.select(members::id).for_no_key_update().first::<MemberId>(c)?;
     }
-    Ok(open(account).filter(members::id.eq(member)).select((tenants::id, members::username, tenants::slug)).first(c)?)
+    let columns = (tenants::id, members::username, tenants::slug, members::role);
+    Ok(open(account).filter(members::id.eq(member)).select(columns).first(c)?)
 }
 
 /// Takes an account's rights in every tenant but its home, because its home is about to hand the account over with a new

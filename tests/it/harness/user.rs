@@ -96,7 +96,8 @@ impl User {
         let page = self.get("/").await.is(200);
         let form = format!("form[action='/invitations/{answer}'] input[name=invitation]");
         let invitation = page.attribute(&form, "value").expect("an invitation on the start page");
-        self.post(&format!("/invitations/{answer}"), &[("invitation", &invitation)]).await
+        let role = page.attribute("form[action='/invitations/accept'] input[name=role]", "value").expect("a role");
+        self.post(&format!("/invitations/{answer}"), &[("invitation", &invitation), ("role", &role)]).await
     }
 
     /// A request with this browser's cookies, to be changed before it is sent.
