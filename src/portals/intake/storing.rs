@@ -112,9 +112,17 @@ impl Post {
         F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Stored>> + Send + 'static,
     {
         let post = self.clone();
-        let stored = self.db(tools).write_unless(weight, move |c| post.write(c, part, job)).await?;
+        // What is stale is undone as a refusal is: its key and its nonce are not used up.
+        let write = move |c: &mut AnyConnection| {
+            Ok(match post.write(c, part, job)? {
+                Ok(Stored::Stale) => Err(None),
+                Ok(stored) => Ok(stored),
+                Err(problem) => Err(Some(problem)),
+            })
+        };
+        let stored = self.db(tools).write_unless(weight, write).await?;
         tools.waker.wake();
-        stored
+        stored.or_else(|problem| problem.map_or(Ok(Stored::Stale), Err))
     }
 
     /// Rows are locked in one order by all posts: the portal's, the key's, the nonce's, and then those of the job.
