@@ -154,7 +154,7 @@ fn throughput(belfry: &Belfry, session: &Session, bare: &str, size: Size, encodi
     row("… ratio", &format!("{:.2}", ours / theirs), aim);
 }
 
-/// What compression adds to the slowest answers on a kept connection.
+/// Prints how much longer the slowest compressed answers take on a connection that stays open.
 fn compression(belfry: &Belfry, session: &Session) {
     let page = format!("/t/{}/members", LARGE.slug);
     let slow = |encoding| {
