@@ -10,7 +10,7 @@ use belfry::{
         store::{fan_outs, snapshots},
     },
     courier::{self, Ledger, Waker},
-    db::{DeliveryId, EntryId, TenantId, schema::deliveries},
+    db::{AnyConnection, DeliveryId, EntryId, TenantId, schema::deliveries},
     robots::{Channel, Origins, RobotAddress},
     sandbox::RobotKind,
     secrets::KeyRing,
@@ -261,25 +261,71 @@ alone_on_both! {
     everything_that_alerts_are_decided_by_raises_the_version
 }
 
+/// A token of a new portal of the crowd that may fire alerts.
+async fn portal_token(app: &TestApp) -> String {
+    let mut chief = app.log_in("chief").await;
+    let portal = [("name", "monitor"), ("scopes", "fire_alerts")];
+    let page = chief.post("/t/crowd/settings/portals/new", &portal).await;
+    page.attribute("#f-token", "value").expect("a token")
+}
+
+/// Posts one alert with an idempotency key: the status and the answer.
+async fn post_keyed(app: &TestApp, token: &str) -> (u16, serde_json::Value) {
+    let answer = reqwest::Client::new()
+        .post(format!("{}/intake/alerts", app.origin))
+        .bearer_auth(token)
+        .header("Idempotency-Key", "disk-1")
+        .json(&serde_json::json!({ "title": "Disk full", "key": "disk" }))
+        .send()
+        .await
+        .expect("an answer");
+    (answer.status().as_u16(), answer.json().await.expect("JSON"))
+}
+
+/// Stands for a rule that changes in every transaction that takes an idempotency key, after the alerts were decided. On Postgres
+/// the version would be raised by a deferred trigger, after the alerts were stored.
+async fn change_rule_on_key(app: &TestApp) {
+    let trigger = |c: &mut AnyConnection| match c {
+        AnyConnection::Sqlite(c) => c.batch_execute(
+            "CREATE TRIGGER change_rule AFTER INSERT ON idempotency
+             BEGIN UPDATE config_versions SET version = version + 1; END",
+        ),
+        AnyConnection::Postgres(c) => c.batch_execute(
+            "CREATE FUNCTION change_rule() RETURNS trigger AS $$
+             BEGIN UPDATE config_versions SET version = version + 1; RETURN NEW; END $$ LANGUAGE plpgsql;
+             CREATE TRIGGER change_rule AFTER INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION change_rule()",
+        ),
+    };
+    app.db.write(move |c| Ok(trigger(c)?)).await.expect("a trigger");
+}
+
+async fn change_no_rule_on_key(app: &TestApp) {
+    let drop = |c: &mut AnyConnection| match c {
+        AnyConnection::Sqlite(c) => c.batch_execute("DROP TRIGGER change_rule"),
+        AnyConnection::Postgres(c) => c.batch_execute("DROP TRIGGER change_rule ON idempotency"),
+    };
+    app.db.write(move |c| Ok(drop(c)?)).await.expect("no trigger");
+}
+
 on_both! {
+    async fn a_post_whose_rules_change_meanwhile_does_not_use_up_its_key(app: &TestApp) {
+        let tenant = crowd(app, 3, 2).await;
+        let token = portal_token(app).await;
+        change_rule_on_key(app).await;
+        let (status, answer) = post_keyed(app, &token).await;
+        assert_eq!((status, rows(app, tenant).await.len()), (503, 0), "{answer}");
+        change_no_rule_on_key(app).await;
+        let (status, answer) = post_keyed(app, &token).await;
+        assert_eq!((status, &answer["deliveries"]), (201, &2.into()), "{answer}");
+        assert_eq!(post_keyed(app, &token).await.1, answer, "the same post is answered as the first was");
+        assert_eq!(rows(app, tenant).await.len(), 3);
+    }
+
     async fn alerts_of_a_post_for_many_reach_everybody(app: &TestApp) {
         let tenant = crowd(app, MANY, 700).await;
-        let token = {
-            let mut chief = app.log_in("chief").await;
-            let page = chief
-                .post("/t/crowd/settings/portals/new", &[("name", "monitor"), ("scopes", "fire_alerts")])
-                .await;
-            page.attribute("#f-token", "value").expect("a token")
-        };
-        let answer = reqwest::Client::new()
-            .post(format!("{}/intake/alerts", app.origin))
-            .bearer_auth(token)
-            .json(&serde_json::json!({ "title": "Disk full", "key": "disk" }))
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(answer.status().as_u16(), 201);
-        let answer: serde_json::Value = answer.json().await.expect("JSON");
+        let token = portal_token(app).await;
+        let (status, answer) = post_keyed(app, &token).await;
+        assert_eq!(status, 201);
         assert_eq!(answer["deliveries"], 700, "{answer}");
         let until = std::time::Instant::now() + PATIENCE;
         while rows(app, tenant).await.len() < MANY {
