@@ -41,6 +41,11 @@ use crate::{
 /// How many robots are called at a time. One that hangs takes one place for ten seconds and holds up no other.
 const AT_A_TIME: usize = 64;
 
+/// How much work it is to claim what is due, and to record a call, beside an ordinary write; see
+/// [`Database::write_weighing`]. Each delivery of a digest is half as much more.
+const ROUND_WEIGHT: usize = 20;
+const RECORD_WEIGHT: usize = 3;
+
 /// How long the worker sleeps at most where nobody tells it what other processes wrote: so soon it finds it.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -332,7 +337,7 @@ impl Worker {
         }
         let (clock, speller, at_most) = (self.clock.clone(), Arc::clone(&self.speller), places.len());
         let asked = Instant::now();
-        let round = self.db.write(move |c| {
+        let round = self.db.write_weighing(ROUND_WEIGHT, move |c| {
             db::keep_time(c, &clock)?;
             let moment = clock.moment();
             if set_clock::is_set(moment.unset_since(minded), moment.now) {
@@ -376,7 +381,9 @@ impl Worker {
             let (lease_until, now) = (claim.lease_until, self.clock.now());
             let meaning = called.ending.reason().as_str();
             let (schedule, dice) = (self.schedule.clone(), dice());
-            match self.db.write(move |c| complete::record(c, &claim.wire, &called, (&schedule, dice), now)).await {
+            let weight = RECORD_WEIGHT + claim.alerts / 2;
+            let record = move |c: &mut _| complete::record(c, &claim.wire, &called, (&schedule, dice), now);
+            match self.db.write_weighing(weight, record).await {
                 Ok(Some(received)) => {
                     self.count(channel, meaning, received, now);
                     return tracing::info!(%tenant, message_id = %message, ?deliveries, meaning, "a robot was called");

@@ -52,6 +52,8 @@ pub(in crate::courier) struct Claim {
     pub tenant: TenantId,
     /// What the message carries, for the log; nothing for a digest, whose deliveries point to it.
     pub deliveries: Vec<DeliveryId>,
+    /// How many alerts a digest lists or counts; none of a message for one.
+    pub alerts: usize,
     pub channel: Channel,
     pub sealed_url: Vec<u8>,
     pub sealed_secret: Option<Vec<u8>>,
@@ -109,7 +111,7 @@ pub(in crate::courier) fn claim_due(
     let mut folded = 0;
     for bell in bells {
         // Nothing else is stored meanwhile on SQLite: what is left stays due, and has its turn in the next round.
-        if folded >= fold::MOST {
+        if folded >= fold::ENOUGH {
             break;
         }
         // A savepoint, so that rows nobody can work with spoil their own bell's turn alone.
@@ -468,6 +470,7 @@ fn take(c: &mut AnyConnection, bell: &Bell, rope: &Rope, message: MessageId, now
         wire: OnTheWire { message, robot: rope.robot, fingerprint, fence, tries, priority: Priority::of(priority) },
         tenant: rope.tenant,
         deliveries: carried,
+        alerts: usize::try_from(folded).unwrap_or_default(),
         channel: channel_of(&rope.channel)?,
         sealed_url: rope.sealed_url.clone(),
         sealed_secret: rope.sealed_secret.clone(),
@@ -489,8 +492,11 @@ struct Carried {
 
 /// Marks what a message carries as being sent. A digest carries too much to be read row by row.
 fn sending(c: &mut AnyConnection, message: MessageId, is_digest: bool) -> Result<Carried> {
-    let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
-    let sending = change(deliveries::table, carried).set(deliveries::state.eq(DeliveryState::Sending.as_str()));
+    let state = DeliveryState::Sending.as_str();
+    // What was folded just now is marked already.
+    let carried =
+        deliveries::message.eq(message).and(deliveries::finished_at.is_null()).and(deliveries::state.ne(state));
+    let sending = change(deliveries::table, carried).set(deliveries::state.eq(state));
     if is_digest {
         sending.execute(c)?;
         return Ok(Carried { deliveries: Vec::new(), mentions: fold::mentions(c, message)?, sealed_body: None });

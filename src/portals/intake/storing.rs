@@ -17,7 +17,7 @@ use crate::{
 
 /// The most alerts of a post that one transaction stores, so that a long group delays no other tenant for longer than some
 /// milliseconds. A post of fewer is stored all or nothing.
-const PART_ALERTS: usize = 25;
+const PART_ALERTS: usize = 10;
 /// How often alerts are decided again when what they are decided by changes meanwhile.
 const ROUNDS: usize = 3;
 
