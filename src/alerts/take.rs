@@ -347,6 +347,8 @@ pub(super) fn prepare(
         let next = foresee(c, context, &prepared.decider, alert, last)?;
         if let Some(chosen) = next.chosen.clone() {
             let receivers = chosen.choice.receivers();
+            // Each rule by which it is heard keeps when that was.
+            prepared.weight += chosen.rang.len() / 10;
             if prepared.decider.has_room(receivers) {
                 prepared.weight += receivers;
             } else if !prepared.put_off.iter().any(|known| Arc::ptr_eq(known, &chosen)) {

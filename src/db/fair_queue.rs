@@ -50,6 +50,11 @@ impl<J> Lanes<J> {
         waiting.push_back((weight, job));
     }
 
+    /// The weight of what [`Self::pop`] takes next.
+    fn next_weight(&self) -> Option<usize> {
+        self.waiting.get(self.turns.front()?)?.front().map(|(weight, _)| *weight)
+    }
+
     fn pop(&mut self) -> Option<(usize, J)> {
         let lane = self.turns.pop_front()?;
         let waiting = self.waiting.get_mut(&lane)?;
@@ -71,6 +76,12 @@ impl<J> FairQueue<J> {
         if let Some(lanes) = self.shares.get_mut(place) {
             lanes.push(lane, weight.max(1), job);
         }
+    }
+
+    /// Takes the next write and its weight, unless it weighs as much as this or more.
+    pub fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
+        let mut order = self.shares.iter().cycle().skip(self.turn).take(self.shares.len());
+        if order.find_map(Lanes::next_weight)? < weight { self.pop() } else { None }
     }
 
     /// Takes the next write and its weight.

@@ -7,6 +7,7 @@
 
 mod at_most;
 mod change;
+mod checkpoint;
 mod condition;
 mod connection;
 mod database_url;
@@ -123,7 +124,8 @@ impl Database {
                 // Readers of SQLite wait for nobody, and its writes have a thread of their own.
                 let permits = Permits::in_common(SQLITE_READERS);
                 let file = opened_file(address)?;
-                (SQLITE_READERS, permits, None, Some(Writer::start(first, file, metrics.clone())?))
+                let writer = Writer::start(first, address.clone(), file, metrics.clone())?;
+                (SQLITE_READERS, permits, None, Some(writer))
             }
             AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), Some(LaneLimits::default()), None),
         };

@@ -23,7 +23,7 @@ use diesel::{
 use tokio::sync::oneshot;
 
 use super::{
-    AnyConnection, Share,
+    Address, AnyConnection, Share, checkpoint,
     fair_queue::{FairQueue, Waiting},
     lanes::Lane,
     opened_file::OpenedFile,
@@ -37,8 +37,10 @@ use crate::{
 
 /// The most writes one transaction takes, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
-/// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 10 ms.
-const BATCH_WEIGHT: usize = 200;
+/// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 5 ms.
+const BATCH_WEIGHT: usize = 100;
+/// A write of this weight begins a transaction, and joins none: those before it are not to wait for it.
+const HEAVY: usize = 50;
 /// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
 const TAKES_MORE_FOR: Duration = Duration::from_millis(5);
 
@@ -70,13 +72,19 @@ type Closure = Box<dyn FnOnce(&mut Transaction<'_>) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
-    /// Starts the thread with its own connection.
-    pub fn start(connection: AnyConnection, file: OpenedFile, metrics: Metrics) -> std::result::Result<Self, String> {
+    /// Starts the thread with its own connection, and the one that makes its checkpoints.
+    pub fn start(
+        connection: AnyConnection,
+        address: Address,
+        file: OpenedFile,
+        metrics: Metrics,
+    ) -> std::result::Result<Self, String> {
         let (jobs, waiting) = channel();
         let counting = metrics.clone();
+        let checkpoints = checkpoint::start(address)?;
         thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || serve((connection, file), &waiting, &counting))
+            .spawn(move || serve((connection, file), &waiting, &counting, &checkpoints))
             .map_err(|fault| format!("The writer thread could not be started: {fault}"))?;
         Ok(Self { jobs, metrics })
     }
@@ -129,7 +137,12 @@ where
     (Job::Alone(run), outcome)
 }
 
-fn serve((mut connection, file): (AnyConnection, OpenedFile), arriving: &Receiver<Waiting<Job>>, metrics: &Metrics) {
+fn serve(
+    (mut connection, file): (AnyConnection, OpenedFile),
+    arriving: &Receiver<Waiting<Job>>,
+    metrics: &Metrics,
+    checkpoints: &Sender<()>,
+) {
     let mut queue = FairQueue::default();
     let mut last = 0;
     loop {
@@ -141,6 +154,8 @@ fn serve((mut connection, file): (AnyConnection, OpenedFile), arriving: &Receive
         if let Some(first) = queue.pop() {
             last = commit_together(&mut connection, first, &mut queue, arriving, || file.is_in_place());
             metrics.committed(last);
+            // Without that thread the writer makes all of a checkpoint itself.
+            let _ended = checkpoints.send(());
         } else {
             match arriving.recv() {
                 Ok(waiting) => queue.push(waiting),
@@ -169,7 +184,7 @@ fn commit_together(
         weighs += weight;
         while writes + jobs.len() < BATCH
             && weighs < BATCH_WEIGHT
-            && let Some((weight, job)) = queue.pop()
+            && let Some((weight, job)) = queue.pop_lighter(HEAVY)
         {
             jobs.push(job);
             weighs += weight;
@@ -183,7 +198,7 @@ fn commit_together(
         }
         arriving.try_iter().for_each(|waiting| queue.push(waiting));
         let takes_more = writes < BATCH && weighs < BATCH_WEIGHT && begun.elapsed() < TAKES_MORE_FOR;
-        next = if takes_more { queue.pop() } else { None };
+        next = if takes_more { queue.pop_lighter(HEAVY) } else { None };
     }
     if let Err(fault) = may_commit() {
         transaction.give_up(&fault);
@@ -566,6 +581,21 @@ mod tests {
         (0..4).for_each(|_| queue.push(Waiting { weight: BATCH_WEIGHT / 2, ..of_system(note("large").0) }));
         let first = queue.pop().unwrap();
         assert!(commit_together(&mut c, first, &mut queue, &channel().1, || Ok(())) <= 2);
+    }
+
+    #[test]
+    fn a_write_is_committed_before_a_heavy_one_behind_it_begins() {
+        let (_folder, mut c) = notebook();
+        let ((light, mut light_outcome), (heavy, mut heavy_outcome)) = (note("light"), note("heavy"));
+        let mut queue = FairQueue::default();
+        queue.push(of_system(light));
+        queue.push(Waiting { weight: HEAVY, ..of_system(heavy) });
+        let first = queue.pop().unwrap();
+        assert_eq!(commit_together(&mut c, first, &mut queue, &channel().1, || Ok(())), 1);
+        assert!(is_stored(&mut light_outcome) && !is_stored(&mut heavy_outcome));
+        let next = queue.pop().unwrap();
+        commit_together(&mut c, next, &mut queue, &channel().1, || Ok(()));
+        assert!(is_stored(&mut heavy_outcome));
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn a_limit_of_file_sizes_is_told_like_a_full_disk_and_ends_nothing_without_a_wor
         let folder = crate::harness::folder();
         let settings = made(folder.path());
         let largest = fs::metadata(folder.path().join("data/belfry.db")).unwrap().len();
-        let process = Process::start_through(folder.path(), &settings, &small_files((largest / 512) as u32 + 200));
+        let process = Process::start_through(folder.path(), &settings, &small_files((largest / 512) as u32 + 8));
         actix_web::rt::System::new().block_on(async {
             let mut last = 0;
             for number in 0..250 {
