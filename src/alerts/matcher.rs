@@ -145,7 +145,12 @@ impl Matcher {
     /// Whether an alert with these labels is meant.
     #[must_use]
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.label).map(String::as_str).unwrap_or_default();
+        self.matches_value(labels.get(&self.label).map(String::as_str).unwrap_or_default())
+    }
+
+    /// Whether an alert is meant whose label has this value.
+    #[must_use]
+    pub fn matches_value(&self, value: &str) -> bool {
         match self.operator {
             Operator::Equal => value == self.value,
             Operator::Fits => self.expression().is_none_or(|expression| expression.regex.is_match(value)),

@@ -20,10 +20,12 @@ use super::{
 };
 use crate::{
     access::{Actor, Affected, Can, WritePermit, permissions::ManagePortals},
+    alerts::follow_portal_rename,
     audit::{self, Change, Effect},
     db::{AnyConnection, PortalId, TenantId, lock_settings},
     error::{Error, Result},
     members::Tools,
+    text::join_names,
     web::{
         self, Edits as _, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
         redirect_saying,
@@ -285,10 +287,27 @@ impl Asked {
             Ok(details) => details,
             Err(errors) => return Ok(Err((form, errors))),
         };
+        if let Some(errors) = self.rules_left_behind(c, &before.name, &details.name)? {
+            return Ok(Err((form, errors)));
+        }
         let changes = changes(Some(&before), &details);
         let entry = audit::Entry { tenant: Some(self.tenant), action: "portal-edited", object: &details.name, changes };
         let save = |c: &mut AnyConnection| store::update(c, self.tenant, id, &details);
         audit::save_changes(c, &self.actor, &entry, self.tools.clock.now(), save).map(Ok)
+    }
+
+    /// Renames the portal in the alert rules too, or names those that cannot follow.
+    fn rules_left_behind(&self, c: &mut AnyConnection, before: &str, after: &str) -> Result<Option<FieldErrors>> {
+        if before == after {
+            return Ok(None);
+        }
+        let now = self.tools.clock.now();
+        let stuck = follow_portal_rename(c, self.tenant, &self.actor, (before, after), now)?;
+        let mut errors = FieldErrors::default();
+        if !stuck.is_empty() {
+            errors.add_with("name", "portals-name-in-rules", "rules", join_names(stuck, ", "));
+        }
+        Ok((!errors.is_empty()).then_some(errors))
     }
 }
 

@@ -576,6 +576,37 @@ on_both! {
         assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 201]);
     }
 
+    async fn alert_rules_follow_a_renamed_portal_or_hold_its_name_back(app: &TestApp) {
+        let mut sam = settled(app).await;
+        let robot = app.robot(RobotKind::DingTalk, ROBOT);
+        app.log_in("mia").await.post("/t/ours/me", &[("dingtalk_robot", &robot)]).await.is(303);
+        let portal = Portal::add(&mut sam, "OA", &BOTH).await;
+        let rule = |name: &'static str, matcher: &'static str| {
+            [("name", name), ("on", "yes"), ("channels", "dingtalk"), ("members", "mia"), ("matchers", matcher)]
+        };
+        sam.post("/t/ours/alert-rules/new", &rule("by name", "portal=OA")).await.is(303);
+        sam.post("/t/ours/alert-rules/new", &rule("by expression", "portal=~OA|tickets")).await.is(303);
+        let renamed = [("name", "OA 2"), BOTH[0], BOTH[1]];
+        let before = dump(&app.db).await;
+        let page = sam.post(&portal.path(), &renamed).await.is(422);
+        let fault = page.text("#e-name");
+        assert!(fault.contains("by expression") && !fault.contains("by name"), "{fault}");
+        for table in ["alert_rules", "portals", "audit"] {
+            assert_eq!(dump(&app.db).await[table], before[table], "{table}");
+        }
+
+        let id = sam.get("/t/ours/alert-rules?q=expression").await.is(200).attribute("input[name=id]", "value").unwrap();
+        let path = format!("/t/ours/alert-rules/{id}/edit");
+        sam.post(&path, &rule("by expression", "portal=~OA.*|tickets")).await.is(303);
+        sam.post(&portal.path(), &renamed).await.is(303);
+        let fired = document(&with_token(app, ALERTS, &portal, &[("title", "x")]).await.is(201));
+        assert_eq!(fired["deliveries"], 1, "{fired}");
+        assert!(sam.get("/t/ours/alert-rules").await.text("tbody").contains("OA 2"));
+        let log = sam.get("/t/ours/audit").await.texts("tbody tr");
+        let row = log.iter().find(|row| row.contains("Edited an alert rule") && row.contains("by name"));
+        assert!(row.is_some_and(|row| row.contains(r#"portal="OA 2""#)), "{log:?}");
+    }
+
     async fn a_portals_form_says_what_is_wrong_and_its_changes_are_in_the_audit_log(app: &TestApp) {
         let mut sam = settled(app).await;
         let wrong = [("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "many")];

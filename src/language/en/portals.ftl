@@ -65,7 +65,8 @@ portals-lead = Systems of your company that may save members or fire alerts in t
 portals-add = Add Portal
 portals-empty = There are no portals yet. Add one, and its page shows how to connect it.
 portals-name = Name
-portals-name-hint = It appears in the audit log and in the time lines of alerts.
+portals-name-hint = It appears in the audit log and in the time lines of alerts. Alert rules with the matcher portal="name" follow a new name.
+portals-name-in-rules = These alert rules have a regular expression for the portal that fits its old name alone: { $rules }. Let the expressions fit both names first.
 portals-name-taken = Another portal of this tenant has this name. Please choose another.
 portals-scopes = Permissions
 portals-save-members = Save members

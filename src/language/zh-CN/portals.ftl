@@ -65,7 +65,8 @@ portals-lead = 可以在本租户中保存成员或触发告警的公司内部�
 portals-add = 添加门户
 portals-empty = 还没有门户。添加之后，门户页面会说明如何接入。
 portals-name = 名称
-portals-name-hint = 显示在审计日志和告警的时间线中。
+portals-name-hint = 显示在审计日志和告警的时间线中。改名后，使用 portal="名称" 匹配的告警规则会自动更新。
+portals-name-in-rules = 以下告警规则的正则表达式只匹配此门户的旧名称：{ $rules }。请先修改表达式，使其同时匹配新旧名称。
 portals-name-taken = 本租户已有同名的门户，请换一个名称。
 portals-scopes = 权限
 portals-save-members = 保存成员
