@@ -300,7 +300,8 @@ fn add(rules: &mut Vec<String>, rule: &str) {
 fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, Reason> {
     let person = &picked.person;
     if person.member.is_none() {
-        return Err(Reason::LeftTenant);
+        // Rules, groups and schedules name accounts; a username without one was named by the sender.
+        return Err(if person.account.is_some() { Reason::LeftTenant } else { Reason::NoSuchMember });
     }
     if !person.is_active {
         return Err(Reason::MemberDisabled);

@@ -204,6 +204,8 @@ pub enum Reason {
     NoContact,
     /// The account does not take part in the tenant any more.
     LeftTenant,
+    /// No member of the tenant has the username that a sender named.
+    NoSuchMember,
     /// The member is disabled.
     MemberDisabled,
     /// Nobody was to be disturbed at that time.
@@ -226,8 +228,15 @@ pub enum Reason {
 
 impl Reason {
     /// Why a receiver was not even tried.
-    const UNTRIED: [Self; 6] =
-        [Self::NoContact, Self::LeftTenant, Self::MemberDisabled, Self::QuietHours, Self::GroupOff, Self::NobodyOnDuty];
+    const UNTRIED: [Self; 7] = [
+        Self::NoContact,
+        Self::LeftTenant,
+        Self::NoSuchMember,
+        Self::MemberDisabled,
+        Self::QuietHours,
+        Self::GroupOff,
+        Self::NobodyOnDuty,
+    ];
 
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
@@ -245,6 +254,7 @@ impl Reason {
             Self::GivenUp => "given-up",
             Self::NoContact => "no-contact",
             Self::LeftTenant => "left-tenant",
+            Self::NoSuchMember => "no-such-member",
             Self::MemberDisabled => "member-disabled",
             Self::QuietHours => "quiet-hours",
             Self::GroupOff => "group-off",
@@ -272,6 +282,7 @@ impl Reason {
             Self::GivenUp => "courier-given-up",
             Self::NoContact => "courier-no-contact",
             Self::LeftTenant => "courier-left-tenant",
+            Self::NoSuchMember => "courier-no-such-member",
             Self::MemberDisabled => "courier-member-disabled",
             Self::QuietHours => "courier-quiet-hours",
             Self::GroupOff => "courier-group-off",

@@ -55,7 +55,7 @@ impl Viewed {
             "channel-off" => for_administrators("channels-title", "/settings/message-channel"),
             "group-off" => for_administrators("groups-title", "/groups"),
             "nobody-on-duty" => for_administrators("schedules-title", "/schedules"),
-            "left-tenant" => for_administrators("nav-members", "/members"),
+            "left-tenant" | "no-such-member" => for_administrators("nav-members", "/members"),
             "quiet-hours" => self.alert.map(|alert| ("deliveries-alert", format!("{base}/alerts/{alert}"))),
             "no-contact" | "given-up" | "sealed" | "test-too-fast" | "test-passing" => self.contact(base),
             "member-disabled" if !self.is_own() => self.contact(base),

@@ -607,6 +607,17 @@ on_both! {
         assert!(row.is_some_and(|row| row.contains(r#"portal="OA 2""#)), "{log:?}");
     }
 
+    async fn a_receiver_who_never_was_a_member_is_not_called_a_former_one(app: &TestApp) {
+        let mut sam = settled(app).await;
+        let portal = Portal::add(&mut sam, "OA", &BOTH).await;
+        let answer = with_token(app, ALERTS, &portal, &[("title", "x"), ("receivers", "nobody-here")]).await.is(201);
+        let warning = document(&answer)["warnings"].to_string();
+        assert!(warning.contains("nobody-here: No member of this tenant has this username"), "{warning}");
+        let record = sam.get("/t/ours/deliveries?reason=no-such-member").await.is(200);
+        assert!(record.text("tbody tr").contains("nobody-here"), "{}", record.body);
+        with_token(app, ALERTS, &portal, &[("title", "x"), ("status", "resolved")]).await.is(201);
+    }
+
     async fn a_portals_form_says_what_is_wrong_and_its_changes_are_in_the_audit_log(app: &TestApp) {
         let mut sam = settled(app).await;
         let wrong = [("name", ""), ("return_origins", "http://oa.corp.example"), ("per_minute", "many")];

@@ -9,6 +9,7 @@ use crate::{
     access::Role,
     accounts::Username,
     alerts::choose::{Person, Pick},
+    courier::Reason,
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, MemberId, RobotId, TenantId, directly,
         schema::{accounts, contacts, deliveries, members},
@@ -109,9 +110,8 @@ pub fn heard(c: &mut AnyConnection, tenant: TenantId, alert: AlertId) -> Result<
     }
     let people = by(found, |row| row.2.0);
     let pick = |(member, recipient, channel, rule): (Option<MemberId>, String, String, String)| {
-        let person = member.and_then(|member| people.get(&member).cloned());
-        let channels = Channel::parse(&channel).into_iter().collect();
-        Pick { who: Ok(person.unwrap_or_else(|| stranger(&recipient))), rule, channels, is_quiet: false }
+        let who = member.and_then(|member| people.get(&member).cloned()).ok_or((recipient, Reason::LeftTenant));
+        Pick { who, rule, channels: Channel::parse(&channel).into_iter().collect(), is_quiet: false }
     };
     Ok(heard.into_iter().map(pick).collect())
 }

@@ -14,6 +14,7 @@ courier-test-unknown = The answer could not be understood, so the test does not 
 courier-no-contact = The member has no robot for this. Enter one under Member Management, or ask the member to do it under My Contact Information.
 courier-no-contact-own = You have no robot for this. Enter one under My Contact Information, or ask an administrator to do it.
 courier-left-tenant = This account is not a member of the tenant any more. Add the person again, or take the name out of the alert rules, user groups and shift schedules.
+courier-no-such-member = No member of this tenant has this username. Check how the sender writes it, or add the person under Member Management.
 courier-member-disabled = The member is disabled. Reinstate the member under Member Management, or take the name out of the alert rules, user groups and shift schedules.
 courier-quiet-hours = Nobody was to be disturbed at that time, so nothing was sent. End Do not disturb on the event's page, or change the rule's hours.
 courier-group-off = The user group is off. An administrator can enable it under User groups.

@@ -14,6 +14,7 @@ courier-test-unknown = 无法识别应答，测试消息不计为送达。请检
 courier-no-contact = 该成员没有可用的机器人。请在“成员管理”中为其填写，或由其本人在“我的联系方式”中填写。
 courier-no-contact-own = 您没有可用的机器人。请在“我的联系方式”中填写，或请管理员为您填写。
 courier-left-tenant = 该账号已不在本租户中。请重新添加此人，或将其从告警规则、用户组和值班表中移除。
+courier-no-such-member = 本租户中没有使用该用户名的成员。请检查发送方填写的用户名，或在“成员管理”中添加此人。
 courier-member-disabled = 该成员已停用。请在“成员管理”中恢复，或将其从告警规则、用户组和值班表中移除。
 courier-quiet-hours = 当时处于免打扰时段，未发送。可在事件页面结束免打扰，或修改告警规则的推送时段。
 courier-group-off = 用户组已停用。管理员可在“用户组”中启用。
