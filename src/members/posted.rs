@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Change},
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
-    robots::Channel,
+    robots::{Channel, Origins},
     text::{self, trimmed},
     web::FieldErrors,
 };
@@ -116,6 +116,20 @@ impl PostedMember {
         }
     }
 
+    /// Who is to be a member, under which name, and whether groups are told of it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the post whoever the member is.
+    pub fn check(&self, origins: &Origins) -> std::result::Result<(Username, String, bool), FieldErrors> {
+        match (self.person(), self.dialog(None).check(origins), self.notifies()) {
+            (Ok((username, name)), Ok(_), Ok(notifies)) => Ok((username, name, notifies)),
+            (person, contact, notifies) => {
+                let faults = person.err().into_iter().chain(contact.err()).chain(notifies.err());
+                Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()))
+            }
+        }
+    }
+
     /// A secret whose robot neither comes with it nor is there would be lost in silence.
     fn lost_secrets(&self, member: &Member) -> FieldErrors {
         let mut errors = FieldErrors::default();
@@ -142,13 +156,9 @@ pub fn save_posted(
     posted: &PostedMember,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<Saved, Refused>> {
-    let checked = (posted.person(), posted.dialog(None).check(&tools.origins), posted.notifies());
-    let (username, name, notifies) = match checked {
-        (Ok((username, name)), Ok(_), Ok(notifies)) => (username, name, notifies),
-        (person, contact, notifies) => {
-            let faults = person.err().into_iter().chain(contact.err()).chain(notifies.err());
-            return Ok(Err(FieldErrors(faults.flat_map(|errors| errors.0).collect()).into()));
-        }
+    let (username, name, notifies) = match posted.check(&tools.origins) {
+        Ok(checked) => checked,
+        Err(errors) => return Ok(Err(errors.into())),
     };
     // Two posts that make the same member wait for each other, so that the second finds him.
     let [a, b, c1, d, e, f, g, h, ..] = tools.keys.digest("posted member", username.key().as_bytes());

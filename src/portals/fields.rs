@@ -1,12 +1,15 @@
 //! What is posted: the fields of a form or of a JSON object of the same names, each at most once.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use super::{
     json::{self, Reader, Value},
-    problem::{Problem, Unreadable},
+    problem::{DOUBLED_FIELD, Problem, UNKNOWN_FIELD, Unreadable},
 };
-use crate::{text::BYTE_ORDER_MARK, web::Fields};
+use crate::{
+    text::BYTE_ORDER_MARK,
+    web::{FieldErrors, Fields},
+};
 
 /// The one field that may stand there several times.
 const REPEATABLE: &str = "receivers";
@@ -20,9 +23,12 @@ pub enum Encoding {
     Json,
 }
 
-/// The fields of a post, in the order in which they came.
+/// The fields of a post, in the order in which they came, and what is wrong with them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Posted(Vec<(String, String)>);
+pub struct Posted {
+    pairs: Vec<(String, String)>,
+    errors: FieldErrors,
+}
 
 // A value may be a webhook.
 impl fmt::Debug for Posted {
@@ -32,36 +38,29 @@ impl fmt::Debug for Posted {
 }
 
 impl Posted {
-    /// Reads a body.
+    /// Reads a body. Notes the fields that stand there twice, and the values that are no texts.
     ///
     /// # Errors
-    /// [`Problem::Malformed`] for what cannot be read, [`Problem::Doubled`] for a field that stands there twice,
-    /// [`Problem::Fields`] for a value that is no text.
+    /// [`Problem::Malformed`] for what cannot be read, [`Problem::JsonAsForm`] for JSON that is said to be a form.
     pub fn parse(encoding: Encoding, body: &[u8]) -> Result<Self, Problem> {
-        let fields = match encoding {
+        let (pairs, errors) = match encoding {
+            Encoding::Form if body.trim_ascii_start().starts_with(b"{") => return Err(Problem::JsonAsForm),
             Encoding::Form => form(body)?,
             Encoding::Json => object(body)?,
         };
-        let mut seen = BTreeSet::new();
-        let doubled: BTreeSet<&String> =
-            fields.iter().map(|(name, _)| name).filter(|name| *name != REPEATABLE && !seen.insert(*name)).collect();
-        if doubled.is_empty() {
-            Ok(Self(fields))
-        } else {
-            Err(Problem::Doubled(doubled.into_iter().cloned().collect()))
-        }
+        Ok(Self { pairs, errors })
     }
 
     /// The names and values, for their signature.
     #[must_use]
     pub fn pairs(&self) -> &[(String, String)] {
-        &self.0
+        &self.pairs
     }
 
     /// The value of a field, if it is there.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a field; empty when it is not there.
@@ -73,29 +72,62 @@ impl Posted {
     /// Every value of a field that may stand there several times.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
+        self.pairs.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
     }
 
-    /// Refuses names that nobody reads: a misspelt one must not be lost in silence.
+    /// Notes names that nobody reads: a misspelt one must not be lost in silence.
+    pub fn refuse_unknown(&mut self, known: &[&str]) {
+        let unknown = self.pairs.iter().map(|(name, _)| name).filter(|name| !known.contains(&name.as_str()));
+        let unknown: BTreeSet<String> = unknown.cloned().collect();
+        for name in unknown {
+            self.refuse(name, UNKNOWN_FIELD);
+        }
+    }
+
+    /// Notes a mistake.
+    pub fn refuse(&mut self, name: impl Into<Cow<'static, str>>, key: &'static str) {
+        self.errors.add(name, key);
+    }
+
+    /// Whether a mistake was noted.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// What was made of the fields, if nothing is wrong with them; else all mistakes together. Of a field that cannot be read
+    /// that is its mistake, and not what its value would be.
     ///
     /// # Errors
-    /// [`Problem::Unknown`].
-    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
-        let unknown: BTreeSet<&String> =
-            self.0.iter().map(|(name, _)| name).filter(|name| !known.contains(&name.as_str())).collect();
-        if unknown.is_empty() { Ok(()) } else { Err(Problem::Unknown(unknown.into_iter().cloned().collect())) }
+    /// Every mistake, by field.
+    pub fn finish<T>(&self, read: Result<T, FieldErrors>) -> Result<T, FieldErrors> {
+        let found = match read {
+            Ok(read) if !self.has_errors() => return Ok(read),
+            Ok(_) => FieldErrors::default(),
+            Err(errors) => errors,
+        };
+        let mut errors = self.errors.clone();
+        errors.0.extend(found.0.into_iter().filter(|error| self.errors.of(&error.field).is_none()));
+        Err(errors)
     }
 }
 
 /// The fields of a form. A byte order mark before the first name is no part of it, written as `%EF%BB%BF` neither.
-fn form(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+fn form(body: &[u8]) -> Result<(Vec<(String, String)>, FieldErrors), Problem> {
     let mut fields = Fields::decode(body).map_err(|_| Problem::Malformed(unreadable_field(body)))?.0;
+    let mut errors = FieldErrors::default();
     if let Some((name, _)) = fields.first_mut()
         && let Some(bare) = name.strip_prefix(BYTE_ORDER_MARK)
     {
         *name = bare.to_owned();
     }
-    Ok(fields)
+    let (mut seen, mut doubled) = (BTreeSet::new(), BTreeSet::new());
+    for (name, _) in &fields {
+        if name != REPEATABLE && !seen.insert(name) && doubled.insert(name) {
+            errors.add(name.clone(), DOUBLED_FIELD);
+        }
+    }
+    Ok((fields, errors))
 }
 
 /// Which field of a form cannot be read, and why.
@@ -121,20 +153,16 @@ fn unreadable_field(body: &[u8]) -> Unreadable {
 }
 
 /// The members of a JSON object, those of one name too: a map would keep the last of them in silence.
-fn object(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+fn object(body: &[u8]) -> Result<(Vec<(String, String)>, FieldErrors), Problem> {
     let raw = json::parse(body).map_err(Problem::Malformed)?;
-    let mut reader = Reader::default();
-    let members = match reader.value("", raw) {
-        Some(Value::Object(members)) => members,
-        Some(_) => return Err(Problem::Malformed(Unreadable::NotAnObject)),
-        None => Vec::new(),
-    };
-    let (mut fields, mut lists): (Vec<(String, String)>, _) = (Vec::new(), 0);
-    for (name, raw) in members {
+    if !raw.get().starts_with('{') {
+        return Err(Problem::Malformed(Unreadable::NotAnObject));
+    }
+    let (mut reader, mut fields) = (Reader::default(), Vec::new());
+    for (name, raw) in reader.object("", raw) {
         match reader.value(&name, raw) {
             Some(Value::Text(text)) => fields.push((name, text)),
             Some(Value::List(list)) if name == REPEATABLE => {
-                lists += 1;
                 for (place, raw) in list.into_iter().enumerate() {
                     let text = reader.text(&format!("{REPEATABLE}[{place}]"), raw);
                     fields.push((REPEATABLE.to_owned(), text));
@@ -144,8 +172,7 @@ fn object(body: &[u8]) -> Result<Vec<(String, String)>, Problem> {
             Some(Value::Null) | None => {}
         }
     }
-    let fields = reader.finish(fields)?;
-    if lists > 1 { Err(Problem::Doubled(vec![REPEATABLE.to_owned()])) } else { Ok(fields) }
+    Ok((fields, reader.into_errors()?))
 }
 
 #[cfg(test)]
@@ -162,6 +189,11 @@ mod tests {
         Posted::parse(Encoding::Json, body.as_bytes())
     }
 
+    fn named(fields: &Posted, key: &str) -> Vec<String> {
+        let errors = fields.errors.0.iter().filter(|error| error.key == key);
+        errors.map(|error| error.field.clone().into_owned()).collect()
+    }
+
     #[test]
     fn a_form_and_an_object_of_the_same_names_are_the_same() {
         let written = form("title=a+b&receivers=li&receivers=wu&expires=7").unwrap();
@@ -172,12 +204,9 @@ mod tests {
 
     #[test]
     fn a_field_that_stands_there_twice_is_named_and_none_of_the_two_is_taken() {
-        let doubled = |result: Result<Posted, Problem>| match result {
-            Err(Problem::Doubled(names)) => names,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(doubled(form("title=a&severity=info&title=b&severity=info")), ["severity", "title"]);
-        assert_eq!(doubled(object(r#"{"title":"a","title":"b"}"#)), ["title"]);
+        let doubled = |result: Result<Posted, Problem>| named(&result.unwrap(), DOUBLED_FIELD);
+        assert_eq!(doubled(form("title=a&severity=info&title=b&severity=info&title=c")), ["title", "severity"]);
+        assert_eq!(doubled(object(r#"{"title":"a","title":null}"#)), ["title"]);
         assert_eq!(doubled(object(r#"{"receivers":["a"],"receivers":["b"]}"#)), ["receivers"]);
     }
 
@@ -213,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_named_and_what_cannot_be_read_is_malformed() {
         for body in [r#"{"title":["a"]}"#, r#"{"receivers":[[]]}"#, r#"{"title":{"a":1}}"#] {
-            assert!(matches!(object(body), Err(Problem::Fields(_))), "{body}");
+            assert_eq!(named(&object(body).unwrap(), "portals-not-a-text").len(), 1, "{body}");
         }
         let deep = format!("{}1{}", r#"{"title":"#.repeat(200), "}".repeat(200));
         for body in ["", "[]", "7", "{", r#"{"title":"a"} x"#, r#"{"title":"\u0000"}"#, r#"{"title":"\ud800"}"#, &deep]
@@ -227,9 +256,36 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        let fields = form("title=a&sevrity=info").unwrap();
-        assert!(fields.only(&["title", "sevrity"]).is_ok());
-        assert!(matches!(fields.only(&["title"]), Err(Problem::Unknown(names)) if names == ["sevrity"]));
+        let mut fields = form("title=a&sevrity=info&sevrity=info").unwrap();
+        fields.refuse_unknown(&["title", "sevrity"]);
+        assert!(named(&fields, UNKNOWN_FIELD).is_empty());
+        fields.refuse_unknown(&["title"]);
+        assert_eq!(named(&fields, UNKNOWN_FIELD), ["sevrity"]);
+    }
+
+    #[test]
+    fn all_mistakes_are_named_together_and_each_field_once() {
+        let mut fields = form("title=&title=&severty=info&status=x").unwrap();
+        fields.refuse_unknown(&["title", "status"]);
+        let mut errors = FieldErrors::one("title", "form-required");
+        errors.add("status", "form-choose");
+        let errors = fields.finish::<()>(Err(errors)).unwrap_err();
+        let named: Vec<(&str, &str)> = errors.0.iter().map(|error| (&*error.field, &*error.key)).collect();
+        assert_eq!(named, [("title", DOUBLED_FIELD), ("severty", UNKNOWN_FIELD), ("status", "form-choose")]);
+        assert_eq!(form("title=a").unwrap().finish(Ok(7)), Ok(7));
+    }
+
+    #[test]
+    fn json_that_is_said_to_be_a_form_is_named() {
+        for body in ["{\"title\":\"a\"}", " \n{\"title\": 1}"] {
+            assert!(matches!(form(body), Err(Problem::JsonAsForm)), "{body}");
+        }
+        assert!(form("title={}").is_ok());
+    }
+
+    #[test]
+    fn a_percent_sign_that_begins_no_escape_stands_for_itself() {
+        assert_eq!(form("title=CPU+95%+at+a%zz+%41").unwrap().text("title"), "CPU 95% at a%zz A");
     }
 
     proptest! {

@@ -22,13 +22,15 @@ use super::{
     fields::{Encoding, Posted},
     model::{Caller, FORM_LASTS, LONGEST_KEY, Scope},
     monitoring::{Body, Group},
-    problem::{self, Answer, Problem},
+    problem::{self, Answer, FOREIGN_RETURN, Problem},
     refusals::note_caller,
     signing,
     store::posts,
 };
 use crate::{
-    alerts::{self, AlertFields, Incoming, Ingest, Prepared, Snapshots, Source, Taken, Unheard, link_fault},
+    alerts::{
+        self, AlertFields, Incoming, Ingest, PORTAL_LABEL, Prepared, Snapshots, Source, Taken, Unheard, link_fault,
+    },
     db::{AnyConnection, Database, Lane, PortalId, Share, Together},
     error::{Error, Result},
     language::Language,
@@ -36,7 +38,7 @@ use crate::{
     secrets::PlainToken,
     templates::store as templates,
     text::{close_directions, trimmed},
-    web::{FieldError, FieldErrors, Shared, address, own_origin, read_body, wished_language},
+    web::{FieldError, FieldErrors, Shared, address, check_length, own_origin, read_body, wished_language},
 };
 
 /// Every path of the intake, known or not.
@@ -185,9 +187,14 @@ impl Post {
         }
         let encoding = encoding(request)?;
         let body = read(request, payload, LARGEST_FORM).await?;
-        let fields = Posted::parse(encoding, &body)?;
+        let mut fields = Posted::parse(encoding, &body)?;
         let (mut post, known) = match proven {
             Some(proven) => (Self::new(tools, request, proven, scope, &body)?, [known, &[RETURN_TO]].concat()),
+            // Which value of a field that stands there twice is signed cannot be known.
+            None if fields.has_errors() => {
+                fields.refuse_unknown(&[known, &PROOF, &[RETURN_TO]].concat());
+                return Err(fields.finish(Ok(())).err().map_or(Problem::NotProven, Problem::Fields));
+            }
             None => {
                 let proven = by_signature(tools, &fields).await?;
                 note_caller(request, &proven.0);
@@ -198,10 +205,12 @@ impl Post {
         if !post.caller.may(scope) {
             return Err(Problem::OutOfScope);
         }
-        fields.only(&known)?;
+        fields.refuse_unknown(&known);
         if let Some(return_to) = fields.get(RETURN_TO) {
-            let accepted = post.caller.return_origins.accept(return_to);
-            post.return_to = Some(accepted.ok_or(Problem::ForeignReturn)?);
+            post.return_to = post.caller.return_origins.accept(return_to);
+            if post.return_to.is_none() {
+                fields.refuse(RETURN_TO, FOREIGN_RETURN);
+            }
         }
         Ok((post, fields))
     }
@@ -520,6 +529,11 @@ pub async fn members(tools: Data<Tools>, request: HttpRequest, payload: Payload)
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
     let (member, shared) = (member(&fields), tools.clone());
+    if let Err(errors) = fields.finish(member.check(&tools.origins))
+        && fields.has_errors()
+    {
+        return problem::answer(&request, Err(Problem::Fields(errors)), post.return_to.as_deref());
+    }
     let outcome = post
         .store(&tools, move |c, post| {
             let saved = save_posted(c, &shared, &post.sender(), &member, post.now)?;
@@ -554,7 +568,7 @@ pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) 
         Ok(proven) => proven,
         Err(problem) => return problem::answer(&request, Err(problem), None),
     };
-    let outcome = match alert(&post.caller.name, &fields) {
+    let outcome = match fields.finish(alert(&post.caller.name, &fields)) {
         Ok((alert, faults)) => post.fire(&tools, alert, faults).await,
         Err(errors) => Err(Problem::Fields(errors)),
     };
@@ -573,7 +587,7 @@ fn alert(portal: &str, fields: &Posted) -> std::result::Result<(Incoming, FieldE
         link: fields.text("link"),
     };
     // Alert rules can be meant for one portal.
-    let labels = BTreeMap::from([("portal".to_owned(), portal.to_owned())]);
+    let labels = BTreeMap::from([(PORTAL_LABEL.to_owned(), portal.to_owned())]);
     let mut faults = FieldErrors::default();
     if let Some(fault) = link_fault(trimmed(&alert.link)) {
         alert.link.clear();
@@ -628,15 +642,15 @@ mod tests {
 
     /// Everything that is done with a body before the database is asked.
     fn read(encoding: Encoding, body: &[u8]) {
-        let Ok(fields) = Posted::parse(encoding, body) else { return };
-        if let Err(errors) = alert("a portal", &fields) {
+        let Ok(mut fields) = Posted::parse(encoding, body) else { return };
+        fields.refuse_unknown(&ALERT);
+        if let Err(errors) = fields.finish(alert("a portal", &fields)) {
             for language in Language::ALL {
                 assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
             }
         }
         drop(member(&fields).robots.check(&Origins::default()));
         drop(SignedForm::read(&fields));
-        drop(fields.only(&ALERT));
         assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));
     }
 

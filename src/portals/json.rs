@@ -198,16 +198,24 @@ impl Reader {
             .collect()
     }
 
+    /// What is wrong with the values that were read.
+    ///
+    /// # Errors
+    /// [`Problem::Malformed`] for a text that is none.
+    pub fn into_errors(self) -> Result<FieldErrors, Problem> {
+        match self.unreadable {
+            Some(unreadable) => Err(Problem::Malformed(unreadable)),
+            None => Ok(self.errors),
+        }
+    }
+
     /// What was read, if nothing was wrong with it.
     ///
     /// # Errors
     /// [`Problem::Malformed`] for a text that is none, else [`Problem::Fields`] with everything that is wrong.
     pub fn finish<T>(self, read: T) -> Result<T, Problem> {
-        match self.unreadable {
-            Some(unreadable) => Err(Problem::Malformed(unreadable)),
-            None if self.errors.is_empty() => Ok(read),
-            None => Err(Problem::Fields(self.errors)),
-        }
+        let errors = self.into_errors()?;
+        if errors.is_empty() { Ok(read) } else { Err(Problem::Fields(errors)) }
     }
 }
 

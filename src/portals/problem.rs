@@ -31,6 +31,13 @@ const REPEATED: usize = 128;
 /// The most fields that one answer names.
 const MOST_FIELDS: usize = 100;
 
+/// The key for a field that nobody reads.
+pub const UNKNOWN_FIELD: &str = "portals-field-unknown";
+/// The key for a field that stands there twice.
+pub const DOUBLED_FIELD: &str = "portals-field-doubled";
+/// The key for a `return_to` whose origin is not on the portal's list.
+pub const FOREIGN_RETURN: &str = "portals-field-foreign";
+
 /// Why a body cannot be read. Lines count from 1, columns in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
@@ -128,8 +135,10 @@ pub enum Problem {
     Malformed(Unreadable),
     /// The body is compressed in a way that is not read.
     WrongContentEncoding,
-    /// The body is neither a form nor JSON.
+    /// The body is neither a form nor JSON, or does not say which.
     UnknownEncoding,
+    /// The body is JSON, and said to be a form.
+    JsonAsForm,
     /// The body is in another character set than UTF-8.
     WrongCharset,
     /// The `Idempotency-Key` is empty, too long or no text.
@@ -140,14 +149,8 @@ pub enum Problem {
     TooLarge,
     /// The body did not come in time.
     TooSlow,
-    /// Fields that are wrong.
+    /// Fields that are wrong, all of them.
     Fields(FieldErrors),
-    /// Fields that nobody reads.
-    Unknown(Vec<String>),
-    /// Fields that stand there twice.
-    Doubled(Vec<String>),
-    /// `return_to` leads to an origin that is not on the portal's list.
-    ForeignReturn,
     /// The portal's own limit is used up.
     Limited {
         /// Seconds until it is not.
@@ -198,14 +201,14 @@ impl Problem {
                 StatusCode::UNAUTHORIZED
             }
             Self::OutOfScope | Self::ProtectedMember => StatusCode::FORBIDDEN,
-            Self::Malformed(_) | Self::UnknownEncoding | Self::WrongKey | Self::WrongHost => StatusCode::BAD_REQUEST,
-            Self::WrongContentEncoding | Self::WrongCharset => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Malformed(_) | Self::WrongKey | Self::WrongHost => StatusCode::BAD_REQUEST,
+            Self::UnknownEncoding | Self::JsonAsForm | Self::WrongContentEncoding | Self::WrongCharset => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::KeyReused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Fields(_) | Self::Unknown(_) | Self::Doubled(_) | Self::ForeignReturn => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Fields(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
@@ -228,15 +231,13 @@ impl Problem {
             Self::Malformed(_) => "malformed",
             Self::WrongContentEncoding => "wrong-content-encoding",
             Self::UnknownEncoding => "unknown-encoding",
+            Self::JsonAsForm => "json-as-form",
             Self::WrongCharset => "wrong-charset",
             Self::WrongKey => "wrong-idempotency-key",
             Self::KeyReused => "idempotency-key-reused",
             Self::TooLarge => "too-large",
             Self::TooSlow => "too-slow",
-            Self::Fields(_) => "invalid-fields",
-            Self::Unknown(_) => "unknown-fields",
-            Self::Doubled(_) => "doubled-fields",
-            Self::ForeignReturn => "foreign-return-to",
+            Self::Fields(errors) => fields_word(errors),
             Self::Limited { .. } => "too-many",
             Self::WrongHost => "wrong-host",
             Self::NotFound => "not-found",
@@ -271,16 +272,10 @@ impl Problem {
     }
 
     fn every_field(&self, language: Language) -> Vec<(String, String)> {
-        let named = |names: &[String], key| {
-            names.iter().map(|name| (shortened(name), language.text(key).into_owned())).collect()
-        };
         match self {
             Self::Fields(errors) => {
                 errors.0.iter().map(|error| (shortened(&error.field), error.text(language).into_owned())).collect()
             }
-            Self::Unknown(names) => named(names, "portals-field-unknown"),
-            Self::Doubled(names) => named(names, "portals-field-doubled"),
-            Self::ForeignReturn => named(&["return_to".to_owned()], "portals-field-foreign"),
             _ => Vec::new(),
         }
     }
@@ -298,6 +293,18 @@ impl Problem {
             object.insert("errors".to_owned(), errors.collect());
         }
         document.to_string()
+    }
+}
+
+/// The word for wrong fields: one of its own when all have the same mistake.
+fn fields_word(errors: &FieldErrors) -> &'static str {
+    let are_all = |key: &str| errors.0.iter().all(|error| error.key == key);
+    match () {
+        () if errors.is_empty() => "invalid-fields",
+        () if are_all(UNKNOWN_FIELD) => "unknown-fields",
+        () if are_all(DOUBLED_FIELD) => "doubled-fields",
+        () if are_all(FOREIGN_RETURN) => "foreign-return-to",
+        () => "invalid-fields",
     }
 }
 
@@ -488,6 +495,12 @@ mod tests {
 
     use super::*;
 
+    fn named(field: String, key: &'static str) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        errors.add(field, key);
+        errors
+    }
+
     /// One of each.
     fn all() -> Vec<Problem> {
         vec![
@@ -501,15 +514,16 @@ mod tests {
             Problem::Malformed(Unreadable::Request),
             Problem::WrongContentEncoding,
             Problem::UnknownEncoding,
+            Problem::JsonAsForm,
             Problem::WrongCharset,
             Problem::WrongKey,
             Problem::KeyReused,
             Problem::TooLarge,
             Problem::TooSlow,
             Problem::Fields(FieldErrors::one("title", "form-required")),
-            Problem::Unknown(vec!["x".repeat(500)]),
-            Problem::Doubled(vec!["title".to_owned()]),
-            Problem::ForeignReturn,
+            Problem::Fields(named("x".repeat(500), UNKNOWN_FIELD)),
+            Problem::Fields(named("title".to_owned(), DOUBLED_FIELD)),
+            Problem::Fields(named("return_to".to_owned(), FOREIGN_RETURN)),
             Problem::Limited { retry_after: 7 },
             Problem::WrongHost,
             Problem::NotFound,

@@ -354,6 +354,8 @@ on_both! {
         let (form, json) = ("application/x-www-form-urlencoded", "application/json; charset=utf-8");
         let deep = format!("{}7{}", r#"{"title":"#.repeat(20_000), "}".repeat(20_000)).into_bytes();
         let cases = [
+            ("", b"{\"title\":\"a\"}".to_vec(), 415, "unknown-encoding"),
+            (form, b"{\"title\":\"a\"}".to_vec(), 415, "json-as-form"),
             (form, b"title=%FF".to_vec(), 400, "malformed"),
             (form, b"title=a%00".to_vec(), 400, "malformed"),
             (json, b"{\"title\":\"\\u0000\"}".to_vec(), 400, "malformed"),
@@ -362,15 +364,17 @@ on_both! {
             (json, deep[..100_000].to_vec(), 400, "malformed"),
             (json, b"{\"title\":\"a\",\"title\":\"b\"}".to_vec(), 422, "doubled-fields"),
             (json, b"{\"title\":null}".to_vec(), 422, "invalid-fields"),
-            ("text/plain", b"title=a".to_vec(), 400, "unknown-encoding"),
-            ("multipart/form-data; boundary=x", b"--x--".to_vec(), 400, "unknown-encoding"),
+            ("text/plain", b"title=a".to_vec(), 415, "unknown-encoding"),
+            ("multipart/form-data; boundary=x", b"--x--".to_vec(), 415, "unknown-encoding"),
             (form, [b"title=a&content=".to_vec(), vec![b'x'; 16 * 1024 + 1]].concat(), 422, "invalid-fields"),
             (form, [b"title=a&content=".to_vec(), vec![b'x'; 200 * 1024]].concat(), 413, "too-large"),
             (form, format!("title={}", "x".repeat(129)).into_bytes(), 422, "invalid-fields"),
         ];
         for (content_type, body, status, kind) in cases {
             let start = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-            assert_eq!(problem(&send(content_type, body).await, status), kind, "{start}");
+            let answer = send(content_type, body).await;
+            assert_eq!(problem(&answer, status), kind, "{start}");
+            assert!(status != 415 || answer.body.contains("header Content-Type"), "{start}: {}", answer.body);
         }
         let wrong = [("title", ""), ("severity", "fatal"), ("status", "x"), ("receivers", "a b")];
         let answer = with_token(app, ALERTS, &portal, &wrong).await;

@@ -128,7 +128,7 @@ fn a_refused_post_writes_one_line_with_its_problem_portal_and_path() {
         let added =
             sue.post("/t/ours/settings/portals/new", &[("name", "tickets"), ("scopes", "fire_alerts")]).await.is(201);
         let token = added.attribute("#f-token", "value").expect("a token");
-        let refused = [("/intake/members", "out-of-scope", 403), ("/intake/alerts", "unknown-fields", 422)];
+        let refused = [("/intake/members", "out-of-scope", 403), ("/intake/alerts", "invalid-fields", 422)];
         for (path, _, status) in refused {
             let request = sue.request(Method::POST, path).form(&[("titel", "x")]);
             sue.send(request.header(header::AUTHORIZATION, format!("Bearer {token}"))).await.is(status);

@@ -147,8 +147,23 @@ on_both! {
         let answer = sender.send(sender.request(Method::POST, "/intake/members").bearer_auth(&token).form(&fields)).await;
         let (status, word, document) = problem(&answer, "members");
         assert_eq!((status, word.as_str()), (422, "invalid-fields"));
-        let named: Vec<&str> = document["errors"].as_array().expect("a list").iter().filter_map(|e| e["field"].as_str()).collect();
+        let named = errors(&document);
         assert!(fields.iter().all(|(field, _)| named.contains(field)), "{named:?}");
+
+        let typed = [("usernme", "x"), ("phone", "x"), ("email", "y"), ("email", "y"), ("return_to", "https://evil.example/")];
+        let answer = sender.send(sender.request(Method::POST, "/intake/members").bearer_auth(&token).form(&typed)).await;
+        let (_, word, document) = problem(&answer, "members");
+        assert_eq!(word, "invalid-fields");
+        let mut fields = errors(&document);
+        fields.sort_unstable();
+        assert_eq!(fields, ["email", "phone", "return_to", "username", "usernme"], "{document}");
+        let json = r#"{"sevrity":"x","status":"y","receivers":"a b","content":["z"],"link":"a","link":"b"}"#;
+        let post = sender.request(Method::POST, "/intake/alerts").bearer_auth(&token).header(header::CONTENT_TYPE, "application/json");
+        let (_, word, document) = problem(&sender.send(post.body(json)).await, "alerts");
+        assert_eq!(word, "invalid-fields");
+        let mut fields = errors(&document);
+        fields.sort_unstable();
+        assert_eq!(fields, ["content", "link", "receivers", "sevrity", "status", "title"], "{document}");
 
         let mut sue = app.log_in("sue").await;
         app.alert(town.ours, "Dataphin disk").await;
