@@ -480,6 +480,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
 
 /// The body of a request, of at most so many bytes as it comes in and as it is decoded.
 async fn read(request: &HttpRequest, payload: Payload, largest: usize) -> Proven<Vec<u8>> {
+    check_length(request.headers(), largest)?;
     decoded(request, read_body(payload.into_inner(), largest, PATIENCE).await?, largest)
 }
 

@@ -2,10 +2,25 @@
 
 use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_web::{
+    dev::Payload,
+    http::header::{self, HeaderMap},
+};
 use futures_util::StreamExt as _;
 
 use crate::error::{Error, Result};
+
+/// Refuses a body by the length that its request states, before anything of it is awaited.
+///
+/// # Errors
+/// [`Error::TooLarge`].
+pub fn check_length(headers: &HeaderMap, largest: usize) -> Result<()> {
+    let stated = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let is_too_large = stated
+        .and_then(|text| text.parse::<u64>().ok())
+        .is_some_and(|stated| u64::try_from(largest).is_ok_and(|largest| stated > largest));
+    if is_too_large { Err(Error::TooLarge) } else { Ok(()) }
+}
 
 /// Reads a body of at most so many bytes.
 ///

@@ -18,7 +18,7 @@ use actix_web::{
 };
 
 use super::{
-    body::read_body,
+    body::{check_length, read_body},
     flash,
     form::{Fields, path_is_readable},
     frame::Shared,
@@ -215,6 +215,7 @@ async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields
     if !form {
         return Err(Error::NoForm);
     }
+    check_length(request.headers(), LARGEST_KEPT)?;
     let body = read_body(request.take_payload(), LARGEST_KEPT, patience).await?;
     if body.len() > LARGEST && !is_kept(&body) {
         return Err(Error::TooLarge);

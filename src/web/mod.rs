@@ -20,7 +20,7 @@ mod static_files;
 mod times;
 mod version;
 
-pub use body::read_body;
+pub use body::{check_length, read_body};
 pub use breakable::breakable;
 pub use csrf::{guard, visitor_cookie_name};
 pub use device::{device_cookie, device_tokens};

@@ -1,6 +1,10 @@
 //! Requests that are wrong in one way: the answer names that way, and a program gets no page.
 
-use std::io::Write as _;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
 
 use flate2::{Compression, write::GzEncoder};
 use reqwest::{Method, RequestBuilder, header};
@@ -28,6 +32,21 @@ fn problem(answer: &Answer, what: &str) -> (u16, String, Value) {
     assert_eq!(document["status"], answer.status, "{what}");
     let word = document["type"].as_str().and_then(|name| name.rsplit(':').next()).unwrap_or_default().to_owned();
     (answer.status, word, document)
+}
+
+/// The fields that a problem names.
+fn errors(document: &Value) -> Vec<&str> {
+    document["errors"].as_array().expect("a list").iter().filter_map(|error| error["field"].as_str()).collect()
+}
+
+/// The first line of the answer to a head whose body never comes; nothing when none comes before the body is given up.
+fn first_line(address: &str, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a time limit");
+    stream.write_all(head.as_bytes()).expect("the head is sent");
+    let mut line = String::new();
+    _ = BufReader::new(stream).read_line(&mut line);
+    line
 }
 
 fn cut_gzip() -> Vec<u8> {
@@ -171,6 +190,28 @@ on_both! {
         assert_eq!(page.texts("main .fault").len(), 2, "{}", page.body);
         let page = sue.post("/t/ours/settings/message-channel", &[("mode", "odd"), ("on", "fax")]).await.is(422);
         assert_eq!(page.texts("main [role=alert] li").len(), 2, "{}", page.body);
+    }
+
+    async fn a_body_that_is_said_to_be_too_large_is_refused_by_its_head(app: &TestApp) {
+        app.settle().await;
+        let token = token(app).await;
+        let form = "application/x-www-form-urlencoded";
+        for (path, kind, proof, status) in [
+            ("/intake/alerts", form, "", "413"),
+            ("/intake/alerts", "application/json", "", "413"),
+            ("/intake/alerts", form, "Authorization: Bearer belfry_0000\r\n", "401"),
+            ("/intake/alerts", form, &format!("Authorization: Bearer {token}\r\n"), "413"),
+            ("/intake/alertmanager", "application/json", "", "401"),
+            ("/intake/grafana", "application/json", &format!("Authorization: Bearer {token}\r\n"), "413"),
+            ("/login", form, "", "413"),
+        ] {
+            let address = app.origin.trim_start_matches("http://").to_owned();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: {kind}\r\nContent-Length: 50000000\r\n{proof}\r\n"
+            );
+            let answer = tokio::task::spawn_blocking(move || first_line(&address, &head)).await.expect("an answer");
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {kind} {proof}: {answer:?}");
+        }
     }
 
     async fn what_stands_in_the_address_of_a_post_is_named_in_its_warnings(app: &TestApp) {
