@@ -219,6 +219,25 @@ impl Incoming {
         plausible(self.starts_at, now)
     }
 
+    /// The times of the sender that do not count, each by the name that monitoring systems give it, with the key of the reason. The
+    /// year 1, which stands for no time, is none of them, and neither is the end of what still fires: senders set one ahead.
+    #[must_use]
+    pub fn refused_times(&self, now: NaiveDateTime) -> Vec<(&'static str, &'static str)> {
+        let is_ahead = |time: Option<NaiveDateTime>| time.is_some_and(|time| time > now + CLOCK_SKEW);
+        let mut refused = Vec::new();
+        if is_ahead(self.starts_at) {
+            refused.push(("startsAt", "alerts-time-ahead"));
+        }
+        if self.signal == Signal::Resolved {
+            if is_ahead(self.ends_at) {
+                refused.push(("endsAt", "alerts-time-ahead"));
+            } else if plausible(self.ends_at, now).is_some() && self.ended(now).is_none() {
+                refused.push(("endsAt", "alerts-time-order"));
+            }
+        }
+        refused
+    }
+
     /// When it ended, as far as its sender says so.
     #[must_use]
     pub fn ended(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {

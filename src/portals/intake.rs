@@ -373,7 +373,7 @@ impl Post {
         let _turn = tools.db.turn(self.caller.tenant.0).await?;
         let tenant = self.caller.tenant;
         let language = self.db(tools).read(move |c| templates::language(c, tenant)).await?;
-        let Group { alerts, left_out, warnings } = body.check(source, language).map_err(Problem::Fields)?;
+        let Group { alerts, left_out, warnings } = body.check(source, language, self.now).map_err(Problem::Fields)?;
         self.take(tools, alerts, Some(left_out), warnings).await
     }
 

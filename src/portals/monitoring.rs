@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Timelike as _};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -29,6 +29,8 @@ const GRAFANA_VERSION: &str = "1";
 /// The most alerts of one body that are stored: they are stored together, and everybody else who writes waits for them. An event
 /// of its own says how many more there were.
 const MOST_ALERTS: usize = 2000;
+/// How many nanoseconds a second has.
+const NANOSECONDS: u32 = 1_000_000_000;
 
 /// A posted body.
 #[derive(Clone, Debug, Default)]
@@ -118,11 +120,11 @@ impl Body {
         body
     }
 
-    /// The alerts of this group. What the sender left out is said in this language, that of the tenant's messages.
+    /// The alerts of this group, received now. What the sender left out is said in this language, that of the tenant's messages.
     ///
     /// # Errors
     /// What cannot be taken, by the path of its field.
-    pub fn check(&self, source: Source, language: Language) -> Result<Group, FieldErrors> {
+    pub fn check(&self, source: Source, language: Language, now: NaiveDateTime) -> Result<Group, FieldErrors> {
         let version = if source == Source::Alertmanager { ALERTMANAGER_VERSION } else { GRAFANA_VERSION };
         // A template of the sender's may leave it out.
         if !text::is_blank(&self.version) && text::trimmed(&self.version) != version {
@@ -139,12 +141,14 @@ impl Body {
                 warnings.add(format!("alerts[{index}].{field}"), key);
             }
             match fields.check(source, alert.labels.clone()) {
-                Ok(checked) => alerts.push(Incoming {
-                    annotations: alert.annotations.clone(),
-                    starts_at: time(&alert.starts_at),
-                    ends_at: time(&alert.ends_at),
-                    ..checked
-                }),
+                Ok(checked) => {
+                    let (starts_at, ends_at) = (time(&alert.starts_at), time(&alert.ends_at));
+                    let alert = Incoming { annotations: alert.annotations.clone(), starts_at, ends_at, ..checked };
+                    for (field, key) in alert.refused_times(now) {
+                        warnings.add(format!("alerts[{index}].{field}"), key);
+                    }
+                    alerts.push(alert);
+                }
                 Err(faults) => {
                     for fault in faults.0 {
                         errors.add(format!("alerts[{index}].{}", fault.field), fault.key);
@@ -288,9 +292,13 @@ fn link(fields: &[(&'static str, &str)]) -> (String, Vec<(&'static str, &'static
     (String::new(), faults)
 }
 
-/// A time of the sender's, in UTC.
+/// A time of the sender's, in UTC. A leap second counts as the second after it, as Unix time has it.
 fn time(text: &str) -> Option<NaiveDateTime> {
-    DateTime::parse_from_rfc3339(text::trimmed(text)).ok().map(|time| time.naive_utc())
+    let time = DateTime::parse_from_rfc3339(text::trimmed(text)).ok()?.naive_utc();
+    match time.nanosecond().checked_sub(NANOSECONDS) {
+        None => Some(time),
+        Some(beyond) => time.with_nanosecond(beyond)?.checked_add_signed(TimeDelta::seconds(1)),
+    }
 }
 
 /// A word of the sender's, as words are compared.
@@ -329,6 +337,10 @@ mod tests {
 
     use super::*;
 
+    fn now() -> NaiveDateTime {
+        "2026-11-22T12:00:00".parse().unwrap()
+    }
+
     fn group(alerts: serde_json::Value) -> Body {
         let body = json!({ "version": "4", "groupKey": "{}:{}", "externalURL": "http://am.example", "alerts": alerts });
         Body::read(body.to_string().as_bytes()).unwrap()
@@ -341,7 +353,7 @@ mod tests {
               "annotations": { "summary": "Disk full", "description": "95 %\nof it" }, "generatorURL": "https://prom.example/graph" },
             { "status": "resolved", "labels": { "alertname": "Disk" } },
         ]));
-        let posted = posted.check(Source::Alertmanager, Language::English).unwrap();
+        let posted = posted.check(Source::Alertmanager, Language::English, now()).unwrap();
         let first = &posted.alerts[0];
         assert_eq!(
             (first.key.as_str(), first.title.as_str(), first.severity),
@@ -354,13 +366,41 @@ mod tests {
     }
 
     #[test]
+    fn times_that_cannot_be_meant_are_named() {
+        let named = |status: &str, starts: &str, ends: &str| {
+            let posted = group(json!([{ "status": status, "startsAt": starts, "endsAt": ends }]));
+            let faults = posted.check(Source::Alertmanager, Language::English, now()).unwrap().warnings.0;
+            faults.into_iter().map(|fault| format!("{} {}", fault.field, fault.key)).collect::<Vec<_>>().join(", ")
+        };
+        let (hour_ago, minute_ago, ahead) = ("2026-11-22T11:00:00Z", "2026-11-22T11:59:00Z", "2026-11-22T13:00:00Z");
+        assert_eq!(named("resolved", hour_ago, minute_ago), "");
+        assert_eq!(named("resolved", minute_ago, hour_ago), "alerts[0].endsAt alerts-time-order");
+        assert_eq!(named("resolved", hour_ago, ahead), "alerts[0].endsAt alerts-time-ahead");
+        assert_eq!(named("firing", ahead, ""), "alerts[0].startsAt alerts-time-ahead");
+        // Within what clocks differ by, no time at all, and the end that a sender expects.
+        assert_eq!(named("firing", "2026-11-22T12:04:00Z", "0001-01-01T00:00:00Z"), "");
+        assert_eq!(named("firing", "0001-01-01T00:00:00Z", ahead), "");
+    }
+
+    #[test]
+    fn a_leap_second_is_the_second_after_it() {
+        let read = |text: &str| time(text).map(|time| time.and_utc().to_rfc3339());
+        assert_eq!(read("2016-12-31T23:59:60Z").as_deref(), Some("2017-01-01T00:00:00+00:00"));
+        assert_eq!(read("2016-12-31T23:59:60.5Z").as_deref(), Some("2017-01-01T00:00:00.500+00:00"));
+        assert_eq!(read("2026-11-22T11:00:61Z"), None);
+    }
+
+    #[test]
     fn what_the_sender_left_out_is_an_event_of_its_own() {
         let mut group = group(json!([{ "status": "firing", "labels": { "alertname": "Disk" } }]));
         group.truncated_alerts = 7;
         group.status = "firing".to_owned();
-        let posted = group.check(Source::Alertmanager, Language::English).unwrap();
+        let posted = group.check(Source::Alertmanager, Language::English, now()).unwrap();
         let over = Body { status: "resolved".to_owned(), ..group.clone() };
-        assert_eq!(over.check(Source::Alertmanager, Language::English).unwrap().left_out.signal, Signal::Resolved);
+        assert_eq!(
+            over.check(Source::Alertmanager, Language::English, now()).unwrap().left_out.signal,
+            Signal::Resolved
+        );
         let (signal, title) = (posted.left_out.signal, posted.left_out.title);
         assert_eq!(
             (signal, title.as_str()),
@@ -374,7 +414,10 @@ mod tests {
             let alerts: Vec<_> =
                 (0..count).map(|number| json!({ "status": status, "fingerprint": format!("f{number}") })).collect();
             let body = json!({ "status": status, "alerts": alerts, "truncatedAlerts": 5 });
-            Body::read(body.to_string().as_bytes()).unwrap().check(Source::Alertmanager, Language::English).unwrap()
+            Body::read(body.to_string().as_bytes())
+                .unwrap()
+                .check(Source::Alertmanager, Language::English, now())
+                .unwrap()
         };
         let group = body(2007, "firing");
         assert_eq!((group.alerts.len(), group.left_out.signal), (2000, Signal::Firing));
@@ -389,7 +432,7 @@ mod tests {
     fn another_version_an_empty_group_and_an_unknown_status_are_refused_by_name() {
         let fields = |group: Body| {
             group
-                .check(Source::Alertmanager, Language::English)
+                .check(Source::Alertmanager, Language::English, now())
                 .unwrap_err()
                 .0
                 .into_iter()
@@ -462,7 +505,7 @@ mod tests {
             "status": "firing", "labels": { "alertname": "Disk" }, "annotations": { "summary": "\u{1}\n" },
             "generatorURL": "https://user:secret@prom.example/graph",
         }]));
-        let posted = posted.check(Source::Alertmanager, Language::English).unwrap();
+        let posted = posted.check(Source::Alertmanager, Language::English, now()).unwrap();
         assert_eq!((posted.alerts[0].title.as_str(), posted.alerts[0].link.as_str()), ("Disk", "http://am.example"));
     }
 
@@ -481,7 +524,7 @@ mod tests {
             other => vec![format!("{other:?}")],
         };
         let group = Body::read(body.as_bytes()).map_err(named)?;
-        group.check(Source::Alertmanager, Language::English).map_err(|errors| named(Problem::Fields(errors)))
+        group.check(Source::Alertmanager, Language::English, now()).map_err(|errors| named(Problem::Fields(errors)))
     }
 
     #[test]
@@ -537,7 +580,7 @@ mod tests {
 
     #[test]
     fn a_missing_version_and_the_groups_status_are_enough() {
-        let read = |text: &str, source| Body::read(text.as_bytes()).unwrap().check(source, Language::English);
+        let read = |text: &str, source| Body::read(text.as_bytes()).unwrap().check(source, Language::English, now());
         for text in [r#"{"alerts":[{"status":"firing"}]}"#, r#"{"version":null,"status":"firing","alerts":[{}]}"#] {
             assert_eq!(read(text, Source::Grafana).unwrap().alerts[0].signal, Signal::Firing);
         }
@@ -587,7 +630,7 @@ mod tests {
             annotations.insert("summary".into(), summary.replace('\0', ""));
             let status = if resolved { "resolved" } else { "firing" };
             let group = group(json!([{ "status": status, "labels": labels, "annotations": annotations, "generatorURL": url }]));
-            let posted = group.check(Source::Alertmanager, Language::English);
+            let posted = group.check(Source::Alertmanager, Language::English, now());
             prop_assert!(posted.is_ok(), "{:?}", posted);
             prop_assert!(characters(&posted.unwrap().alerts[0].title) <= LONGEST_TITLE);
         }
@@ -595,7 +638,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             if let Ok(group) = Body::read(&bytes) {
-                drop(group.check(Source::Grafana, Language::English));
+                drop(group.check(Source::Grafana, Language::English, now()));
             }
         }
     }
