@@ -9,6 +9,8 @@ use std::{
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
+use crate::text::{is_invisible, trimmed};
+
 /// The longest label name, in characters.
 const LONGEST_LABEL: usize = 128;
 /// The longest value or expression, in characters.
@@ -18,6 +20,10 @@ const EXPRESSION_SIZE: usize = 256 * 1024;
 const LEAST_EXPRESSION: usize = 1024;
 /// The most memory that the states of an expression may take while it is compared, in bytes.
 const EXPRESSION_STATES: usize = 256 * 1024;
+
+/// Quotation marks that editors and messengers write in the place of `"`, or that mean the same elsewhere.
+const CURLY_QUOTES: [char; 8] = ['“', '”', '„', '‘', '’', '「', '」', '＂'];
+const OTHER_QUOTES: [char; 10] = ['“', '”', '„', '‘', '’', '「', '」', '＂', '\'', '`'];
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +69,10 @@ pub enum MatcherFault {
     Operator,
     /// A quotation mark is missing, or something stands behind the closing one.
     Quotes,
+    /// The value stands in quotation marks that count as its letters.
+    OtherQuotes,
+    /// The value shows nothing.
+    Invisible,
     /// The name or the value is too long.
     TooLong,
     /// The expression cannot be read, or becomes too large.
@@ -77,6 +87,8 @@ impl MatcherFault {
             Self::Shape => "rules-matcher-shape",
             Self::Operator => "rules-matcher-operator",
             Self::Quotes => "rules-matcher-quotes",
+            Self::OtherQuotes => "rules-matcher-other-quotes",
+            Self::Invisible => "rules-matcher-invisible",
             Self::TooLong => "rules-matcher-too-long",
             Self::Expression => "rules-matcher-expression",
         }
@@ -96,7 +108,7 @@ impl Matcher {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, MatcherFault> {
-        let text = text.trim();
+        let text = text.trim_start_matches(is_invisible).trim_end();
         let end = text.find(|c: char| !is_of_a_name(c)).ok_or(MatcherFault::Shape)?;
         let (label, rest) = text.split_at(end);
         let rest = rest.trim_start();
@@ -108,7 +120,10 @@ impl Matcher {
             Some(rest) => (Operator::Fits, rest),
             None => (Operator::Equal, rest),
         };
-        let value = unquoted(rest.trim()).ok_or(MatcherFault::Quotes)?;
+        if rest.starts_with('=') {
+            return Err(MatcherFault::Operator);
+        }
+        let value = typed_value(rest.trim())?;
         if !is_label(label) {
             return Err(MatcherFault::Shape);
         }
@@ -157,6 +172,13 @@ impl Matcher {
         }
     }
 
+    /// Whether no value of the label that both are about fits both, as far as one of them names the value.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let excludes = |one: &Self, other: &Self| one.operator == Operator::Equal && !other.matches_value(&one.value);
+        self.label == other.label && (excludes(self, other) || excludes(other, self))
+    }
+
     fn expression(&self) -> Option<&Expression> {
         self.expression.get_or_init(|| compiled(&self.value)).as_deref()
     }
@@ -196,6 +218,18 @@ fn is_of_a_name(c: char) -> bool {
 #[must_use]
 pub fn is_label(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_of_a_name)
+}
+
+/// The value of a matcher as it was typed, with or without quotation marks around it.
+fn typed_value(typed: &str) -> Result<String, MatcherFault> {
+    let shown = trimmed(typed);
+    if shown.is_empty() && !typed.is_empty() {
+        return Err(MatcherFault::Invisible);
+    }
+    if shown.starts_with(OTHER_QUOTES) || !shown.starts_with('"') && shown.ends_with(CURLY_QUOTES) {
+        return Err(MatcherFault::OtherQuotes);
+    }
+    unquoted(shown).ok_or(MatcherFault::Quotes)
 }
 
 /// A value, with or without quotation marks around it; nothing when they do not fit together.
@@ -252,6 +286,11 @@ mod tests {
         }
         assert!(holds(r#"say="a \"b\" \\ c""#, &[("say", r#"a "b" \ c"#)]));
         assert!(holds("机房=上海", &[("机房", "上海")]));
+        // Invisible characters that come with a copied line are no part of it.
+        for text in ["\u{feff}team=db\u{200b}", "team=\u{200b}\"db\"\u{200b}", "team=db "] {
+            assert!(holds(text, &[("team", "db")]), "{text:?}");
+        }
+        assert!(holds("say=\"“a” 'b'\"", &[("say", "“a” 'b'")]) && holds("who=it's", &[("who", "it's")]));
     }
 
     #[test]
@@ -280,6 +319,15 @@ mod tests {
             ("team !~ db", MatcherFault::Operator),
             (r#"team="db"#, MatcherFault::Quotes),
             (r#"team="db" and"#, MatcherFault::Quotes),
+            ("team==db", MatcherFault::Operator),
+            ("team=~=db", MatcherFault::Operator),
+            ("team=“db”", MatcherFault::OtherQuotes),
+            ("team=‘db’", MatcherFault::OtherQuotes),
+            ("team='db'", MatcherFault::OtherQuotes),
+            ("team=~'db'", MatcherFault::OtherQuotes),
+            ("team=db”", MatcherFault::OtherQuotes),
+            ("team=\u{200b}", MatcherFault::Invisible),
+            ("team=~ \u{2060}\u{feff}", MatcherFault::Invisible),
             ("team=~(db", MatcherFault::Expression),
             ("team=~a)|(?:b", MatcherFault::Expression),
             (r"team=~(\w{1000}){1000}", MatcherFault::Expression),

@@ -246,7 +246,7 @@ impl Incoming {
 }
 
 /// Hours of the day in a tenant's time zone, in minutes from midnight. One that ends before it begins goes over midnight; one
-/// that ends when it begins is the whole day.
+/// that ends when it begins, which the form refuses, is the whole day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// The first minute that belongs to it.

@@ -172,7 +172,8 @@ impl RuleForm {
             max_sends: rule.max_sends.map(|most| most.to_string()).unwrap_or_default(),
             ..Self::default()
         };
-        if let Some(window) = rule.window {
+        // Rules from before such a window was refused have it for the whole day.
+        if let Some(window) = rule.window.filter(|window| window.from != window.to) {
             form.window = "hours".to_owned();
             (form.from, form.to) = (clock(window.from), clock(window.to));
         }
@@ -239,14 +240,15 @@ impl RuleForm {
         let mut matchers = Vec::new();
         for (number, line) in lines(&self.matchers) {
             match Matcher::parse(line) {
-                Ok(matcher) => matchers.push(matcher),
+                Ok(matcher) => matchers.push((number, matcher)),
                 Err(fault) => errors.0.push(in_line("matchers", fault.key(), number)),
             }
         }
         if matchers.len() > MOST_MATCHERS {
             errors.add("matchers", "rules-matchers-many");
         }
-        matchers
+        contradictions(&matchers, errors);
+        matchers.into_iter().map(|(_, matcher)| matcher).collect()
     }
 
     /// Roles, groups and schedules, each once.
@@ -276,18 +278,23 @@ impl RuleForm {
     fn window(&self, errors: &mut FieldErrors) -> Option<Window> {
         match self.window.as_str() {
             "hours" => {}
-            "" | "all-day" => return None,
+            // Times that stand beside All day mean nothing, but one that cannot be read is a mistake all the same.
+            "" | "all-day" => {
+                for (field, text) in [("from", &self.from), ("to", &self.to)] {
+                    if !text.trim().is_empty() {
+                        read_minute(field, text, errors);
+                    }
+                }
+                return None;
+            }
             _ => return required(None, "window", errors),
         }
-        let mut minute = |field, text: &str| {
-            let minute = minute(text);
-            if minute.is_none() {
-                errors.add(field, "rules-time-rule");
-            }
-            minute
-        };
-        let (from, to) = (minute("from", &self.from), minute("to", &self.to));
-        Some(Window { from: from?, to: to? })
+        let (from, to) = (read_minute("from", &self.from, errors), read_minute("to", &self.to, errors));
+        let window = Window { from: from?, to: to? };
+        if window.from == window.to {
+            errors.add("to", "rules-window-empty");
+        }
+        Some(window)
     }
 }
 
@@ -314,6 +321,18 @@ fn number(field: &'static str, text: &str, range: RangeInclusive<i64>, errors: &
     number
 }
 
+/// Notes pairs of matchers, each with its line, that no value of their label can fit.
+fn contradictions(matchers: &[(usize, Matcher)], errors: &mut FieldErrors) {
+    for (place, (line, matcher)) in matchers.iter().enumerate() {
+        let earlier = matchers.iter().take(place).find(|(_, earlier)| earlier.contradicts(matcher));
+        if let Some((first, _)) = earlier {
+            let variables = vec![("line".into(), line.to_string()), ("first".into(), first.to_string())];
+            let key = "rules-matcher-contradicts".into();
+            errors.0.push(FieldError { field: "matchers".into(), key, variables });
+        }
+    }
+}
+
 /// The lines that are not empty, with their numbers from 1.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(place, line)| (place + 1, line)).filter(|(_, line)| !line.trim().is_empty())
@@ -322,6 +341,15 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// A mistake in a line.
 fn in_line(field: &'static str, key: &'static str, line: usize) -> FieldError {
     FieldError { field: field.into(), key: key.into(), variables: vec![("line".into(), line.to_string())] }
+}
+
+/// A time of the day, or a mistake in its field.
+fn read_minute(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<u16> {
+    let minute = minute(text);
+    if minute.is_none() {
+        errors.add(field, "rules-time-rule");
+    }
+    minute
 }
 
 /// Minutes from midnight of a time as HH:MM.
@@ -547,6 +575,29 @@ mod tests {
         assert_eq!(keys(&hours("24:00", "six")).len(), 2);
         let all_day = RuleForm { window: "all-day".into(), ..hours("22:30", "") };
         assert_eq!(all_day.check(ID).unwrap().rule.window, None);
+        let unread = RuleForm { window: "all-day".into(), ..hours("", "zz") };
+        assert_eq!(one(unread), mistake("to", "rules-time-rule"));
+        assert_eq!(one(hours("08:00", "08:00")), mistake("to", "rules-window-empty"));
+        // A rule from before that was refused rings all day, and its form says so.
+        let Typed { rule, .. } = form().check(ID).unwrap();
+        let shown = RuleForm::of(&Rule { window: Some(Window { from: 480, to: 480 }), ..rule }, &["mia"]);
+        assert_eq!((shown.window.as_str(), shown.from.as_str()), ("", ""));
+    }
+
+    #[test]
+    fn matchers_that_no_alert_fits_together_are_named_by_their_lines() {
+        let refused = |matchers: &str| {
+            let errors = RuleForm { matchers: matchers.into(), ..form() }.check(ID).err().unwrap_or_default();
+            let texts = errors.0.iter().map(|error| error.text(Language::English).into_owned());
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        for matchers in ["a=b\n\na=c", "a=b\n\na=~c.*", "a=~c.*\n\na=b", "a=\n\na=~.+"] {
+            let text = refused(matchers);
+            assert!(text.contains("Line 3") && text.contains("line 1"), "{matchers:?}: {text}");
+        }
+        for matchers in ["a=b\na=b", "a=b\nc=d", "a=b\na=~b|c", "a=~b\na=~c", "a=~\n a=~"] {
+            assert_eq!(refused(matchers), "", "{matchers:?}");
+        }
     }
 
     #[test]

@@ -29,6 +29,9 @@ rules-matchers-many = At most 20 matchers, please.
 rules-matcher-shape = Line { $line }: write a label's name, then = or =~, then a value, as in team="db".
 rules-matcher-operator = Line { $line }: only = and =~ can be used.
 rules-matcher-quotes = Line { $line }: the value starts with a quotation mark, so it has to end with one.
+rules-matcher-other-quotes = Line { $line }: write straight quotation marks, as in team="db". Other ones would count as letters of the value; inside straight ones they may stand.
+rules-matcher-invisible = Line { $line }: the value consists of invisible characters. For a label that is not there or empty, write team="".
+rules-matcher-contradicts = Line { $line }: no alert fits both this line and line { $first }. For either of two values, write team=~"db|web".
 rules-matcher-too-long = Line { $line }: at most 128 characters for the label and 512 for the value, please.
 rules-matcher-expression = Line { $line }: the regular expression cannot be read, or it is too large.
 rules-expressions-too-large = With this rule, the regular expressions of all rules of this tenant take { $all } KiB of memory; { $most } KiB is the limit. The largest one here takes { $size } KiB: { $largest }
@@ -65,6 +68,7 @@ rules-hours = Only between these times
 rules-from = From
 rules-to = To
 rules-time-rule = Type a time as HH:MM.
+rules-window-empty = Both times are the same. Choose All day, or another end.
 rules-window-hint = By the clocks of { $zone }. A window that ends before it begins goes over midnight. Outside it nobody is rung, and the delivery record says so.
 rules-tick = Choose
 rules-tick-this = Choose { $name }

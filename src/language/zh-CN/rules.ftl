@@ -29,6 +29,9 @@ rules-matchers-many = 最多 20 条匹配条件。
 rules-matcher-shape = 第 { $line } 行：请依次填写标签名、= 或 =~、值，例如 team="db"。
 rules-matcher-operator = 第 { $line } 行：只能使用 = 和 =~。
 rules-matcher-quotes = 第 { $line } 行：值以引号开头，也须以引号结尾。
+rules-matcher-other-quotes = 第 { $line } 行：请使用英文直引号，例如 team="db"。其他引号会被当作值的一部分；直引号之内可以使用。
+rules-matcher-invisible = 第 { $line } 行：值只包含不可见字符。要匹配不存在或为空的标签，请填写 team=""。
+rules-matcher-contradicts = 第 { $line } 行：没有告警能同时满足此行和第 { $first } 行。要匹配两个值之一，请填写 team=~"db|web"。
 rules-matcher-too-long = 第 { $line } 行：标签名最多 128 个字符，值最多 512 个字符。
 rules-matcher-expression = 第 { $line } 行：正则表达式无法解析或过大。
 rules-expressions-too-large = 保存此规则后，本租户全部规则的正则表达式将占用 { $all } KiB 内存，上限为 { $most } KiB。其中最大的一条占用 { $size } KiB：{ $largest }
@@ -65,6 +68,7 @@ rules-hours = 仅在以下时段
 rules-from = 开始时间
 rules-to = 结束时间
 rules-time-rule = 请按 HH:MM 填写时间。
+rules-window-empty = 开始时间与结束时间相同。请选择“全天”，或填写其他结束时间。
 rules-window-hint = 按 { $zone } 时区计算。结束时间早于开始时间表示跨越零点。时段之外不推送，推送记录中会注明。
 rules-tick = 选择
 rules-tick-this = 选择 { $name }
