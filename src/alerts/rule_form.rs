@@ -113,11 +113,24 @@ pub struct Proposed {
     pub matchers: String,
 }
 
+impl ListParameters for Proposed {
+    const NAMES: &'static [&'static str] = &["name", "severity", "source", "matchers"];
+
+    fn unread(&self) -> Unread {
+        unread(&[
+            ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
+            ("source", &self.source, Source::parse(&self.source).is_some()),
+        ])
+    }
+}
+
 impl Proposed {
     /// The form with what is proposed.
     #[must_use]
     pub fn form(self, on: &Switches) -> RuleForm {
         let Self { name, severity, source, matchers } = self;
+        let severity = Severity::parse(&severity).map(|known| known.as_str().to_owned()).unwrap_or_default();
+        let source = Source::parse(&source).map(|known| known.as_str().to_owned()).unwrap_or_default();
         RuleForm { name, severity, source, matchers, ..RuleForm::fresh(on) }
     }
 }

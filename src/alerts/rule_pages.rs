@@ -388,8 +388,11 @@ fn usernames<'n>(rule: &Rule, names: &'n Names) -> Vec<&'n str> {
 }
 
 /// Where a rule is added.
-pub async fn add_form((db, _, who, _, frame): Asked, Query(proposed): Query<Proposed>) -> Result<HttpResponse> {
-    let tenant = who.tenant.id;
+pub async fn add_form(
+    (db, _, who, _, frame): Asked,
+    Parameters(proposed, unread): Parameters<Proposed>,
+) -> Result<HttpResponse> {
+    let (tenant, frame) = (who.tenant.id, frame.refusing(unread));
     let form = if proposed == Proposed::default() {
         None
     } else {

@@ -643,6 +643,7 @@ on_both! {
             ("schedules", &[("unit=year", "unit"), ("page=0", "page")]),
             ("audit", &[("action=nothing", "action"), ("before=abc", "before"), ("after=1e3", "after")]),
             ("alert-rules", &[("state=maybe", "state")]),
+            ("alert-rules/new", &[("severity=zz", "severity"), ("source=fax", "source")]),
             (&event, &[("before=abc", "before")]),
             ("", &[("span=year", "span")]),
         ];
