@@ -443,7 +443,11 @@ async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: E
     let (id, typed) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
     // Regular expressions take a while to compile.
     let done = match db.compute_aside(move || typed.check(id)).await? {
-        Err(errors) => Err(errors),
+        Err(mut errors) => {
+            let faults = if example.is_asked() { example.check().err() } else { None };
+            errors.0.extend(faults.into_iter().flat_map(|faults| faults.0));
+            Err(errors)
+        }
         Ok(typed) if example.is_asked() => match example.check() {
             Ok(alert) => {
                 let context = context(&who, &frame, task.now);

@@ -123,6 +123,8 @@ struct EditPage {
     example: Variables,
     /// The message that the template makes of the example, when it was asked for.
     preview: Option<Preview>,
+    /// Whether it was asked for, and nothing was to be saved.
+    is_preview: bool,
     may_edit: bool,
 }
 
@@ -231,6 +233,7 @@ impl<P> Asked<P> {
             own,
             example,
             preview: preview.map(|words| Preview::of(place.channel, words)),
+            is_preview: self.request.path().ends_with("/preview"),
             may_edit: may_edit(&self.who),
             frame: self.frame.seen_by(&self.who),
         };

@@ -393,7 +393,9 @@ on_both! {
         assert!(outcome.contains("sam") && outcome.contains("no robot"), "{outcome}");
         let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team%3Dweb")).await.is(200);
         assert!(page.text("#outcome").contains("No rule that is on"), "{}", page.text("#outcome"));
-        sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team")).await.is(422);
+        let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team")).await.is(422);
+        let fault = page.text("main [role=alert]");
+        assert!(fault.contains("Please correct this first") && !fault.contains("saved"), "{fault}");
 
         // A rule that is typed stands in the place of the stored one, and beside the others.
         let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "stored").await);
@@ -411,6 +413,10 @@ on_both! {
         assert!(!outcome.contains("stored") && !outcome.contains("mia"), "{outcome}");
         assert_eq!(page.attribute("#f-name", "value").as_deref(), Some("typed"));
         assert_eq!(page.text("#f-example_labels"), "team=web");
+        let wrong = [("name", ""), ("preview", "yes"), ("example_labels", "team")];
+        let page = sam.post(NEW, &wrong).await.is(422);
+        assert!(!page.text("main [role=alert]").contains("saved") && !page.text("#e-example_labels").is_empty());
+        assert!(sam.post(NEW, &wrong[..1]).await.is(422).text("main [role=alert]").contains("Nothing was saved"));
         let page = sam.post(NEW, &[&typed[..], &[("matchers", "team=db")]].concat()).await.is(200);
         assert!(page.text("#outcome").contains("meant for other alerts"), "{}", page.text("#outcome"));
 

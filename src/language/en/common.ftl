@@ -46,6 +46,7 @@ nav-retention = Data Retention Settings
 nav-instance-audit = Instance audit log
 
 form-faults = Nothing was saved. Please correct this first:
+form-faults-preview = Please correct this first:
 form-fault = { $label }: { $fault }
 form-changed-meanwhile = Somebody else changed this meanwhile. Now: { $now }. Yours: { $yours }. Save once more to replace it by yours.
 form-saved-by-another = Somebody else saved this at the same moment. Look at it once more, and save again.

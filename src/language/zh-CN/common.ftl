@@ -46,6 +46,7 @@ nav-retention = 数据保留设置
 nav-instance-audit = 实例审计日志
 
 form-faults = 尚未保存，请先修改以下内容：
+form-faults-preview = 请先更正以下内容：
 form-fault = { $label }：{ $fault }
 form-changed-meanwhile = 其他人刚刚修改了此项。当前值：{ $now }；您的值：{ $yours }。再次保存将以您的值覆盖。
 form-saved-by-another = 其他人刚刚保存了此项。请核对后重新保存。
