@@ -9,7 +9,8 @@ use validator::Validate;
 use super::{
     Unit,
     model::{
-        MOST_PEOPLE, MOST_SHIFTS, START_DATES, ShiftFault, clock_time, read_clock_time, read_shifts, read_start_date,
+        MOST_PEOPLE, MOST_SHIFTS, START_DATES, ShiftFault, clock_time, is_day, read_clock_time, read_shifts,
+        read_start_date,
     },
     store::{Draft, Filter, Found, Unknown},
 };
@@ -93,7 +94,9 @@ impl EditSchedule {
         let every = number(&self.every, 1..=unit.map_or(u32::MAX, Unit::most), &mut errors);
         let starts_on = read_start_date(&self.starts_on);
         if starts_on.is_none() {
-            errors.0.push(range_error("starts_on", "schedules-date-rule", START_DATES.0, START_DATES.1));
+            // A day that the calendar does not have is out of no range.
+            let key = if is_day(&self.starts_on) { "schedules-date-rule" } else { "schedules-date-unknown" };
+            errors.0.push(range_error("starts_on", key, START_DATES.0, START_DATES.1));
         }
         let duty = self.duty(&mut errors);
         let outside: Vec<&str> = words(&self.outside).collect();
@@ -287,6 +290,17 @@ mod tests {
         };
         let nights = nights.check().unwrap();
         assert_eq!((nights.handover, nights.hours, nights.outside.as_deref()), (1320, Some((1320, 360)), Some("zoe")));
+    }
+
+    #[test]
+    fn a_day_that_the_calendar_does_not_have_is_not_called_out_of_range() {
+        let key = |day: &str| {
+            let errors = EditSchedule { starts_on: day.into(), ..form() }.check().unwrap_err();
+            errors.of("starts_on").unwrap().key.clone().into_owned()
+        };
+        assert_eq!(key("2026-02-30"), "schedules-date-unknown");
+        assert_eq!(key("tomorrow"), "schedules-date-unknown");
+        assert_eq!(key("1999-12-31"), "schedules-date-rule");
     }
 
     #[test]

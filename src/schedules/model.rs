@@ -233,6 +233,12 @@ pub fn read_start_date(text: &str) -> Option<NaiveDate> {
     (START_DATES.0..START_DATES.1).contains(&day).then_some(day)
 }
 
+/// Whether the calendar has this day, written as `YYYY-MM-DD`.
+#[must_use]
+pub fn is_day(text: &str) -> bool {
+    NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").is_ok()
+}
+
 /// What is wrong with the shifts that were typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShiftFault {

@@ -34,6 +34,7 @@ schedules-unit-week = Weeks
 schedules-unit-month = Months
 schedules-starts-on = Start date
 schedules-date-rule = A day from { $min } to { $max }, please.
+schedules-date-unknown = The calendar has no such day. Write an existing one as YYYY-MM-DD, from { $min } to { $max }.
 schedules-zone = Dates and times are those of the tenant's time zone: { $zone }.
 schedules-hours = Effective period
 schedules-all-day = All day

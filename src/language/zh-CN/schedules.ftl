@@ -34,6 +34,7 @@ schedules-unit-week = 周
 schedules-unit-month = 月
 schedules-starts-on = 开始日期
 schedules-date-rule = 请填写 { $min } 到 { $max } 之间的日期。
+schedules-date-unknown = 日历中没有这一天。请按 YYYY-MM-DD 填写 { $min } 至 { $max } 之间存在的日期。
 schedules-zone = 日期和时间均按租户的时区计算：{ $zone }。
 schedules-hours = 生效时段
 schedules-all-day = 全天
