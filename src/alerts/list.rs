@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::model::{EventStatus, Severity, Source};
 use crate::{
     db::{AlertId, MemberId, Seek},
-    web::{ListParameters, Times, Unread, query_string, unread},
+    web::{ListParameters, Times, Unread, query_string, swapped_days, unread},
 };
 
 /// The query of the list of alert events, as the URL has it. A word that means nothing filters nothing, and the page says so.
@@ -110,7 +110,7 @@ impl ListParameters for ListQuery {
 
     fn unread(&self) -> Unread {
         let is_place = |text: &str| text.parse::<Place>().is_ok();
-        unread(&[
+        let unread = unread(&[
             ("status", &self.status, EventStatus::parse(&self.status).is_some()),
             ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
             ("source", &self.source, Source::parse(&self.source).is_some()),
@@ -119,7 +119,8 @@ impl ListParameters for ListQuery {
             ("until", &self.until, Times::typed_day(&self.until).is_some()),
             ("before", &self.before, is_place(&self.before)),
             ("after", &self.after, is_place(&self.after) && !is_place(&self.before)),
-        ])
+        ]);
+        unread.into_iter().chain(swapped_days("from", &self.from, &self.until)).collect()
     }
 }
 
@@ -127,14 +128,15 @@ impl ListQuery {
     /// What the list shows to this member of a tenant with these clocks.
     #[must_use]
     pub fn filter(&self, now: NaiveDateTime, times: Times, viewer: Option<MemberId>) -> Filter {
+        let (first, last) = Times::typed_days(&self.from, &self.until);
         Filter {
             text: self.q.trim().to_ascii_lowercase(),
             status: EventStatus::parse(&self.status),
             severity: Severity::parse(&self.severity),
             source: Source::parse(&self.source),
             recipient: viewer.filter(|_| self.recipient == "me"),
-            from: Times::typed_day(&self.from).map(|day| times.day_start(day)),
-            until: Times::typed_day(&self.until).and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
+            from: first.map(|day| times.day_start(day)),
+            until: last.and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
             now,
             seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }

@@ -8,7 +8,7 @@ use crate::{
     courier::{DeliveryState, Reason},
     db::{MessageId, Seek},
     robots::Channel,
-    web::{ListParameters, Times, Unread, query_string, unread},
+    web::{ListParameters, Times, Unread, query_string, swapped_days, unread},
 };
 
 /// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing, and the page says so.
@@ -45,7 +45,7 @@ impl ListParameters for Asked {
 
     fn unread(&self) -> Unread {
         let is_id = |text: &str| text.parse::<i64>().is_ok();
-        unread(&[
+        let unread = unread(&[
             ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
             ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
             ("reason", &self.reason, Reason::parse(&self.reason).is_some()),
@@ -54,7 +54,8 @@ impl ListParameters for Asked {
             ("message", &self.message, is_id(&self.message)),
             ("before", &self.before, is_id(&self.before)),
             ("after", &self.after, is_id(&self.after) && !is_id(&self.before)),
-        ])
+        ]);
+        unread.into_iter().chain(swapped_days("from", &self.from, &self.to)).collect()
     }
 }
 
@@ -62,14 +63,15 @@ impl Asked {
     /// The rows that were asked for; days begin as in these times.
     pub fn filter(&self, times: Times) -> Filter {
         let next = |day: NaiveDate| day.checked_add_days(Days::new(1));
+        let (first, last) = Times::typed_days(&self.from, &self.to);
         Filter {
             state: DeliveryState::parse(&self.status),
             channel: Channel::parse(&self.channel),
             reason: Reason::parse(&self.reason),
             text: self.q.trim().to_owned(),
             recipient: self.recipient.trim().to_owned(),
-            since: Times::typed_day(&self.from).map(|day| times.day_start(day)),
-            until: Times::typed_day(&self.to).and_then(next).map(|day| times.day_start(day)),
+            since: first.map(|day| times.day_start(day)),
+            until: last.and_then(next).map(|day| times.day_start(day)),
             message: self.message.parse().ok().map(MessageId),
         }
     }

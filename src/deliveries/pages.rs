@@ -137,6 +137,9 @@ pub async fn download(
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     // A file would not say which of its filters was left out; the page does.
+    if !unread.is_empty() && !web::accepts_pages(&request) {
+        return Ok(web::refuse_parameters(&unread, frame.language));
+    }
     if !unread.is_empty() {
         return Ok(redirect(&format!("{}?{}", record(&who), request.query_string())));
     }

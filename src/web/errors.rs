@@ -193,12 +193,15 @@ fn is_program(request: &HttpRequest) -> bool {
         let values = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
         values.contains("json") && !values.contains("html")
     };
-    let accepts_pages = request
-        .headers()
-        .get(header::ACCEPT)
-        .is_some_and(|value| value.to_str().is_ok_and(|accepted| accepted.to_ascii_lowercase().contains("html")));
     let sends_as_program = is_json(header::CONTENT_TYPE) || request.headers().contains_key(header::AUTHORIZATION);
-    is_below || is_json(header::ACCEPT) || sends_as_program && !accepts_pages
+    is_below || is_json(header::ACCEPT) || sends_as_program && !accepts_pages(request)
+}
+
+/// Whether a request names pages among what it accepts, as every browser's does.
+#[must_use]
+pub fn accepts_pages(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.to_ascii_lowercase().contains("html"))
 }
 
 /// The error as a problem document (RFC 9457).

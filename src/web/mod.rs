@@ -24,7 +24,7 @@ pub use body::{check_length, read_body};
 pub use breakable::breakable;
 pub use csrf::{guard, visitor_cookie_name};
 pub use device::{device_cookie, device_tokens};
-pub use errors::{error_pages, unsaved_sessions};
+pub use errors::{accepts_pages, error_pages, unsaved_sessions};
 pub use escape::Closing;
 pub use flash::{Said, redirect, redirect_counting, redirect_saying};
 pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, validated};
@@ -32,7 +32,7 @@ pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wishe
 pub use headers::{head_as_get, host_guard, is_internal, security_headers};
 pub use observe::observe;
 pub use page_secret::{keep_for_reload, kept_for_reload};
-pub use parameters::{ListParameters, Parameters, Unread, is_page, unread};
+pub use parameters::{ListParameters, Parameters, Unread, is_page, refuse_parameters, swapped_days, unread};
 pub use request::{actor, address, agent, is_within, own_origin, own_page};
 pub use static_files::{file, stylesheet_path};
 pub use times::Times;

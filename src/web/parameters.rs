@@ -2,11 +2,14 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::form::Fields;
-use crate::error::{Error, Result};
+use super::{form::Fields, times::Times};
+use crate::{
+    error::{Error, Result},
+    language::Language,
+};
 
 /// The most parameters that a page names.
 const MOST_NAMED: usize = 10;
@@ -67,6 +70,29 @@ pub fn unread(parameters: &[(&str, &str, bool)]) -> Unread {
     odd.map(|(name, value, _)| ((*name).to_owned(), shortened(value))).collect()
 }
 
+/// A first day of a list that is after its last one, as its parameter. Neither of the two can be used.
+#[must_use]
+pub fn swapped_days(name: &str, first: &str, last: &str) -> Option<(String, String)> {
+    let are_days = Times::typed_day(first).is_some() && Times::typed_day(last).is_some();
+    let is_swapped = are_days && Times::typed_days(first, last) == (None, None);
+    is_swapped.then(|| (name.to_owned(), format!("{} > {}", first.trim(), last.trim())))
+}
+
+/// The answer to a program that asked for a file by parameters that cannot be used: a file would not say so.
+#[must_use]
+pub fn refuse_parameters(unread: &Unread, language: Language) -> HttpResponse {
+    let named =
+        unread.iter().map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}: {value}") });
+    let detail = language.with("query-refused", &[("parameters", &named.collect::<Vec<_>>().join("; "))]);
+    let document = serde_json::json!({
+        "type": "about:blank",
+        "title": language.text("error-malformed"),
+        "status": StatusCode::BAD_REQUEST.as_u16(),
+        "detail": detail,
+    });
+    HttpResponse::BadRequest().content_type("application/problem+json").body(document.to_string())
+}
+
 /// Whether this is the number of a page.
 #[must_use]
 pub fn is_page(text: &str) -> bool {
@@ -101,6 +127,15 @@ mod tests {
     fn read(query: &str) -> (String, String, Vec<String>) {
         let Parameters(Asked { q, page }, unread) = Parameters::<Asked>::read(query).unwrap();
         (q, page, unread.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+    }
+
+    #[test]
+    fn days_are_swapped_when_both_are_days_and_the_first_is_later() {
+        let swapped = |first, last| swapped_days("from", first, last).map(|(_, value)| value);
+        assert_eq!(swapped("2026-12-02", " 2026-12-01").as_deref(), Some("2026-12-02 > 2026-12-01"));
+        for (first, last) in [("2026-12-01", "2026-12-01"), ("2026-12-02", ""), ("", ""), ("x", "2026-12-01")] {
+            assert_eq!(swapped(first, last), None, "{first} {last}");
+        }
     }
 
     #[test]

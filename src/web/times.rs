@@ -102,6 +102,15 @@ impl Times {
         (1970..=9000).contains(&day.year()).then_some(day)
     }
 
+    /// The first and the last day of a list; neither when the last is before the first.
+    #[must_use]
+    pub fn typed_days(first: &str, last: &str) -> (Option<NaiveDate>, Option<NaiveDate>) {
+        match (Self::typed_day(first), Self::typed_day(last)) {
+            (Some(first), Some(last)) if first > last => (None, None),
+            days => days,
+        }
+    }
+
     /// The zone's name, for the head of a column.
     #[must_use]
     pub fn zone(&self) -> &'static str {

@@ -628,11 +628,11 @@ on_both! {
             ("alerts", &[
                 ("status=odd", "status"), ("severity=critcal", "severity"), ("source=fax", "source"),
                 ("recipient=you", "recipient"), ("from=yesterday", "from"), ("until=2026-02-30", "until"),
-                ("before=7", "before"), ("after=x.y", "after"), ("before=5.6&after=5.6", "after"),
+                ("from=2026-12-02&until=2026-12-01", "from"), ("before=7", "before"), ("after=x.y", "after"), ("before=5.6&after=5.6", "after"),
             ]),
             ("deliveries", &[
                 ("status=fialed", "status"), ("channel=fax", "channel"), ("reason=none", "reason"),
-                ("from=1600-01-01", "from"), ("to=22.11.2026", "to"), ("message=7a", "message"), ("before=abc", "before"),
+                ("from=1600-01-01", "from"), ("to=22.11.2026", "to"), ("from=2026-12-02&to=2026-12-01", "from"), ("message=7a", "message"), ("before=abc", "before"),
                 ("after=99999999999999999999", "after"), ("before=5&after=5", "after"),
             ]),
             ("members", &[
@@ -672,8 +672,18 @@ on_both! {
         // A file would not say so, and all would be sent again for a filter that narrows nothing.
         for path in ["deliveries.csv", "deliveries/resend"] {
             let to = "/t/ours/deliveries?from=yesterday";
-            sam.get(&format!("/t/ours/{path}?from=yesterday")).await.leads_to(to);
-            sam.get(&format!("/t/ours/{path}?status=failed&x=1")).await.leads_to("/t/ours/deliveries?status=failed&x=1");
+            for (query, to) in [("from=yesterday", to), ("status=failed&x=1", "/t/ours/deliveries?status=failed&x=1")] {
+                let request = sam.request(Method::GET, &format!("/t/ours/{path}?{query}"));
+                sam.send(request.header("accept", "text/html,*/*;q=0.8")).await.leads_to(to);
+            }
         }
+        let swapped = ("from=2026-12-02&to=2026-12-01", "from: 2026-12-02 > 2026-12-01");
+        for (query, named) in [("from=yesterday", "from: yesterday"), ("status=failed&x=1", "x: 1"), swapped] {
+            let answer = sam.get(&format!("/t/ours/deliveries.csv?{query}")).await;
+            let detail = problem(&answer, 400)["detail"].to_string();
+            assert!(detail.contains(named), "{detail}");
+        }
+        let event = sam.get("/t/ours/alerts?from=2026-12-02&until=2026-12-01").await.is(200);
+        assert_eq!(event.texts("tbody tr").len(), 1, "the days narrow nothing");
     }
 }

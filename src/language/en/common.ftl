@@ -117,4 +117,5 @@ error-busy-advice = Nothing was changed. Try again in a moment.
 error-internal = Something went wrong on our side
 error-number = Number of this request in the log: { $number }
 error-internal-advice = It was written to the log. Go back and try again; if it happens again, tell whoever runs this portal.
+query-refused = These parameters in the address cannot be used: { $parameters }
 query-unread = These parameters in the address cannot be used and were ignored:

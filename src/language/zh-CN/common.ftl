@@ -117,4 +117,5 @@ error-busy-advice = 未作任何更改，请稍后重试。
 error-internal = 系统出现错误
 error-number = 此请求在日志中的编号：{ $number }
 error-internal-advice = 错误已写入日志。请返回后重试；如果再次出现，请告知门户的运维人员。
+query-refused = 地址中的以下参数无法使用：{ $parameters }
 query-unread = 地址中的以下参数无法使用，已忽略：
