@@ -70,7 +70,7 @@ impl AlertFields {
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
                 let firing = Incoming::firing(source, severity, self.title.trim().to_owned(), labels);
-                let key = if text::is_blank(&self.key) { firing.key.clone() } else { self.key.clone() };
+                let key = if text::is_blank(&self.key) { firing.key.clone() } else { trimmed(&self.key).to_owned() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
                 Ok(Incoming { signal, key, content, link, receivers, ..firing })
             }

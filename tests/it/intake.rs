@@ -359,8 +359,13 @@ on_both! {
             };
             assert_eq!(app.db.read(named).await.expect("the members"), 1, "{blank:?}");
         }
+        // Blanks around a key are no part of it, as around a title.
+        for key in ["k", " k ", "\u{feff}k\u{200b}"] {
+            post(app, IA, &token, json!({ "title": "keyed", "key": key }).to_string()).await.is(201);
+        }
         let keys = |c: &mut AnyConnection| Ok(alerts::table.order(alerts::id).select(alerts::key).load::<String>(c)?);
-        let keys = app.db.read(keys).await.expect("the events");
+        let mut keys = app.db.read(keys).await.expect("the events");
+        assert_eq!(keys.pop().as_deref(), Some("k"));
         assert_eq!(keys, (0..10).map(|number| format!("T{number}")).collect::<Vec<_>>());
     }
 
