@@ -48,10 +48,10 @@ pub fn escape_markdown(text: &str) -> String {
     escaped
 }
 
-/// A text of several lines that someone typed, each made harmless as [`escape_markdown`] does.
+/// A text of several lines that someone typed, each made harmless as [`escape_markdown`] does. A tab stays as wide as four blanks.
 #[must_use]
 pub fn escape_lines(text: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(escape_markdown).collect();
+    let lines: Vec<String> = text.split('\n').map(|line| escape_markdown(&line.replace('\t', "    "))).collect();
     lines.join("\n")
 }
 
@@ -257,10 +257,20 @@ fn is_apart(before: Option<char>, after: Option<char>) -> bool {
     before.is_none_or(char::is_whitespace) && after.is_none_or(char::is_whitespace)
 }
 
+/// The blanks from which on an indented line is code, and would be shown with what makes its marks plain.
+const CODE_INDENT: usize = 4;
+
+/// How many blanks of a line are to be seen as such. Those before the mark of a list belong to the mark.
+fn indent(line: &[Glyph]) -> usize {
+    let blanks = line.iter().take_while(|glyph| glyph.character == ' ').count();
+    let is_list = line.get(blanks).is_some_and(|glyph| !glyph.is_literal && "-*+>".contains(glyph.character));
+    if blanks < CODE_INDENT || is_list { 0 } else { blanks }
+}
+
 fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
-    let mut atoms = Vec::new();
-    let mut place = 0;
-    for span in spans(line) {
+    let mut place = indent(line);
+    let mut atoms = vec![Atom::Text("\u{a0}".to_owned()); place];
+    for span in spans(line.get(place..).unwrap_or_default()) {
         match span {
             Span::Text(text) => {
                 let end = place + text.len();
@@ -268,18 +278,9 @@ fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
                 place = end;
             }
             Span::Link { text, url } => {
-                let words = clusters(&text, |glyph, at| match glyph.character {
-                    '&' if glyph.is_literal && is_entity(&text, at) => format!("&{BREAK}"),
-                    '[' if glyph.is_literal => "［".to_owned(),
-                    ']' if glyph.is_literal => "］".to_owned(),
-                    '<' if glyph.is_literal => format!("<{BREAK}"),
-                    '`' if glyph.is_literal => "｀".to_owned(),
-                    '*' if glyph.is_literal => "＊".to_owned(),
-                    '@' if glyph.is_literal => "＠".to_owned(),
-                    other => other.to_string(),
-                });
-                let url: String = url.chars().map(encoded).collect();
-                atoms.push(Atom::Link { open: "[".to_owned(), words, close: format!("]({url})") });
+                let words = clusters(&text, |glyph, at| written_in_link(&text, at, glyph));
+                let close = format!("]({})", encoded(&url));
+                atoms.push(Atom::Link { open: "[".to_owned(), words, close });
                 // The brackets are not counted in the words; what follows the link goes on behind it.
                 place = after_link(line, place);
             }
@@ -294,15 +295,57 @@ fn after_link(line: &[Glyph], place: usize) -> usize {
     link(rest).map_or(place, |(.., after)| line.len() - after.len())
 }
 
-/// A character of an address that a reader of Markdown would take for the address's end, or for a mark.
-fn encoded(character: char) -> String {
+/// An address without what a reader of Markdown would take for its end, for a mark, or for the name of a character.
+fn encoded(url: &str) -> String {
+    let mut encoded = String::with_capacity(url.len());
+    for (place, character) in url.char_indices() {
+        match character {
+            '(' => encoded.push_str("%28"),
+            ')' => encoded.push_str("%29"),
+            '*' => encoded.push_str("%2A"),
+            '\\' => encoded.push_str("%5C"),
+            '<' => encoded.push_str("%3C"),
+            '>' => encoded.push_str("%3E"),
+            ';' if url.get(..place).is_some_and(ends_with_entity) => encoded.push_str("%3B"),
+            other => encoded.push(other),
+        }
+    }
+    encoded
+}
+
+/// Whether a semicolon behind this would make the name of a character of its end.
+fn ends_with_entity(text: &str) -> bool {
+    let before = text.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '#');
+    before.ends_with('&') && before.len() < text.len()
+}
+
+/// A character of the words of a link as a reader of Markdown shows it as it is.
+fn written_in_link(words: &[Glyph], place: usize, glyph: Glyph) -> String {
+    let Glyph { character, is_literal: true } = glyph else { return glyph.character.to_string() };
+    let (before, after) = neighbours(words, place);
     match character {
-        '(' => "%28".to_owned(),
-        ')' => "%29".to_owned(),
-        '*' => "%2A".to_owned(),
-        '\\' => "%5C".to_owned(),
-        '<' => "%3C".to_owned(),
-        '>' => "%3E".to_owned(),
+        '&' if is_entity(words, place) => format!("&{BREAK}"),
+        '<' => format!("<{BREAK}"),
+        '\\' if after.is_none_or(|after| after.is_ascii_punctuation()) => format!("\\{BREAK}"),
+        '_' if ends_emphasis(before, after) => format!("_{BREAK}"),
+        '~' if before == Some('~') || after == Some('~') => "～".to_owned(),
+        '[' => "［".to_owned(),
+        ']' => "］".to_owned(),
+        '`' => "｀".to_owned(),
+        '*' => "＊".to_owned(),
+        '@' => "＠".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A character of a template's code as it is: nothing that fills the code ends it or mentions anybody.
+fn written_in_code(code: &[Glyph], place: usize) -> String {
+    let Some(glyph) = code.get(place) else { return String::new() };
+    let (_, after) = neighbours(code, place);
+    match glyph.character {
+        '`' => "｀".to_owned(),
+        '<' if after == Some('@') => format!("<{BREAK}"),
+        '@' if glyph.is_literal => "＠".to_owned(),
         other => other.to_string(),
     }
 }
@@ -370,8 +413,8 @@ fn mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
         }
         '`' => {
             let (code, _) = split_at_mark(rest.get(1..)?, '`')?;
-            let length = code.len() + 2;
-            Some((length, Atom::Text(text(length))))
+            let shown: String = (0..code.len()).map(|place| written_in_code(code, place)).collect();
+            Some((code.len() + 2, Atom::Text(format!("`{shown}`"))))
         }
         '<' => {
             let (tag, _) = split_at_mark(rest.get(1..)?, '>')?;
@@ -594,6 +637,48 @@ mod tests {
         assert_eq!(marked("**\\*a\\***"), "**＊a＊**");
         assert_eq!(marked("[x \\] y](https://a.example/\\(b\\))"), "[x ］ y](https://a.example/%28b%29)");
         assert_eq!(marked("- \\# x"), "- \u{200b}# x");
+        assert_eq!(marked("`\\`a\\_ \\<b> \\<\\@all>\\``"), "`｀a_ <b> <\u{200b}＠all>｀`");
+    }
+
+    #[test]
+    fn a_link_leads_where_it_was_meant_to_and_shows_its_words_as_they_are() {
+        use pulldown_cmark::{Event, Parser, Tag};
+        for (words, url, shown_url) in [
+            ("Open", "http://[fd00::1]:3000/d/1", "http://[fd00::1]:3000/d/1"),
+            ("Open", "https://g.example/?a=1&amp;b=2&c;", "https://g.example/?a=1&amp%3Bb=2&c%3B"),
+            ("Open", "https://g.example/?a=1&b=2;3", "https://g.example/?a=1&b=2;3"),
+            ("Open", "https://g.example/&#38;;", "https://g.example/&#38%3B;"),
+            ("__init__.py", "https://g.example/__init__", "https://g.example/__init__"),
+            ("a ~~b~~ \\_ <b> &amp; ```c``` _x_", "https://g.example/", "https://g.example/"),
+            ("C:\\", "https://g.example/", "https://g.example/"),
+        ] {
+            let marked = marked(&format!("[{}]({})", escape_markdown(words), escape_address(url)));
+            let events: Vec<Event<'_>> = Parser::new(&marked).collect();
+            let leads = events.iter().find_map(|event| match event {
+                Event::Start(Tag::Link { dest_url, .. }) => Some(dest_url.to_string()),
+                _ => None,
+            });
+            assert_eq!(leads.as_deref(), Some(shown_url), "{marked}");
+            let read: String = events
+                .iter()
+                .map(|event| match event {
+                    Event::Text(text) => text.as_ref(),
+                    Event::Start(Tag::Paragraph | Tag::Link { .. }) | Event::End(_) => "",
+                    other => panic!("{other:?} of {marked}"),
+                })
+                .collect();
+            assert_eq!(as_typed(&read), words, "{marked}");
+        }
+    }
+
+    #[test]
+    fn a_tab_and_an_indented_line_stay_as_wide_as_they_are_and_are_no_code() {
+        let content = |text: &str| marked(&escape_lines(text));
+        assert_eq!(content("a\tb"), "a    b");
+        assert_eq!(content("x:\n\n\t<b>y_z_</b>"), "x:\n\n\u{a0}\u{a0}\u{a0}\u{a0}<\u{200b}b>y_z_\u{200b}<\u{200b}/b>");
+        assert_eq!(content("  two"), "  two");
+        assert_eq!(marked("    - nested"), "    - nested");
+        assert_eq!(shown(&escape_lines("\tx")), ["    x"]);
     }
 
     #[test]

@@ -25,12 +25,18 @@ fn harmless(event: Event<'_>) -> Vec<Event<'_>> {
         Event::End(TagEnd::HtmlBlock) => vec![Event::End(TagEnd::Paragraph)],
         Event::Start(Tag::Heading { .. }) => vec![Event::Start(Tag::Paragraph), Event::Start(Tag::Strong)],
         Event::End(TagEnd::Heading(_)) => vec![Event::End(TagEnd::Strong), Event::End(TagEnd::Paragraph)],
-        Event::Start(Tag::Link { link_type, dest_url, title, id } | Tag::Image { link_type, dest_url, title, id }) => {
-            vec![Event::Start(Tag::Link { link_type, dest_url: safe(dest_url), title, id })]
+        // Written here, because pulldown-cmark encodes the brackets of an IPv6 address, which then is none.
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+            vec![Event::InlineHtml(format!("<a href=\"{}\">", attribute(&safe(dest_url))).into())]
         }
-        Event::End(TagEnd::Image) => vec![Event::End(TagEnd::Link)],
+        Event::End(TagEnd::Link | TagEnd::Image) => vec![Event::InlineHtml("</a>".into())],
         other => vec![other],
     }
+}
+
+/// A text as the value of an attribute in double quotation marks.
+fn attribute(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A link's address, or nothing when its scheme is not one that a chat opens.
@@ -52,6 +58,17 @@ mod tests {
             html("### Disk\n\n**full** [see](https://example.com/a)"),
             "<p><strong>Disk</strong></p>\n<p><strong>full</strong> <a href=\"https://example.com/a\">see</a></p>\n"
         );
+    }
+
+    #[test]
+    fn a_link_keeps_its_address() {
+        for address in
+            ["http://[fd00::1]:3000/d?a=1", "https://例子.example/磁盘?q=%22", "https://g.example/?a=1&b=\"c\""]
+        {
+            let page = Html::parse_fragment(&html(&format!("[Open]({address})")));
+            let link = page.select(&Selector::parse("a").unwrap()).next().unwrap();
+            assert_eq!((link.attr("href"), link.inner_html().as_str()), (Some(address), "Open"));
+        }
     }
 
     #[test]
