@@ -15,7 +15,7 @@ use askama::Template;
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded::byte_serialize;
 
-use super::{Frame, Shared, address, kept::Again, observe::RequestId, own_page, page, redirect};
+use super::{Fields, Frame, Shared, address, kept::Again, observe::RequestId, own_page, page, redirect};
 use crate::{
     access::{self, AnyoneSignedIn},
     error::Error,
@@ -37,8 +37,37 @@ struct ErrorPage {
     kept: Option<String>,
     /// What is to be done before that.
     first: First,
+    /// The texts of a form whose object is not there, by the keys of what the pages call its fields.
+    typed: Vec<(&'static str, String)>,
     /// The number of the request, where its log lines say what went wrong.
     number: Option<String>,
+}
+
+/// The fields of forms at the address of one object that hold a text somebody composed, and the keys of what they are called.
+/// Webhooks, secrets and codes are in no page a second time.
+const TEXT_FIELDS: [(&str, &str); 11] = [
+    ("name", "rules-name"),
+    ("description", "tenants-description"),
+    ("phone", "members-phone"),
+    ("email", "members-email"),
+    ("members", "groups-members"),
+    ("admins", "groups-admins"),
+    ("shifts", "schedules-shifts"),
+    ("outside", "schedules-outside"),
+    ("matchers", "rules-matchers"),
+    ("return_origins", "portals-return-origins"),
+    ("super_admin", "tenants-super-admin"),
+];
+
+/// What was typed into a form whose object is not there, so that its reader can copy it.
+fn typed_texts(request: &HttpRequest) -> Vec<(&'static str, String)> {
+    let extensions = request.extensions();
+    let Some(fields) = extensions.get::<Fields>() else { return Vec::new() };
+    let text_of = |(field, label): &(&'static str, &'static str)| {
+        let text = fields.get(field).filter(|text| !text.trim().is_empty())?;
+        Some((*label, text.to_owned()))
+    };
+    TEXT_FIELDS.iter().filter_map(text_of).collect()
 }
 
 /// What somebody does before he sends a kept form again.
@@ -226,14 +255,16 @@ fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -
     let again =
         if status == StatusCode::SERVICE_UNAVAILABLE || first != First::Wait { Again::of(request) } else { None };
     let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
+    let typed = if status == StatusCode::NOT_FOUND { typed_texts(request) } else { Vec::new() };
     let ((title, advice), frame) = (texts(ours, status, kept.is_some(), first), Frame::of(request));
+    let advice = if typed.is_empty() { advice } else { "error-not-found-typed" };
     // Nothing leads away from a page that keeps a form.
     let frame = match AnyoneSignedIn::of(request).filter(|_| kept.is_none()) {
         Some(who) => frame.seen_by(&who),
         None => frame,
     };
     let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
-    page(status, &ErrorPage { frame, title, advice, again, kept, first, number })
+    page(status, &ErrorPage { frame, title, advice, again, kept, first, typed, number })
         .unwrap_or_else(|_| HttpResponse::new(status))
 }
 

@@ -76,6 +76,7 @@ flash-logged-out = You are logged out.
 error-home = To the start page
 error-not-found = There is no such page
 error-not-found-advice = It may have been removed, or it is not yours to see. Check the address, or start again from your tenants.
+error-not-found-typed = Nothing was saved: what this form changes is not there any more, or is not yours to see. Somebody may have removed it after you opened the page. What you typed stands below, so that you can copy it; webhooks, secrets and choices are left out.
 error-forbidden = You may not do this
 error-forbidden-advice = Your role does not include it. Ask an administrator if you need it.
 error-cross-site = This form is not valid any more

@@ -76,6 +76,7 @@ flash-logged-out = 您已退出登录。
 error-home = 回到起始页
 error-not-found = 页面不存在
 error-not-found-advice = 它可能已被删除，或者您无权查看。请检查地址，或从您的租户重新进入。
+error-not-found-typed = 未保存任何内容：此表单要修改的对象已不存在，或您无权查看。可能在您打开页面后被他人删除。您输入的文本列在下方，便于复制；Webhook、密钥和选项不再显示。
 error-forbidden = 您没有权限
 error-forbidden-advice = 您的角色不包含此操作。如有需要，请联系管理员。
 error-cross-site = 此表单已失效
