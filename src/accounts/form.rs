@@ -1,5 +1,6 @@
 //! The forms of set-up, log-in and the own account.
 
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 
 use super::{LogInSettings as Settings, Username};
@@ -32,6 +33,38 @@ pub struct LogIn {
     pub password: TypedSecret,
     /// The page that was asked for without a session.
     pub next: String,
+}
+
+/// The button that gives an account a new one-time code.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RenewCode {
+    /// Until when a code was valid that the page was opened beside, as a hash.
+    form_version: FormVersion,
+}
+
+impl RenewCode {
+    /// The version of a page with the button: until when the account's one-time code is valid, or nothing when it has a password.
+    #[must_use]
+    pub fn version(code_until: Option<NaiveDateTime>) -> FormVersion {
+        FormVersion::of(&Self::state(code_until))
+    }
+
+    fn state(code_until: Option<NaiveDateTime>) -> [(&'static str, String); 1] {
+        [("code_until", code_until.map(|until| until.and_utc().timestamp_micros().to_string()).unwrap_or_default())]
+    }
+
+    /// Whether nobody renewed the code or chose a password after the page was opened.
+    #[must_use]
+    pub fn is_current(&self, code_until: Option<NaiveDateTime>) -> bool {
+        self.form_version.is_none() || !self.form_version.differs("code_until", &Self::state(code_until))
+    }
+
+    /// What is said when somebody did.
+    #[must_use]
+    pub fn refused() -> FieldErrors {
+        FieldErrors::of_form("members-code-renewed-meanwhile")
+    }
 }
 
 /// The query of the log-in page.

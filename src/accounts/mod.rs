@@ -9,5 +9,6 @@ pub mod pages;
 pub mod store;
 mod tools;
 
+pub use form::RenewCode;
 pub use model::{InvalidUsername, LogInSettings, Origin, Username};
 pub use tools::Tools;

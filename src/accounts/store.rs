@@ -256,8 +256,7 @@ pub fn renew_code(
     now: NaiveDateTime,
 ) -> Result<()> {
     lock(c, account)?;
-    let waits: Option<NaiveDateTime> = accounts::table.find(account).select(accounts::code_expires_at).first_row(c)?;
-    if waits.is_none() {
+    if code_until(c, account)?.is_none() {
         invitations::suspend_elsewhere(c, account, home, now)?;
     }
     diesel::update(accounts::table.find(account))
@@ -269,6 +268,14 @@ pub fn renew_code(
         .execute(c)?;
     forget_devices(c, account)?;
     Sessions::end_all(c, account).map(drop)
+}
+
+/// Until when the one-time code of an account is valid; nothing when it has a password.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn code_until(c: &mut AnyConnection, account: AccountId) -> Result<Option<NaiveDateTime>> {
+    Ok(accounts::table.find(account).select(accounts::code_expires_at).first_row(c)?)
 }
 
 /// Uses the one-time code of an account whose row is locked. Returns whether it could be used.

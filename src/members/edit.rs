@@ -18,7 +18,7 @@ use crate::{
         Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, may_reinstate_suspended,
         may_renew_code, permissions::Permission,
     },
-    accounts::store as accounts,
+    accounts::{RenewCode, store as accounts},
     audit::{self, Change, Effect},
     channels::{self, Switches, channel_key},
     courier::{self, Kind, Outcome, reason_key},
@@ -27,7 +27,7 @@ use crate::{
     language::Language,
     robots::Channel,
     templates,
-    web::{FieldErrors, Frame, Times},
+    web::{FieldErrors, FormVersion, Frame, Times},
 };
 
 /// How long a page waits for the answer to a test message before it shows that it is still on its way.
@@ -49,6 +49,8 @@ pub(super) struct ContactPart {
     pub may_end: bool,
     pub may_reinstate: bool,
     pub may_renew_code: bool,
+    /// The state of the account's one-time code, for the button that renews it.
+    pub code_version: FormVersion,
     /// Who made the account and when; nothing on one's own page.
     pub made: String,
     /// What the checkbox that confirms the account sends.
@@ -263,7 +265,7 @@ impl Task {
     ) -> Result<ContactPart> {
         let task = self.clone();
         let now = tools.clock.now();
-        let (member, switches, may_renew_code, codes, origin) = tools
+        let (member, switches, may_renew_code, codes, origin, code_until) = tools
             .db
             .read(move |c| {
                 let member = task.find(c)?;
@@ -271,7 +273,8 @@ impl Task {
                 let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
                 let codes = verifications::open(c, member.id, now)?;
                 let origin = accounts::origin(c, member.account)?;
-                Ok((member, switches, may_renew_code, codes, origin))
+                let code_until = accounts::code_until(c, member.account)?;
+                Ok((member, switches, may_renew_code, codes, origin, code_until))
             })
             .await?;
         let oneself = member.account == self.by;
@@ -295,6 +298,7 @@ impl Task {
             may_end,
             may_reinstate,
             may_renew_code,
+            code_version: RenewCode::version(code_until),
             made: origin.sentence(self.language, Some(self.tenant.id), self.sees_tenants, &day),
             confirmation: origin.confirmation(),
             action: match self.own {

@@ -23,7 +23,7 @@ use crate::{
         Affected, Can, Role, Sessions, may_edit, may_end, may_reinstate_suspended,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
-    accounts::{Origin, Username, store as accounts},
+    accounts::{Origin, RenewCode, Username, store as accounts},
     audit::{self, Change, Effect},
     channels::channel_key,
     db::{AnyConnection, Database, MemberId, Pager},
@@ -541,7 +541,10 @@ pub async fn end_sessions(asked: AboutMember) -> Result<HttpResponse> {
 }
 
 /// Gives a member who forgot his password a new one-time code. His account's rights in other tenants are suspended.
-pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> Result<HttpResponse> {
+pub async fn renew_code(
+    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    Form(form): Form<RenewCode>,
+) -> Result<HttpResponse> {
     let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
     let wanted = task.clone();
     let may = tools.db.read(move |c| wanted.find(c).and_then(|member| wanted.may_renew_code(c, &member))).await?;
@@ -550,19 +553,27 @@ pub async fn renew_code((tools, who, request, frame, path, _): AboutMember) -> R
     }
     let (code, hash) = new_code(&tools, &who, &request).await?;
     let shared = tools.clone();
-    let permit = task.permit.clone();
-    let username = permit
+    let (permit, renewing) = (task.permit.clone(), task.clone());
+    let renewed = permit
         .write(&tools.db, move |c| {
-            let member = task.lock(c)?;
-            if !task.may_renew_code(c, &member)? {
+            let member = renewing.lock(c)?;
+            if !renewing.may_renew_code(c, &member)? {
                 return Err(Error::Forbidden);
             }
-            let (home, now) = (task.tenant.id, shared.clock.now());
+            accounts::lock(c, member.account)?;
+            if !form.is_current(accounts::code_until(c, member.account)?) {
+                return Ok(None);
+            }
+            let (home, now) = (renewing.tenant.id, shared.clock.now());
             accounts::renew_code(c, member.account, home, &hash, now)?;
-            task.record(c, &member, "member-code-renewed", Vec::new(), &shared)?;
-            Ok(member.username)
+            renewing.record(c, &member, "member-code-renewed", Vec::new(), &shared)?;
+            Ok(Some(member.username))
         })
         .await?;
+    let Some(username) = renewed else {
+        let part = task.part(&tools, None, RenewCode::refused()).await?;
+        return edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await;
+    };
     let back = format!("/t/{}/members", who.tenant.slug);
     let page = CodePage {
         frame: frame.seen_by(&who),

@@ -13,14 +13,15 @@ use serde::Deserialize;
 use super::{Details, Slug, form, store};
 use crate::{
     access::{Actor, Affected, CanInstance, Principal, permissions::ManageTenants},
-    accounts::{Origin, Username, store as accounts},
+    accounts::{Origin, RenewCode, Username, store as accounts},
     clock::Clock,
     db::{AccountId, AnyConnection, Database, PAGE_SIZE, Pager, TenantId, lock_settings},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
+    text::whole_number,
     web::{
-        self, Edits as _, FieldErrors, Form, Frame, ListParameters, Parameters, Times, Unread, actor, is_page,
-        redirect_saying, unread,
+        self, Edits as _, FieldErrors, Form, FormVersion, Frame, ListParameters, Parameters, Times, Unread, actor,
+        is_page, redirect_saying, unread,
     },
 };
 
@@ -278,6 +279,10 @@ impl EditPage {
     fn may_renew_code(&self) -> bool {
         self.frame.viewer.as_ref().is_some_and(|viewer| self.tenant.may_renew_code(&viewer.principal))
     }
+
+    fn code_version(&self) -> FormVersion {
+        RenewCode::version(self.tenant.super_admin_code_until)
+    }
 }
 
 /// The form that names another super administrator.
@@ -416,20 +421,32 @@ pub async fn renew_code(
     request: HttpRequest,
     frame: Frame,
     tenant: Path<TenantId>,
+    Form(form): Form<RenewCode>,
 ) -> Result<HttpResponse> {
     let (code, hash) = new_code(&passwords, &who, &request).await?;
     let (actor, now) = (actor(&request, &who.principal.account), clock.now());
-    let permit = who.permit().affecting(Affected::InTenant(*tenant)).affecting(Affected::SuperAdministrator(*tenant));
+    let tenant = *tenant;
+    let permit = who.permit().affecting(Affected::InTenant(tenant)).affecting(Affected::SuperAdministrator(tenant));
     let frame = frame.seen_by(&who);
     let account = who.principal.account.clone();
     let renew = move |c: &mut AnyConnection| {
         // His rank as it is now, not as it was when the request came.
         let by = Principal::load(c, account)?;
-        store::renew_code(c, *tenant, &hash, (&by, &actor), now)
+        store::renew_code(c, tenant, (&hash, |until| form.is_current(until)), (&by, &actor), now)
     };
-    let found = permit.write(&db, renew).await?;
-    let page = AddedPage { frame, name: found.details.name, username: found.super_admin, code };
-    web::page(StatusCode::OK, &page)
+    match permit.write(&db, renew).await? {
+        Some(found) => {
+            let page = AddedPage { frame, name: found.details.name, username: found.super_admin, code };
+            web::page(StatusCode::OK, &page)
+        }
+        None => {
+            let tenant = present(&db, tenant).await?;
+            let (form, errors) = (tenant.details.clone().into(), RenewCode::refused());
+            let naming = Naming::default();
+            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+        }
+    }
 }
 
 #[derive(Template)]

@@ -245,8 +245,8 @@ pub struct Found {
     pub super_admin_status: Option<Status>,
     /// Whether no administrator has rights in the tenant, so that the instance may name a super administrator.
     pub is_without_administrator: bool,
-    /// Whether the super administrator has not used the one-time code yet.
-    pub super_admin_is_new: bool,
+    /// Until when the one-time code of the super administrator is valid; nothing once he has chosen a password.
+    pub super_admin_code_until: Option<NaiveDateTime>,
     /// Whether the instance made the super administrator's account.
     super_admin_is_of_instance: bool,
     /// What that account is in the metadata warehouse tenant, if anything.
@@ -285,7 +285,16 @@ impl Found {
 /// # Errors
 /// [`Error::NotFound`] when there is none.
 pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
-    type Row = (String, String, String, (String, String), (String, bool, bool), i64, bool, Option<NaiveDateTime>);
+    type Row = (
+        String,
+        String,
+        String,
+        (String, String),
+        (String, Option<NaiveDateTime>, bool),
+        i64,
+        bool,
+        Option<NaiveDateTime>,
+    );
     let (slug, name, description, locale, owner, member_count, metadata_warehouse, deleted_at): Row = tenants::table
         .inner_join(accounts::table.on(accounts::id.eq(tenants::super_admin)))
         .filter(tenants::id.eq(tenant))
@@ -294,7 +303,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             tenants::name,
             tenants::description,
             (tenants::time_zone, tenants::message_language),
-            (accounts::username, accounts::code_expires_at.is_not_null(), accounts::made_in.is_null()),
+            (accounts::username, accounts::code_expires_at, accounts::made_in.is_null()),
             tenants::member_count,
             tenants::metadata_warehouse,
             tenants::deleted_at,
@@ -327,7 +336,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
         super_admin: owner.0,
         super_admin_status: super_admin_status.as_deref().and_then(Status::parse),
         is_without_administrator,
-        super_admin_is_new: owner.1,
+        super_admin_code_until: owner.1,
         super_admin_is_of_instance: owner.2,
         super_admin_in_warehouse,
         super_admin_account,
@@ -420,25 +429,30 @@ pub fn delete(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDa
 
 /// Gives a super administrator whose account the instance made a new one-time code: because the first was never used, or
 /// because he forgot his password. In the latter case his rights are suspended in this tenant too, so that instance
-/// administrators cannot walk into it with the code: an administrator of the tenant reinstates him.
+/// administrators cannot walk into it with the code: an administrator of the tenant reinstates him. Answers nothing, and does
+/// nothing, when `is_current` says that the code is not what the page showed any more.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such tenant, or [`Found::may_renew_code`] says no.
 pub fn renew_code(
     c: &mut AnyConnection,
     tenant: TenantId,
-    hash: &str,
+    (hash, is_current): (&str, impl FnOnce(Option<NaiveDateTime>) -> bool),
     (by, who): (&Principal, &Actor),
     now: NaiveDateTime,
-) -> Result<Found> {
+) -> Result<Option<Found>> {
     let found = find(c, tenant)?;
     if !found.may_renew_code(by) {
         return Err(Error::NotFound);
     }
+    crate::accounts::store::lock(c, found.super_admin_account)?;
+    if !is_current(crate::accounts::store::code_until(c, found.super_admin_account)?) {
+        return Ok(None);
+    }
     let home = metadata_warehouse(c)?;
     crate::accounts::store::renew_code(c, found.super_admin_account, home, hash, now)?;
     note(c, tenant, "member-code-renewed", &found.super_admin, Vec::new(), who, now)?;
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// The account that is to be a tenant's super administrator.

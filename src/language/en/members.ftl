@@ -38,6 +38,7 @@ members-invited-lead = This account was made elsewhere. It has no rights in this
 members-invited-means = The owner of this account has not accepted the invitation and has no rights in this tenant yet. Alerts are sent to the robots set here.
 members-suspended-means = This account got a new one-time code from the tenant that made it, so somebody else may be able to log in with it. It has no rights in this tenant; alerts are still sent to the robots set here. Ask the person, then choose Reinstate: the owner of the account is invited again.
 members-renew-code = New one-time code
+members-code-renewed-meanwhile = The one-time code was renewed, or a password was chosen, after this page was opened. Nothing was changed: a new code would make that one useless. Send once more to do so.
 members-disable = Disable
 members-end-sessions = End All Sessions
 members-reinstate = Reinstate

@@ -38,6 +38,7 @@ members-invited-lead = 此账号由其他方创建。账号所有者登录并在
 members-invited-means = 账号所有者尚未接受邀请，在本租户没有任何权限。告警会发送到此处设置的机器人。
 members-suspended-means = 创建此账号的租户为其重新生成了一次性代码，可能有其他人能登录此账号。该账号在本租户已没有任何权限，告警仍会发送到此处设置的机器人。请先与本人确认，再点击“恢复”，系统将重新邀请账号所有者。
 members-renew-code = 重新生成一次性代码
+members-code-renewed-meanwhile = 打开此页面后，一次性代码已重新生成或对方已设置密码。未做任何更改；如仍需生成新代码（原代码或密码将失效），请再次提交。
 members-disable = 停用
 members-end-sessions = 结束所有会话
 members-reinstate = 恢复
