@@ -36,6 +36,51 @@ pub fn is_blank(text: &str) -> bool {
     text.chars().all(|c| is_invisible(c) || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}'))
 }
 
+/// The first character of a name that is not seen, or seen only on a character that is not there. Names that look the same would be
+/// different ones with it. What belongs to an emoji or to a letter of another script stays.
+#[must_use]
+pub fn unseen_in_name(name: &str) -> Option<char> {
+    let mut before = ' ';
+    let mut characters = name.chars().peekable();
+    while let Some(c) = characters.next() {
+        let is_seen = match c {
+            // Objects and lines of a text that is more than a name.
+            '\u{fffc}' | '\u{2028}' | '\u{2029}' => false,
+            // Joiners: within emoji, and within words of scripts that need them.
+            '\u{200c}' | '\u{200d}' => !before.is_ascii() && characters.peek().is_some_and(|next| !next.is_ascii()),
+            // Variation selectors and the marks of letters belong to the character before them.
+            '\u{fe00}'..='\u{fe0f}' => !before.is_whitespace(),
+            '\u{300}'..='\u{36f}'
+            | '\u{1ab0}'..='\u{1aff}'
+            | '\u{1dc0}'..='\u{1dff}'
+            | '\u{20d0}'..='\u{20ff}'
+            | '\u{fe20}'..='\u{fe2f}' => !before.is_whitespace(),
+            // Tags: a flag's, behind its black flag.
+            '\u{e0000}'..='\u{e0fff}' => matches!(before, '\u{1f3f4}' | '\u{e0020}'..='\u{e007f}'),
+            _ => !is_invisible(c) || c.is_whitespace(),
+        };
+        if !is_seen {
+            return Some(c);
+        }
+        before = c;
+    }
+    None
+}
+
+/// A name as it is stored: without the invisible characters at its ends, and with one plain space for each stretch of white space.
+#[must_use]
+pub fn as_name(text: &str) -> String {
+    trimmed(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A whole number as people and Belfry's own pages write one: digits alone, without a sign or zeros before them.
+#[must_use]
+pub fn whole_number(text: &str) -> Option<i64> {
+    let text = trimmed(text);
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| is_plain)
+}
+
 /// A text without the invisible characters at its ends.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
@@ -149,6 +194,49 @@ mod tests {
             assert_eq!(first_visible([visible, "b"]), Some(trimmed(visible)));
         }
         assert_eq!(first_visible(["", "\u{200b}"]), None);
+    }
+
+    #[test]
+    fn a_name_holds_nothing_that_is_not_seen() {
+        for good in [
+            "night shift",
+            "夜班 值班",
+            "cafe\u{301}",
+            "👨\u{200d}👩\u{200d}👧",
+            "❤\u{fe0f} on call",
+            "1\u{fe0f}\u{20e3}",
+            "🏴\u{e0067}\u{e0062}\u{e007f}",
+            "می\u{200c}خواهم",
+            "שלום",
+            "a\u{a0}b",
+        ] {
+            assert_eq!(unseen_in_name(good), None, "{good:?}");
+        }
+        for (name, unseen) in [
+            ("night\u{200b} shift", '\u{200b}'),
+            ("a\u{2028}b", '\u{2028}'),
+            ("a\u{fffc}", '\u{fffc}'),
+            ("\u{301}a", '\u{301}'),
+            ("a \u{301}", '\u{301}'),
+            ("a\u{202e}b", '\u{202e}'),
+            ("\u{2066}a\u{2069}", '\u{2066}'),
+            ("a\u{ad}b", '\u{ad}'),
+            ("a\u{200d}b", '\u{200d}'),
+            ("a\u{200f}", '\u{200f}'),
+            ("a\u{e0041}", '\u{e0041}'),
+            ("\u{fe0f}a", '\u{fe0f}'),
+        ] {
+            assert_eq!(unseen_in_name(name), Some(unseen), "{name:?}");
+        }
+        assert_eq!(as_name("\u{feff} night\u{a0}\u{3000} shift\u{200b}"), "night shift");
+    }
+
+    #[test]
+    fn a_number_is_written_in_one_way() {
+        assert_eq!(["0", "7", " 60 ", "100001"].map(whole_number), [Some(0), Some(7), Some(60), Some(100_001)]);
+        for wrong in ["", "+5", "-5", "05", "00", "5.0", "1e3", "６０", "5 0", "9223372036854775808"] {
+            assert_eq!(whole_number(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What administrators do to alert events: do not disturb, disturb again, finish.
 
+use std::collections::BTreeMap;
+
 use chrono::{NaiveDateTime, TimeDelta};
 use serde::Deserialize;
 
 use crate::{
     db::AlertId,
-    web::{FieldError, FieldErrors, Times},
+    text::whole_number,
+    web::{FieldError, FieldErrors, FormVersion, Times},
 };
 
 /// The longest time without being disturbed, in minutes: a week.
@@ -97,6 +100,30 @@ pub struct HandleForm {
     pub lasts: String,
     /// In which unit.
     pub unit: String,
+    /// Until when do not disturb held for each event that the page showed, as hashes.
+    pub form_version: FormVersion,
+}
+
+/// An event, and until when do not disturb holds for it, if it does.
+#[derive(Clone, Debug)]
+pub struct Muted {
+    /// The event.
+    pub id: AlertId,
+    /// Its headline.
+    pub title: String,
+    /// Until when.
+    pub until: Option<NaiveDateTime>,
+}
+
+/// The version of a form that shows until when do not disturb holds for these events.
+pub fn version(events: impl IntoIterator<Item = (AlertId, Option<NaiveDateTime>)>) -> FormVersion {
+    FormVersion::of(&ends(events))
+}
+
+/// The fields of that version: the end of each event's do not disturb, empty for none, by the event's id.
+fn ends(events: impl IntoIterator<Item = (AlertId, Option<NaiveDateTime>)>) -> BTreeMap<String, String> {
+    let text = |until: NaiveDateTime| until.and_utc().timestamp_micros().to_string();
+    events.into_iter().map(|(id, until)| (id.to_string(), until.map(text).unwrap_or_default())).collect()
 }
 
 impl Default for HandleForm {
@@ -108,6 +135,7 @@ impl Default for HandleForm {
             what: String::new(),
             lasts: "30".to_owned(),
             unit: Unit::Minutes.as_str().to_owned(),
+            form_version: FormVersion::default(),
         }
     }
 }
@@ -137,6 +165,28 @@ impl HandleForm {
         }
     }
 
+    /// Refuses to replace a do not disturb that somebody else set or lifted after the page was opened.
+    ///
+    /// # Errors
+    /// A sentence for each such event.
+    pub fn check_unchanged(&self, what: Handling, events: &[Muted], times: Times) -> Result<(), FieldErrors> {
+        if self.form_version.is_none() {
+            return Ok(());
+        }
+        let now = ends(events.iter().map(|event| (event.id, event.until)));
+        let mut errors = FieldErrors::default();
+        for event in events.iter().filter(|event| self.form_version.differs(&event.id.to_string(), &now)) {
+            let (key, until) = match (what, event.until) {
+                (Handling::Quiet(_) | Handling::Loud, Some(until)) => ("alerts-quiet-changed", times.show(&until)),
+                (Handling::Quiet(_), None) => ("alerts-quiet-ended", String::new()),
+                (Handling::Loud, None) | (Handling::Finish, _) => continue,
+            };
+            let variables = vec![("title".into(), event.title.clone()), ("until".into(), until)];
+            errors.0.push(FieldError { field: "".into(), key: key.into(), variables });
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
     fn until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
         let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
         let minutes = match unit {
@@ -146,7 +196,7 @@ impl HandleForm {
             Some(Unit::Hours) => 60,
         };
         let most = LONGEST / minutes;
-        let number = self.lasts.trim().parse().ok().filter(|number| (1..=most).contains(number));
+        let number = whole_number(&self.lasts).filter(|number| (1..=most).contains(number));
         match number {
             Some(number) => Ok(now + TimeDelta::minutes(number * minutes)),
             None => {
@@ -175,11 +225,37 @@ mod tests {
         assert_eq!(quiet("90", "minutes"), at("2026-11-22T04:34:05"));
         assert_eq!(quiet("168", "hours"), at("2026-11-29T03:04:05"));
         assert_eq!(quiet("", "day"), at("2026-11-22T16:00:00"));
-        for (lasts, unit) in [("0", "minutes"), ("169", "hours"), ("10081", "minutes"), ("", "hours"), ("1.5", "hours")]
-        {
+        for (lasts, unit) in [
+            ("0", "minutes"),
+            ("169", "hours"),
+            ("10081", "minutes"),
+            ("", "hours"),
+            ("1.5", "hours"),
+            ("+5", "hours"),
+            ("05", "hours"),
+        ] {
             assert_eq!(quiet(lasts, unit), Err("lasts".to_owned()), "{lasts} {unit}");
         }
         assert_eq!(quiet("1", "years"), Err("unit".to_owned()));
+    }
+
+    #[test]
+    fn a_change_of_do_not_disturb_since_the_page_was_opened_is_not_replaced_unseen() {
+        let times = Times::utc();
+        let at = |text: &str| text.parse::<NaiveDateTime>().unwrap();
+        let (shown, other) = (at("2026-11-22T04:00:00"), at("2026-11-22T05:00:00"));
+        let (quiet, id) = (Handling::Quiet(at("2026-11-22T06:00:00")), AlertId(7));
+        let refused = |shown: Option<NaiveDateTime>, what, now: Option<NaiveDateTime>| {
+            let form = HandleForm { form_version: version([(id, shown)]), ..HandleForm::default() };
+            form.check_unchanged(what, &[Muted { id, title: "Disk full".into(), until: now }], times).is_err()
+        };
+        for what in [quiet, Handling::Loud] {
+            assert!(!refused(Some(shown), what, Some(shown)) && !refused(None, what, None));
+            assert!(refused(Some(shown), what, Some(other)) && refused(None, what, Some(other)));
+        }
+        assert!(refused(Some(shown), quiet, None), "it was lifted");
+        assert!(!refused(Some(shown), Handling::Loud, None), "there is nothing to lift");
+        assert!(!refused(None, Handling::Finish, Some(other)), "whoever finishes an event ends it whatever holds");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     AlertFields, Call, Context, EventStatus, Incoming, Matcher, Operator, Place, Preview, Severity, Signal, Source,
     Tools, Unheard, Verdict,
     fire::{FormMarks, strangers},
-    handle::{HandleForm, Handling, Unit},
+    handle::{self, HandleForm, Handling, Unit},
     list::ListQuery,
     outcome_key, preview,
     store::{
@@ -290,6 +290,8 @@ async fn list_page<P>(
     let removed = removed.filter(|_| ends).map(|before| Times::of(&who.tenant.time_zone).day(&before));
     let removed = removed.map(|date| frame.with("retention-removed-alerts", "date", &date).into_owned());
     let frame = frame.seen_by(who);
+    let version = handle::version(rows.iter().map(|row| (row.id, row.is_quiet_until(&now))));
+    let form = HandleForm { form_version: version, ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
         frame,
@@ -328,10 +330,10 @@ pub async fn handle_many(
 ) -> Result<HttpResponse> {
     let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
     match (form.chosen(), what) {
-        (Ok(ids), Ok(what)) => {
-            let said = store_handling(&tools, &who, &request, ids, what).await?;
-            Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said))
-        }
+        (Ok(ids), Ok(what)) => match store_handling(&tools, &who, &request, ids, what, form.clone()).await? {
+            Ok(said) => Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said)),
+            Err(errors) => list_page(&tools, &who, frame.refusing(unread), query, form, errors).await,
+        },
         (ids, what) => {
             let errors = FieldErrors(ids.err().into_iter().chain(what.err()).flat_map(|errors| errors.0).collect());
             list_page(&tools, &who, frame.refusing(unread), query, form, errors).await
@@ -339,17 +341,22 @@ pub async fn handle_many(
     }
 }
 
-/// Does it, and answers the key of what the next page says.
+/// Does it, and answers the key of what the next page says, unless somebody else changed the same meanwhile.
 async fn store_handling(
     tools: &Tools,
     who: &Can<HandleAlerts>,
     request: &HttpRequest,
     ids: Vec<AlertId>,
     what: Handling,
-) -> Result<&'static str> {
+    form: HandleForm,
+) -> Result<std::result::Result<&'static str, FieldErrors>> {
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
     let times = Times::of(&who.tenant.time_zone);
     who.write(&tools.db, move |c| {
+        let events = handling::lock(c, tenant, &ids, now)?;
+        if let Err(errors) = form.check_unchanged(what, &events, times) {
+            return Ok(Err(errors));
+        }
         let titles = handling::handle(c, tenant, &ids, what, &actor.name, now)?;
         for title in &titles {
             let changes = match what {
@@ -362,7 +369,7 @@ async fn store_handling(
             let entry = audit::Entry { tenant: Some(tenant), action: what.action(), object: title, changes };
             audit::record(c, &actor, &entry, now)?;
         }
-        Ok(what.said(titles.len()))
+        Ok(Ok(what.said(titles.len())))
     })
     .await
 }
@@ -493,6 +500,8 @@ async fn show_page<P>(
             Ok((event, line))
         })
         .await?;
+    let now = tools.clock.now();
+    let form = HandleForm { form_version: handle::version([(event.id, event.is_quiet_until(&now))]), ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ShowPage {
         frame: frame.seen_by(who),
@@ -500,7 +509,7 @@ async fn show_page<P>(
         event,
         line,
         is_older: before.is_some(),
-        now: tools.clock.now(),
+        now,
         may_handle: who.may(Action::HandleAlerts),
         may_add_rules: who.may(Action::EditAlertRules),
         form,
@@ -532,10 +541,10 @@ pub async fn handle(
 ) -> Result<HttpResponse> {
     let id = path.1;
     match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
-        Ok(what) => {
-            let said = store_handling(&tools, &who, &request, vec![id], what).await?;
-            Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), said))
-        }
+        Ok(what) => match store_handling(&tools, &who, &request, vec![id], what, form.clone()).await? {
+            Ok(said) => Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), said)),
+            Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
+        },
         Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
     }
 }

@@ -226,6 +226,69 @@ on_both! {
         assert_ne!(open(&mut sue, page).await.value("title"), "{{ product }} two");
     }
 
+    async fn do_not_disturb_that_somebody_else_changed_is_not_replaced_unseen(app: &TestApp) {
+        let town = app.settle().await;
+        let alert = app.alert(town.ours, "Disk full").await;
+        let (mut sue, mut sam) = (app.log_in("sue").await, app.log_in("sam").await);
+        let event = format!("/t/ours/alerts/{alert}");
+        for page in [event.as_str(), "/t/ours/alerts"] {
+            let chosen = |opened: Opened, lasts: &str| {
+                let opened = opened.with("what", "quiet").with("unit", "hours").with("lasts", lasts);
+                if page == event { opened } else { opened.with("id", &alert.to_string()) }
+            };
+            let opened = open(&mut sue, page).await;
+            chosen(open(&mut sam, page).await, "5").send(&mut sam).await.is(303);
+            let held = open(&mut sam, &event).await.value("form_version");
+            for what in ["quiet", "loud"] {
+                let refused = chosen(opened.clone(), "1").with("what", what).send(&mut sue).await.is(422);
+                let told = refused.text("main [role=alert]");
+                assert!(told.contains("Disk full") && told.contains("it now holds until"), "{page}: {told}");
+                assert_eq!(open(&mut sam, &event).await.value("form_version"), held, "{page}: nothing was changed");
+            }
+            let refused = chosen(opened, "1").send(&mut sue).await.is(422);
+            assert_eq!(refused.attribute("#f-lasts", "value").as_deref(), Some("1"), "{page}: what was typed is kept");
+            chosen(Opened::of(&refused), "1").send(&mut sue).await.is(303);
+            assert_ne!(open(&mut sam, &event).await.value("form_version"), held, "{page}: sent once more, it is set");
+            sam.post(&event, &[("what", "loud")]).await.is(303);
+        }
+    }
+
+    async fn a_one_time_code_that_somebody_else_renewed_is_not_replaced_unseen(app: &TestApp) {
+        let town = app.settle().await;
+        let (mut sue, mut sam) = (app.log_in("sue").await, app.log_in("sam").await);
+        let code = format!("/t/ours/members/{}/code", town.mia);
+        let shown = |page: &Answer| {
+            page.attribute("form[action*='/code'] input[name=form_version]", "value").expect("a version")
+        };
+        let opened = shown(&sue.get(&format!("/t/ours/members/{}/edit", town.mia)).await.is(200));
+        let given = sam.post(&code, &[("form_version", &opened)]).await.is(200);
+        let given = given.attribute("input[readonly]", "value").expect("a code");
+        let refused = sue.post(&code, &[("form_version", &opened)]).await.is(422);
+        assert!(refused.text("dialog [role=alert]").contains("one-time code was renewed"), "{}", refused.body);
+        let again = sue.post(&code, &[("form_version", &shown(&refused))]).await.is(200);
+        assert_ne!(again.attribute("input[readonly]", "value").expect("a code"), given);
+    }
+
+    async fn a_form_whose_object_somebody_else_removed_keeps_what_was_typed(app: &TestApp) {
+        let town = app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let secret = "0123456789abcdef".repeat(4);
+        let page = format!("/t/ours/members/{}/edit", town.mia);
+        let opened = open(&mut sue, &page).await.with("email", "mia@corp.example").with("phone", "13800138000");
+        let opened = opened.with("dingtalk_robot", &app.robot(RobotKind::DingTalk, &secret));
+        sue.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
+        let refused = opened.send(&mut sue).await.is(404);
+        let told = refused.text("main");
+        for word in ["Nothing was saved", "mia@corp.example", "13800138000"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+        assert!(!refused.body.contains(&secret), "a webhook is in no page a second time");
+        let group = app.group(town.ours, "night shift").await;
+        let opened = open(&mut sue, &format!("/t/ours/groups/{group}/edit")).await.with("description", "awake");
+        sue.post(&format!("/t/ours/groups/{group}/delete"), &[]).await.is(303);
+        assert!(opened.send(&mut sue).await.is(404).text("main").contains("awake"));
+    }
+
     async fn a_token_that_somebody_else_rotated_is_not_ended_unseen(app: &TestApp) {
         let town = app.settle().await;
         let portal = app.portal(town.ours, "ticketing").await;

@@ -5,13 +5,33 @@ use diesel::prelude::*;
 
 use super::events::{EntryKind, lift};
 use crate::{
-    alerts::handle::Handling,
+    alerts::handle::{Handling, Muted},
     db::{
         AlertId, AnyConnection, AtMost as _, TenantId,
         schema::{alert_entries, alerts},
     },
     error::{Error, Result},
 };
+
+/// The events of a tenant among these, locked, with the do not disturb that holds for them at this moment.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn lock(c: &mut AnyConnection, tenant: TenantId, ids: &[AlertId], now: NaiveDateTime) -> Result<Vec<Muted>> {
+    let chosen = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq_any(ids)).order(alerts::id);
+    if let AnyConnection::Postgres(c) = c {
+        // SQLite has one writer, and needs no lock.
+        chosen.clone().select(alerts::id).for_no_key_update().load::<AlertId>(c)?;
+    }
+    type Row = (AlertId, String, Option<NaiveDateTime>, Option<NaiveDateTime>);
+    let rows: Vec<Row> =
+        chosen.select((alerts::id, alerts::title, alerts::quiet_until, alerts::finished_at)).load(c)?;
+    let muted = |(id, title, until, finished): Row| {
+        let until = until.filter(|until| finished.is_none() && *until > now);
+        Muted { id, title, until }
+    };
+    Ok(rows.into_iter().map(muted).collect())
+}
 
 /// Does this to events of a tenant, and answers the titles of those that it changed. Do not disturb belongs to the event: a
 /// finished one has none.

@@ -51,6 +51,12 @@ impl Listed {
     pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
         EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
     }
+
+    /// Until when nobody is to be disturbed, if that holds at this moment.
+    #[must_use]
+    pub fn is_quiet_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
+        self.quiet_until.filter(|until| self.finished_at.is_none() && until > now)
+    }
 }
 
 #[derive(Queryable, Selectable)]
