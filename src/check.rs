@@ -43,6 +43,7 @@ pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
     let mut report = Report::default();
     let settings = typed.check().map_err(|faults| report.faults.extend(faults)).ok();
     report.faults.extend(unknown_variables(env::vars_os()));
+    report.reminders.extend(typed.unknown_log_parts());
     report.reminders.extend(ignored_proxy(typed, |variable| env::var_os(variable).is_some()));
     let keys = typed.key_file.exists().then(|| KeyRing::open(&typed.key_file));
     if let Some(Err(fault)) = &keys {

@@ -89,7 +89,7 @@ pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo
     let settings = Settings {
         database: crate::db::Address::Sqlite(folder.join("belfry.db")),
         key_file: folder.join("belfry.key"),
-        robot_origins: Origins::parse(&base)?,
+        robot_origins: Origins::parse(&base).map_err(|faults| faults.join(" "))?,
         ..settings
     };
     let keys = KeyRing::open(&settings.key_file)?;

@@ -101,6 +101,9 @@ fn main() -> ExitCode {
         for unknown in unknown_variables(env::vars_os()) {
             tracing::warn!("{unknown}");
         }
+        for unknown in cli.settings.unknown_log_parts() {
+            tracing::warn!("{unknown}");
+        }
         if let Some(ignored) = check::ignored_proxy(&cli.settings, |variable| env::var_os(variable).is_some()) {
             tracing::warn!("{ignored}");
         }

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -31,6 +32,63 @@ const LONGEST_NAME: usize = 32;
 /// The parts that write a line for every request that cannot be read, and for every cookie that is not ours or of a session that
 /// has ended: anybody can send these as fast as the network is. They are heard with `debug`, or when they are named.
 const QUIET: [&str; 2] = ["actix_http::h1", "actix_session"];
+
+/// The libraries within Belfry that write log lines.
+const LOGGING_LIBRARIES: [&str; 13] = [
+    "actix_codec",
+    "actix_http",
+    "actix_router",
+    "actix_server",
+    "actix_session",
+    "actix_web",
+    "cookie_store",
+    "hyper_util",
+    "mio",
+    "r2d2",
+    "reqwest",
+    "rlibphonenumber",
+    "rustls_platform_verifier",
+];
+
+/// Belfry's own parts, by which its log lines can be chosen.
+const ROOMS: [&str; 36] = [
+    "access",
+    "accounts",
+    "alerts",
+    "app",
+    "audit",
+    "channels",
+    "check",
+    "clock",
+    "connections",
+    "courier",
+    "db",
+    "deliveries",
+    "demo",
+    "error",
+    "first_steps",
+    "groups",
+    "health",
+    "language",
+    "log",
+    "members",
+    "metrics",
+    "people",
+    "portals",
+    "refusals",
+    "retention",
+    "robots",
+    "routes",
+    "sandbox",
+    "schedules",
+    "secrets",
+    "settings",
+    "stores",
+    "templates",
+    "tenants",
+    "text",
+    "web",
+];
 
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
@@ -241,6 +299,22 @@ impl Typed {
         Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts.into_iter().chain(quiet)))
     }
 
+    /// A sentence for each part of the program that BELFRY_LOG names and that writes no log lines.
+    #[must_use]
+    pub fn unknown_log_parts(&self) -> Vec<String> {
+        let parts = self.log.split(',').filter_map(|entry| entry.split_once('=')).map(|(part, _)| trimmed(part));
+        let unknown = parts.filter(|part| {
+            let mut names = part.split("::");
+            match (names.next().unwrap_or_default(), names.next()) {
+                ("belfry", room) => room.is_some_and(|room| !ROOMS.contains(&room)),
+                (library, _) => !LOGGING_LIBRARIES.contains(&library),
+            }
+        });
+        unknown
+            .map(|part| format!("BELFRY_LOG names {part}, a part that writes no log lines: it has no effect."))
+            .collect()
+    }
+
     /// Understands the settings.
     ///
     /// # Errors
@@ -256,10 +330,18 @@ impl Typed {
         let database = db::Address::parse(trimmed(&self.database_url)).map_err(&mut keep).ok();
         if self.key_file.as_os_str().is_empty() {
             keep("BELFRY_KEY_FILE names no file.".to_owned());
+        } else if let Some(db::Address::Sqlite(path)) = &database
+            && is_of_database(&self.key_file, path)
+        {
+            keep(format!(
+                "BELFRY_KEY_FILE and BELFRY_DATABASE_URL name the same file, {}: each needs its own.",
+                path.display()
+            ));
         }
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
         let trusted_proxies = networks(&self.trusted_proxies).map_err(|some| some.into_iter().for_each(&mut keep));
-        let robot_origins = Origins::parse(&self.robot_origins).map_err(&mut keep).ok();
+        let robot_origins =
+            Origins::parse(&self.robot_origins).map_err(|some| some.into_iter().for_each(&mut keep)).ok();
         let robot_proxy = RobotProxy::parse(&self.robot_proxy)
             .map_err(|why| keep(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
             .unwrap_or_default();
@@ -369,6 +451,26 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
     if faults.is_empty() { Ok(networks) } else { Err(faults) }
 }
 
+/// Whether a key file is the file of a SQLite database or one of those that SQLite keeps beside it.
+fn is_of_database(key_file: &Path, database: &Path) -> bool {
+    // What is not there yet has no other name than where it would be made.
+    let place = |path: &Path| {
+        let (folder, name) = (path.parent()?, path.file_name()?);
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let known = fs::canonicalize(path).or_else(|_| Ok::<_, io::Error>(fs::canonicalize(folder)?.join(name)));
+        known.or_else(|_| std::path::absolute(path)).ok()
+    };
+    let Some(key_file) = place(key_file) else { return false };
+    ["", "-wal", "-shm", "-journal"].iter().any(|suffix| {
+        let mut beside = database.as_os_str().to_owned();
+        beside.push(suffix);
+        place(Path::new(&beside)).is_some_and(|place| place == key_file)
+    })
+}
+
+/// The widest networks of proxies, by the bits of their prefix: those that are set apart for private use (10.0.0.0/8 and fc00::/7).
+const WIDEST: (u8, u8) = (8, 7);
+
 fn network(entry: &str) -> Result<IpNet, String> {
     if let Ok(address) = entry.parse::<IpAddr>() {
         return Ok(address.to_canonical().into());
@@ -381,6 +483,12 @@ fn network(entry: &str) -> Result<IpNet, String> {
     match network {
         _ if network.prefix_len() == 0 => {
             Err("is every address there is, so that everybody could say where he comes from".to_owned())
+        }
+        IpNet::V4(v4) if v4.prefix_len() < WIDEST.0 => {
+            Err(format!("is wider than any network of proxies (/{})", WIDEST.0))
+        }
+        IpNet::V6(v6) if v6.prefix_len() < WIDEST.1 => {
+            Err(format!("is wider than any network of proxies (/{})", WIDEST.1))
         }
         IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err("is an IPv4 network: write it as one".to_owned()),
         _ => Ok(network),
@@ -423,6 +531,10 @@ mod tests {
             "10.42/16",
             "0.0.0.0/0",
             "::/0",
+            "::/1",
+            "2000::/3",
+            "128.0.0.0/1",
+            "8.0.0.0/7",
             "::ffff:10.0.0.0/104",
             "10.42.0.0-10.42.0.9",
         ] {
@@ -455,6 +567,46 @@ mod tests {
             let fault = typed(&["--log", wrong]).log_filter().unwrap_err();
             assert!(fault.contains("BELFRY_LOG"), "{wrong}: {fault}");
         }
+    }
+
+    #[test]
+    fn a_part_of_the_log_filter_that_writes_nothing_is_named() {
+        let unknown = |log: &str| typed(&["--log", log]).unknown_log_parts();
+        assert_eq!(
+            unknown("info,belfry=debug, belfry::courier::worker=trace,actix_http::h1=info"),
+            Vec::<String>::new()
+        );
+        let told = unknown("info,belfry::curier=trace,belfri=debug,hyper=warn");
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("belfry::curier ") || told[0].contains("belfry::curier,"), "{told:?}");
+    }
+
+    #[test]
+    fn the_parts_of_the_log_filter_are_those_that_there_are() {
+        let modules = include_str!("lib.rs").lines().filter_map(|line| line.strip_prefix("pub mod "));
+        let modules: Vec<&str> = modules.filter_map(|line| line.split(';').next()).collect();
+        assert_eq!(ROOMS.to_vec(), modules);
+        let packages: Vec<&str> = include_str!("../Cargo.lock").split("[[package]]").collect();
+        for library in LOGGING_LIBRARIES {
+            let names = [library.to_owned(), library.replace('_', "-")].map(|name| format!("name = \"{name}\"\n"));
+            let is_it = |package: &&&str| names.iter().any(|name| package.contains(name));
+            let package = packages.iter().find(is_it).expect(library);
+            assert!(package.contains("\"log") || package.contains("\"tracing"), "{library}");
+        }
+    }
+
+    #[test]
+    fn the_key_file_is_no_file_of_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (database, link) = (path("belfry.db"), path("link"));
+        assert!(is_of_database(&database, &database), "neither is there yet");
+        assert!(is_of_database(&path("./belfry.db-wal"), &database));
+        assert!(!is_of_database(&path("belfry.key"), &database));
+        fs::write(&database, "").unwrap();
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        assert!(is_of_database(&link, &database));
+        assert!(is_of_database(Path::new("belfry.db"), Path::new("./belfry.db")));
     }
 
     #[test]

@@ -28,10 +28,17 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// One sentence that names the entry that is not an origin, with anything like a token masked.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// A sentence for each entry that is not an origin, with anything like a token masked.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
-        entries.map(origin).collect::<Result<_, _>>().map(Self)
+        let (mut origins, mut faults) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match origin(entry) {
+                Ok(origin) => origins.push(origin),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(Self(origins)) } else { Err(faults) }
     }
 
     /// Whether the operator named the origin that this URL belongs to.
@@ -575,18 +582,20 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_that_is_no_origin_is_named_without_its_token() {
+    fn every_entry_that_is_no_origin_is_named_without_its_token() {
         for (entry, part) in [
             ("ding.corp.example", "ding.corp.example"),
             ("ftp://a.example", "https:// or http://"),
             ("https://u:p@a.example", "user name"),
             ("https://a.example/robot/send", "after the host"),
         ] {
-            let fault = Origins::parse(&format!("http://127.0.0.1:9100,{entry}")).unwrap_err();
+            let faults = Origins::parse(&format!("http://127.0.0.1:9100,{entry},https://*.example")).unwrap_err();
+            let [fault, wildcard] = faults.as_slice() else { panic!("{faults:?}") };
             assert!(fault.contains(part) && !fault.contains("127.0.0.1"), "{fault}");
+            assert!(wildcard.contains("*.example") && wildcard.contains("name each one"), "{wildcard}");
         }
-        let fault = Origins::parse("https://a.example/robot/send?access_token=fake").unwrap_err();
-        assert!(!fault.contains("fake"), "{fault}");
+        let faults = Origins::parse("https://a.example/robot/send?access_token=fake").unwrap_err();
+        assert!(!faults.concat().contains("fake"), "{faults:?}");
         assert_eq!(Origins::parse(" ").unwrap(), Origins::default());
     }
 

@@ -2,8 +2,8 @@
 robots-fault-not-a-url = This is not a whole webhook address. Copy the address that the group shows for the robot, from https:// to its end.
 robots-fault-characters = The address contains spaces, line breaks or other characters that no webhook has. Copy it again in one piece.
 robots-fault-too-long = The address is too long. Paste only the robot's webhook, nothing before or after it.
-robots-fault-not-https = The address must begin with https://. Copy it from the robot's settings again.
-robots-fault-unknown-host = The address does not belong to this channel. Copy it from the robot's settings; for a private deployment, ask the operator to permit its origin.
+robots-fault-not-https = The address must begin with https://. Copy it from the robot's settings again. A robot of a private deployment may be called by http:// when the operator lists its origin (http://HOST:PORT) in BELFRY_ROBOT_ORIGINS.
+robots-fault-unknown-host = The address does not belong to this channel. Copy it from the robot's settings; for a private deployment, ask the operator to list its origin in BELFRY_ROBOT_ORIGINS.
 robots-fault-other-channel = This is another channel's robot. Paste the address into that channel's field.
 robots-fault-port = The address has a port that robots are not reached at. Remove the port, or copy the address again.
 robots-fault-user-info = The address has a user name or password before the host. Remove everything up to the @ sign, or copy the address again.

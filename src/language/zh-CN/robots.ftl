@@ -2,8 +2,8 @@
 robots-fault-not-a-url = 这不是完整的 Webhook 地址。请从群机器人的设置中复制以 https:// 开头的整条地址。
 robots-fault-characters = 地址中含有空格、换行或 Webhook 不会出现的字符。请重新完整复制一次。
 robots-fault-too-long = 地址过长。请只粘贴机器人的 Webhook，前后不要带其他内容。
-robots-fault-not-https = 地址必须以 https:// 开头。请从机器人设置中重新复制。
-robots-fault-unknown-host = 该地址不属于此渠道。请从机器人设置中复制；如为专有部署，请联系运维人员放行其来源。
+robots-fault-not-https = 地址必须以 https:// 开头，请从机器人设置中重新复制。如为专有部署且仅支持 http://，请联系运维人员将其来源（http://HOST:PORT）加入 BELFRY_ROBOT_ORIGINS。
+robots-fault-unknown-host = 该地址不属于此渠道。请从机器人设置中复制；如为专有部署，请联系运维人员将其来源加入 BELFRY_ROBOT_ORIGINS。
 robots-fault-other-channel = 这是其他渠道的机器人地址。请粘贴到对应渠道的输入框。
 robots-fault-port = 地址中的端口不是机器人使用的端口。请去掉端口，或重新复制地址。
 robots-fault-user-info = 地址的主机名前带有用户名或密码。请删除 @ 及其之前的部分，或重新复制地址。
