@@ -29,7 +29,7 @@ use belfry::{
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
     settings::{Settings, Typed, unknown_variables},
-    stores::open_stores,
+    stores::{open_existing_stores, open_stores},
 };
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -267,8 +267,7 @@ const RESEAL_AT_ONCE: i64 = 100;
 const BODIES_AT_ONCE: usize = 100;
 
 async fn rotate_key(settings: Settings) -> Result<(), String> {
-    // A file that is not there yet is made: a rotation of nothing.
-    let (db, _) = open_stores(&settings).await?;
+    let (db, _) = open_existing_stores(&settings).await?;
     let keys = KeyRing::add_key(&settings.key_file)?;
     let mut after = RobotId(0);
     loop {

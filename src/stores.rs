@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     courier,
-    db::{AnyConnection, Database},
+    db::{self, Address, AnyConnection, Database},
     error::Result as QueryResult,
     metrics::Metrics,
     portals,
@@ -35,6 +35,7 @@ pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), Str
         file.try_exists().map_err(|fault| format!("The key file {} cannot be read: {fault}", file.display()))?;
     let keys = is_there.then(|| KeyRing::open(file)).transpose()?;
     let address = &settings.database;
+    let is_made_now = matches!(address, Address::Sqlite(path) if !path.exists());
     let notice = |seconds| {
         tracing::warn!(
             database = %address,
@@ -43,11 +44,45 @@ pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), Str
         );
     };
     let db = with_notice(WAIT_NOTICED_EVERY, notice, || Database::open_counting(address, Metrics::default()))?;
+    if is_made_now && keys.is_some() {
+        tracing::warn!(
+            database = %address,
+            key_file = %file.display(),
+            "the key file was there before the database, which was made now: if this deployment had one, end Belfry and see to \
+             BELFRY_DATABASE_URL"
+        );
+    }
     if !settings.accepts_lost_secrets {
         refuse_foreign_keys(&db, keys.as_ref(), file).await?;
     }
     let keys = keys.map_or_else(|| KeyRing::open(file), Ok)?;
     Ok((db, keys))
+}
+
+/// Opens the database and the key file that are there already; what is missing is neither made nor guessed.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn open_existing_stores(settings: &Settings) -> Result<(Database, KeyRing), String> {
+    let file = settings.key_file.display();
+    if !settings.key_file.exists() {
+        return Err(format!("The key file {file} (BELFRY_KEY_FILE) is not there; nothing was made."));
+    }
+    if is_new(&settings.database)? {
+        let address = &settings.database;
+        return Err(format!("There is no database of Belfry at {address} (BELFRY_DATABASE_URL); nothing was made."));
+    }
+    open_stores(settings).await
+}
+
+/// Whether no Belfry has started on a database yet.
+fn is_new(address: &Address) -> Result<bool, String> {
+    if let Address::Sqlite(path) = address
+        && !path.exists()
+    {
+        return Ok(true);
+    }
+    Ok(db::is_empty(&mut address.connect()?))
 }
 
 /// Runs what may take long. Each time this long has gone by meanwhile, `notice` is given the seconds since the beginning.

@@ -13,6 +13,48 @@ static OWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     own.iter().map(|migration| migration.name().version().to_string()).collect()
 });
 
+/// The tables of this program, in the order of `schema.rs`.
+const TABLES: [&str; 38] = [
+    "accounts",
+    "known_devices",
+    "tenants",
+    "members",
+    "robots",
+    "contacts",
+    "channel_switches",
+    "paces",
+    "messages",
+    "deliveries",
+    "attempts",
+    "sessions",
+    "log_in_failures",
+    "lockouts",
+    "log_in_settings",
+    "retention",
+    "set_up_codes",
+    "audit",
+    "verifications",
+    "alerts",
+    "alert_entries",
+    "config_versions",
+    "fan_out_plans",
+    "fan_out_parts",
+    "fan_outs",
+    "alert_rules",
+    "rule_receivers",
+    "rule_sends",
+    "user_groups",
+    "user_group_accounts",
+    "shift_schedules",
+    "shift_accounts",
+    "message_templates",
+    "portals",
+    "portal_nonces",
+    "idempotency",
+    "refused_posts",
+    "added_members",
+];
+
 #[derive(diesel::QueryableByName)]
 struct Line {
     #[diesel(sql_type = Text)]
@@ -28,12 +70,12 @@ fn applied(c: &mut AnyConnection) -> Result<BTreeSet<String>> {
 }
 
 impl Database {
-    /// Whether the tables are those of this program: neither older nor newer.
+    /// Whether the tables are those of this program: neither older nor newer, and none is missing.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn is_of_this_version(&self) -> Result<bool> {
-        self.read(|c| Ok(applied(c)? == *OWN)).await
+        self.read(|c| Ok(applied(c)? == *OWN && missing_tables(c)?.is_empty())).await
     }
 
     /// Writes a row as it was, down to the disk.
@@ -72,6 +114,24 @@ pub(super) fn not_ours(c: &mut AnyConnection) -> Option<&'static str> {
     }
 }
 
+/// The tables of this program that a migrated database does not have: somebody dropped or renamed them, or restored a part.
+pub(super) fn missing_tables(c: &mut AnyConnection) -> Result<Vec<String>> {
+    let asked = match c {
+        AnyConnection::Sqlite(_) => "SELECT name AS line FROM sqlite_master WHERE type = 'table'".to_owned(),
+        AnyConnection::Postgres(_) => {
+            let names = TABLES.map(|name| format!("('{name}')")).join(", ");
+            format!("SELECT name AS line FROM (VALUES {names}) AS own (name) WHERE to_regclass(name) IS NOT NULL")
+        }
+    };
+    let there = lines(c, &asked)?;
+    Ok(TABLES.iter().filter(|name| !there.iter().any(|known| known == *name)).map(|name| (*name).to_owned()).collect())
+}
+
+/// The sentence about them.
+pub(super) fn missing(tables: &[String]) -> String {
+    format!("it has no table {}; restore a backup", tables.join(", "))
+}
+
 fn foreign_tables(c: &mut AnyConnection) -> Option<&'static str> {
     let others = "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' \
                   AND name <> '__diesel_schema_migrations'";
@@ -91,7 +151,11 @@ pub fn faults(c: &mut AnyConnection) -> Vec<String> {
             "The database's tables are of an older Belfry: make a backup and start belfry, which migrates them."
                 .to_owned(),
         ),
-        Ok(_) => {}
+        Ok(_) => match missing_tables(c) {
+            Ok(tables) if tables.is_empty() => {}
+            Ok(tables) => faults.push(format!("The database is damaged: {}.", missing(&tables))),
+            Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
+        },
         Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
     }
     if matches!(c, AnyConnection::Sqlite(_)) {
@@ -140,4 +204,17 @@ pub fn careless(c: &mut AnyConnection) -> Vec<String> {
         format!("Postgres has {setting} off, so that an alert that was answered with 201 may be lost when its machine fails: turn it on.")
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_the_schema_is_looked_for() {
+        let schema = include_str!("schema.rs").lines();
+        let tables = schema.filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')));
+        let tables: Vec<&str> = tables.filter_map(|line| line.split_once(" (").map(|(name, _)| name)).collect();
+        assert_eq!(TABLES.to_vec(), tables);
+    }
 }

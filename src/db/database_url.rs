@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 /// Why a path is no file of a SQLite database, as the end of a sentence.
 pub fn sqlite_fault(path: &str) -> Option<&'static str> {
-    let is_memory = path.contains(":memory:") || path.starts_with("file:");
     match path {
         "" => Some("it names no file"),
-        _ if is_memory => Some("every connection would have a database of its own, in memory"),
+        _ if path.contains(":memory:") => Some("every connection would have a database of its own, in memory"),
+        _ if path.starts_with("file:") => Some("a file: URI is not read here: write the path behind sqlite://"),
         _ if path.contains(['?', '#']) => Some("parameters mean nothing here: leave out everything after the path"),
         _ if path.contains(['%', '$']) || path.starts_with('~') => {
             Some("%, $ and ~ are not expanded: write the path as it is")

@@ -370,13 +370,31 @@ fn first_connection(address: &Address) -> std::result::Result<AnyConnection, Str
     if let Some(why) = condition::not_ours(&mut first) {
         return Err(format!("The database at {address} cannot be used: {why}."));
     }
-    migrate(&mut first).map_err(|fault| format!("The database at {address} could not be migrated: {fault}"))?;
+    migrate(&mut first)
+        .map_err(|fault| format!("The database at {address} could not be migrated: {fault}{}", what_to_do(&fault)))?;
+    match condition::missing_tables(&mut first) {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => {
+            return Err(format!("The database at {address} cannot be used: {}.", condition::missing(&missing)));
+        }
+        Err(fault) => return Err(format!("The database at {address} cannot be read: {fault}")),
+    }
     if let AnyConnection::Sqlite(sqlite) = &mut first {
         // A file that may only be read is opened for reading, and tables that are up to date are not written to.
         let written = sqlite.batch_execute("BEGIN IMMEDIATE; UPDATE log_in_settings SET id = id; ROLLBACK");
         written.map_err(|fault| format!("The database at {address} cannot be written to: {fault}"))?;
     }
     Ok(first)
+}
+
+/// What an operator does about a fault of SQLite, as the end of a sentence.
+fn what_to_do(fault: &str) -> &'static str {
+    match fault.contains("locked") {
+        true => {
+            ": another program holds it in a transaction; end that one (an SQL shell, a copy that is being made), and start again"
+        }
+        false => "",
+    }
 }
 
 /// The file of a SQLite database that was just opened.

@@ -67,7 +67,9 @@ impl Address {
     /// # Errors
     /// A sentence for the operator that names no password.
     pub fn connect(&self) -> Result<AnyConnection, String> {
-        let cannot = |fault: &dyn fmt::Display| format!("The database at {self} could not be opened: {fault}");
+        let cannot = |fault: &dyn fmt::Display| {
+            format!("The database at {self} (BELFRY_DATABASE_URL) could not be opened: {fault}")
+        };
         match self {
             Self::Sqlite(path) => {
                 // SQLite takes a device or a pipe for an empty database.

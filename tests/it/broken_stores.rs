@@ -84,8 +84,8 @@ fn what_is_no_file_is_not_taken_for_an_empty_database() {
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
     for (url, words) in [
-        ("sqlite://pipe", "pipe could not be opened: it is no regular file"),
-        ("sqlite:///dev/null", "/dev/null could not be opened: it is no regular file"),
+        ("sqlite://pipe", "pipe (BELFRY_DATABASE_URL) could not be opened: it is no regular file"),
+        ("sqlite:///dev/null", "/dev/null (BELFRY_DATABASE_URL) could not be opened: it is no regular file"),
         ("sqlite://.", "it is a folder"),
         ("sqlite:belfry.db", "no scheme"),
         ("sqlite:/belfry.db", "no scheme"),

@@ -273,6 +273,12 @@ async fn rotation(app: &TestApp) {
     let town = app.settle().await;
     app.portal(town.ours, "the old portal").await;
     sealed(app, town.ours, town.mia).await;
+    // Whoever mistypes a setting gets no new database and no new key.
+    for (setting, name) in [("BELFRY_DATABASE_URL", "sqlite://nowhere/b.db"), ("BELFRY_KEY_FILE", "nowhere/b.key")] {
+        let (code, told) = command(app, &[(setting, name)], &["rotate-key"], "");
+        assert!(code == Some(1) && told.contains(setting) && told.contains("nothing was made"), "{told}");
+        assert!(!app.folder().join("nowhere").exists());
+    }
     for _ in 0..2 {
         let (code, told) = command(app, &[], &["rotate-key"], "");
         assert_eq!(code, Some(0), "{told}");

@@ -91,6 +91,13 @@ on_both! {
         drop(release);
         holding.await.expect("no panic").expect("a write");
         readyz(app, 200, "ready").await;
+        for (statement, status, word) in [
+            ("ALTER TABLE refused_posts RENAME TO gone", 503, "database-version"),
+            ("ALTER TABLE gone RENAME TO refused_posts", 200, "ready"),
+        ] {
+            app.db.write(move |c| Ok(c.batch_execute(statement)?)).await.expect("a statement");
+            readyz(app, status, word).await;
+        }
         let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99999999999999')";
         app.db.write(move |c| Ok(c.batch_execute(newer)?)).await.expect("a row");
         readyz(app, 503, "database-version").await;

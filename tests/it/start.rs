@@ -45,6 +45,17 @@ fn it_serves_on_postgres_too() {
 }
 
 #[test]
+fn a_postgres_without_one_of_its_tables_ends_the_start_with_its_name() {
+    let (folder, database) = (folder(), TestDatabase::empty());
+    let settings = [("BELFRY_DATABASE_URL", database.url.as_str())];
+    drop(Process::start(folder.path(), &settings));
+    let mut c = belfry::db::Address::parse(&database.url).unwrap().connect().unwrap();
+    diesel::connection::SimpleConnection::batch_execute(&mut c, "ALTER TABLE portal_nonces RENAME TO gone").unwrap();
+    let sentence = refuses_to_start(folder.path(), &settings);
+    assert!(sentence.contains("has no table portal_nonces"), "{sentence}");
+}
+
+#[test]
 fn two_processes_that_start_at_once_on_an_empty_postgres_both_serve() {
     let (folder, database) = (folder(), TestDatabase::empty());
     std::thread::scope(|scope| {
@@ -106,7 +117,8 @@ fn a_postgres_that_cannot_be_reached_is_told_without_its_password() {
     let begun = Instant::now();
     let url = "postgres://ann:s3cret-word@127.0.0.1:1/belfry";
     let sentence = refuses_to_start(folder().path(), &[("BELFRY_DATABASE_URL", url)]);
-    assert!(sentence.contains("127.0.0.1:1/belfry") && !sentence.contains("s3cret-word"), "{sentence}");
+    assert!(sentence.contains("127.0.0.1:1/belfry") && sentence.contains("BELFRY_DATABASE_URL"), "{sentence}");
+    assert!(!sentence.contains("s3cret-word"), "{sentence}");
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
@@ -146,7 +158,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
         &[
             ("BELFRY_LISTEN", "here"),
             ("BELFRY_PUBLIC_URL", "belfry.example"),
-            ("BELFRY_ROBOT_ORIGINS", "ftp://x"),
+            ("BELFRY_ROBOT_ORIGINS", "ftp://x,https://*.corp.example"),
             ("BELFRY_TRUSTED_PROXIES", "proxy.example"),
             ("BELFRY_PRODUCT_NAME", ""),
             ("BELFRY_PORTAL_NAME", "two\nlines"),
@@ -159,6 +171,7 @@ fn everything_that_is_wrong_with_the_settings_is_told_at_once() {
         "BELFRY_LISTEN",
         "BELFRY_PUBLIC_URL",
         "ftp://x",
+        "*.corp.example",
         "proxy.example",
         "BELFRY_PRODUCT_NAME",
         "BELFRY_PORTAL_NAME",
@@ -177,6 +190,30 @@ fn a_log_filter_that_cannot_be_read_is_told() {
         assert_eq!((code, told.lines().count()), (Some(1), 1), "{filter}: {told}");
         assert!(told.starts_with("belfry: BELFRY_LOG is not a filter"), "{told}");
     }
+}
+
+#[test]
+fn one_file_for_the_key_and_the_database_is_refused_before_anything_is_written() {
+    let folder = folder();
+    let settings = [("BELFRY_DATABASE_URL", "sqlite://data/belfry"), ("BELFRY_KEY_FILE", "./data/belfry")];
+    let sentence = refuses_to_start(folder.path(), &settings);
+    assert!(sentence.contains("BELFRY_KEY_FILE and BELFRY_DATABASE_URL name the same file"), "{sentence}");
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn a_key_file_without_its_database_is_told_at_the_start() {
+    let folder = folder();
+    drop(Process::start(folder.path(), &[]));
+    let process = Process::start(folder.path(), &[("BELFRY_DATABASE_URL", "sqlite://data/other.db")]);
+    assert!(process.told("was there before the database").contains("BELFRY_DATABASE_URL"));
+}
+
+#[test]
+fn a_part_of_the_log_filter_that_writes_nothing_is_named_in_the_log() {
+    let folder = folder();
+    let process = Process::start(folder.path(), &[("BELFRY_LOG", "info,belfry::curier=debug")]);
+    assert!(process.told("BELFRY_LOG names belfry::curier, ").contains("no log lines"));
 }
 
 #[test]
@@ -245,9 +282,11 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
     fs::write(path("mangled.db"), mangled).unwrap();
     fs::write(path("text.db"), "no database at all, but a longer text than a header of SQLite has".repeat(30)).unwrap();
     sql("newer.db", "INSERT INTO __diesel_schema_migrations (version) VALUES ('99999999999999')");
+    fs::write(path("cut-out.db"), &whole).unwrap();
+    sql("cut-out.db", "DROP TABLE refused_posts; ALTER TABLE lockouts RENAME TO lockouts_old");
     sql("foreign.db", "CREATE TABLE invoices (id INTEGER)");
     for (url, words) in [
-        ("sqlite://a-folder", "a-folder could not be opened: it is a folder"),
+        ("sqlite://a-folder", "a-folder (BELFRY_DATABASE_URL) could not be opened: it is a folder"),
         ("sqlite://good.db/belfry.db", "good.db/belfry.db"),
         ("sqlite:///proc/belfry.db", "/proc/belfry.db"),
         ("sqlite:///dev/full", "/dev/full"),
@@ -256,6 +295,8 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
         ("sqlite://text.db", "text.db"),
         ("sqlite://newer.db", "newer Belfry"),
         ("sqlite://foreign.db", "tables of another program"),
+        ("sqlite://cut-out.db", "has no table lockouts, refused_posts; restore a backup"),
+        ("sqlite://file:good.db?mode=ro", "a file: URI is not read"),
         ("sqlite://:memory:", "BELFRY_DATABASE_URL"),
         ("sqlite://good.db?mode=ro", "BELFRY_DATABASE_URL"),
         ("postgres://ann:s3cret@127.0.0.1:1/belfry", "127.0.0.1:1"),
@@ -281,7 +322,7 @@ fn a_locked_database_file_ends_the_start_with_one_sentence() {
     let settings = [("BELFRY_DATABASE_URL", "sqlite://belfry.db"), ("BELFRY_LOG", "off")];
     let (code, told) = Process::ends(folder.path(), &settings, &["serve"], "");
     assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");
-    assert!(told.contains("locked"), "{told}");
+    assert!(told.contains("locked") && told.contains("end that one"), "{told}");
     for signal in ["TERM", "INT"] {
         let starting = Starting::with(folder.path(), &[("BELFRY_DATABASE_URL", "sqlite://belfry.db")]);
         starting.signal(signal);
