@@ -259,13 +259,10 @@ impl EditAccount {
         if phone.is_none() {
             errors.add("phone", "members-phone-rule");
         }
-        let email = Email::parse(&self.email);
-        if email.is_none() {
-            errors.add("email", "members-email-rule");
-        }
+        let email = Email::parse(&self.email).map_err(|fault| errors.add("email", fault.key()));
         let robots = Channel::ALL.map(|channel| (channel, self.robot_change(channel, origins, &mut errors))).to_vec();
         match (phone, email) {
-            (Some(phone), Some(email)) if errors.is_empty() => Ok(ContactChange { phone, email, robots }),
+            (Some(phone), Ok(email)) if errors.is_empty() => Ok(ContactChange { phone, email, robots }),
             _ => Err(errors),
         }
     }

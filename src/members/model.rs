@@ -113,16 +113,49 @@ fn email_options() -> Options {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Email(String);
 
+/// Which part of an email address is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailFault {
+    /// It is none at all.
+    Whole,
+    /// What stands before the @ has characters that must not stand in a `mailto:` link as they are (RFC 6068), or quotation marks.
+    Name,
+    /// What stands behind the @ is no name of a domain.
+    Domain,
+}
+
+impl EmailFault {
+    /// The key of the text that says so.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Whole => "members-email-rule",
+            Self::Name => "members-email-name",
+            Self::Domain => "members-email-domain",
+        }
+    }
+}
+
 impl Email {
     /// Reads an address. Nothing typed is no address.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Which part of it is wrong.
+    pub fn parse(text: &str) -> Result<Self, EmailFault> {
         let text = trimmed(text);
-        if text.is_empty() || EmailAddress::parse_with_options(text, email_options()).is_ok() {
-            Some(Self(text.to_owned()))
-        } else {
-            None
+        if text.is_empty() {
+            return Ok(Self::default());
         }
+        EmailAddress::parse_with_options(text, email_options()).map_err(|_| EmailFault::Whole)?;
+        let (name, domain) = text.rsplit_once('@').ok_or(EmailFault::Whole)?;
+        if !name.chars().all(|c| c.is_alphanumeric() || ".-_~+'*!$=".contains(c)) {
+            return Err(EmailFault::Name);
+        }
+        let is_label = |label: &str| {
+            let is_known = label.chars().all(|c| c.is_alphanumeric() || c == '-');
+            is_known && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+        };
+        if domain.split('.').all(is_label) { Ok(Self(text.to_owned())) } else { Err(EmailFault::Domain) }
     }
 
     /// The address, or nothing.
@@ -377,19 +410,43 @@ mod tests {
             "a@b@c.example",
             "a@b.example?cc=c@d.example",
         ] {
-            assert!(Email::parse(several).is_none(), "{several:?}");
+            assert!(Email::parse(several).is_err(), "{several:?}");
         }
         assert_eq!(Email::parse("\u{feff} a@b.example\u{200b}").unwrap().as_str(), "a@b.example");
     }
 
     #[test]
     fn an_email_address_has_a_name_and_a_domain() {
-        assert!(Email::parse("li.wang@corp.example").is_some());
-        assert!(Email::parse("").is_some());
-        assert!(Email::parse("li.wang").is_none());
-        assert!(Email::parse("a b@corp.example").is_none());
-        assert!(Email::parse("Li <li@corp.example>").is_none());
-        assert!(Email::parse("li@[127.0.0.1]").is_none());
+        assert!(Email::parse("li.wang@corp.example").is_ok());
+        assert!(Email::parse("").is_ok());
+        for wrong in ["li.wang", "a b@corp.example", "Li <li@corp.example>", "li@[127.0.0.1]"] {
+            assert!(Email::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_in_a_mailto_link_is_refused_by_its_part() {
+        for good in ["o'brien+oncall@corp.example", "王伟@例子.example", "a_b=c@xn--fsq.example"] {
+            assert!(Email::parse(good).is_ok(), "{good}");
+        }
+        for name in
+            ["a%0ab@corp.example", "a&b@corp.example", "a?b@corp.example", "a#b@corp.example", "a/b@corp.example"]
+        {
+            assert_eq!(Email::parse(name), Err(EmailFault::Name), "{name}");
+        }
+        for wrong in [
+            "\"a b\"@corp.example",
+            "\"a\"@corp.example",
+            "a@b.c?subject=x",
+            "a@b.example%0a",
+            "a@corp..example",
+            "a@-corp.example",
+            "a@corp_.example",
+            "a@corp.example#x",
+        ] {
+            assert!(Email::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Email::parse("a@b.c?subject=x"), Err(EmailFault::Domain));
     }
 
     #[test]
