@@ -9,7 +9,7 @@ use std::{
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::text::{is_invisible, trimmed};
+use crate::text::{is_invisible, trimmed, unseen_in_name};
 
 /// The longest label name, in characters.
 const LONGEST_LABEL: usize = 128;
@@ -75,6 +75,8 @@ pub enum MatcherFault {
     Invisible,
     /// The name or the value is too long.
     TooLong,
+    /// The value has a character that is not seen.
+    Unseen,
     /// The expression cannot be read, or becomes too large.
     Expression,
 }
@@ -90,6 +92,7 @@ impl MatcherFault {
             Self::OtherQuotes => "rules-matcher-other-quotes",
             Self::Invisible => "rules-matcher-invisible",
             Self::TooLong => "rules-matcher-too-long",
+            Self::Unseen => "rules-matcher-unseen",
             Self::Expression => "rules-matcher-expression",
         }
     }
@@ -129,6 +132,9 @@ impl Matcher {
         }
         if label.chars().count() > LONGEST_LABEL || value.chars().count() > LONGEST_VALUE {
             return Err(MatcherFault::TooLong);
+        }
+        if unseen_in_name(&value).is_some() {
+            return Err(MatcherFault::Unseen);
         }
         let matcher = Self::stored(label.to_owned(), operator, value);
         // What is not an expression by itself, such as `a)|(b`, must not become one by what is put around it.
@@ -314,6 +320,8 @@ mod tests {
             ("team", MatcherFault::Shape),
             ("=db", MatcherFault::Shape),
             ("te am=db", MatcherFault::Shape),
+            ("team=\"d\u{200b}b\"", MatcherFault::Unseen),
+            ("team\u{200b}=db", MatcherFault::Shape),
             ("team~db", MatcherFault::Shape),
             ("team!=db", MatcherFault::Operator),
             ("team !~ db", MatcherFault::Operator),
@@ -363,6 +371,7 @@ mod tests {
 
         #[test]
         fn what_is_written_is_read_as_the_same(label in "[a-z_]{1,8}", value in "[^\r]{0,20}") {
+            prop_assume!(unseen_in_name(&value).is_none());
             let matcher = Matcher::stored(label.clone(), Operator::Equal, value.clone());
             let read = Matcher::parse(&matcher.to_string()).unwrap();
             prop_assert_eq!((read.label, read.operator, read.value), (label, Operator::Equal, value));

@@ -17,8 +17,9 @@ use crate::{
     channels::Switches,
     db::{GroupId, RuleId, ScheduleId},
     robots::Channel,
+    text::{as_name, whole_number},
     web::{
-        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, one_line, unread,
+        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, name, one_line, unread,
         validated,
     },
 };
@@ -39,12 +40,7 @@ const MAX_SENDS: RangeInclusive<i64> = 1..=1000;
 #[serde(default)]
 pub struct RuleForm {
     /// Its name.
-    #[validate(
-        length(max = 36, code = "form-too-long"),
-        custom(function = "filled"),
-        custom(function = "one_line"),
-        custom(function = "name_letters")
-    )]
+    #[validate(length(max = 36, code = "form-too-long"), custom(function = "name"), custom(function = "name_letters"))]
     pub name: String,
     /// `yes` when it is to be asked.
     pub on: String,
@@ -146,7 +142,7 @@ pub struct Typed {
 
 /// A `validator` rule: letters of any script, digits, spaces, `_` and `-`.
 fn name_letters(name: &str) -> Result<(), ValidationError> {
-    let fits = name.trim().chars().all(|c| c.is_alphanumeric() || "_- ".contains(c));
+    let fits = as_name(name).chars().all(|c| c.is_alphanumeric() || "_- ".contains(c));
     if fits { Ok(()) } else { Err(ValidationError::new("rules-name-rule")) }
 }
 
@@ -232,7 +228,7 @@ impl RuleForm {
             (Some(severity), Some(members)) if errors.is_empty() => {
                 let rule = Rule {
                     id,
-                    name: self.name.trim().to_owned(),
+                    name: as_name(&self.name),
                     is_on: self.on == "yes",
                     severity,
                     source,
@@ -325,7 +321,7 @@ fn number(field: &'static str, text: &str, range: RangeInclusive<i64>, errors: &
     if text.is_empty() {
         return None;
     }
-    let number = text.parse().ok().filter(|number| range.contains(number));
+    let number = whole_number(text).filter(|number| range.contains(number));
     if number.is_none() {
         let bounds = [("min", range.start()), ("max", range.end())];
         let variables = bounds.map(|(name, bound)| (name.into(), bound.to_string())).to_vec();

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     people::{Person, joined, typed_names},
+    text::{as_name, whole_number},
     web::{
-        Edits as _, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, is_page, one_line, query_string,
-        unread, validated,
+        Edits as _, FieldErrors, FormVersion, ListParameters, Unread, edits, is_page, name, query_string, unread,
+        validated,
     },
 };
 
@@ -23,7 +24,7 @@ const NAMES_IN_ERRORS: usize = 10;
 #[serde(default)]
 pub struct EditGroup {
     /// Its name.
-    #[validate(custom(function = "filled"), custom(function = "one_line"), length(max = 128, code = "form-too-long"))]
+    #[validate(custom(function = "name"), length(max = 128, code = "form-too-long"))]
     pub name: String,
     /// What it is for.
     #[validate(length(max = 128, code = "form-too-long"))]
@@ -65,7 +66,7 @@ impl EditGroup {
         }
         match admins {
             Some(admins) if errors.is_empty() => {
-                let (name, description) = (self.name.trim().to_owned(), self.description.trim().to_owned());
+                let (name, description) = (as_name(&self.name), self.description.trim().to_owned());
                 Ok((Details { name, description, admins }, self.members()))
             }
             _ => Err(errors),
@@ -130,7 +131,7 @@ impl Asked {
 
     /// The page that was asked for.
     pub fn page(&self) -> i64 {
-        self.page.parse().unwrap_or(1)
+        whole_number(&self.page).unwrap_or(1)
     }
 
     /// The query without the page.
@@ -173,5 +174,8 @@ mod tests {
         }
         assert!(EditGroup { name: "a\nb".into(), ..form() }.check().is_err());
         assert!(EditGroup { name: "  ".into(), ..form() }.check().is_err());
+        assert!(EditGroup { name: "night\u{200b} shift".into(), ..form() }.check().is_err());
+        let spaced = EditGroup { name: "night\u{a0}  shift".into(), ..form() };
+        assert_eq!(spaced.check().unwrap().0.name, "night shift");
     }
 }

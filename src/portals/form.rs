@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::model::{Details, ReturnOrigins};
-use crate::web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, validated};
+use crate::text::{as_name, whole_number};
+use crate::web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, name, validated};
 
 /// The word of the checkbox for saving members.
 pub const SAVE_MEMBERS: &str = "save_members";
@@ -20,7 +21,7 @@ const HIGHEST_LIMIT: i64 = 100_000;
 #[serde(default)]
 pub struct EditPortal {
     /// What it is called.
-    #[validate(length(max = 64, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
+    #[validate(length(max = 64, code = "form-too-long"), custom(function = "name"))]
     pub name: String,
     /// What it may do, by the words of the checkboxes.
     pub scopes: Vec<String>,
@@ -97,7 +98,7 @@ impl EditPortal {
         }
         match (return_origins, per_minute) {
             (Ok(return_origins), Ok(per_minute)) if errors.is_empty() => Ok(Details {
-                name: self.name.trim().to_owned(),
+                name: as_name(&self.name),
                 saves_members: self.may(SAVE_MEMBERS),
                 fires_alerts: self.may(FIRE_ALERTS),
                 return_origins,
@@ -112,7 +113,7 @@ impl EditPortal {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().ok().filter(|most| (1..=HIGHEST_LIMIT).contains(most)).map(Some).ok_or(())
+        whole_number(text).filter(|most| (1..=HIGHEST_LIMIT).contains(most)).map(Some).ok_or(())
     }
 }
 
@@ -161,7 +162,9 @@ mod tests {
         assert!(text("per_minute").contains("100000"), "{}", text("per_minute"));
         let unknown = EditPortal { scopes: vec![FIRE_ALERTS.into(), "fire".into()], ..form() };
         assert!(unknown.check().unwrap_err().of("scopes").is_some(), "nothing that was chosen is left out in silence");
-        for limit in ["-1", "1.5", "x", "100001", "9223372036854775808", "6 0", "60/min", "６０", "1e3", "0x10"] {
+        for limit in
+            ["-1", "1.5", "x", "100001", "9223372036854775808", "6 0", "60/min", "６０", "1e3", "0x10", "+60", "060"]
+        {
             assert!(EditPortal { per_minute: limit.into(), ..form() }.check().is_err(), "{limit}");
         }
     }

@@ -17,9 +17,10 @@ use super::{
 use crate::{
     db::AccountId,
     people::{joined, words},
+    text::{as_name, whole_number},
     web::{
-        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, filled, is_page, one_line,
-        query_string, unread, validated,
+        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, is_page, name, query_string,
+        unread, validated,
     },
 };
 
@@ -31,7 +32,7 @@ const NAMES_IN_ERRORS: usize = 10;
 #[serde(default)]
 pub struct EditSchedule {
     /// Its name; it cannot be changed later.
-    #[validate(custom(function = "filled"), custom(function = "one_line"), length(max = 64, code = "form-too-long"))]
+    #[validate(custom(function = "name"), length(max = 64, code = "form-too-long"))]
     pub name: String,
     /// The people: a shift a line.
     pub shifts: String,
@@ -107,7 +108,7 @@ impl EditSchedule {
         match (shifts, unit, every, starts_on, duty) {
             (Some(shifts), Some(unit), Some(every), Some(starts_on), Some(duty)) if errors.is_empty() => {
                 let outside = outside.first().filter(|_| duty.hours.is_some()).map(|name| (*name).to_owned());
-                let name = self.name.trim().to_owned();
+                let name = as_name(&self.name);
                 Ok(Draft { name, unit, every, starts_on, handover: duty.handover, hours: duty.hours, outside, shifts })
             }
             _ => Err(errors),
@@ -150,7 +151,8 @@ struct Duty {
 }
 
 fn number(text: &str, range: RangeInclusive<u32>, errors: &mut FieldErrors) -> Option<u32> {
-    let number = text.trim().parse().ok().filter(|number| range.contains(number));
+    let number =
+        whole_number(text).and_then(|number| u32::try_from(number).ok()).filter(|number| range.contains(number));
     if number.is_none() {
         errors.0.push(range_error("every", "form-number", range.start(), range.end()));
     }
@@ -253,7 +255,7 @@ impl Asked {
 
     /// The page that was asked for.
     pub fn page(&self) -> i64 {
-        self.page.parse().unwrap_or(1)
+        whole_number(&self.page).unwrap_or(1)
     }
 
     /// The query without the page.

@@ -8,7 +8,8 @@ use super::{Details, Locale, Slug};
 use crate::{
     accounts::Username,
     language::Language,
-    web::{Edits as _, FieldErrors, FormVersion, edits, filled, one_line, validated},
+    text::as_name,
+    web::{Edits as _, FieldErrors, FormVersion, edits, name, validated},
 };
 
 /// What can be changed about a tenant.
@@ -16,7 +17,7 @@ use crate::{
 #[serde(default)]
 pub struct EditTenant {
     /// Its name for people.
-    #[validate(custom(function = "filled"), custom(function = "one_line"), length(max = 128, code = "form-too-long"))]
+    #[validate(custom(function = "name"), length(max = 128, code = "form-too-long"))]
     pub name: String,
     /// What it is for.
     #[validate(length(max = 1024, code = "form-too-long"))]
@@ -100,7 +101,7 @@ impl EditTenant {
         }
         match (time_zone, message_language) {
             (Some(time_zone), Some(message_language)) if errors.is_empty() => Ok(Details {
-                name: self.name.trim().to_owned(),
+                name: as_name(&self.name),
                 description: self.description.trim().to_owned(),
                 locale: Locale { time_zone, message_language },
             }),

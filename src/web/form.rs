@@ -189,7 +189,7 @@ fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError 
         .params
         .iter()
         .filter(|(name, _)| *name != "value")
-        .map(|(name, value)| (name.clone(), value.to_string()))
+        .map(|(name, value)| (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
     FieldError { field, key: fault.code.clone(), variables }
 }
@@ -200,6 +200,24 @@ fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError 
 /// `form-required`.
 pub fn filled(text: &str) -> std::result::Result<(), ValidationError> {
     if text::is_blank(text) { Err(ValidationError::new("form-required")) } else { Ok(()) }
+}
+
+/// A `validator` rule for the name of a thing: it shows something, it is one line, and everything in it is seen.
+///
+/// # Errors
+/// `form-required`, `form-control`, or `form-unseen` with the number of the character.
+pub fn name(text: &str) -> std::result::Result<(), ValidationError> {
+    filled(text)?;
+    let text = text::trimmed(text);
+    one_line(text)?;
+    match text::unseen_in_name(text) {
+        None => Ok(()),
+        Some(unseen) => {
+            let mut fault = ValidationError::new("form-unseen");
+            fault.add_param("character".into(), &format!("U+{:04X}", u32::from(unseen)));
+            Err(fault)
+        }
+    }
 }
 
 /// A `validator` rule: one line of printable text.

@@ -27,7 +27,7 @@ pub use device::{device_cookie, device_tokens};
 pub use errors::{accepts_pages, error_pages, unsaved_sessions};
 pub use escape::Closing;
 pub use flash::{Said, redirect, redirect_counting, redirect_saying};
-pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, one_line, query_string, validated};
+pub use form::{FieldError, FieldErrors, Fields, Form, Query, filled, name, one_line, query_string, validated};
 pub use frame::{Frame, NavGroup, NavLink, Shared, Viewer, language_cookie, wished_language};
 pub use headers::{head_as_get, host_guard, is_internal, security_headers};
 pub use observe::observe;

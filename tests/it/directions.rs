@@ -7,8 +7,11 @@ use std::{
 };
 
 use belfry::{
-    db::TenantId,
+    access::Actor,
+    db::{AnyConnection, GroupId, TenantId},
+    groups::{self, Details},
     sandbox::{Group, RobotKind},
+    tenants,
     text::close_directions,
 };
 use scraper::{Html, Node, node::Element};
@@ -119,6 +122,28 @@ async fn portal_token(user: &mut User, name: &str) -> String {
     user.post("/t/ours/settings/portals/new", &fields).await.is(201).attribute("#f-token", "value").expect("a token")
 }
 
+/// A portal with a name from before names were looked at, and its token.
+async fn old_portal(app: &TestApp, user: &mut User, ours: TenantId, name: &str) -> String {
+    let portal = app.portal(ours, name).await;
+    let rotated = user.post(&format!("/t/ours/settings/portals/{portal}/rotate"), &[]).await.is(200);
+    rotated.attribute("#f-token", "value").expect("a token")
+}
+
+fn console() -> Actor {
+    Actor { account: None, name: "test".to_owned(), address: String::new() }
+}
+
+/// Gives the tenant a name that no form takes any more.
+async fn rename_tenant(app: &TestApp, ours: TenantId, name: &str) {
+    let (name, now) = (name.to_owned(), app.clock.now());
+    let rename = move |c: &mut AnyConnection| {
+        let details = tenants::store::find(c, ours)?.details;
+        let details = tenants::Details { description: name.clone(), name, ..details };
+        tenants::store::update(c, ours, &details, &console(), now)
+    };
+    app.db.write(rename).await.expect("a renamed tenant");
+}
+
 async fn post(app: &TestApp, path: &str, token: &str, body: &serde_json::Value) -> Answer {
     let mut visitor = app.visitor();
     let request = visitor.request(reqwest::Method::POST, path).bearer_auth(token);
@@ -127,18 +152,15 @@ async fn post(app: &TestApp, path: &str, token: &str, body: &serde_json::Value) 
 
 /// Everything that can have a name, with each of the names.
 async fn name_everything(app: &TestApp, ours: TenantId) {
-    let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+    let mut sue = app.log_in("sue").await;
     for (number, name) in NAMES.into_iter().enumerate() {
         let username = format!("p{number}");
         let fields = [("username", username.as_str()), ("display_name", name), ("role", "member")];
         sue.post("/t/ours/members/new", &fields).await;
-        let group = app.group(ours, name).await;
+        let group = old_group(app, ours, name, &username).await;
         app.schedule(ours, name, &username).await;
         app.rule_ringing(ours, name, belfry::alerts::Receiver::Group(group)).await;
-        let group = [("name", name), ("description", name), ("members", username.as_str())];
-        let edit = format!("/t/ours/groups/{}/edit", group_id(&mut sue, name).await);
-        sue.post(&edit, &group).await;
-        let token = portal_token(&mut sue, name).await;
+        let token = old_portal(app, &mut sue, ours, name).await;
         let alert = json!({ "title": name, "content": format!("{name}\n{name} 5"), "key": format!("key {name}"), "severity": "critical" });
         post(app, "/intake/alerts", &token, &alert).await.is(201);
         let labels = json!({ "alertname": name, name: name, "severity": name });
@@ -146,21 +168,19 @@ async fn name_everything(app: &TestApp, ours: TenantId) {
         let alert = json!({ "status": "firing", "labels": labels, "annotations": annotations });
         post(app, "/intake/alertmanager", &token, &json!({ "version": "4", "alerts": [alert] })).await.is(201);
         // The new name of the tenant stands in the audit log, with the one before.
-        let form = format!("/instance/tenants/{ours}/edit");
-        let tenant =
-            [("name", name), ("description", name), ("time_zone", "Asia/Shanghai"), ("message_language", "en")];
-        root.post(&form, &tenant).await.is(303);
+        rename_tenant(app, ours, name).await;
     }
     let template = [("title", "\u{202e}{{ title }} {{ product }}"), ("body", "\u{2067}{{ content }} {{ labels }}")];
     sue.post("/t/ours/templates/dingtalk/firing", &template).await.is(303);
 }
 
-async fn group_id(user: &mut User, name: &str) -> String {
-    let page = user.get("/t/ours/groups").await.is(200);
-    let names = page.texts("tbody td.name a").into_iter().map(|shown| close_directions(&shown).into_owned());
-    let links = page.attributes("tbody td.name a", "href");
-    let named = names.zip(links).find(|(shown, _)| *shown == close_directions(name.trim_end()));
-    named.map(|(_, link)| link.rsplit('/').next().unwrap_or_default().to_owned()).unwrap_or_default()
+/// A group with a name from before names were looked at, and with one member.
+async fn old_group(app: &TestApp, ours: TenantId, name: &str, member: &str) -> GroupId {
+    let (details, members) =
+        (Details { name: name.to_owned(), description: name.to_owned(), admins: Vec::new() }, [member.to_owned()]);
+    let now = app.clock.now();
+    let made = app.db.write(move |c| groups::store::insert(c, ours, &details, &members, &console(), now)).await;
+    made.expect("a group").expect("a known member")
 }
 
 on_both! {
@@ -207,6 +227,32 @@ on_both! {
         }
     }
 
+    async fn a_name_holds_nothing_that_is_not_seen_and_differs_by_more_than_its_spaces(app: &TestApp) {
+        app.settle().await;
+        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
+        for unseen in ["a\u{200b}b", "a\u{2028}b", "a\u{fffc}", "\u{301}a", "a\u{202e}b", "\u{2066}a\u{2069}"] {
+            let schedule = [("name", unseen), ("shifts", "mia"), ("every", "1"), ("unit", "week")];
+            let rule = [("name", unseen), ("channels", "dingtalk"), ("members", "mia")];
+            let portal = [("name", unseen), ("scopes", "fire_alerts")];
+            for (user, page, fields) in [
+                (&mut sue, "/t/ours/groups/new", &[("name", unseen)][..]),
+                (&mut sue, "/t/ours/schedules/new", &schedule),
+                (&mut sue, "/t/ours/alert-rules/new", &rule),
+                (&mut sue, "/t/ours/settings/portals/new", &portal),
+                (&mut root, "/instance/tenants/new", &[("name", unseen), ("slug", "new"), ("super_admin", "root")]),
+            ] {
+                let refused = user.post(page, fields).await.is(422);
+                let told = refused.text("#e-name");
+                assert!(told.contains("U+") && told.contains("cannot be seen"), "{page} {unseen:?}: {told}");
+            }
+        }
+        sue.post("/t/ours/groups/new", &[("name", "night shift")]).await.is(303);
+        for same in ["night  shift", "night\u{a0}shift", " night\u{3000} shift "] {
+            let told = sue.post("/t/ours/groups/new", &[("name", same)]).await.is(422).text("#e-name");
+            assert!(!told.contains("cannot be seen"), "{told}");
+        }
+    }
+
     async fn the_download_closes_and_shows_what_is_not_seen(app: &TestApp) {
         app.settle().await;
         let mut sue = app.log_in("sue").await;
@@ -228,10 +274,9 @@ on_both! {
     async fn every_notice_closes_what_a_name_leaves_open(app: &TestApp) {
         let ours = app.settle().await.ours;
         app.switch_on().await;
-        let (mut sue, mut root) = (app.log_in("sue").await, app.log_in("root").await);
-        let tenant = [("name", "ours\u{2066}"), ("time_zone", "Asia/Shanghai"), ("message_language", "en")];
-        root.post(&format!("/instance/tenants/{ours}/edit"), &tenant).await.is(303);
-        let token = portal_token(&mut sue, "oa\u{202b}").await;
+        let mut sue = app.log_in("sue").await;
+        rename_tenant(app, ours, "ours\u{2066}").await;
+        let token = old_portal(app, &mut sue, ours, "oa\u{202b}").await;
         let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
         let member = json!({ "username": "mia", "display_name": "mia\u{202e}", "dingtalk_robot": webhook });
         post(app, "/intake/members", &token, &member).await.is(200);

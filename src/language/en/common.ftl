@@ -56,6 +56,7 @@ form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.
 form-number = A whole number from { $min } to { $max }, please.
 form-invisible = Nothing of this can be seen. Please use visible characters, or leave the field empty.
+form-unseen = The character { $character } cannot be seen, so that this name looks like another one. Type the name again by hand.
 form-control = Line breaks and control characters are not possible here.
 
 pager = Pages

@@ -33,6 +33,7 @@ rules-matcher-other-quotes = Line { $line }: write straight quotation marks, as 
 rules-matcher-invisible = Line { $line }: the value consists of invisible characters. For a label that is not there or empty, write team="".
 rules-matcher-contradicts = Line { $line }: no alert fits both this line and line { $first }. For either of two values, write team=~"db|web".
 rules-matcher-too-long = Line { $line }: at most 128 characters for the label and 512 for the value, please.
+rules-matcher-unseen = Line { $line }: the value has a character that cannot be seen. Type it again by hand; where alerts really have it, write =~ and a dot in its place.
 rules-matcher-expression = Line { $line }: the regular expression cannot be read, or it is too large.
 rules-expressions-too-large = With this rule, the regular expressions of all rules of this tenant take { $all } KiB of memory; { $most } KiB is the limit. The largest one here takes { $size } KiB: { $largest }
 rules-no-condition = None

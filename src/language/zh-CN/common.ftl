@@ -56,6 +56,7 @@ form-too-long = 最多 { $max } 个字符。
 form-choose = 请从给出的选项中选择。
 form-number = 请填写 { $min } 到 { $max } 之间的整数。
 form-invisible = 其中没有可见的字符。请填写可见字符，或将此项留空。
+form-unseen = 名称中含有不可见的字符 { $character }，会与其他名称看起来相同。请重新手动输入。
 form-control = 此处不能包含换行或控制字符。
 
 pager = 分页

@@ -33,6 +33,7 @@ rules-matcher-other-quotes = 第 { $line } 行：请使用英文直引号，例�
 rules-matcher-invisible = 第 { $line } 行：值只包含不可见字符。要匹配不存在或为空的标签，请填写 team=""。
 rules-matcher-contradicts = 第 { $line } 行：没有告警能同时满足此行和第 { $first } 行。要匹配两个值之一，请填写 team=~"db|web"。
 rules-matcher-too-long = 第 { $line } 行：标签名最多 128 个字符，值最多 512 个字符。
+rules-matcher-unseen = 第 { $line } 行：值中含有不可见的字符，请重新手动输入；如告警中确有该字符，请使用 =~ 并以点号代替。
 rules-matcher-expression = 第 { $line } 行：正则表达式无法解析或过大。
 rules-expressions-too-large = 保存此规则后，本租户全部规则的正则表达式将占用 { $all } KiB 内存，上限为 { $most } KiB。其中最大的一条占用 { $size } KiB：{ $largest }
 rules-no-condition = 无
