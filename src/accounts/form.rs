@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{LogInSettings as Settings, Username};
 use crate::{
     db::MemberId,
-    secrets::{PlainToken, length_fault},
-    text::trimmed,
+    secrets::{PlainToken, length_fault, one_time_code_as_typed},
+    text::{trimmed, whole_number},
     web::{Edits as _, FieldErrors, FormVersion, edits, validated},
 };
 
@@ -148,7 +148,7 @@ impl LogInSettings {
     /// The numbers.
     pub fn check(&self) -> Result<Settings, FieldErrors> {
         // What is no number is outside every range, and is told so in the same words.
-        let number = |text: &str| text.trim().parse().unwrap_or(i64::MIN);
+        let number = |text: &str| whole_number(text).unwrap_or(i64::MIN);
         let settings = Settings {
             idle_minutes: number(&self.idle_minutes),
             failures: number(&self.failures),
@@ -189,14 +189,18 @@ pub struct AnswerInvitation {
 impl SetUp {
     /// The code, if one was typed.
     pub fn code(&self) -> Option<PlainToken> {
-        let code = trimmed(self.code.expose());
-        (!code.is_empty()).then(|| PlainToken::presented(code))
+        let code = self.typed_code();
+        (!code.is_empty()).then(|| PlainToken::presented(&code))
+    }
+
+    fn typed_code(&self) -> String {
+        one_time_code_as_typed(self.code.expose()).unwrap_or_else(|| trimmed(self.code.expose()).to_owned())
     }
 
     /// The account to make and the code that allows it, by what can be seen at once: whether the password is easy to guess takes long.
     pub fn check(&self) -> Result<(Username, PlainToken), FieldErrors> {
         let mut errors = FieldErrors::default();
-        let code = trimmed(self.code.expose());
+        let code = self.typed_code();
         if code.is_empty() {
             errors.add("code", "form-required");
         }
@@ -208,7 +212,7 @@ impl SetUp {
             errors.add("password", fault.key());
         }
         match username {
-            Ok(username) if errors.is_empty() => Ok((username, PlainToken::presented(code))),
+            Ok(username) if errors.is_empty() => Ok((username, PlainToken::presented(&code))),
             _ => Err(errors),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     language::Language,
     refusals::{Refusal, Refusals},
-    secrets::PlainToken,
+    secrets::{PlainToken, one_time_code_as_typed},
 };
 
 /// The first account of a deployment.
@@ -90,7 +90,10 @@ pub(super) async fn check(tools: &Tools, refusals: &Refusals, form: &form::LogIn
         .await?;
     let usable = found.as_ref().filter(|account| account.is_usable(now));
     let hash = usable.map(|account| account.password_hash.clone());
-    let right = turn.verify(form.password.expose(), hash).await?;
+    // A code is copied by hand; of a password every letter counts.
+    let has_code = usable.is_some_and(|account| account.code_expires_at.is_some());
+    let code = Some(form.password.expose()).filter(|_| has_code).and_then(one_time_code_as_typed);
+    let right = turn.verify(code.as_deref().unwrap_or(form.password.expose()), hash).await?;
     let who = Actor {
         account: found.as_ref().map(|account| account.id),
         name: found.as_ref().map(|account| account.username.clone()).unwrap_or_default(),

@@ -6,6 +6,7 @@ use super::Status;
 use crate::{
     access::Role,
     db::RobotId,
+    text::whole_number,
     web::{ListParameters, Unread, is_page, query_string, unread},
 };
 
@@ -82,7 +83,7 @@ impl ListParameters for ListQuery {
             ("role", &self.role, Role::parse(&self.role).is_some()),
             ("status", &self.status, Status::parse(&self.status).is_some()),
             ("contact", &self.contact, self.contact == "none"),
-            ("robot", &self.robot, self.robot.parse::<i64>().is_ok()),
+            ("robot", &self.robot, whole_number(&self.robot).is_some()),
             ("sort", &self.sort, ["username", "display_name", "joined"].contains(&sort)),
             ("page", &self.page, is_page(&self.page)),
         ])
@@ -98,7 +99,7 @@ impl ListQuery {
             role: Role::parse(&self.role),
             status: Status::parse(&self.status),
             no_contact: self.contact == "none",
-            robot: self.robot.parse().ok().map(RobotId),
+            robot: whole_number(&self.robot).map(RobotId),
         }
     }
 
@@ -125,7 +126,7 @@ impl ListQuery {
     /// The page that is asked for.
     #[must_use]
     pub fn page(&self) -> i64 {
-        self.page.parse().unwrap_or(1)
+        whole_number(&self.page).unwrap_or(1)
     }
 
     /// The query of the URL, without the page.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Retention;
+use crate::text::whole_number;
 use crate::web::{Edits as _, FieldErrors, FormVersion, edits, validated};
 
 /// Data Retention Settings, as they were typed.
@@ -43,7 +44,7 @@ impl Typed {
     /// Every mistake, by field.
     pub fn check(&self) -> Result<Retention, FieldErrors> {
         // What is no number is outside every range, and is told so in the same words.
-        let number = |text: &str| text.trim().parse().unwrap_or(i64::MIN);
+        let number = |text: &str| whole_number(text).unwrap_or(i64::MIN);
         let settings = Retention {
             alert_days: number(&self.alert_days),
             delivery_days: number(&self.delivery_days),

@@ -9,4 +9,4 @@ mod tokens;
 pub use blocklist::Blocklist;
 pub use passwords::{PasswordPlace, Passwords, Turn, UNUSABLE_HASH, Weakness, length_fault};
 pub use sealing::{KeyRing, Place};
-pub use tokens::{PlainToken, one_time_code, random, same, six_digits};
+pub use tokens::{PlainToken, one_time_code, one_time_code_as_typed, random, same, six_digits};

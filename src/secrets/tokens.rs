@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    text::trimmed,
+};
 
 /// Letters and digits that are not taken for one another when read aloud or copied by hand (no 0/O, 1/I/L, U/V).
 const READABLE: &[u8; 32] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ+=";
@@ -106,6 +109,15 @@ pub fn six_digits() -> Result<PlainToken> {
     Ok(PlainToken(format!("{:06}", u64::from_le_bytes(random()?) % 1_000_000)))
 }
 
+/// A text of the form of a one-time code as [`one_time_code`] writes it: its letters may be typed in lower case, which no two
+/// of them share.
+#[must_use]
+pub fn one_time_code_as_typed(text: &str) -> Option<String> {
+    let code = trimmed(text).to_ascii_uppercase();
+    let is_group = |group: &str| group.len() == 5 && group.bytes().all(|byte| byte != b'+' && READABLE.contains(&byte));
+    (code.split('-').count() == 4 && code.split('-').all(is_group)).then_some(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +136,18 @@ mod tests {
         assert_eq!(groups.len(), 4);
         assert!(groups.iter().all(|group| group.len() == 5 && group.bytes().all(|b| b.is_ascii_alphanumeric())));
         assert_ne!(code.expose(), one_time_code().unwrap().expose());
+    }
+
+    #[test]
+    fn a_one_time_code_may_be_typed_in_lower_case() {
+        let code = one_time_code().unwrap();
+        assert_eq!(
+            one_time_code_as_typed(&format!(" {} ", code.expose().to_lowercase())).as_deref(),
+            Some(code.expose())
+        );
+        for other in ["", "a password", "ABCDE-FGHJK-MNPQR", "ABCDE-FGHJK-MNPQR-STVW0", "abcde-fghjk-mnpqr-stv+w"] {
+            assert_eq!(one_time_code_as_typed(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub async fn list(
 ) -> Result<HttpResponse> {
     let (tenants, pager) = db
         .read(move |c| {
-            let pager = Pager::new(asked.page.parse().unwrap_or(1), store::count(c)?);
+            let pager = Pager::new(whole_number(&asked.page).unwrap_or(1), store::count(c)?);
             Ok((store::list(c, PAGE_SIZE, pager.offset())?, pager))
         })
         .await?;

@@ -9,6 +9,7 @@ use super::{form::Fields, times::Times};
 use crate::{
     error::{Error, Result},
     language::Language,
+    text::whole_number,
 };
 
 /// The most parameters that a page names.
@@ -96,7 +97,7 @@ pub fn refuse_parameters(unread: &Unread, language: Language) -> HttpResponse {
 /// Whether this is the number of a page.
 #[must_use]
 pub fn is_page(text: &str) -> bool {
-    text.parse::<i64>().is_ok_and(|page| page > 0)
+    whole_number(text).is_some_and(|page| page > 0)
 }
 
 fn shortened(text: &str) -> String {

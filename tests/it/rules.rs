@@ -323,6 +323,11 @@ on_both! {
         assert!(page.text("#e-matchers").contains("Line 1") && !page.text("#e-channels").is_empty());
         assert_eq!(page.attribute("#f-name", "value").as_deref(), Some(long.as_str()));
         assert_eq!(page.text("#f-members"), "mia, ghost");
+        let page = sam.post(NEW, &[("severity", "grave"), ("source", "x"), ("window", "x")]).await.is(422);
+        let told = page.texts("[role=alert] li");
+        for label in ["Severity at least", "Source", "Time of day"] {
+            assert!(told.iter().any(|fault| fault.starts_with(label)), "{label} in {told:?}");
+        }
         let named =
             |name: &'static str, members: &'static str| [("name", name), ("channels", "lark"), ("members", members)];
         let page = sam.post(NEW, &named("other", "mia, ghost")).await.is(422);
