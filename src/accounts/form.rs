@@ -194,7 +194,8 @@ impl SetUp {
     }
 
     fn typed_code(&self) -> String {
-        one_time_code_as_typed(self.code.expose()).unwrap_or_else(|| trimmed(self.code.expose()).to_owned())
+        let code = trimmed(self.code.expose());
+        one_time_code_as_typed(code).unwrap_or_else(|| code.to_owned())
     }
 
     /// The account to make and the code that allows it, by what can be seen at once: whether the password is easy to guess takes long.

@@ -63,7 +63,7 @@ fn cells(row: &Listed, language: Language, times: Times) -> [String; 10] {
         row.object.clone(),
         row.alert.map(|alert| alert.to_string()).unwrap_or_default(),
         row.channel.map(|channel| language.text(channel_key(&channel)).into_owned()).unwrap_or_default(),
-        row.recipient.clone(),
+        row.recipient_in(&language).into_owned(),
         language.text(super::state_key(&row.state)).into_owned(),
         reason,
         row.chosen_by.clone(),

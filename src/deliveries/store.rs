@@ -1,5 +1,7 @@
 //! Reading the courier's rows. Every query takes the tenant first, and whose rows may be seen.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDateTime;
 use diesel::{
     dsl::sql,
@@ -15,6 +17,7 @@ use crate::{
         schema::{accounts, attempts, deliveries, messages, robots},
     },
     error::{Error, Result},
+    language::Language,
     robots::Channel,
 };
 
@@ -67,6 +70,8 @@ pub struct Listed {
     pub channel: Option<Channel>,
     /// Who it is for, by the name as it was.
     pub recipient: String,
+    /// How many members it is about, when it is about several that were added together: then `recipient` is that number in words.
+    pub member_count: Option<i64>,
     /// When it was put into the outbox.
     pub created_at: NaiveDateTime,
     /// When it ended.
@@ -139,6 +144,7 @@ impl TryFrom<ListedRow> for Listed {
             object: row.object,
             alert: row.alert,
             channel,
+            member_count: (row.kind == Kind::MemberSaved.as_str()).then(|| counted(&row.recipient)).flatten(),
             recipient: row.recipient,
             created_at: row.created_at,
             finished_at: row.finished_at,
@@ -147,6 +153,23 @@ impl TryFrom<ListedRow> for Listed {
             chosen_by: row.chosen_by,
             resent_as: row.resent_as,
         })
+    }
+}
+
+/// The number in a recipient that is the number of members in words of whichever language.
+fn counted(recipient: &str) -> Option<i64> {
+    let count = recipient.split(' ').next()?.parse().ok()?;
+    Language::ALL.into_iter().any(|language| language.count(ADDED, count) == recipient).then_some(count)
+}
+
+/// The key of the text that counts members.
+const ADDED: &str = "members-added-count";
+
+impl Listed {
+    /// Who it is for, in the words of whoever reads it.
+    #[must_use]
+    pub fn recipient_in(&self, language: &Language) -> Cow<'_, str> {
+        self.member_count.map_or(Cow::Borrowed(&self.recipient), |count| language.count(ADDED, count))
     }
 }
 
@@ -468,6 +491,16 @@ mod tests {
 
     fn titles(c: &mut AnyConnection, scope: Scope, filter: &Filter) -> Vec<String> {
         list(c, TENANT, scope, filter, Seek::default()).unwrap().0.into_iter().map(|row| row.object).collect()
+    }
+
+    #[test]
+    fn several_members_are_counted_in_the_words_of_whoever_reads() {
+        for stored in ["2 members", "2 位成员"] {
+            assert_eq!(counted(stored), Some(2), "{stored}");
+        }
+        for name in ["", "mia", "2", "2 friends", "members 2"] {
+            assert_eq!(counted(name), None, "{name}");
+        }
     }
 
     #[test]

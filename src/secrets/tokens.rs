@@ -6,10 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::{
-    error::{Error, Result},
-    text::trimmed,
-};
+use crate::error::{Error, Result};
 
 /// Letters and digits that are not taken for one another when read aloud or copied by hand (no 0/O, 1/I/L, U/V).
 const READABLE: &[u8; 32] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ+=";
@@ -113,7 +110,7 @@ pub fn six_digits() -> Result<PlainToken> {
 /// of them share.
 #[must_use]
 pub fn one_time_code_as_typed(text: &str) -> Option<String> {
-    let code = trimmed(text).to_ascii_uppercase();
+    let code = text.trim().to_ascii_uppercase();
     let is_group = |group: &str| group.len() == 5 && group.bytes().all(|byte| byte != b'+' && READABLE.contains(&byte));
     (code.split('-').count() == 4 && code.split('-').all(is_group)).then_some(code)
 }

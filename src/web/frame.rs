@@ -174,12 +174,28 @@ impl Frame {
         self.language.with(key, &[(name, value)])
     }
 
+    /// The text behind a key with something more in brackets, as the language writes them.
+    #[must_use]
+    pub fn bracketed(&self, key: &str, more: impl std::fmt::Display) -> Cow<'static, str> {
+        self.language.with("in-brackets", &[("text", &self.t(key)), ("more", &more.to_string())])
+    }
+
+    /// What stands between two sentences: Chinese ones follow each other without a blank.
+    #[must_use]
+    pub fn gap(&self) -> &'static str {
+        match self.language {
+            Language::English => " ",
+            Language::Chinese => "",
+        }
+    }
+
     /// What was just done, in words.
     #[must_use]
     pub fn said(&self, said: &flash::Said) -> Cow<'static, str> {
         let Some((count, since)) = &said.counted else { return self.t(&said.key) };
         let times = self.times();
-        let since = format!("{} ({})", times.show(since), times.zone());
+        let variables = [("text", &*times.show(since)), ("more", times.zone())];
+        let since = self.language.with("in-brackets", &variables);
         self.language.with(&said.key, &[("count", &count.to_string()), ("since", &since)])
     }
 

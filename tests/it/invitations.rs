@@ -275,7 +275,8 @@ on_both! {
         // It stands on the start page of an account that has one tenant, which otherwise leads straight on.
         let mut tom = app.log_in("tom").await;
         let start = tom.get("/").await.is(200);
-        assert!(start.texts("h2").contains(&"Invitations".to_owned()));
+        assert_eq!(start.text("main h1"), "Invitations", "the page's first heading");
+        assert_eq!(start.texts("main h2").len(), 1);
         assert_eq!(start.texts("ul.tenants a"), ["theirs"]);
         tom.post("/language", &[("language", "zh-CN"), ("return_to", "/")]).await.is(303);
         let start = tom.get("/").await.is(200);

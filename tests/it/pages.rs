@@ -195,6 +195,46 @@ on_both! {
         assert!(probe.cookies.is_empty());
     }
 
+    async fn chinese_pages_have_chinese_brackets_and_no_blank_between_sentences(app: &TestApp) {
+        let town = app.settle().await;
+        let alert = app.alert(town.ours, "磁盘").await;
+        app.schedule(town.ours, "值班", "mia").await;
+        let mut sue = app.log_in("sue").await;
+        sue.language = "zh-CN";
+        let edit = format!("/t/ours/members/{}/edit", town.mia);
+        let event = format!("/t/ours/alerts/{alert}");
+        for path in [
+            "/t/ours",
+            "/t/ours/members",
+            &edit,
+            "/t/ours/me",
+            "/t/ours/alerts",
+            "/t/ours/alerts?q=none",
+            &event,
+            "/t/ours/alert-rules",
+            "/t/ours/alert-rules/new",
+            "/t/ours/deliveries",
+            "/t/ours/groups?q=none",
+            "/t/ours/schedules?q=none",
+            "/t/ours/templates/lark/firing",
+            "/t/ours/settings/portals",
+            "/t/ours/settings/message-channel",
+            "/t/ours/audit",
+            "/account",
+        ] {
+            let page = sue.get(path).await.is(200);
+            let is_wide = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character) || "。！？，".contains(character);
+            for line in page.body.lines() {
+                let characters: Vec<char> = line.chars().collect();
+                for place in characters.windows(4) {
+                    let is_bracket = is_wide(place[0]) && place[1] == ' ' && place[2] == '(';
+                    let is_gap = "。！？".contains(place[0]) && place[1] == ' ' && (is_wide(place[2]) || place[2..] == ['<', 'a']);
+                    assert!(!is_bracket && !is_gap, "{path}: {line}");
+                }
+            }
+        }
+    }
+
     async fn a_fault_of_ours_is_told_without_its_details(app: &TestApp) {
         app.tenant("ours", "sue").await;
         app.db.write(|c| Ok(c.batch_execute("ALTER TABLE lockouts RENAME TO gone")?)).await.unwrap();

@@ -51,6 +51,7 @@ form-fault = { $label }: { $fault }
 form-changed-meanwhile = Somebody else changed this meanwhile. Now: { $now }. Yours: { $yours }. Save once more to replace it by yours.
 form-saved-by-another = Somebody else saved this at the same moment. Look at it once more, and save again.
 form-changed-secret = Somebody else changed this meanwhile. Now: { $now }. Save once more to replace it by yours.
+in-brackets = { $text } ({ $more })
 form-required = Please fill this in.
 form-too-long = At most { $max } characters, please.
 form-choose = Please choose one of the values offered.

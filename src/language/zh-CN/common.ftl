@@ -51,6 +51,7 @@ form-fault = { $label }：{ $fault }
 form-changed-meanwhile = 其他人刚刚修改了此项。当前值：{ $now }；您的值：{ $yours }。再次保存将以您的值覆盖。
 form-saved-by-another = 其他人刚刚保存了此项。请核对后重新保存。
 form-changed-secret = 其他人刚刚修改了此项。当前值：{ $now }。再次保存将以您的值覆盖。
+in-brackets = { $text }（{ $more }）
 form-required = 请填写此项。
 form-too-long = 最多 { $max } 个字符。
 form-choose = 请从给出的选项中选择。
