@@ -448,7 +448,7 @@ mod tests {
                 slug,
                 description: "",
                 metadata_warehouse: false,
-                locale: crate::tenants::Locale::proposed(crate::language::Language::English, None),
+                locale: crate::tenants::Locale::proposed(Language::English, None),
             };
             let tenant = crate::tenants::store::insert(c, &tenant, account, &ann, &who, now).unwrap();
             insert_into(robots::table)

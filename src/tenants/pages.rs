@@ -414,8 +414,7 @@ pub async fn name_super_admin(
 
 /// Gives a super administrator whose account the instance made a new one-time code, and shows it, once.
 pub async fn renew_code(
-    db: Data<Database>,
-    clock: Data<Clock>,
+    (db, clock): (Data<Database>, Data<Clock>),
     passwords: Data<Passwords>,
     who: CanInstance<ManageTenants>,
     request: HttpRequest,
