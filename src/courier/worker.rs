@@ -43,7 +43,7 @@ const AT_A_TIME: usize = 64;
 
 /// How much work it is to claim what is due, and to record a call, beside an ordinary write; see
 /// [`Database::write_weighing`]. Each delivery of a digest is half as much more.
-const ROUND_WEIGHT: usize = 20;
+const ROUND_WEIGHT: usize = 50;
 const RECORD_WEIGHT: usize = 3;
 
 /// How long the worker sleeps at most where nobody tells it what other processes wrote: so soon it finds it.

@@ -50,13 +50,11 @@ impl<J> Lanes<J> {
         waiting.push_back((weight, job));
     }
 
-    /// The weight of what [`Self::pop`] takes next.
-    fn next_weight(&self) -> Option<usize> {
-        self.waiting.get(self.turns.front()?)?.front().map(|(weight, _)| *weight)
-    }
-
-    fn pop(&mut self) -> Option<(usize, J)> {
-        let lane = self.turns.pop_front()?;
+    /// Takes the first write of the first lane where that one weighs less than this.
+    fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
+        let is_lighter = |lane: &Lane| self.waiting.get(lane)?.front().map(|(own, _)| *own < weight);
+        let place = self.turns.iter().position(|lane| is_lighter(lane) == Some(true))?;
+        let lane = self.turns.remove(place)?;
         let waiting = self.waiting.get_mut(&lane)?;
         let next = waiting.pop_front();
         if waiting.is_empty() {
@@ -78,18 +76,17 @@ impl<J> FairQueue<J> {
         }
     }
 
-    /// Takes the next write and its weight, unless it weighs as much as this or more.
-    pub fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
-        let mut order = self.shares.iter().cycle().skip(self.turn).take(self.shares.len());
-        if order.find_map(Lanes::next_weight)? < weight { self.pop() } else { None }
-    }
-
     /// Takes the next write and its weight.
     pub fn pop(&mut self) -> Option<(usize, J)> {
+        self.pop_lighter(usize::MAX)
+    }
+
+    /// Takes the next write that weighs less than this, and its weight. It overtakes heavier ones of other lanes.
+    pub fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
         for _ in 0..self.shares.len() {
             let place = self.turn;
             self.turn = (self.turn + 1) % self.shares.len();
-            if let Some(next) = self.shares.get_mut(place).and_then(Lanes::pop) {
+            if let Some(next) = self.shares.get_mut(place).and_then(|lanes| lanes.pop_lighter(weight)) {
                 return Some(next);
             }
         }
@@ -137,6 +134,19 @@ mod tests {
         for name in ["log-in", "claim"] {
             assert!(order.iter().position(|job| job == name).unwrap() <= 2, "{name}");
         }
+    }
+
+    #[test]
+    fn a_light_write_overtakes_heavy_ones_of_others_and_not_of_its_own_lane() {
+        let mut queue = FairQueue::default();
+        for (tenant, weight, job) in [(2, 100, "b"), (2, 1, "after b"), (3, 100, "c"), (1, 1, "a")] {
+            queue.push(Waiting { share: Share::Intake, lane: Lane::of_tenant(TenantId(tenant)), weight, job });
+        }
+        assert_eq!(queue.pop_lighter(50), Some((1, "a")));
+        assert_eq!(queue.pop_lighter(50), None);
+        assert_eq!(queue.pop(), Some((100, "b")));
+        assert_eq!(queue.pop_lighter(50), Some((1, "after b")));
+        assert_eq!(queue.pop(), Some((100, "c")));
     }
 
     proptest! {

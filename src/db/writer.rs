@@ -39,7 +39,8 @@ use crate::{
 const BATCH: usize = 256;
 /// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 5 ms.
 const BATCH_WEIGHT: usize = 100;
-/// A write of this weight begins a transaction, and joins none: those before it are not to wait for it.
+/// A write of this weight begins a transaction and joins none, and the next transaction takes lighter ones first: they are not to
+/// wait for several of these.
 const HEAVY: usize = 50;
 /// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
 const TAKES_MORE_FOR: Duration = Duration::from_millis(5);
@@ -144,14 +145,16 @@ fn serve(
     checkpoints: &Sender<()>,
 ) {
     let mut queue = FairQueue::default();
-    let mut last = 0;
+    let (mut last, mut was_heavy) = (0, false);
     loop {
         if last > 1 {
             // Those who were just answered are about to ask again: with them the next commit is for more.
             thread::yield_now();
         }
         arriving.try_iter().for_each(|waiting| queue.push(waiting));
-        if let Some(first) = queue.pop() {
+        let lighter = was_heavy.then(|| queue.pop_lighter(HEAVY)).flatten();
+        if let Some(first) = lighter.or_else(|| queue.pop()) {
+            was_heavy = first.0 >= HEAVY;
             last = commit_together(&mut connection, first, &mut queue, arriving, || file.is_in_place());
             metrics.committed(last);
             // Without that thread the writer makes all of a checkpoint itself.
