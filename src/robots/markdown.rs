@@ -469,6 +469,7 @@ fn written(line: &[Glyph], place: usize, glyph: Glyph, pairs: Pairs) -> String {
             broken_after()
         }
         '<' if after.is_some_and(|after| after.is_ascii_alphabetic() || "/!?@".contains(after)) => broken_after(),
+        '<' if is_mail_link(line, place) => broken_after(),
         // A mention is a word of its own; an address of a person or a machine is none.
         '@' if is_mention => "＠".to_owned(),
         '&' if is_entity(line, place) => broken_after(),
@@ -497,6 +498,13 @@ fn is_entity(line: &[Glyph], place: usize) -> bool {
     let name = line.iter().skip(place + 1).map(|glyph| glyph.character);
     let length = name.clone().take_while(|c| c.is_ascii_alphanumeric() || *c == '#').count();
     length > 0 && name.clone().nth(length) == Some(';')
+}
+
+/// Whether an address of mail in angle brackets begins here: its first character may be a sign, as in `<=a@b>`.
+fn is_mail_link(line: &[Glyph], place: usize) -> bool {
+    let mut ahead = line.iter().skip(place + 1).map(|glyph| glyph.character);
+    let within = ahead.clone().take_while(|c| c.is_ascii_graphic() && *c != '>');
+    within.clone().any(|c| c == '@') && ahead.nth(within.count()) == Some('>')
 }
 
 /// Whether a line underlines the one above it, is a rule across the page, or the head of a table.
@@ -638,6 +646,14 @@ mod tests {
         assert_eq!(marked("[x \\] y](https://a.example/\\(b\\))"), "[x ］ y](https://a.example/%28b%29)");
         assert_eq!(marked("- \\# x"), "- \u{200b}# x");
         assert_eq!(marked("`\\`a\\_ \\<b> \\<\\@all>\\``"), "`｀a_ <b> <\u{200b}＠all>｀`");
+    }
+
+    #[test]
+    fn an_address_of_mail_in_angle_brackets_is_no_link() {
+        for (text, shown) in [("<=h@h>", "<\u{200b}=h@h>"), ("<1@b.example>", "<\u{200b}1@b.example>"), ("<5>", "<5>")]
+        {
+            assert_eq!(typed(text), shown);
+        }
     }
 
     #[test]

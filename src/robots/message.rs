@@ -276,6 +276,7 @@ mod tests {
             uuid in "[a-z0-9-]{0,64}",
             channel in prop::sample::select(&Channel::ALL[..]),
         ) {
+            prop_assume!(!markdown::one_line(&title).is_empty());
             let message = Message { title, text: piece.repeat(times), mobiles, uuid };
             let (body, json) = send(channel, &message);
             let (size, limit, shown) = measured(channel, &body, &json);
