@@ -155,10 +155,14 @@ fn serve(
         let lighter = was_heavy.then(|| queue.pop_lighter(HEAVY)).flatten();
         if let Some(first) = lighter.or_else(|| queue.pop()) {
             was_heavy = first.0 >= HEAVY;
-            last = commit_together(&mut connection, first, &mut queue, arriving, || file.is_in_place());
+            let mut in_place = false;
+            let may_commit = || file.is_in_place().inspect(|()| in_place = true);
+            last = commit_together(&mut connection, first, &mut queue, arriving, may_commit);
             metrics.committed(last);
-            // Without that thread the writer makes all of a checkpoint itself.
-            let _ended = checkpoints.send(());
+            if in_place {
+                // That thread would make a file where there is none. Without it the writer makes all of a checkpoint itself.
+                let _ended = checkpoints.send(());
+            }
         } else {
             match arriving.recv() {
                 Ok(waiting) => queue.push(waiting),
