@@ -50,8 +50,8 @@ const LOGGING_LIBRARIES: [&str; 13] = [
     "rustls_platform_verifier",
 ];
 
-/// Belfry's own parts, by which its log lines can be chosen.
-const ROOMS: [&str; 36] = [
+/// Belfry's top-level modules, by which `BELFRY_LOG` selects log lines.
+const MODULES: [&str; 36] = [
     "access",
     "accounts",
     "alerts",
@@ -306,7 +306,7 @@ impl Typed {
         let unknown = parts.filter(|part| {
             let mut names = part.split("::");
             match (names.next().unwrap_or_default(), names.next()) {
-                ("belfry", room) => room.is_some_and(|room| !ROOMS.contains(&room)),
+                ("belfry", module) => module.is_some_and(|module| !MODULES.contains(&module)),
                 (library, _) => !LOGGING_LIBRARIES.contains(&library),
             }
         });
@@ -585,7 +585,7 @@ mod tests {
     fn the_parts_of_the_log_filter_are_those_that_there_are() {
         let modules = include_str!("lib.rs").lines().filter_map(|line| line.strip_prefix("pub mod "));
         let modules: Vec<&str> = modules.filter_map(|line| line.split(';').next()).collect();
-        assert_eq!(ROOMS.to_vec(), modules);
+        assert_eq!(MODULES.to_vec(), modules);
         let packages: Vec<&str> = include_str!("../Cargo.lock").split("[[package]]").collect();
         for library in LOGGING_LIBRARIES {
             let names = [library.to_owned(), library.replace('_', "-")].map(|name| format!("name = \"{name}\"\n"));

@@ -60,7 +60,7 @@ impl RenewCode {
         self.form_version.is_none() || !self.form_version.differs("code_until", &Self::state(code_until))
     }
 
-    /// What is said when somebody did.
+    /// The error when the code was renewed or a password chosen meanwhile.
     #[must_use]
     pub fn refused() -> FieldErrors {
         FieldErrors::of_form("members-code-renewed-meanwhile")

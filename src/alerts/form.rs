@@ -127,7 +127,7 @@ pub fn link_fault(link: &str) -> Option<&'static str> {
     if link.is_empty() {
         return None;
     }
-    // Whoever reads a link leaves out what is not seen, and a page reads `http:x` as a path of its own.
+    // Clients drop invisible characters from a link, and a browser reads `http:x` as a relative path.
     if link.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c)) || !names_a_host(link) {
         return Some("alerts-link-rule");
     }

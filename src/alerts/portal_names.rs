@@ -18,7 +18,7 @@ use crate::{
 /// The label that says by which portal an alert came.
 pub const PORTAL_LABEL: &str = "portal";
 
-/// What the new name of a portal means for a rule.
+/// The effect of a portal's new name on a rule.
 #[derive(Debug)]
 enum Renamed {
     /// The rule does not name the portal, or fits both names.

@@ -387,7 +387,7 @@ fn first_connection(address: &Address) -> std::result::Result<AnyConnection, Str
     Ok(first)
 }
 
-/// What an operator does about a fault of SQLite, as the end of a sentence.
+/// Advice for the operator about a fault of SQLite, as the end of a sentence; empty when there is none.
 fn what_to_do(fault: &str) -> &'static str {
     match fault.contains("locked") {
         true => {

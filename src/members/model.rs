@@ -118,9 +118,9 @@ pub struct Email(String);
 pub enum EmailFault {
     /// It is none at all.
     Whole,
-    /// What stands before the @ has characters that must not stand in a `mailto:` link as they are (RFC 6068), or quotation marks.
+    /// The part before the @ has quotation marks, or characters that a `mailto:` link must encode (RFC 6068).
     Name,
-    /// What stands behind the @ is no name of a domain.
+    /// The part behind the @ is no domain name.
     Domain,
 }
 

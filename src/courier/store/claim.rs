@@ -493,7 +493,7 @@ struct Carried {
 /// Marks what a message carries as being sent. A digest carries too much to be read row by row.
 fn sending(c: &mut AnyConnection, message: MessageId, is_digest: bool) -> Result<Carried> {
     let state = DeliveryState::Sending.as_str();
-    // What was folded just now is marked already.
+    // A digest that was made just now is marked already.
     let carried =
         deliveries::message.eq(message).and(deliveries::finished_at.is_null()).and(deliveries::state.ne(state));
     let sending = change(deliveries::table, carried).set(deliveries::state.eq(state));
