@@ -5,7 +5,7 @@ use std::{
     os::unix::process::CommandExt as _,
     panic::AssertUnwindSafe,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use belfry::language::Language;
@@ -157,6 +157,29 @@ impl Browser {
     /// Goes to an address.
     pub async fn go(&self, url: &str) {
         self.client.goto(url).await.unwrap_or_else(|fault| panic!("{url}: {fault}"));
+    }
+
+    /// Loads a page again until the text of a CSS selector is as expected; false when it is not within `timeout`.
+    ///
+    /// The sandbox has a message before Belfry has recorded its answer, so a page may be asked between the two.
+    pub async fn reload_until(
+        &self,
+        url: &str,
+        selector: &str,
+        is_expected: impl Fn(&str) -> bool,
+        timeout: Duration,
+    ) -> bool {
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.go(url).await;
+            if is_expected(&self.text(selector).await) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Where it is: the path with its query.
