@@ -213,8 +213,9 @@ fn fired(
         let receivers = chosen.choice.receivers();
         let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules: &verdicts, chosen: receivers };
         let entry = events::add_entry(c, event.id, entry, context.now)?;
+        let note = if kind == EntryKind::Firing { rules::note_first_send } else { rules::note_send };
         for asked in plan.ringing() {
-            rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
+            note(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
         }
         if quiet_until.is_some() {
             events::suppress(c, &event, entry, alert.severity, context.now)?;

@@ -13,7 +13,7 @@ use diesel::connection::SimpleConnection as _;
 use super::{Address, AnyConnection};
 
 /// How long commits are collected before a checkpoint.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts the thread, which ends with the sender. Send to it after each commit.
 pub fn start(address: Address) -> Result<Sender<()>, String> {

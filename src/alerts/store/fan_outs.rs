@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many receivers a part has. Those of one robot stay together beyond that, so that their group hears of an alert once.
-const PART: usize = 100;
+const PART: usize = 25;
 /// The most deliveries of one transaction.
 const LARGEST_PART: usize = 2_000;
 /// How long a plan is kept that no entry refers to: its alert was not stored.

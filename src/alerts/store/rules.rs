@@ -218,17 +218,33 @@ pub fn note_send(
         change(rule_sends::table, known).set(noted).execute(c)?
     };
     if changed == 0 {
-        let insert = diesel::insert_into(rule_sends::table).values((
-            rule_sends::alert.eq(alert),
-            rule_sends::rule.eq(rule),
-            rule_sends::sends.eq(i64::from(rang)),
-            rule_sends::last_at.eq(now),
-            rule_sends::rang_at.eq(rang.then_some(now)),
-            rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
-            rule_sends::noted_severity.eq(severity.as_str()),
-        ));
-        directly!(c, c => insert.execute(c)?);
+        note_first_send(c, alert, rule, severity, rang, now)?;
     }
+    Ok(())
+}
+
+/// The same for an event that this rule has not been noted for, such as one that has just begun.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn note_first_send(
+    c: &mut AnyConnection,
+    alert: AlertId,
+    rule: RuleId,
+    severity: Severity,
+    rang: bool,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let insert = diesel::insert_into(rule_sends::table).values((
+        rule_sends::alert.eq(alert),
+        rule_sends::rule.eq(rule),
+        rule_sends::sends.eq(i64::from(rang)),
+        rule_sends::last_at.eq(now),
+        rule_sends::rang_at.eq(rang.then_some(now)),
+        rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
+        rule_sends::noted_severity.eq(severity.as_str()),
+    ));
+    directly!(c, c => insert.execute(c)?);
     Ok(())
 }
 

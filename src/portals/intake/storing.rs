@@ -57,7 +57,7 @@ impl Post {
     ) -> Proven<Answer> {
         let sure = alerts.len();
         alerts.extend(left_out);
-        let mut group = Group { faults, sure, taken: Vec::new(), all: alerts };
+        let mut group = Group { faults, sure, taken: Vec::new(), all: Arc::new(alerts) };
         for _ in 0..ROUNDS {
             let outcome = self.take_parts(tools, &mut group).await;
             self.snapshots.put_some_off();
@@ -188,7 +188,7 @@ impl Post {
 /// The alerts of a post, and what became of those that are stored.
 #[derive(Clone)]
 struct Group {
-    all: Vec<Incoming>,
+    all: Arc<Vec<Incoming>>,
     /// So many are stored in any case; one after them only if it fires or its event is open.
     sure: usize,
     taken: Vec<Taken>,
