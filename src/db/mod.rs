@@ -24,6 +24,7 @@ mod pool;
 pub mod schema;
 mod settings_lock;
 mod shares;
+mod text_literal;
 mod time;
 mod together;
 mod types;
@@ -54,6 +55,7 @@ pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use settings_lock::lock_settings;
 pub use shares::Share;
+pub(crate) use text_literal::text_literal;
 pub use time::keep_time;
 pub use together::Together;
 pub use types::{

@@ -15,6 +15,9 @@ use crate::{
     robots::Channel,
 };
 
+/// How many robots are looked at in one transaction, which other writes wait for on SQLite.
+pub(super) const CLAIM_BATCH_SIZE: i64 = 8;
+
 /// A bell that is locked until the transaction ends.
 #[derive(diesel::Queryable)]
 pub(super) struct Bell {
@@ -93,16 +96,16 @@ fn wait_in_line(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDateTime) -
     Ok(())
 }
 
-/// Locks the bells that are due, longest due first. On Postgres those that another process has locked are left out.
-pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime, at_most: i64) -> Result<Vec<Bell>> {
+/// Locks the bells that are due, longest due first, at most [`CLAIM_BATCH_SIZE`]. On Postgres those that another process has
+/// locked are left out.
+pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<Bell>> {
     let due = paces::table
         .filter(paces::due_at.le(Some(now)))
         .order(paces::due_at)
-        .limit(at_most)
         .select((paces::fingerprint, paces::rest_until));
     Ok(match c {
-        AnyConnection::Sqlite(c) => due.load(c),
-        AnyConnection::Postgres(c) => due.for_update().skip_locked().load(c),
+        AnyConnection::Sqlite(c) => due.at_most::<CLAIM_BATCH_SIZE>().load(c),
+        AnyConnection::Postgres(c) => due.limit(CLAIM_BATCH_SIZE).for_update().skip_locked().load(c),
     }?)
 }
 

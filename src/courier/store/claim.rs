@@ -30,6 +30,7 @@ use crate::{
         AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, change,
         directly,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
+        text_literal,
     },
     error::{Error, Result},
     robots::{Channel, limits},
@@ -38,6 +39,15 @@ use crate::{
 
 /// How long a claim holds: the whole call and time to record it.
 pub(in crate::courier) const LEASE: TimeDelta = TimeDelta::seconds(45);
+
+text_literal!(
+    /// [`DeliveryState::Waiting`].
+    WaitingState = "waiting"
+);
+text_literal!(
+    /// [`DeliveryState::Sending`].
+    SendingState = "sending"
+);
 
 /// How many rows of a queue are looked at to see how many messages they make: more than any window takes, also where several
 /// members share a robot.
@@ -99,14 +109,15 @@ pub(in crate::courier) struct Round {
     pub ended: bool,
 }
 
-/// Looks at the due bells, at most so many, and claims the next message of each that may ring.
+/// Looks at the due bells, at most so many and at most [`bells::CLAIM_BATCH_SIZE`], and claims the next message of each that may ring.
 pub(in crate::courier) fn claim_due(
     c: &mut AnyConnection,
     now: NaiveDateTime,
     at_most: usize,
     speller: &Speller,
 ) -> Result<Round> {
-    let bells = bells::lock_due(c, now, i64::try_from(at_most).unwrap_or(i64::MAX))?;
+    let mut bells = bells::lock_due(c, now)?;
+    bells.truncate(at_most);
     let mut round = Round { looked_at: bells.len(), claims: Vec::new(), ended: false };
     let mut folded = 0;
     for bell in bells {
@@ -207,7 +218,7 @@ fn turn(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime, speller: &Spelle
 fn in_flight(c: &mut AnyConnection, bell: &Bell, now: NaiveDateTime) -> Result<(Option<NaiveDateTime>, bool)> {
     let sending = messages::table
         .filter(messages::fingerprint.eq(&bell.fingerprint))
-        .filter(messages::state.eq(DeliveryState::Sending.as_str()))
+        .filter(messages::state.eq(SendingState))
         .filter(messages::finished_at.is_null())
         .select((
             messages::id,
@@ -344,7 +355,7 @@ fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
             deliveries::portion,
         ));
     let rows: Vec<Queued> = match behind {
-        true => queue.filter(fold::in_order(rope.robot)).at_most::<GLANCE>().load(c)?,
+        true => directly!(c, c => queue.filter(fold::InOrder(rope.robot)).at_most::<GLANCE>().load(c))?,
         false => directly!(c, c => queue.at_most::<GLANCE>().load(c))?,
     };
     let Some(&(priority, since, delivery, _, portion)) = rows.first() else { return Ok(Queue::default()) };
@@ -365,7 +376,7 @@ fn fresh(c: &mut AnyConnection, rope: &Rope, behind: bool) -> Result<Queue> {
 fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) -> Result<Queue> {
     let due: Vec<(i64, NaiveDateTime, MessageId)> = messages::table
         .filter(messages::fingerprint.eq(&bell.fingerprint))
-        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::state.eq(WaitingState))
         .filter(messages::finished_at.is_null())
         .filter(messages::robot.eq(rope.robot))
         .filter(messages::due_at.le(now))
@@ -387,7 +398,7 @@ fn again(c: &mut AnyConnection, bell: &Bell, rope: &Rope, now: NaiveDateTime) ->
 fn is_any_waiting(c: &mut AnyConnection, bell: &Bell, rope: &Rope) -> Result<bool> {
     let waiting = messages::table
         .filter(messages::fingerprint.eq(&bell.fingerprint))
-        .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+        .filter(messages::state.eq(WaitingState))
         .filter(messages::finished_at.is_null())
         .filter(messages::robot.eq(rope.robot))
         .select(messages::id);
@@ -400,7 +411,7 @@ fn next_due(c: &mut AnyConnection, bell: &Bell, ropes: &[Rope], now: NaiveDateTi
     for rope in ropes {
         let again = messages::table
             .filter(messages::fingerprint.eq(&bell.fingerprint))
-            .filter(messages::state.eq(DeliveryState::Waiting.as_str()))
+            .filter(messages::state.eq(WaitingState))
             .filter(messages::finished_at.is_null())
             .filter(messages::robot.eq(rope.robot))
             .filter(messages::due_at.gt(now))

@@ -6,11 +6,15 @@
 
 use chrono::NaiveDateTime;
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
-    dsl::sql,
-    expression::SqlLiteral,
-    insert_into, sql_query,
-    sql_types::{BigInt, Bool, Nullable, Text, Timestamp},
+    AppearsOnTable, Expression, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryResult,
+    QueryableByName, RunQueryDsl as _,
+    backend::Backend,
+    expression::ValidGrouping,
+    insert_into,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    serialize::ToSql,
+    sql_query,
+    sql_types::{BigInt, Bool, HasSqlType, Nullable, Text, Timestamp},
 };
 
 use crate::{
@@ -18,7 +22,10 @@ use crate::{
         digest::{self, About, Counts, Line, Speller},
         model::{DeliveryState, Kind, Priority},
     },
-    db::{AlertId, AnyConnection, MessageId, RobotId, TenantId, change, schema::messages},
+    db::{
+        AlertId, AnyConnection, MessageId, RobotId, TenantId, change,
+        schema::{deliveries, messages},
+    },
     error::{Error, Result},
     robots::{Channel, Message, fits},
     secrets::random,
@@ -57,18 +64,43 @@ macro_rules! urgency {
 
 /// Whether a delivery of a robot may go now: that an alert is over waits while an older message that tells of the alert is
 /// still to be sent, or the group could hear of the end first. Whatever fires does not wait.
-pub(super) fn in_order(robot: RobotId) -> SqlLiteral<Bool> {
-    sql::<Bool>(&in_order_sql(robot))
+#[derive(Clone, Copy, Debug, QueryId, ValidGrouping)]
+pub(super) struct InOrder(pub RobotId);
+
+/// The SQL of [`InOrder`] before, between and behind the robot's id.
+const IN_ORDER: [&str; 3] = [
+    "(deliveries.kind <> 'resolved' OR deliveries.alert IS NULL OR deliveries.alert NOT IN (SELECT older.alert FROM messages \
+     JOIN deliveries AS older ON older.message = messages.id \
+     WHERE messages.fingerprint = (SELECT robots.fingerprint FROM robots WHERE robots.id = ",
+    ") AND messages.state = 'waiting' AND messages.finished_at IS NULL AND messages.robot = ",
+    " AND older.finished_at IS NULL AND older.alert IS NOT NULL))",
+];
+
+impl Expression for InOrder {
+    type SqlType = Bool;
+}
+
+impl AppearsOnTable<deliveries::table> for InOrder {}
+
+impl<DB> QueryFragment<DB> for InOrder
+where
+    DB: Backend + HasSqlType<BigInt>,
+    i64: ToSql<BigInt, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let [before, between, behind] = IN_ORDER;
+        out.push_sql(before);
+        out.push_bind_param::<BigInt, _>(&self.0.0)?;
+        out.push_sql(between);
+        out.push_bind_param::<BigInt, _>(&self.0.0)?;
+        out.push_sql(behind);
+        Ok(())
+    }
 }
 
 fn in_order_sql(robot: RobotId) -> String {
-    format!(
-        "(deliveries.kind <> 'resolved' OR deliveries.alert IS NULL OR deliveries.alert NOT IN (SELECT older.alert FROM messages \
-         JOIN deliveries AS older ON older.message = messages.id \
-         WHERE messages.fingerprint = (SELECT robots.fingerprint FROM robots WHERE robots.id = {robot}) \
-         AND messages.state = 'waiting' AND messages.finished_at IS NULL AND messages.robot = {robot} \
-         AND older.finished_at IS NULL AND older.alert IS NOT NULL))"
-    )
+    let [before, between, behind] = IN_ORDER;
+    format!("{before}{robot}{between}{robot}{behind}")
 }
 
 /// The robot that a digest is for.
