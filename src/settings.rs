@@ -330,6 +330,8 @@ impl Typed {
         let database = db::Address::parse(trimmed(&self.database_url)).map_err(&mut keep).ok();
         if self.key_file.as_os_str().is_empty() {
             keep("BELFRY_KEY_FILE names no file.".to_owned());
+        } else if let Some(fault) = key_file_fault(&self.key_file) {
+            keep(format!("BELFRY_KEY_FILE {}: {fault}.", self.key_file.display()));
         } else if let Some(db::Address::Sqlite(path)) = &database
             && is_of_database(&self.key_file, path)
         {
@@ -434,7 +436,7 @@ fn switch(name: &str, text: &str) -> Result<bool, String> {
     match trimmed(text).to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(format!("{name} is neither true nor false: {text:?}.")),
+        _ => Err(format!("{name} is neither on (true, yes, on, 1) nor off (false, no, off, 0): {text:?}.")),
     }
 }
 
@@ -449,6 +451,18 @@ fn networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
         }
     }
     if faults.is_empty() { Ok(networks) } else { Err(faults) }
+}
+
+/// Why this is no path of a key file, as the end of a sentence.
+fn key_file_fault(path: &Path) -> Option<&'static str> {
+    // On a path that is not UTF-8 there is nothing to expand.
+    let path = path.to_str()?;
+    match path {
+        _ if path.starts_with('~') || path.contains('$') => Some("~ and $ are not expanded: write the path as it is"),
+        _ if path.chars().any(char::is_control) => Some("the path has control characters"),
+        _ if path.ends_with(['/', '\\']) => Some("the path is a folder: name a file in it"),
+        _ => None,
+    }
 }
 
 /// Whether a key file is the file of a SQLite database or one of those that SQLite keeps beside it.
@@ -593,6 +607,15 @@ mod tests {
             let package = packages.iter().find(is_it).expect(library);
             assert!(package.contains("\"log") || package.contains("\"tracing"), "{library}");
         }
+    }
+
+    #[test]
+    fn a_key_file_that_would_not_be_where_it_is_meant_is_refused() {
+        for path in ["~/belfry.key", "$HOME/belfry.key", "data/keys/", "data/belfry\n.key"] {
+            let faults = typed(&["--key-file", path]).check().unwrap_err();
+            assert!(faults.iter().any(|fault| fault.starts_with("BELFRY_KEY_FILE")), "{path:?}: {faults:?}");
+        }
+        assert!(typed(&["--key-file", "data/ke ys~1/belfry.key"]).check().is_ok());
     }
 
     #[test]

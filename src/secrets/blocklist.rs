@@ -3,6 +3,7 @@
 use std::{collections::HashSet, fmt, fs, io::Read as _, path::Path, sync::Arc};
 
 use super::passwords::{LONGEST, SHORTEST};
+use crate::text::BYTE_ORDER_MARK;
 
 /// The largest list, in bytes. It is kept in memory.
 const LARGEST: u64 = 64 * 1024 * 1024;
@@ -30,7 +31,8 @@ impl Blocklist {
         if text.len() as u64 > LARGEST {
             return Err(cannot(&format!("it is larger than {} MiB", LARGEST / 1024 / 1024)));
         }
-        Ok(Self::of(&text))
+        // Windows' editors begin a file of UTF-8 with it, and it is no part of the first password.
+        Ok(Self::of(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text)))
     }
 
     fn of(text: &str) -> Self {
@@ -61,6 +63,15 @@ mod tests {
         assert!(list.contains("correct horse battery staple") && list.contains("夜里三点有人要看见这条重要的消息"));
         assert!(!list.contains("correct horse battery") && !list.contains("short"));
         assert_eq!(format!("{list:?}"), "Blocklist(2)");
+    }
+
+    #[test]
+    fn the_first_password_is_found_behind_a_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        fs::write(&file, "\u{feff}correct horse battery staple\r\nanother one of these\r\n").unwrap();
+        let list = Blocklist::open(&file).unwrap();
+        assert!(list.contains("correct horse battery staple") && list.contains("another one of these"));
     }
 
     #[test]

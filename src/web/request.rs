@@ -1,12 +1,21 @@
 //! Small facts of a request: who sends it, where it came from, what the browser calls itself.
 
-use std::net::IpAddr;
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    sync::LazyLock,
+};
 
 use actix_web::{HttpRequest, http::header, web::Data};
 use ipnet::IpNet;
 
 use super::frame::Shared;
-use crate::access::{Account, Actor};
+use crate::{
+    access::{Account, Actor},
+    log::BoundedLines,
+};
+
+/// A proxy that writes what cannot be read does so with every request.
+static LINES: LazyLock<BoundedLines> = LazyLock::new(BoundedLines::default);
 
 /// The header in which each proxy adds, at the right, the address that it was asked from.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -18,7 +27,11 @@ pub fn address(request: &HttpRequest) -> String {
     let trusted = request.app_data::<Data<Shared>>().map_or(&[][..], |shared| &shared.trusted_proxies);
     let hops = request.headers().get_all(FORWARDED_FOR).map(|value| value.to_str().unwrap_or("?"));
     let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
-    origin_of(peer, trusted, &hops).to_string()
+    let (origin, is_readable) = origin_of(peer, trusted, &hops);
+    if !is_readable && let Some(left_out) = LINES.admit("forwarded-for", &peer.to_string()) {
+        tracing::warn!(proxy = %peer, left_out, "{FORWARDED_FOR} of a trusted proxy cannot be read: its requests count as its own");
+    }
+    origin.to_string()
 }
 
 /// Whether one of the networks holds this address. An IPv4 address in the clothes of an IPv6 one is judged as what it is.
@@ -28,14 +41,25 @@ pub fn is_within(networks: &[IpNet], address: IpAddr) -> bool {
 }
 
 /// The last address on the way here that is no trusted proxy. What stands left of it anybody can write; where something
-/// else than an address stands, the peer itself is all that is known.
-fn origin_of(peer: IpAddr, trusted: &[IpNet], hops: &[&str]) -> IpAddr {
+/// else than an address stands, the peer itself is all that is known, and the second value is false.
+fn origin_of(peer: IpAddr, trusted: &[IpNet], hops: &[&str]) -> (IpAddr, bool) {
     if !is_within(trusted, peer) {
-        return peer;
+        return (peer, true);
     }
-    let hops = hops.iter().rev().map(|hop| hop.parse::<IpAddr>().map(|address| address.to_canonical()));
-    let mut strangers = hops.filter(|hop| !hop.as_ref().is_ok_and(|address| is_within(trusted, *address)));
-    strangers.next().and_then(|hop| hop.ok()).unwrap_or(peer)
+    let mut strangers = hops.iter().rev().map(|hop| hop_address(hop));
+    match strangers.find(|hop| !hop.is_some_and(|address| is_within(trusted, address))) {
+        Some(Some(address)) => (address, true),
+        Some(None) => (peer, false),
+        None => (peer, true),
+    }
+}
+
+/// The address of a hop. Some proxies, such as Azure's, add the port of the connection, and with it the brackets of IPv6.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let with_port = || hop.parse::<SocketAddr>().map(|socket| socket.ip());
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    let address = hop.parse::<IpAddr>().or_else(|_| with_port()).ok().or_else(in_brackets)?;
+    Some(address.to_canonical())
 }
 
 /// The origin of our pages, as the browser names it.
@@ -73,7 +97,31 @@ mod tests {
 
     fn seen(peer: &str, hops: &[&str]) -> String {
         let trusted: Vec<IpNet> = ["127.0.0.1/32", "10.0.0.8/31"].iter().map(|text| text.parse().unwrap()).collect();
-        origin_of(peer.parse().unwrap(), &trusted, hops).to_string()
+        origin_of(peer.parse().unwrap(), &trusted, hops).0.to_string()
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_and_brackets() {
+        for (hop, address) in [
+            ("203.0.113.7:5678", "203.0.113.7"),
+            ("[2001:db8::1]:80", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[::ffff:203.0.113.10]:443", "203.0.113.10"),
+        ] {
+            assert_eq!(seen("127.0.0.1", &[hop]), address);
+        }
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_is_told_apart_from_one_that_is_not_there() {
+        let trusted = ["127.0.0.1/32".parse().unwrap()];
+        let is_readable = |hops: &[&str]| origin_of("127.0.0.1".parse().unwrap(), &trusted, hops).1;
+        assert!(is_readable(&[]) && is_readable(&["127.0.0.1"]) && is_readable(&["junk", "203.0.113.8"]));
+        for hop in
+            ["unknown", "", "?", "203.0.113.011", "203.0.113.7:", "203.0.113.7:99999", "_hidden", "[203.0.113.7]"]
+        {
+            assert!(!is_readable(&[hop]), "{hop:?}");
+        }
     }
 
     #[test]
