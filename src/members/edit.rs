@@ -346,6 +346,10 @@ impl Task {
                     Ok(change) => change.robots,
                     Err(errors) => return Ok(Err((form, errors))),
                 };
+                let lost = form.secrets_without_robot(&member);
+                if !lost.is_empty() {
+                    return Ok(Err((form, lost)));
+                }
                 let form = match form.reconciled_with(&member, task.own, &robots, task.language)? {
                     Ok(form) => form,
                     Err(refused) => return Ok(Err(refused)),

@@ -267,6 +267,20 @@ impl EditAccount {
         }
     }
 
+    /// The secrets whose robot neither comes with them nor stays: they would be dropped.
+    pub(super) fn secrets_without_robot(&self, member: &Member) -> FieldErrors {
+        let mut errors = FieldErrors::default();
+        for channel in Channel::ALL {
+            let has_secret = !trimmed(self.secret(channel)).is_empty();
+            let brings_robot = !trimmed(self.webhook(channel)).is_empty() || self.tested(&channel).is_some();
+            let keeps_robot = member.robot(&channel).is_some() && !self.removes(channel.as_str());
+            if has_secret && !brings_robot && !keeps_robot {
+                errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
+            }
+        }
+        errors
+    }
+
     fn robot_change(&self, channel: Channel, origins: &Origins, errors: &mut FieldErrors) -> RobotChange {
         let (webhook, secret) = (trimmed(self.webhook(channel)), trimmed(self.secret(channel)));
         if self.removes(channel.as_str()) && webhook.is_empty() {

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use super::{
     Tools,
-    form::{AddMember, EditAccount, robot_field, secret_field},
+    form::{AddMember, EditAccount},
     model::{Member, Status},
     notice::{About, ring},
     store::{self, Edit, NewMember},
@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Change},
     db::{AnyConnection, MemberId, TenantId, one_at_a_time},
     error::Result,
-    robots::{Channel, Origins},
+    robots::Origins,
     text::{self, trimmed},
     web::FieldErrors,
 };
@@ -129,19 +129,6 @@ impl PostedMember {
             }
         }
     }
-
-    /// A secret whose robot neither comes with it nor is there would be lost in silence.
-    fn lost_secrets(&self, member: &Member) -> FieldErrors {
-        let mut errors = FieldErrors::default();
-        for channel in Channel::ALL {
-            let has_secret = !trimmed(self.robots.secret(channel)).is_empty();
-            let has_robot = !trimmed(self.robots.webhook(channel)).is_empty() || member.robot(&channel).is_some();
-            if has_secret && !has_robot {
-                errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
-            }
-        }
-        errors
-    }
 }
 
 /// Makes or changes a member, and puts a message for every new or changed robot into the outbox. Call it in the
@@ -171,7 +158,7 @@ pub fn save_posted(
     if !may_edit(Role::SystemAdministrator, member.role) {
         return Ok(Err(Refused::Protected));
     }
-    let lost = posted.lost_secrets(&member);
+    let lost = posted.robots.secrets_without_robot(&member);
     let change = match posted.dialog(Some(&member)).check(&tools.origins) {
         Ok(change) if lost.is_empty() => change,
         Ok(_) => return Ok(Err(lost.into())),

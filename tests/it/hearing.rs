@@ -366,6 +366,21 @@ on_both! {
         theo.post(&format!("/t/theirs/members/{}/edit", town.tom), &typed).await.is(400);
     }
 
+    async fn a_secret_without_a_robot_is_refused_beside_its_field(app: &TestApp) {
+        let town = app.settle().await;
+        app.switch_on().await;
+        let mut sam = app.log_in("sam").await;
+        let edit = format!("/t/ours/members/{}/edit", town.mia);
+        for fields in [&[("lark_secret", SECRET)][..], &[("lark_secret", SECRET), ("phone", "+1 212 555 0123")]] {
+            let page = sam.post(&edit, fields).await.is(422);
+            assert!(page.text("#e-lark_secret").contains("no robot"), "{}", page.body);
+        }
+        assert_eq!(sam.get(&edit).await.is(200).attribute("#f-phone", "value").as_deref(), Some(""));
+        // One that is removed does not keep its secret.
+        save(&mut sam, town.mia, &[("lark_robot", &app.robot(RobotKind::Lark, LARK))]).await;
+        sam.post(&edit, &[("lark_secret", SECRET), ("remove", "lark")]).await.is(422);
+    }
+
     async fn a_plain_member_does_not_change_the_secret_of_a_robot_that_rings_for_others(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;

@@ -98,7 +98,7 @@ members-verify-body = Verification code: { $code }
 members-may-fire = May fire alerts
 flash-verified = Verified: the member reads this group.
 flash-verified-own = Verified: you read this group.
-members-secret-without-robot = There is no robot that this secret could belong to: send its webhook too.
+members-secret-without-robot = There is no robot that this secret could belong to: give its webhook too.
 # A group hears that robots of its tenant do not work any more.
 members-broken-title = { $product }: the group robot { $robot } takes no messages
 members-broken-title-several = { $product }: { $count } group robots take no messages

@@ -95,7 +95,7 @@ members-verify-body = 验证码：{ $code }
 members-may-fire = 可触发告警
 flash-verified = 验证成功：该成员能看到此群的消息。
 flash-verified-own = 验证成功：您能看到此群的消息。
-members-secret-without-robot = 没有与此密钥对应的机器人：请同时提交其 Webhook。
+members-secret-without-robot = 没有与此密钥对应的机器人：请同时提供其 Webhook。
 # 群里得知租户的机器人已无法接收消息。
 members-broken-title = { $product }：群机器人 { $robot } 无法接收消息
 members-broken-title-several = { $product }：{ $count } 个群机器人无法接收消息
