@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use chrono::NaiveDate;
+
 /// What editors and shells on Windows write before a text.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -79,6 +81,14 @@ pub fn whole_number(text: &str) -> Option<i64> {
     let text = trimmed(text);
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
+}
+
+/// A day of the calendar, written as `YYYY-MM-DD`.
+#[must_use]
+pub fn read_day(text: &str) -> Option<NaiveDate> {
+    // The parser takes a sign before the year, too.
+    let text = Some(trimmed(text)).filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))?;
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
 }
 
 /// A text without the invisible characters at its ends.

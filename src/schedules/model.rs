@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _};
 use chrono_tz::{GapInfo, Tz};
 
-use crate::{db::AccountId, people};
+use crate::{db::AccountId, people, text::read_day};
 
 /// The most people of a schedule, as in Dataphin's page on the duty table.
 pub const MOST_PEOPLE: usize = 20;
@@ -229,14 +229,14 @@ pub fn read_clock_time(text: &str) -> Option<u16> {
 /// Reads a day on which a schedule may start, as `YYYY-MM-DD`.
 #[must_use]
 pub fn read_start_date(text: &str) -> Option<NaiveDate> {
-    let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()?;
+    let day = read_day(text)?;
     (START_DATES.0..START_DATES.1).contains(&day).then_some(day)
 }
 
 /// Whether the calendar has this day, written as `YYYY-MM-DD`.
 #[must_use]
 pub fn is_day(text: &str) -> bool {
-    NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").is_ok()
+    read_day(text).is_some()
 }
 
 /// What is wrong with the shifts that were typed.

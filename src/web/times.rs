@@ -8,6 +8,8 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
+use crate::text::read_day;
+
 /// Writes times for one time zone.
 #[derive(Clone, Copy, Debug)]
 pub struct Times(Tz);
@@ -98,7 +100,7 @@ impl Times {
     /// A day as a form sends it, `2026-11-22`; of years that both databases know.
     #[must_use]
     pub fn typed_day(text: &str) -> Option<NaiveDate> {
-        let day = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").ok()?;
+        let day = read_day(text)?;
         (1970..=9000).contains(&day.year()).then_some(day)
     }
 
