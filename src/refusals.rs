@@ -21,6 +21,8 @@ pub enum Refusal {
     Forbidden,
     /// A page of a tenant that the account is no member of.
     ForeignTenant,
+    /// A post with a token to a path that takes none.
+    WrongPath,
     /// A connection beyond the bound of its address.
     Connection,
     /// A log-in with a wrong name or password.
@@ -31,11 +33,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::WrongHost,
         Self::CrossSite,
         Self::Forbidden,
         Self::ForeignTenant,
+        Self::WrongPath,
         Self::Connection,
         Self::LogIn,
         Self::Unavailable,
@@ -49,6 +52,7 @@ impl Refusal {
             Self::CrossSite => "cross-site",
             Self::Forbidden => "forbidden",
             Self::ForeignTenant => "foreign-tenant",
+            Self::WrongPath => "wrong-path",
             Self::Connection => "connection",
             Self::LogIn => "log-in",
             Self::Unavailable => "unavailable",

@@ -225,6 +225,13 @@ impl Choice {
         });
     }
 
+    /// The names that were given as receivers and that no member has.
+    #[must_use]
+    pub fn unknown_receivers(&self) -> Vec<String> {
+        let unknown = self.misses.iter().filter(|miss| miss.reason == Reason::NoSuchMember);
+        unknown.map(|miss| miss.name.clone()).collect()
+    }
+
     /// How many receivers there are: each is written into the record, reached or not.
     #[must_use]
     pub fn receivers(&self) -> usize {

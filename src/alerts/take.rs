@@ -74,6 +74,8 @@ pub struct Taken {
     pub deliveries: i64,
     /// Why nobody is notified, when nobody is.
     pub unheard: Option<Unheard>,
+    /// The receivers that no member is, when others are notified.
+    pub unknown_receivers: Vec<String>,
 }
 
 /// Of the locks that a tenant's groups of alerts are taken in by, one after the other. The number is arbitrary.
@@ -225,7 +227,8 @@ fn fired(
         let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
         let telling = Telling { kind, alert, event: &event, fired_at: context.now };
         tell(c, context, decider, &telling, entry, &chosen, outbox)?;
-        return Ok(Taken { alert: event.id, entry, deliveries: reached, unheard });
+        let unknown_receivers = if unheard.is_none() { chosen.choice.unknown_receivers() } else { Vec::new() };
+        return Ok(Taken { alert: event.id, entry, deliveries: reached, unheard, unknown_receivers });
     }
     Err(Error::unavailable("an event begins and ends all the time"))
 }
@@ -274,7 +277,7 @@ fn resolved(
     let telling = Telling { kind: Kind::Resolved, alert, event: &event, fired_at: context.now };
     tell(c, context, decider, &telling, entry, &chosen, outbox)?;
     let unheard = (!was_open).then_some(Unheard::NotOpen);
-    Ok(Taken { alert: event.id, entry, deliveries, unheard })
+    Ok(Taken { alert: event.id, entry, deliveries, unheard, unknown_receivers: Vec::new() })
 }
 
 /// Notifies of what do not disturb suppressed, now that it is over: once, whatever cools down, by the gravest of those firings.

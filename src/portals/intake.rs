@@ -4,7 +4,7 @@
 mod storing;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -37,7 +37,7 @@ use crate::{
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
     templates::store as templates,
-    text::{close_directions, trimmed},
+    text::{close_directions, isolated, join_names, trimmed, whole_number},
     web::{FieldError, FieldErrors, Shared, address, check_length, own_origin, read_body, wished_language},
 };
 
@@ -125,15 +125,15 @@ struct SignedForm {
 impl SignedForm {
     fn read(fields: &Posted) -> Proven<Self> {
         let mut errors = FieldErrors::default();
-        let (nonce, expires) = (fields.text("nonce"), fields.text("expires").parse());
+        let (nonce, expires) = (fields.text("nonce"), whole_number(&fields.text("expires")));
         if nonce.is_empty() || nonce.chars().count() > LONGEST_NONCE {
             errors.add("nonce", "portals-nonce-rule");
         }
-        if expires.is_err() {
+        if expires.is_none() {
             errors.add("expires", "portals-expires-rule");
         }
         match expires {
-            Ok(expires) if errors.is_empty() => Ok(Self { nonce, expires }),
+            Some(expires) if errors.is_empty() => Ok(Self { nonce, expires }),
             _ => Err(Problem::Fields(errors)),
         }
     }
@@ -206,7 +206,7 @@ impl Post {
             return Err(Problem::OutOfScope);
         }
         fields.refuse_unknown(&known);
-        if let Some(return_to) = fields.get(RETURN_TO) {
+        if let Some(return_to) = fields.get(RETURN_TO).filter(|return_to| !trimmed(return_to).is_empty()) {
             post.return_to = post.caller.return_origins.accept(return_to);
             if post.return_to.is_none() {
                 fields.refuse(RETURN_TO, FOREIGN_RETURN);
@@ -358,6 +358,12 @@ impl Post {
         let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
         let id = taken.first().map_or(0, |taken| taken.alert.0);
         let mut warnings = self.left_out(faults);
+        let unknown: BTreeSet<&str> =
+            taken.iter().flat_map(|taken| &taken.unknown_receivers).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            let names = join_names(unknown.into_iter().map(|name| isolated(name)).take(MOST_WARNINGS), "; ");
+            warnings.push(self.language.with("portals-unknown-receivers", &[("names", &names)]).into_owned());
+        }
         let unheard = taken.iter().zip(alerts).filter_map(|(taken, alert)| Some((taken.unheard.as_ref()?, alert)));
         let sentence = |(unheard, alert): (&Unheard, &Incoming)| match taken.len() {
             1 => unheard.sentence(self.language),
@@ -497,7 +503,7 @@ async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<(Caller, Vec<u8>
         return Err(Problem::NotProven);
     }
     // An id that is none is that of no portal, and no other answer than that of an unknown one.
-    let portal = PortalId(fields.text("portal").parse().map_err(|_| Problem::WrongSignature)?);
+    let portal = PortalId(whole_number(&fields.text("portal")).ok_or(Problem::WrongSignature)?);
     let (ring, now) = (tools.keys.clone(), tools.clock.now());
     let found = tools.db.by(Share::Intake).read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
     let (caller, keys) = found.ok_or(Problem::WrongSignature)?;

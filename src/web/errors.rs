@@ -139,7 +139,12 @@ pub async fn error_pages(
     let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match answer.response().error() {
         Some(fault) => answer_to(fault, answer.request()),
-        None if bare => error_page(None, status, answer.request()),
+        None if bare => {
+            if let Some(shared) = answer.request().app_data::<Data<Shared>>() {
+                note_refusal(None, status, answer.request(), &shared.refusals);
+            }
+            error_page(None, status, answer.request())
+        }
         None => return Ok(answer.map_into_boxed_body()),
     };
     // The forms of an error page need the visitor's cookie as any other's do.
@@ -165,7 +170,7 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
             _ if status.is_server_error() => {
                 shared.refusals.note_failure(&request.match_pattern().unwrap_or_default(), fault);
             }
-            _ => note_refusal(ours, request, &shared.refusals),
+            _ => note_refusal(ours, status, request, &shared.refusals),
         }
     }
     if status == StatusCode::SEE_OTHER {
@@ -184,7 +189,10 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
 }
 
 /// Leaves a trace of what was refused.
-fn note_refusal(fault: Option<&Error>, request: &HttpRequest, refusals: &Refusals) {
+fn note_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest, refusals: &Refusals) {
+    if is_misdirected_post(status, request) {
+        return refusals.note(Refusal::WrongPath, &address(request), request.path());
+    }
     let who = AnyoneSignedIn::of(request);
     let foreign = || {
         let (slug, who) = (request.match_info().get("tenant")?, who.as_ref()?);
@@ -200,6 +208,13 @@ fn note_refusal(fault: Option<&Error>, request: &HttpRequest, refusals: &Refusal
     let Some(refusal) = refusal else { return };
     let sender = who.map_or_else(|| address(request), |who| who.principal.account.username);
     refusals.note(refusal, &sender, request.path());
+}
+
+/// Whether a system posts with a token to a path where nothing takes it, as one does whose address lacks its path.
+fn is_misdirected_post(status: StatusCode, request: &HttpRequest) -> bool {
+    let takes_none =
+        [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::UNSUPPORTED_MEDIA_TYPE].contains(&status);
+    takes_none && !request.method().is_safe() && request.headers().contains_key(header::AUTHORIZATION)
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.
@@ -235,7 +250,10 @@ pub fn accepts_pages(request: &HttpRequest) -> bool {
 
 /// The error as a problem document (RFC 9457).
 fn problem_document(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
-    let (title, detail) = texts(ours, status, false, First::Wait);
+    let (title, detail) = match is_misdirected_post(status, request) {
+        true => ("error-wrong-path", "error-wrong-path-advice"),
+        false => texts(ours, status, false, First::Wait),
+    };
     let language = Frame::of(request).language;
     let document = serde_json::json!({
         "type": "about:blank",

@@ -155,6 +155,8 @@ on_both! {
         let id = answer["id"].as_i64().expect("an id");
         assert_eq!(answer["url"], format!("{}/t/ours/alerts/{id}", app.origin));
         assert_eq!(answer["deliveries"], 1);
+        let warnings = answer["warnings"].as_array().expect("the unknown receiver is named");
+        assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("nobody-here"), "{warnings:?}");
         let heard = |calls: &[_]| calls.len() >= 2;
         assert!(app.sandbox.wait_until(ROBOT, heard, Duration::from_secs(20)).await, "the group hears of it");
         assert!(format!("{:?}", app.sandbox.heard(ROBOT)).contains("Disk full"));
@@ -252,6 +254,7 @@ on_both! {
             .await
             .leads_to("https://oa.corp.example/done?id=7&result=ok");
         browse(&back("2", "http://localhost:3000/"), "en").await.leads_to("http://localhost:3000/?result=ok");
+        browse(&back("5", ""), "en").await.is(201);
         for foreign in ["https://evil.example/", "http://oa.corp.example/", "https://oa.corp.example@evil.example/", "/x"] {
             let page = browse(&back("3", foreign), "en").await.is(422);
             assert_eq!(page.header("location"), None, "{foreign}");

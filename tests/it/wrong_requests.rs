@@ -148,6 +148,20 @@ on_both! {
             let program = visitor.request(method, "/alerts").bearer_auth("x").json(&1);
             assert_eq!(problem(&visitor.send(program).await, "/alerts").0, 404);
         }
+        let wrong_paths = || async {
+            let metrics = app.visitor().get("/metrics").await.is(200).body;
+            let line = metrics.lines().find(|line| line.contains("\"wrong-path\"")).expect("it is counted").to_owned();
+            line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count")
+        };
+        let before = wrong_paths().await;
+        let paths = ["/", "/t/ours", "/t/ours/audit", "/api/v1/alerts", "/webhook", "//intake/alerts"];
+        for path in [&paths[..], &["/intake/nothing"]].concat() {
+            let program = visitor.request(Method::POST, path).bearer_auth("x").json(&1);
+            let (status, _, document) = problem(&visitor.send(program).await, path);
+            assert!([404, 405, 415].contains(&status), "{path}: {status}");
+            assert!(document["detail"].as_str().unwrap_or_default().contains("/intake/alertmanager"), "{path}: {document}");
+        }
+        assert_eq!(wrong_paths().await, before + paths.len() as u64, "each leaves a trace; what is below /intake is counted there");
         for kind in ["application/json", "multipart/form-data; boundary=x", "text/plain"] {
             let post = visitor.request(Method::POST, "/login").header(header::ACCEPT, BROWSER);
             let page = visitor.send(post.header(header::CONTENT_TYPE, kind).body("{}")).await.is(415);
