@@ -233,18 +233,6 @@ pub fn accounts_of(
     Ok(Some((name, is_on, accounts)))
 }
 
-/// The tenant's groups by name, for choosing among them.
-///
-/// # Errors
-/// When the database cannot be read.
-pub fn names(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<(GroupId, String)>> {
-    Ok(user_groups::table
-        .filter(user_groups::tenant.eq(tenant))
-        .order((user_groups::name_key, user_groups::id))
-        .select((user_groups::id, user_groups::name))
-        .load(c)?)
-}
-
 /// The accounts behind names. Who is in the group already may stay, even when he has left the tenant; without details, its
 /// administrators stay who they are.
 fn resolve(

@@ -30,20 +30,24 @@ impl File {
     }
 }
 
-fn files() -> Vec<File> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("a folder of src") {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
-                found.push(path);
-            }
+/// The files below a folder whose names end so.
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the project") {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|ending| ending == extension) {
+            found.push(path);
         }
     }
+    found
+}
+
+fn files() -> Vec<File> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    walk(&src, &mut paths);
+    let mut paths = files_below(&src, "rs");
+    paths.retain(|path| !path.ends_with("tests.rs"));
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a source file");
         let path = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
@@ -297,6 +301,20 @@ fn the_lower_rooms_know_nothing_of_those_above() {
         file.rooms().into_iter().filter(|room| !allowed.contains(room)).map(str::to_owned).collect()
     };
     holds("no room is reached from below", broken(law));
+}
+
+#[test]
+fn every_table_heading_has_a_scope() {
+    let templates = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("templates"), "html");
+    let mut headings = 0;
+    for path in templates {
+        let text = fs::read_to_string(&path).expect("a template");
+        for (place, _) in text.match_indices("<th").filter(|(place, _)| !text[*place..].starts_with("<thead")) {
+            assert!(text[place..].starts_with("<th scope="), "{}: {}", path.display(), &text[place..][..60]);
+            headings += 1;
+        }
+    }
+    assert!(headings > 40, "{headings}");
 }
 
 #[test]
