@@ -16,7 +16,7 @@ use crate::{
     access::{Actor, Sessions, Tenant},
     audit::{self, Change, Effect},
     db::{
-        AccountId, AnyConnection, AtMost as _, TenantId, one_at_a_time,
+        AccountId, AdvisoryLock, AnyConnection, AtMost as _, TenantId, acquire_lock,
         schema::{accounts, known_devices, lockouts, log_in_failures, log_in_settings, set_up_codes, tenants},
     },
     error::{Error, Result},
@@ -408,12 +408,11 @@ impl Subjects {
     /// # Errors
     /// [`Error::TooMany`] with the seconds that they still have to wait.
     pub fn may_still_try(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-        let key = |subject: &[u8]| subject.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-        let networks = self.networks.iter().map(|(subject, _)| key(subject));
-        let mut keys: Vec<i64> = networks.chain([key(&self.account)]).collect();
+        let networks = self.networks.iter().map(|(subject, _)| AdvisoryLock::from_hash(subject));
+        let mut locks: Vec<AdvisoryLock> = networks.chain([AdvisoryLock::from_hash(&self.account)]).collect();
         // Always in one order, so that no two wait for each other.
-        keys.sort_unstable();
-        keys.into_iter().try_for_each(|key| one_at_a_time(c, key))?;
+        locks.sort_unstable();
+        locks.into_iter().try_for_each(|lock| acquire_lock(c, lock))?;
         self.may_try(c, now)
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::Clock,
     courier::Waker,
-    db::{Database, Lane, Share, one_at_a_time},
+    db::{AdvisoryLock, Database, Lane, Share, acquire_lock},
     error::Result,
 };
 
@@ -22,8 +22,6 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(2);
 /// The most events of one look.
 const MOST: i64 = 200;
-/// The number under which one process at a time notifies; only different from those of other locks.
-const NOTIFYING: i64 = 726_356;
 
 /// Notifies of what do not disturb suppressed.
 #[derive(Clone)]
@@ -63,7 +61,7 @@ impl SuppressedNotifier {
             };
             let db = self.db.by(Share::Intake).in_lane(Lane::of_tenant(tenant));
             let notified = db.write(move |c| {
-                one_at_a_time(c, NOTIFYING)?;
+                acquire_lock(c, AdvisoryLock::SuppressedAlerts)?;
                 notify_of_suppressed(c, &context, alert)
             });
             match notified.await {

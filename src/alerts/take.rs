@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
-    db::{AccountId, AlertId, AnyConnection, EntryId, PortalId, RuleId, TenantId, one_at_a_time},
+    db::{AccountId, AdvisoryLock, AlertId, AnyConnection, EntryId, PortalId, RuleId, TenantId, acquire_lock},
     error::{Error, Result},
     robots::Channel,
     templates::Words,
@@ -78,9 +78,6 @@ pub struct Taken {
     pub unknown_receivers: Vec<String>,
 }
 
-/// Of the locks that a tenant's groups of alerts are taken in by, one after the other. The number is arbitrary.
-const GROUPS: i64 = 0x6772_6f75_7000_0000;
-
 /// Stores an alert, with everything that follows from it, as [`take_all`] does with several.
 ///
 /// # Errors
@@ -112,7 +109,7 @@ pub fn take_all<'a>(
 /// Two groups with the same alerts in another order would each wait for an event that the other has locked.
 fn lock_groups(c: &mut AnyConnection, tenant: TenantId, alerts: &[&Incoming]) -> Result<()> {
     if alerts.iter().any(|alert| Some(&alert.key) != alerts.first().map(|first| &first.key)) {
-        one_at_a_time(c, GROUPS ^ tenant.0)?;
+        acquire_lock(c, AdvisoryLock::AlertGroups(tenant))?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ pub(crate) use connection::directly;
 pub use keyset::{Keyset, Seek};
 pub use lanes::{Lane, in_lane};
 pub use listen::Listener;
-pub use locks::{lock_portal, lock_tenant, one_at_a_time, share_portal, share_tenant};
+pub use locks::{AdvisoryLock, acquire_lock, lock_portal, lock_tenant, share_portal, share_tenant};
 pub use pager::{PAGE_SIZE, Pager};
 pub use pool::Address;
 pub use settings_lock::lock_settings;
@@ -158,7 +158,7 @@ impl Database {
     }
 
     /// Waits until nobody else in this process has the turn for this key, which ends when the answer is dropped. For writes that
-    /// would wait for each other anyway, by [`one_at_a_time`] or in SQLite's queue of writes: here they hold no connection
+    /// would wait for each other anyway, by [`acquire_lock`] or in SQLite's queue of writes: here they hold no connection
     /// meanwhile, and let others go first.
     ///
     /// # Errors
@@ -422,10 +422,10 @@ fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
             migrated.map_err(|fault: Box<dyn std::error::Error + Send + Sync>| fault.to_string())?;
         }
         AnyConnection::Postgres(postgres) => {
-            // The number is arbitrary and only has to be the same in every Belfry.
-            postgres.batch_execute("SELECT pg_advisory_lock(726354)").map_err(|fault| fault.to_string())?;
+            let key = AdvisoryLock::Migrations.key();
+            postgres.batch_execute(&format!("SELECT pg_advisory_lock({key})")).map_err(|fault| fault.to_string())?;
             let result = postgres.run_pending_migrations(POSTGRES_MIGRATIONS).map(drop);
-            postgres.batch_execute("SELECT pg_advisory_unlock(726354)").map_err(|fault| fault.to_string())?;
+            postgres.batch_execute(&format!("SELECT pg_advisory_unlock({key})")).map_err(|fault| fault.to_string())?;
             result.map_err(|fault| fault.to_string())?;
         }
     }

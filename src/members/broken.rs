@@ -19,7 +19,7 @@ use crate::{
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
     courier::{self, Kind, Notice, Waker, reason_key},
-    db::{AnyConnection, Database, RobotId, TenantId, one_at_a_time},
+    db::{AdvisoryLock, AnyConnection, Database, RobotId, TenantId, acquire_lock},
     error::Result,
     language::Language,
     robots::escape_markdown,
@@ -33,8 +33,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const GATHER: TimeDelta = TimeDelta::seconds(5);
 /// How many robots a notice names; the rest are counted.
 const NAMED: usize = 5;
-/// The number under which one process at a time tells; only different from those of other locks.
-const TELLING: i64 = 726_355;
 
 /// What telling works with.
 #[derive(Clone)]
@@ -83,7 +81,7 @@ impl Teller {
     }
 
     fn tell_tenant(&self, c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<usize> {
-        one_at_a_time(c, TELLING)?;
+        acquire_lock(c, AdvisoryLock::RobotNotices)?;
         let untold = store::untold(c, tenant)?;
         let all: Vec<RobotId> = untold.iter().map(|robot| robot.robot).collect();
         // What reaches nobody, such as an address that was only tried out, is nobody's loss.

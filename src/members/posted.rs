@@ -13,7 +13,7 @@ use crate::{
     access::{Actor, Role, may_edit},
     accounts::{Username, store as accounts},
     audit::{self, Change},
-    db::{AnyConnection, MemberId, TenantId, one_at_a_time},
+    db::{AdvisoryLock, AnyConnection, MemberId, TenantId, acquire_lock},
     error::Result,
     robots::Origins,
     text::{self, trimmed},
@@ -148,8 +148,8 @@ pub fn save_posted(
         Err(errors) => return Ok(Err(errors.into())),
     };
     // Two posts that make the same member wait for each other, so that the second finds him.
-    let [a, b, c1, d, e, f, g, h, ..] = tools.keys.digest("posted member", username.key().as_bytes());
-    one_at_a_time(c, i64::from_be_bytes([a, b, c1, d, e, f, g, h]))?;
+    let hash = tools.keys.digest("posted member", username.key().as_bytes());
+    acquire_lock(c, AdvisoryLock::from_hash(&hash))?;
     let (id, is_new) = match found_or_made(c, sender, &username, &name, now)? {
         Ok(found) => found,
         Err(errors) => return Ok(Err(errors.into())),

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{model::kept_since, store};
 use crate::{
     alerts, audit, courier,
-    db::{AnyConnection, Database, one_at_a_time},
+    db::{AdvisoryLock, AnyConnection, Database, acquire_lock},
     error::Result,
 };
 
@@ -16,9 +16,6 @@ use crate::{
 const STEP: i64 = 500;
 /// How long everybody else has the database for himself between two steps.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The number under which one process at a time takes a step; only different from those of other locks.
-const CLEANING: i64 = 726_356;
-
 /// Removes about so many rows of what ended before this moment, and answers how many; none when there are none left.
 type Step = fn(&mut AnyConnection, NaiveDateTime, i64) -> Result<usize>;
 
@@ -40,7 +37,7 @@ pub async fn clean(db: &Database, now: NaiveDateTime) -> Result<()> {
         loop {
             let more = db
                 .write(move |c| {
-                    one_at_a_time(c, CLEANING)?;
+                    acquire_lock(c, AdvisoryLock::Retention)?;
                     step(c, before, STEP)
                 })
                 .await?;
