@@ -168,6 +168,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_day_has_no_sign_and_is_in_the_calendar() {
+        assert_eq!(read_day(" 2026-11-29\u{200b}"), NaiveDate::from_ymd_opt(2026, 11, 29));
+        for wrong in
+            ["", "+2026-11-29", "-2026-11-29", "2026-02-30", "2026-11-29x", "2026-11", "29.11.2026", "٢٠٢٦-١١-٢٩"]
+        {
+            assert_eq!(read_day(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_shows_nothing_is_blank() {
         for blank in [
             "",

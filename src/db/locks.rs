@@ -21,7 +21,7 @@ pub enum AdvisoryLock {
     SuppressedAlerts,
     /// The existence of a tenant. Writes in it share the lock.
     Tenant(TenantId),
-    /// What a portal may do. Its posts share the lock.
+    /// The permissions of a portal. Its posts share the lock.
     Portal(PortalId),
     /// The events of a tenant, for whoever locks several.
     AlertGroups(TenantId),
