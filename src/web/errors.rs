@@ -214,7 +214,12 @@ fn note_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest
 fn is_misdirected_post(status: StatusCode, request: &HttpRequest) -> bool {
     let takes_none =
         [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::UNSUPPORTED_MEDIA_TYPE].contains(&status);
-    takes_none && !request.method().is_safe() && request.headers().contains_key(header::AUTHORIZATION)
+    // A browser sends what a proxy before Belfry asked it for, which is no token.
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let has_token = authorization
+        .and_then(|value| value.split_once(' '))
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    takes_none && !request.method().is_safe() && has_token
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.

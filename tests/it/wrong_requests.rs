@@ -161,6 +161,8 @@ on_both! {
             assert!([404, 405, 415].contains(&status), "{path}: {status}");
             assert!(document["detail"].as_str().unwrap_or_default().contains("/intake/alertmanager"), "{path}: {document}");
         }
+        let behind_proxy = visitor.request(Method::POST, "/webhook").basic_auth("ops", Some("x")).form(&[("a", "b")]);
+        visitor.send(behind_proxy.header(header::ACCEPT, BROWSER)).await.is(404);
         assert_eq!(wrong_paths().await, before + paths.len() as u64, "each leaves a trace; what is below /intake is counted there");
         for kind in ["application/json", "multipart/form-data; boundary=x", "text/plain"] {
             let post = visitor.request(Method::POST, "/login").header(header::ACCEPT, BROWSER);
