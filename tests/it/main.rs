@@ -63,6 +63,7 @@ mod tenant_deletion;
 mod tenants;
 mod two_editors;
 mod unchanged;
+mod upgrade;
 mod verification;
 mod waking;
 mod wrong_requests;
