@@ -755,25 +755,25 @@ fn counted(body: &str) -> i64 {
 }
 
 #[actix_web::test]
-async fn a_digest_carries_four_hundred_and_the_next_one_the_rest() {
+async fn a_digest_carries_600_deliveries_and_the_next_one_the_rest() {
     let house = House::new().await;
     let robot = house.robot(RobotKind::DingTalk, "fake-ding", Group::default()).await;
-    let storm = (0..500).map(|n| notice(robot, Kind::MemberSaved, &format!("Dataphin: storm {n:05}"))).collect();
+    let storm = (0..700).map(|n| notice(robot, Kind::MemberSaved, &format!("Dataphin: storm {n:05}"))).collect();
     house.write(move |c, now| enqueue_all(c, storm, now)).await;
     let claim = house.claim().await.unwrap();
     let listed: Vec<&str> =
         claim.body.lines().filter_map(|line| line.strip_prefix("- **Notice** Dataphin: storm ")).collect();
     assert!(listed.len() > 100 && listed.is_sorted(), "{}", claim.body);
-    assert_eq!(i64::try_from(listed.len()).unwrap() + counted(&claim.body), 400);
+    assert_eq!(i64::try_from(listed.len()).unwrap() + counted(&claim.body), 600);
     assert_eq!(claim.title, "[Dataphin] Several notices in one message");
-    assert!(claim.body.starts_with("400 notices\n"), "{}", claim.body);
+    assert!(claim.body.starts_with("600 notices\n"), "{}", claim.body);
     let message = claim.wire.message;
     assert!(claim.body.contains(&format!("(https://belfry.example/t/tenant-1/deliveries?message={message})")));
     let carried = deliveries::table
         .filter(deliveries::message.eq(message))
         .filter(deliveries::state.eq(DeliveryState::Sending.as_str()))
         .count();
-    assert_eq!(house.db.read(move |c| Ok(carried.get_result::<i64>(c)?)).await.unwrap(), 400);
+    assert_eq!(house.db.read(move |c| Ok(carried.get_result::<i64>(c)?)).await.unwrap(), 600);
     assert!(house.record(claim, Meaning::Delivered).await);
     house.advance(TimeDelta::seconds(4));
     let rest = house.claim().await.unwrap();
