@@ -19,7 +19,7 @@ test:
 test-one NAME *ARGS:
     cargo test --locked --test it -- {{ NAME }} {{ ARGS }}
 
-# Run one benchmark: portal, intake, tenants or courier
+# Run one benchmark: portal, intake, tenants or delivery
 bench NAME:
     cargo bench --bench {{ NAME }}
 

@@ -6,16 +6,16 @@ use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
     channels::{self, Mode, Switches},
-    courier::{self, Kind, Notice},
     db::{
         Address, AnyConnection, Database, RobotId, TenantId,
         schema::{contacts, robots},
     },
+    delivery::{self, DeliveryKind, Notice},
     error::Result,
     language::Language,
     members::store::{self as members, NewMember},
     portals::{self, ReturnOrigins, store::Secrets},
-    robots::{Channel, Origins, RobotAddress},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::KeyRing,
     tenants::store::{self as tenants, NewTenant},
@@ -34,7 +34,7 @@ pub fn token(number: u64) -> String {
 /// Fills an empty database with a crew for each of these sandboxes: the portal's token.
 pub fn seed(address: &Address, folder: &Path, sandboxes: &[&str]) -> String {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(&sandboxes.join(",")).expect("origins");
+    let origins = RobotOrigins::parse(&sandboxes.join(",")).expect("origins");
     let secrets = Secrets::generate().expect("secrets");
     let (db, token) = (Database::open(address).expect("the database opens"), secrets.token.expose().to_owned());
     let sandboxes: Vec<String> = sandboxes.iter().map(|origin| (*origin).to_owned()).collect();
@@ -42,7 +42,7 @@ pub fn seed(address: &Address, folder: &Path, sandboxes: &[&str]) -> String {
         let now = belfry::clock::Clock::default().now();
         let tenant = tenant(c, now)?;
         for (number, sandbox) in (0..).zip(sandboxes.iter().flat_map(|origin| (0..CREW).map(move |_| origin))) {
-            let webhook = RobotKind::DingTalk.url(sandbox, &self::token(number));
+            let webhook = RobotKind::DingTalk.webhook_url(sandbox, &self::token(number));
             let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
             member(c, tenant, &format!("m{number}"), &address, &keys, now)?;
         }
@@ -90,7 +90,7 @@ fn member(
     let account = accounts::store::insert(c, &username, "-", false, now)?;
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
-    let (robot, _) = courier::upsert_robot(c, keys, tenant, address, None, now)?;
+    let (robot, _) = delivery::upsert_robot(c, keys, tenant, address, None, now)?;
     let contact = (contacts::member.eq(member), contacts::channel.eq("dingtalk"), contacts::robot.eq(robot));
     diesel::insert_into(contacts::table).values(contact).execute(c)?;
     Ok(())
@@ -104,7 +104,7 @@ pub fn enqueue(address: &Address, each: u64) {
             robots::table.order(robots::id).select((robots::id, robots::tenant)).load(c)?;
         let notice = |(robot, tenant), number| Notice {
             tenant,
-            kind: Kind::MemberSaved,
+            kind: DeliveryKind::MemberSaved,
             title: format!("Dataphin: message {number}"),
             body: "a text of some length that says what is wrong and what to do about it".to_owned(),
             robot,
@@ -114,7 +114,7 @@ pub fn enqueue(address: &Address, each: u64) {
             alert: None,
         };
         let notices = (0..each).flat_map(|number| robots.iter().map(move |robot| notice(*robot, number))).collect();
-        courier::enqueue_all(c, notices, belfry::clock::Clock::default().now())?;
+        delivery::enqueue_all(c, notices, belfry::clock::Clock::default().now())?;
         Ok(())
     });
     actix_web::rt::System::new().block_on(put).expect("the outbox is filled");

@@ -7,17 +7,17 @@ use belfry::{
     accounts::{self, Username},
     alerts::{Matcher, Receiver, Rule, Severity, store::rules},
     channels::{self, Mode, Switches},
-    courier,
     db::{
         AccountId, Address, AnyConnection, Database, RuleId, TenantId,
         schema::{accounts as accounts_table, contacts},
     },
+    delivery,
     error::Result,
     groups,
     language::Language,
     members::store::{self as members, NewMember},
     portals::{self, ReturnOrigins, store::Secrets},
-    robots::{Channel, Origins, RobotAddress},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::{Group, RobotKind, Sandbox},
     schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
@@ -50,15 +50,16 @@ pub fn alert(number: u64) -> String {
 /// Adds the tenant and its robots: the token of its portal. The database has been filled with a crew.
 pub fn seed(address: &Address, folder: &Path, sandbox: &Sandbox, origin: &str) -> String {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(origin).expect("an origin");
+    let origins = RobotOrigins::parse(origin).expect("an origin");
     let secrets = Secrets::generate().expect("secrets");
     let (db, portal_token) = (Database::open(address).expect("the database opens"), secrets.token.expose().to_owned());
     let mut addresses = Vec::new();
     for number in 0..MEMBERS {
         for (channel, kind) in CHANNELS {
             let token = token(1_000_000 + number);
-            sandbox.add(kind, &token, Group::default());
-            let address = RobotAddress::parse(channel, &kind.url(origin, &token), &origins).expect("an address");
+            sandbox.add_robot(kind, &token, Group::default());
+            let address =
+                RobotAddress::parse(channel, &kind.webhook_url(origin, &token), &origins).expect("an address");
             addresses.push((number, channel, address));
         }
     }
@@ -128,7 +129,7 @@ fn member(
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
     for (channel, address) in robots {
-        let (robot, _) = courier::upsert_robot(c, keys, tenant, address, None, now)?;
+        let (robot, _) = delivery::upsert_robot(c, keys, tenant, address, None, now)?;
         let contact = (contacts::member.eq(member), contacts::channel.eq(channel.as_str()), contacts::robot.eq(robot));
         diesel::insert_into(contacts::table).values(contact).execute(c)?;
     }

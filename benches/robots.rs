@@ -15,7 +15,7 @@ pub fn start(first: u64) -> (Sandbox, String) {
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
     let sandbox = Sandbox::new(Clock::default());
     for number in first..first + CREW {
-        sandbox.add(RobotKind::DingTalk, &token(number), Group::default());
+        sandbox.add_robot(RobotKind::DingTalk, &token(number), Group::default());
     }
     let served = sandbox.clone();
     thread::spawn(move || {

@@ -38,13 +38,13 @@ use belfry::{
     accounts::{self, Username},
     alerts::{Matcher, Receiver, Rule, Severity, store::rules},
     channels::{self, Mode, Switches},
-    courier,
     db::{Address, AnyConnection, Database, RuleId, TenantId, schema::contacts},
+    delivery,
     error::Result,
     language::Language,
     members::store::{self as members, NewMember},
     portals::{self, ReturnOrigins, store::Secrets},
-    robots::{Channel, Origins, RobotAddress},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::{KeyRing, Passwords},
     templates::{self, Reason, Source},
@@ -196,7 +196,7 @@ fn long(number: u64) -> String {
 /// Fills an empty database with a quiet and a busy tenant: the tokens of their portals.
 fn fill(address: &Address, folder: &Path, robots: &str) -> [String; 2] {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(robots).expect("an origin");
+    let origins = RobotOrigins::parse(robots).expect("an origin");
     let (quiet, busy) = (Secrets::generate().expect("secrets"), Secrets::generate().expect("secrets"));
     let tokens = [quiet.token.expose().to_owned(), busy.token.expose().to_owned()];
     let (db, robots) = (Database::open(address).expect("the database opens"), robots.to_owned());
@@ -212,7 +212,7 @@ fn fill(address: &Address, folder: &Path, robots: &str) -> [String; 2] {
             portal(c, theirs, &busy, &keys, now)?;
             work_at_every_limit(c, theirs, now)?;
             for number in 0..PEOPLE {
-                let webhook = RobotKind::DingTalk.url(&robots, &crew::token(number));
+                let webhook = RobotKind::DingTalk.webhook_url(&robots, &crew::token(number));
                 let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
                 member(c, theirs, &format!("m{number}"), &address, &keys, now)?;
             }
@@ -277,7 +277,7 @@ fn member(
     let account = accounts::store::insert(c, &username, "-", false, now)?;
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
-    let (robot, _) = courier::upsert_robot(c, keys, tenant, address, None, now)?;
+    let (robot, _) = delivery::upsert_robot(c, keys, tenant, address, None, now)?;
     let contact = (contacts::member.eq(member), contacts::channel.eq("dingtalk"), contacts::robot.eq(robot));
     diesel::insert_into(contacts::table).values(contact).execute(c)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Builds one runnable application out of settings: the database, the courier, the server.
+//! Builds one runnable application out of settings: the database, the delivery worker, the server.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -25,8 +25,8 @@ use crate::{
     access, accounts, alerts,
     clock::Clock,
     connections::{Connections, connections_in_all, connections_of_an_address, raise_descriptor_limit},
-    courier::{CallSettings, Courier, Waker},
     db::{self, Database, Share},
+    delivery::{CallSettings, DeliveryWorker, Waker},
     error::Error,
     health::Health,
     members, portals,
@@ -58,7 +58,7 @@ const CLOCK_DIFFERS: i64 = 2;
 /// An application that accepts connections and is ready to be run.
 pub struct App {
     server: Option<(Server, SocketAddr)>,
-    courier: Option<Courier>,
+    courier: Option<DeliveryWorker>,
     sweeper: JoinHandle<()>,
     fan_out: JoinHandle<()>,
     teller: Option<JoinHandle<()>>,
@@ -87,9 +87,11 @@ impl App {
             .then(|| {
                 let (db, keys, origins) = (db.by(Share::Courier), keys.clone(), settings.robot_origins.clone());
                 let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
-                let calls =
-                    CallSettings { schedule: settings.retry_schedule.clone(), proxy: settings.robot_proxy.clone() };
-                Courier::start_with(db, keys, origins, clock.clone(), waker.clone(), speller, calls)
+                let calls = CallSettings {
+                    retry_schedule: settings.retry_schedule.clone(),
+                    proxy: settings.robot_proxy.clone(),
+                };
+                DeliveryWorker::start_with_settings(db, keys, origins, clock.clone(), waker.clone(), speller, calls)
             })
             .transpose()
             .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
@@ -98,7 +100,7 @@ impl App {
         let tools = alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone(), snapshots };
         let fan_out = tokio::spawn(alerts::expand_forever(tools.clone()));
         let timekeeper = db.tells().then(|| tokio::spawn(keep_time(db.clone(), clock.clone())));
-        let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(Courier::pulse));
+        let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(DeliveryWorker::heartbeat));
         let teller = settings.work.delivers().then(|| {
             let teller = members::Teller {
                 db: db.clone(),
@@ -373,6 +375,6 @@ fn server(
 
 /// The key that signs the session cookie.
 fn cookie_key(keys: &KeyRing) -> Key {
-    let halves = [keys.digest("cookie", b"1"), keys.digest("cookie", b"2")];
+    let halves = [keys.keyed_hash("cookie", b"1"), keys.keyed_hash("cookie", b"2")];
     Key::from(&halves.concat())
 }

@@ -9,8 +9,8 @@ use url::{Host, Url};
 
 use crate::{
     connections::{connections_in_all, connections_of_an_address, descriptor_limit},
-    courier::{self, Ledger},
     db::{self, Address, AnyConnection},
+    delivery::{self, Ledger},
     portals,
     secrets::KeyRing,
     settings::{Settings, Typed, unknown_variables},
@@ -100,7 +100,7 @@ fn look_into(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, rep
     if report.faults.len() > before {
         return;
     }
-    let sealed = courier::unopened(c, keys).and_then(|(all, closed)| {
+    let sealed = delivery::count_unreadable_values(c, keys).and_then(|(all, closed)| {
         let (more, more_closed) = portals::store::unopened(c, keys)?;
         Ok((all + more, closed + more_closed))
     });
@@ -121,9 +121,9 @@ fn look_into(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, rep
 }
 
 fn recount(c: &mut AnyConnection, now: NaiveDateTime, report: &mut Report) {
-    match courier::ledger(c, now) {
+    match delivery::load_ledger(c, now) {
         Ok(ledger) => {
-            if !ledger.balances() {
+            if !ledger.is_balanced() {
                 report
                     .faults
                     .push("The ledger does not balance; the lines above name what does not add up.".to_owned());

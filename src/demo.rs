@@ -14,17 +14,17 @@ use crate::{
     accounts::{self, Username},
     channels::{self, Mode, Switches},
     clock::Clock,
-    courier,
     db::{AccountId, AnyConnection, Database, TenantId},
+    delivery,
     error::{Error, Result},
     language::Language,
     members::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember, verifications},
     },
-    robots::{Channel, Origins, RobotAddress, SigningSecret},
-    sandbox::{Group, RobotKind, Sandbox, Standing},
-    secrets::{KeyRing, Passwords, PlainToken, random},
+    robots::{Channel, RobotAddress, RobotOrigins, SigningSecret},
+    sandbox::{Group, RobotKind, RobotStatus, Sandbox},
+    secrets::{KeyRing, Passwords, PlainToken, random_bytes},
     settings::Settings,
     tenants::store::{self as tenants, NewTenant},
 };
@@ -80,7 +80,7 @@ pub struct Demo {
 /// # Errors
 /// One sentence for the operator.
 pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo, String> {
-    let suffix: [u8; 6] = random().map_err(|fault| fault.to_string())?;
+    let suffix: [u8; 6] = random_bytes().map_err(|fault| fault.to_string())?;
     let folder = std::env::temp_dir().join(format!("belfry-demo-{}", hex::encode(suffix)));
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|fault| format!("The sandbox cannot listen: {fault}"))?;
     let sandbox = listener.local_addr().map_err(|fault| fault.to_string())?;
@@ -89,7 +89,7 @@ pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo
     let settings = Settings {
         database: crate::db::Address::Sqlite(folder.join("belfry.db")),
         key_file: folder.join("belfry.key"),
-        robot_origins: Origins::parse(&base).map_err(|faults| faults.join(" "))?,
+        robot_origins: RobotOrigins::parse(&base).map_err(|faults| faults.join(" "))?,
         ..settings
     };
     let keys = KeyRing::open(&settings.key_file)?;
@@ -120,7 +120,7 @@ impl Groups {
         let sandbox = Sandbox::new(clock.clone());
         let mut urls = Vec::new();
         for (kind, name, special) in GROUPS {
-            let token: [u8; 32] = random().map_err(|fault| fault.to_string())?;
+            let token: [u8; 32] = random_bytes().map_err(|fault| fault.to_string())?;
             let token = hex::encode(token);
             let channel = match kind {
                 RobotKind::DingTalk => Channel::DingTalk,
@@ -129,21 +129,21 @@ impl Groups {
             };
             let group = Group::named(name);
             let (group, secret) = match special {
-                Special::Nothing if channel == Channel::DingTalk => (group.keyword(product), None),
+                Special::Nothing if channel == Channel::DingTalk => (group.with_keyword(product), None),
                 Special::Nothing => (group, None),
-                Special::Signed => (group.keyword(product).secret(SECRET), Some(SECRET)),
-                Special::WrongKeyword => (group.keyword("another word"), None),
-                Special::Disabled => (Group { standing: Standing::Disabled, ..group }, None),
+                Special::Signed => (group.with_keyword(product).with_secret(SECRET), Some(SECRET)),
+                Special::WrongKeyword => (group.with_keyword("another word"), None),
+                Special::Disabled => (Group { status: RobotStatus::Disabled, ..group }, None),
             };
-            sandbox.add(kind, &token, group);
-            urls.push((channel, kind.url(base, &token), secret));
+            sandbox.add_robot(kind, &token, group);
+            urls.push((channel, kind.webhook_url(base, &token), secret));
         }
         Ok(Self { sandbox, urls })
     }
 
     fn addresses(
         &self,
-        origins: &Origins,
+        origins: &RobotOrigins,
     ) -> std::result::Result<Vec<(Channel, RobotAddress, Option<SigningSecret>)>, String> {
         self.urls
             .iter()
@@ -240,9 +240,9 @@ impl Filling {
         // The first ones of each group say hello, so that the record and the chats are not empty.
         if number < self.addresses.len() {
             for (_, robot) in updated.ringing {
-                let notice = courier::Notice {
+                let notice = delivery::Notice {
                     tenant,
-                    kind: courier::Kind::MemberSaved,
+                    kind: delivery::DeliveryKind::MemberSaved,
                     title: format!("{}: alerts for {name} arrive in this group", self.product),
                     body: "The demo says hello.".to_owned(),
                     robot,
@@ -251,7 +251,7 @@ impl Filling {
                     requested_by: None,
                     alert: None,
                 };
-                courier::enqueue(c, notice, self.now)?;
+                delivery::enqueue(c, notice, self.now)?;
             }
         }
         Ok(())

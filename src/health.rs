@@ -15,8 +15,8 @@ use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     clock::Clock,
-    courier::{self, Pulse, Sums},
     db::Database,
+    delivery::{self, DeliveryTotals, Heartbeat},
     error::{Error, Result},
     log::BoundedLines,
     metrics::Now,
@@ -27,7 +27,7 @@ use crate::{
 const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take to read or to write.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the courier may not have looked for work: several times what it sleeps or backs off at most.
+/// How long the delivery worker may not have looked for work: several times what it sleeps or backs off at most.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often all deliveries are counted.
 const RECOUNT: Duration = Duration::from_secs(300);
@@ -43,17 +43,17 @@ type Ready = std::result::Result<(), &'static str>;
 pub struct Health {
     db: Database,
     clock: Clock,
-    /// The courier's, where this process delivers.
-    pulse: Option<Pulse>,
+    /// The delivery worker's, where this process delivers.
+    pulse: Option<Heartbeat>,
     found: Mutex<Option<(Instant, Ready)>>,
-    counted: Mutex<Option<(Instant, Sums)>>,
+    counted: Mutex<Option<(Instant, DeliveryTotals)>>,
     lines: BoundedLines,
 }
 
 impl Health {
     /// The health of a process with this database, and the pulse of its courier when it delivers.
     #[must_use]
-    pub fn new(db: Database, clock: Clock, pulse: Option<Pulse>) -> Self {
+    pub fn new(db: Database, clock: Clock, pulse: Option<Heartbeat>) -> Self {
         Self { db, clock, pulse, found: Mutex::new(None), counted: Mutex::new(None), lines: BoundedLines::default() }
     }
 
@@ -90,7 +90,8 @@ impl Health {
 
     /// What is looked up for monitoring. Where the database cannot be asked it is left out: the counters are worth most then.
     async fn now(&self) -> Now {
-        let looked = self.db.read_aside(|c| Ok((courier::queues(c)?, courier::broken(c)?))).await;
+        let looked =
+            self.db.read_aside(|c| Ok((delivery::load_queue_depths(c)?, delivery::count_broken_robots(c)?))).await;
         let (queues, broken) = looked.unwrap_or_else(|fault| {
             self.warn("queues-unmeasured", &fault);
             Default::default()
@@ -107,14 +108,17 @@ impl Health {
     async fn ledger(&self) -> Vec<(&'static str, i64)> {
         let mut counted = self.counted.lock().await;
         if counted.is_none_or(|(at, _)| at.elapsed() > RECOUNT) {
-            match self.db.read_aside(courier::totals).await {
+            match self.db.read_aside(delivery::load_totals).await {
                 Ok(sums) => *counted = Some((Instant::now(), sums)),
                 Err(fault) => self.warn("deliveries-uncounted", &fault),
             }
         }
-        counted.map_or_else(Vec::new, |(_, Sums { chosen, delivered, waiting, given_up })| {
-            vec![("chosen", chosen), ("delivered", delivered), ("waiting", waiting), ("given_up", given_up)]
-        })
+        counted.map_or_else(
+            Vec::new,
+            |(_, DeliveryTotals { recipients: chosen, delivered, waiting, failed: given_up })| {
+                vec![("chosen", chosen), ("delivered", delivered), ("waiting", waiting), ("given_up", given_up)]
+            },
+        )
     }
 
     fn not_ready(&self, problem: &'static str, fault: &dyn Display) -> Ready {
@@ -135,7 +139,7 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the database is of this version and takes reads and writes, and the courier is at work.
+/// Ready: the database is of this version and takes reads and writes, and the delivery worker is at work.
 pub async fn ready(health: Data<Health>) -> HttpResponse {
     let (mut answer, word) = match health.ready().await {
         Ok(()) => (HttpResponse::Ok(), "ready"),
@@ -169,8 +173,8 @@ mod tests {
         let health = |pulse| Health::new(db.clone(), Clock::default(), pulse);
         let (late, lively) = (SILENCE + Duration::from_secs(1), SILENCE - Duration::from_secs(5));
         actix_web::rt::System::new().block_on(async {
-            assert_eq!(health(Some(Pulse::of_age(late))).ready().await, Err("courier-silent"));
-            assert_eq!(health(Some(Pulse::of_age(lively))).ready().await, Ok(()));
+            assert_eq!(health(Some(Heartbeat::with_age(late))).ready().await, Err("courier-silent"));
+            assert_eq!(health(Some(Heartbeat::with_age(lively))).ready().await, Ok(()));
             assert_eq!(health(None).ready().await, Ok(()), "it shows pages only");
         });
     }

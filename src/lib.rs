@@ -14,9 +14,9 @@ pub mod channels; // Message Channel Settings
 pub mod check; // everything that is wrong with a deployment
 pub mod clock; // the time
 pub mod connections; // accepted connections and how many one address may hold
-pub mod courier; // from the outbox to the robot, and what became of it
 pub mod db; // SQLite or Postgres, reading and writing
 pub mod deliveries; // the record of what was delivered
+pub mod delivery; // from the outbox to the robot, and what became of it
 pub mod demo; // the whole product to try
 pub mod error; // what can go wrong
 pub mod first_steps; // from an empty deployment to the first alert in a group

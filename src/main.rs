@@ -20,9 +20,8 @@ use belfry::{
     app::App,
     check::{self, Asked},
     clock::Clock,
-    courier,
     db::{Database, PortalId, RobotId},
-    demo,
+    delivery, demo,
     language::Language,
     log::{Escaping, Format},
     portals,
@@ -211,7 +210,7 @@ async fn serve_sandbox(settings: Settings, signals: Signals) -> Result<(), Strin
         .map_err(|fault| format!("The address {} (BELFRY_LISTEN) cannot be listened on: {fault}", settings.listen))?;
     let address = listener.local_addr().map_err(|fault| fault.to_string())?;
     let sandbox = Sandbox::new(Clock::default());
-    sandbox.accept_any(&settings.product_name);
+    sandbox.create_on_first_use(&settings.product_name);
     let server = sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
     let handle = server.handle();
     let end = signals.started();
@@ -242,7 +241,7 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     }
     let passwords = Passwords::new(1).with_blocklist(settings.password_blocklist.clone());
     let context = [settings.product_name.as_str(), settings.portal_name.as_str(), username.as_str()];
-    let weakness = passwords.weakness(password, &context).await.map_err(|fault| fault.to_string())?;
+    let weakness = passwords.check_strength(password, &context).await.map_err(|fault| fault.to_string())?;
     if let Some(weakness) = weakness {
         return Err(Language::English.text(weakness.key()).into_owned());
     }
@@ -272,7 +271,7 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
     let mut after = RobotId(0);
     loop {
         let ring = keys.clone();
-        let last = db.write(move |c| courier::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
+        let last = db.write(move |c| delivery::reseal_robots(c, &ring, after, RESEAL_AT_ONCE)).await;
         match last.map_err(|fault| fault.to_string())? {
             Some(last) => after = last,
             None => break,
@@ -287,10 +286,10 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
             None => break,
         }
     }
-    let bodies = db.read(courier::sealed_bodies).await.map_err(|fault| fault.to_string())?;
+    let bodies = db.read(delivery::list_sealed_bodies).await.map_err(|fault| fault.to_string())?;
     for some in bodies.chunks(BODIES_AT_ONCE) {
         let (ring, some) = (keys.clone(), some.to_vec());
-        db.write(move |c| courier::reseal_bodies(c, &ring, &some)).await.map_err(|fault| fault.to_string())?;
+        db.write(move |c| delivery::reseal_bodies(c, &ring, &some)).await.map_err(|fault| fault.to_string())?;
     }
     tell("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
     Ok(())

@@ -16,9 +16,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use crate::{
-    courier::{RetrySchedule, RobotProxy},
     db,
-    robots::{Origins, parse_origin},
+    delivery::{RetrySchedule, RobotProxy},
+    robots::{RobotOrigins, parse_origin},
     secrets::Blocklist,
     text::trimmed,
 };
@@ -61,9 +61,9 @@ const MODULES: [&str; 36] = [
     "check",
     "clock",
     "connections",
-    "courier",
     "db",
     "deliveries",
+    "delivery",
     "demo",
     "error",
     "first_steps",
@@ -198,7 +198,7 @@ pub struct Settings {
     /// The proxies that are believed when they say whom a request comes from.
     pub trusted_proxies: Vec<IpNet>,
     /// Further origins of robots.
-    pub robot_origins: Origins,
+    pub robot_origins: RobotOrigins,
     /// What robots of the vendors are called through.
     pub robot_proxy: Option<RobotProxy>,
     /// The word in every message: the robots' custom keyword.
@@ -343,7 +343,7 @@ impl Typed {
         let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
         let trusted_proxies = networks(&self.trusted_proxies).map_err(|some| some.into_iter().for_each(&mut keep));
         let robot_origins =
-            Origins::parse(&self.robot_origins).map_err(|some| some.into_iter().for_each(&mut keep)).ok();
+            RobotOrigins::parse(&self.robot_origins).map_err(|some| some.into_iter().for_each(&mut keep)).ok();
         let robot_proxy = RobotProxy::parse(&self.robot_proxy)
             .map_err(|why| keep(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
             .unwrap_or_default();
@@ -559,7 +559,7 @@ mod tests {
 
     #[test]
     fn a_log_filter_is_levels_and_parts_and_each_word_of_it_counts() {
-        for good in ["info", "WARN", "off", "info,belfry=debug", " warn , belfry::courier=trace ", "belfry=info"] {
+        for good in ["info", "WARN", "off", "info,belfry=debug", " warn , belfry::delivery=trace ", "belfry=info"] {
             assert!(typed(&["--log", good]).log_filter().is_ok(), "{good}");
         }
         for wrong in [
@@ -587,7 +587,7 @@ mod tests {
     fn a_part_of_the_log_filter_that_writes_nothing_is_named() {
         let unknown = |log: &str| typed(&["--log", log]).unknown_log_parts();
         assert_eq!(
-            unknown("info,belfry=debug, belfry::courier::worker=trace,actix_http::h1=info"),
+            unknown("info,belfry=debug, belfry::delivery::worker=trace,actix_http::h1=info"),
             Vec::<String>::new()
         );
         let told = unknown("info,belfry::curier=trace,belfri=debug,hyper=warn");

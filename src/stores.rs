@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    courier,
     db::{self, Address, AnyConnection, Database},
+    delivery,
     error::Result as QueryResult,
     metrics::Metrics,
     portals,
@@ -118,7 +118,8 @@ async fn refuse_foreign_keys(db: &Database, keys: Option<&KeyRing>, key_file: &P
 
 /// Whether there are sealed secrets, and none of the newest opens.
 fn opens_none(c: &mut AnyConnection, keys: Option<&KeyRing>) -> QueryResult<bool> {
-    let tried = [courier::newest_opens(c, keys, SECRETS_TRIED)?, portals::store::newest_opens(c, keys, SECRETS_TRIED)?];
+    let tried =
+        [delivery::newest_opens(c, keys, SECRETS_TRIED)?, portals::store::newest_opens(c, keys, SECRETS_TRIED)?];
     Ok(tried.contains(&Some(false)) && !tried.contains(&Some(true)))
 }
 

@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     language::Language,
     log::BoundedLines,
-    secrets::{PlainToken, random, same},
+    secrets::{PlainToken, constant_time_eq, random_bytes},
 };
 
 /// A session ends this long after the log-in, whatever happens in it.
@@ -169,7 +169,7 @@ impl Store {
         let row = self.db.read(move |c| Ok(row(c, &wanted).optional()?)).await?;
         let Some(row) = row else { return Ok(None) };
         let alive = row.created_at + ABSOLUTE > now && row.seen_at + TimeDelta::minutes(row.idle_minutes) > now;
-        if !alive || !same(&PlainToken::presented(&secret).hash(), &row.secret_hash) {
+        if !alive || !constant_time_eq(&PlainToken::from_presented(&secret).hash(), &row.secret_hash) {
             return Ok(None);
         }
         // A clock that was set back must not keep a session alive, nor write on every request.
@@ -212,7 +212,7 @@ impl Store {
             .ok_or_else(|| Error::internal("a session without an account"))?;
         let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
         let (agent, address, password_hash) = (text(BROWSER), text(ADDRESS), text(PASSWORD_HASH));
-        let id = hex::encode(random::<16>()?);
+        let id = hex::encode(random_bytes::<16>()?);
         let secret = PlainToken::generate()?;
         let key = format!("{id}.{}", secret.expose());
         let now = self.clock.now();

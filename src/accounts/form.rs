@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{LogInSettings as Settings, Username};
 use crate::{
     db::MemberId,
-    secrets::{PlainToken, length_fault, one_time_code_as_typed},
+    secrets::{PlainToken, length_weakness, one_time_code_as_typed},
     text::{trimmed, whole_number},
     web::{Edits as _, FieldErrors, FormVersion, edits, validated},
 };
@@ -190,7 +190,7 @@ impl SetUp {
     /// The code, if one was typed.
     pub fn code(&self) -> Option<PlainToken> {
         let code = self.typed_code();
-        (!code.is_empty()).then(|| PlainToken::presented(&code))
+        (!code.is_empty()).then(|| PlainToken::from_presented(&code))
     }
 
     fn typed_code(&self) -> String {
@@ -209,11 +209,11 @@ impl SetUp {
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
         }
-        if let Some(fault) = length_fault(self.password.expose()) {
+        if let Some(fault) = length_weakness(self.password.expose()) {
             errors.add("password", fault.key());
         }
         match username {
-            Ok(username) if errors.is_empty() => Ok((username, PlainToken::presented(&code))),
+            Ok(username) if errors.is_empty() => Ok((username, PlainToken::from_presented(&code))),
             _ => Err(errors),
         }
     }
@@ -223,7 +223,7 @@ impl NewPassword {
     /// What can be seen at once of the new password: its length, and that it is confirmed.
     pub fn check(&self) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
-        if let Some(fault) = length_fault(self.new_password.expose()) {
+        if let Some(fault) = length_weakness(self.new_password.expose()) {
             errors.add("new_password", fault.key());
         }
         if self.new_password.expose() != self.confirm_password.expose() {

@@ -79,8 +79,8 @@ pub(super) async fn check(tools: &Tools, refusals: &Refusals, form: &form::LogIn
     let subjects = visitor.subjects(tools, &form.username);
     may_try(tools, &subjects).await?;
     let (account, network) = subjects.place_keys();
-    let _place = tools.passwords.place(&account, &network).await?;
-    let turn = tools.passwords.turn().await?;
+    let _place = tools.passwords.acquire_request_permit(&account, &network).await?;
+    let turn = tools.passwords.acquire_verify_permit().await?;
     // Others may have failed while this one waited.
     let now = may_try(tools, &subjects).await?;
     let username = Username::parse(&form.username).ok();

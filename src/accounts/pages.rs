@@ -17,7 +17,7 @@ use crate::{
     language::Language,
     members::store::invitations::{self, Invitation},
     refusals::Refusal,
-    secrets::PasswordPlace,
+    secrets::RequestPermit,
     tenants::store as tenants,
     web::{
         self, FieldErrors, Form, Frame, Query, Shared, Times, actor, own_page, redirect, redirect_counting,
@@ -62,9 +62,9 @@ pub async fn set_up(
         Ok(checked) if errors.is_empty() => checked,
         _ => return refuse(frame, form, errors),
     };
-    let _place = tools.passwords.place("set-up", &store::network(&web::address(&request))).await?;
+    let _permit = tools.passwords.acquire_request_permit("set-up", &store::network(&web::address(&request))).await?;
     let context = [frame.product.as_str(), frame.portal_name.as_str(), form.username.trim()];
-    if let Some(weakness) = tools.passwords.weakness(form.password.expose(), &context).await? {
+    if let Some(weakness) = tools.passwords.check_strength(form.password.expose(), &context).await? {
         return refuse(frame, form, FieldErrors::one("password", weakness.key()));
     }
     let hash = tools.passwords.hash(form.password.expose()).await?;
@@ -306,7 +306,7 @@ async fn weakness(
     form: &form::NewPassword,
 ) -> Result<Option<FieldErrors>> {
     let context = [frame.product.as_str(), frame.portal_name.as_str(), account.username.as_str()];
-    let weakness = tools.passwords.weakness(form.new_password.expose(), &context).await?;
+    let weakness = tools.passwords.check_strength(form.new_password.expose(), &context).await?;
     Ok(weakness.map(|weakness| FieldErrors::one("new_password", weakness.key())))
 }
 
@@ -318,20 +318,21 @@ struct Shown {
     /// Whether it is the account's. A wrong one is to be counted, and of many at once only those that are still allowed count.
     right: bool,
     now: NaiveDateTime,
-    _place: PasswordPlace,
+    _permit: RequestPermit,
 }
 
 /// Looks whether this is the account's current password, when the account and the address may try one.
 async fn show_password(tools: &Tools, request: &HttpRequest, account: &Account, password: &str) -> Result<Shown> {
     let (id, subjects) = (account.id, visitor(request).subjects(tools, &account.username));
     log_in::may_try(tools, &subjects).await?;
-    let place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
-    let turn = tools.passwords.choice_turn().await?;
+    let place =
+        tools.passwords.acquire_request_permit(&id.to_string(), &store::network(&web::address(request))).await?;
+    let turn = tools.passwords.acquire_hash_permit().await?;
     // Others may have failed while this one waited.
     let now = log_in::may_try(tools, &subjects).await?;
     let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
     let right = turn.verify(password, Some(before.clone())).await?;
-    Ok(Shown { subjects, before, right, now, _place: place })
+    Ok(Shown { subjects, before, right, now, _permit: place })
 }
 
 /// Puts the new password in place of the current one, and answers its hash. A wrong current one counts as a failed log-in. What
@@ -352,7 +353,7 @@ async fn replace_password(
     }
     let account = &who.principal.account;
     let id = account.id;
-    let Shown { subjects, before, right, now, _place } =
+    let Shown { subjects, before, right, now, _permit } =
         show_password(tools, request, account, form.current_password.expose()).await?;
     let mut new = None;
     if right {
@@ -431,9 +432,10 @@ async fn keep_password(
         return Ok(Err(errors));
     }
     let id = account.id;
-    let _place = tools.passwords.place(&id.to_string(), &store::network(&web::address(request))).await?;
+    let _permit =
+        tools.passwords.acquire_request_permit(&id.to_string(), &store::network(&web::address(request))).await?;
     let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
-    let turn = tools.passwords.choice_turn().await?;
+    let turn = tools.passwords.acquire_hash_permit().await?;
     if turn.verify(form.new_password.expose(), Some(before.clone())).await? {
         return Ok(Err(FieldErrors::one("new_password", "accounts-password-is-code")));
     }
@@ -488,7 +490,7 @@ pub async fn end_other_sessions(
     }
     let account = who.principal.account.clone();
     let actor = actor(&request, &account);
-    let Shown { subjects, before, right, now, _place } =
+    let Shown { subjects, before, right, now, _permit } =
         show_password(&tools, &request, &account, form.password.expose()).await?;
     let ended = who
         .write(&tools.db, move |c| {

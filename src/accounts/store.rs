@@ -326,17 +326,17 @@ impl Subjects {
         let nearest = networks.first().map(|(network, _)| network.as_str()).unwrap_or_default();
         let device = |(account, token): &(i64, PlainToken)| {
             let token_hash = token.hash();
-            let subject = keys.digest("log-in device", &token_hash).to_vec();
+            let subject = keys.keyed_hash("log-in device", &token_hash).to_vec();
             Device { account: AccountId(*account), token_hash, subject }
         };
         Self {
-            account: keys.digest("log-in account", username_key.as_bytes()).to_vec(),
+            account: keys.keyed_hash("log-in account", username_key.as_bytes()).to_vec(),
             account_at_address: keys
-                .digest("log-in account at address", format!("{username_key}\n{nearest}").as_bytes())
+                .keyed_hash("log-in account at address", format!("{username_key}\n{nearest}").as_bytes())
                 .to_vec(),
             networks: networks
                 .iter()
-                .map(|(network, most)| (keys.digest("log-in address", network.as_bytes()).to_vec(), *most))
+                .map(|(network, most)| (keys.keyed_hash("log-in address", network.as_bytes()).to_vec(), *most))
                 .collect(),
             devices: devices.iter().map(device).collect(),
             username_key,

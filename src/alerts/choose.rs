@@ -8,8 +8,8 @@ use chrono_tz::Tz;
 use super::model::{Incoming, Rule, Severity};
 use crate::{
     channels::Switches,
-    courier::Reason,
     db::{AccountId, MemberId, RobotId},
+    delivery::DeliveryReason,
     robots::Channel,
 };
 
@@ -165,7 +165,7 @@ pub struct Person {
 #[derive(Clone, Debug)]
 pub struct Pick {
     /// Who: or else the name of a group or schedule that has nobody, and why.
-    pub who: Result<Person, (String, Reason)>,
+    pub who: Result<Person, (String, DeliveryReason)>,
     /// The rule's name; nothing when the sender named him.
     pub rule: String,
     /// The channels to ring over.
@@ -195,7 +195,7 @@ pub struct Miss {
     /// His name, or that of the group or schedule.
     pub name: String,
     /// Why.
-    pub reason: Reason,
+    pub reason: DeliveryReason,
     /// The names of the rules that chose him.
     pub chosen_by: Vec<String>,
 }
@@ -228,7 +228,7 @@ impl Choice {
     /// The names that were given as receivers and that no member has.
     #[must_use]
     pub fn unknown_receivers(&self) -> Vec<String> {
-        let unknown = self.misses.iter().filter(|miss| miss.reason == Reason::NoSuchMember);
+        let unknown = self.misses.iter().filter(|miss| miss.reason == DeliveryReason::NoSuchMember);
         unknown.map(|miss| miss.name.clone()).collect()
     }
 
@@ -252,7 +252,7 @@ struct Picked {
 pub fn reach(picks: Vec<Pick>, on: &Switches) -> Choice {
     let mut choice = Choice::default();
     let mut people: BTreeMap<(String, Option<AccountId>), Picked> = BTreeMap::new();
-    let mut nobodies: BTreeMap<(String, &'static str), (Reason, Vec<String>)> = BTreeMap::new();
+    let mut nobodies: BTreeMap<(String, &'static str), (DeliveryReason, Vec<String>)> = BTreeMap::new();
     for Pick { who, rule, channels, is_quiet } in picks {
         match who {
             Ok(person) => {
@@ -304,17 +304,17 @@ fn add(rules: &mut Vec<String>, rule: &str) {
 }
 
 /// The robots that ring for one person, or why none does.
-fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, Reason> {
+fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, DeliveryReason> {
     let person = &picked.person;
     if person.member.is_none() {
         // Rules, groups and schedules name accounts; a username without one was named by the sender.
-        return Err(if person.account.is_some() { Reason::LeftTenant } else { Reason::NoSuchMember });
+        return Err(if person.account.is_some() { DeliveryReason::LeftTenant } else { DeliveryReason::NoSuchMember });
     }
     if !person.is_active {
-        return Err(Reason::MemberDisabled);
+        return Err(DeliveryReason::MemberDisabled);
     }
     if picked.only_quiet {
-        return Err(Reason::QuietHours);
+        return Err(DeliveryReason::QuietHours);
     }
     let mut is_off = false;
     let mut calls = Vec::new();
@@ -332,8 +332,8 @@ fn calls(picked: &Picked, on: &Switches) -> Result<Vec<Call>, Reason> {
     }
     match calls.is_empty() {
         false => Ok(calls),
-        true if is_off => Err(Reason::ChannelOff),
-        true => Err(Reason::NoContact),
+        true if is_off => Err(DeliveryReason::ChannelOff),
+        true => Err(DeliveryReason::NoContact),
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use super::{Tools, store::fan_outs};
 use crate::{
     clock::Clock,
-    courier::Waker,
     db::{Database, Lane, Share, TenantId},
+    delivery::Waker,
     error::Result,
 };
 

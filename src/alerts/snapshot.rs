@@ -20,8 +20,8 @@ use super::{
 use crate::{
     access::Role,
     channels::Switches,
-    courier::Reason,
     db::{AccountId, GroupId, RuleId, ScheduleId, TenantId},
+    delivery::DeliveryReason,
     schedules::{OnDuty, Schedule},
     templates::Templates,
 };
@@ -34,7 +34,7 @@ const MOST_PEOPLE: usize = 50_000;
 pub(super) type Group = (String, bool, Vec<AccountId>);
 
 /// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
-pub(super) type Who = Result<Person, (String, Reason)>;
+pub(super) type Who = Result<Person, (String, DeliveryReason)>;
 
 /// What a tenant's alerts are decided by. The time is no part of it: windows and schedules are asked with the moment.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Snapshot {
                     Some((_, true, in_group)) if !in_group.is_empty() => accounts.extend(in_group),
                     group => {
                         let name = group.map(|(name, ..)| name.clone()).unwrap_or_default();
-                        found.push(Err((name, Reason::GroupOff)));
+                        found.push(Err((name, DeliveryReason::GroupDisabled)));
                     }
                 },
                 Receiver::Schedule(schedule) => {
@@ -84,7 +84,7 @@ impl Snapshot {
                     match on_duty {
                         OnDuty::Shift(on_duty) => accounts.extend(on_duty),
                         OnDuty::Outside(account) => accounts.push(account),
-                        OnDuty::Nobody => found.push(Err((name.to_owned(), Reason::NobodyOnDuty))),
+                        OnDuty::Nobody => found.push(Err((name.to_owned(), DeliveryReason::NoOneOnDuty))),
                     }
                 }
             }

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    courier::Waker,
     db::{AdvisoryLock, Database, Lane, Share, acquire_lock},
+    delivery::Waker,
     error::Result,
 };
 
@@ -30,7 +30,7 @@ pub struct SuppressedNotifier {
     pub db: Database,
     /// The time.
     pub clock: Clock,
-    /// Wakes the courier.
+    /// Wakes the delivery worker.
     pub waker: Waker,
     /// The word that every message holds: the robots' keyword.
     pub product: String,

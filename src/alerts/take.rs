@@ -20,8 +20,8 @@ use super::{
     words::{Telling, Told},
 };
 use crate::{
-    courier::{self, AboutAlert, Kind, Notice, Outbox, Unreached},
     db::{AccountId, AdvisoryLock, AlertId, AnyConnection, EntryId, PortalId, RuleId, TenantId, acquire_lock},
+    delivery::{self, AlertDetails, DeliveryKind, Notice, Outbox, UnreachableRecipient},
     error::{Error, Result},
     robots::Channel,
     templates::Words,
@@ -70,7 +70,7 @@ pub struct Taken {
     pub alert: AlertId,
     /// Its entry on the event's time line.
     pub entry: EntryId,
-    /// How many deliveries wait for a robot now. When there are any, wake the courier after the commit.
+    /// How many deliveries wait for a robot now. When there are any, wake the delivery worker after the commit.
     pub deliveries: i64,
     /// Why nobody is notified, when nobody is.
     pub unheard: Option<Unheard>,
@@ -88,7 +88,7 @@ pub fn take(c: &mut AnyConnection, context: &Context, alert: &Incoming) -> Resul
 }
 
 /// Stores alerts, with everything that follows from them. Call it in the [`crate::db::Database::write`] of whatever else
-/// belongs together with them, as the last thing there, and wake the courier afterwards.
+/// belongs together with them, as the last thing there, and wake the delivery worker afterwards.
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -102,7 +102,7 @@ pub fn take_all<'a>(
     let decider = Decider::new(Arc::new(snapshots::load(c, context.tenant, None)?));
     let mut outbox = Outbox::default();
     let taken = take_each(c, context, &decider, &alerts, &mut outbox)?;
-    outbox.ring(c, context.now)?;
+    outbox.schedule(c, context.now)?;
     Ok(taken)
 }
 
@@ -171,7 +171,7 @@ impl Ingest {
     /// # Errors
     /// When the database cannot be written.
     pub fn end(self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-        self.outbox.ring(c, now)
+        self.outbox.schedule(c, now)
     }
 }
 
@@ -221,7 +221,7 @@ fn fired(
         } else if says_suppressed {
             events::forget_suppressed(c, event.id)?;
         }
-        let kind = if kind == EntryKind::Firing { Kind::Firing } else { Kind::Repeated };
+        let kind = if kind == EntryKind::Firing { DeliveryKind::Firing } else { DeliveryKind::Repeated };
         let telling = Telling { kind, alert, event: &event, fired_at: context.now };
         tell(c, context, decider, &telling, entry, &chosen, outbox)?;
         let unknown_receivers = if unheard.is_none() { chosen.choice.unknown_receivers() } else { Vec::new() };
@@ -271,14 +271,14 @@ fn resolved(
     let entry = NewEntry { kind, actor: &context.sender, alert: Some(alert), rules, chosen: receivers };
     let entry = events::add_entry(c, event.id, entry, context.now)?;
     let deliveries = i64::try_from(chosen.choice.calls.len()).map_err(Error::internal)?;
-    let telling = Telling { kind: Kind::Resolved, alert, event: &event, fired_at: context.now };
+    let telling = Telling { kind: DeliveryKind::Resolved, alert, event: &event, fired_at: context.now };
     tell(c, context, decider, &telling, entry, &chosen, outbox)?;
     let unheard = (!was_open).then_some(Unheard::NotOpen);
     Ok(Taken { alert: event.id, entry, deliveries, unheard, unknown_receivers: Vec::new() })
 }
 
 /// Notifies of what do not disturb suppressed, now that it is over: once, whatever cools down, by the gravest of those firings.
-/// Returns whether there was anything to say; call it in a transaction of its own, and wake the courier afterwards.
+/// Returns whether there was anything to say; call it in a transaction of its own, and wake the delivery worker afterwards.
 pub(super) fn notify_of_suppressed(c: &mut AnyConnection, context: &Context, id: AlertId) -> Result<bool> {
     let Some(event) = events::lock_ended_quiet(c, id, context.now)? else { return Ok(false) };
     let Some(suppressed) = event.suppressed_entry else { return Ok(false) };
@@ -300,9 +300,9 @@ pub(super) fn notify_of_suppressed(c: &mut AnyConnection, context: &Context, id:
     for asked in plan.ringing() {
         rules::note_send(c, event.id, asked.rule, alert.severity, rang.contains(&asked.name), context.now)?;
     }
-    let telling = Telling { kind: Kind::Repeated, alert: &alert, event: &event, fired_at };
+    let telling = Telling { kind: DeliveryKind::Repeated, alert: &alert, event: &event, fired_at };
     tell(c, &context, &decider, &telling, entry, &chosen, &mut outbox)?;
-    outbox.ring(c, context.now)?;
+    outbox.schedule(c, context.now)?;
     Ok(true)
 }
 
@@ -384,8 +384,8 @@ fn foresee(
             let sent = counted.map(|event| rules::sent(c, event.id)).transpose()?.unwrap_or_default();
             let started_at = started_at(context, open.as_ref(), alert);
             let (kind, event) = match open {
-                Some(open) => (Kind::Repeated, Event { count: open.count + 1, started_at, ..open }),
-                None => (Kind::Firing, Event::begun_by(alert, context.now)),
+                Some(open) => (DeliveryKind::Repeated, Event { count: open.count + 1, started_at, ..open }),
+                None => (DeliveryKind::Firing, Event::begun_by(alert, context.now)),
             };
             if quiet {
                 return Ok(Foreseen { event: Some(event), chosen: None });
@@ -400,7 +400,7 @@ fn foresee(
                 Some(chosen) => chosen,
                 None => decider.told_of(c, context.tenant, ended.id, ended.count)?,
             };
-            (Kind::Resolved, ended, chosen)
+            (DeliveryKind::Resolved, ended, chosen)
         }
         (Signal::Resolved, None) => return Ok(Foreseen { event: None, chosen: None }),
     };
@@ -522,7 +522,7 @@ fn tell(
         return Ok(());
     }
     let mut told = Told::new(context, decider, telling, chosen);
-    let follows = telling.kind != Kind::Firing && fan_outs::is_pending(c, telling.event.id)?;
+    let follows = telling.kind != DeliveryKind::Firing && fan_outs::is_pending(c, telling.event.id)?;
     if follows || !decider.has_room(chosen.choice.receivers()) {
         return put_off(c, context, telling, entry, chosen, &mut told);
     }
@@ -537,20 +537,20 @@ fn tell(
             member: call.person.member,
             recipient: call.person.name.clone(),
             requested_by: context.by,
-            alert: Some(AboutAlert {
+            alert: Some(AlertDetails {
                 alert: telling.event.id,
                 entry,
                 is_urgent: telling.is_urgent(),
                 mention: call.person.phone.clone(),
-                chosen_by: join_names(&call.chosen_by, ", "),
+                rule_names: join_names(&call.chosen_by, ", "),
             }),
         };
-        outbox.put(c, notice, context.now)?;
+        outbox.add(c, notice, context.now)?;
     }
     for miss in misses {
         // What a resend would say, once he can be reached.
         let Words { title, body } = told.over(Channel::DingTalk);
-        let unreached = Unreached {
+        let unreached = UnreachableRecipient {
             tenant: context.tenant,
             kind: telling.kind,
             title,
@@ -561,9 +561,9 @@ fn tell(
             requested_by: context.by,
             alert: Some(telling.event.id),
             entry: Some(entry),
-            chosen_by: join_names(&miss.chosen_by, ", "),
+            rule_names: join_names(&miss.chosen_by, ", "),
         };
-        courier::unreached(c, unreached, context.now)?;
+        delivery::record_unreachable(c, unreached, context.now)?;
     }
     Ok(())
 }

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     channels::Switches,
-    courier::Reason,
     db::{AccountId, MemberId, RobotId, RuleId},
+    delivery::DeliveryReason,
     robots::Channel,
 };
 
@@ -248,12 +248,12 @@ fn expected(place: usize, sketch: Sketch, picks: &[PickSketch], on: &Switches) -
         })
         .collect();
     let reason = match () {
-        () if !sketch.0 => Reason::LeftTenant,
-        () if !sketch.1 => Reason::MemberDisabled,
-        () if loud().next().is_none() => Reason::QuietHours,
+        () if !sketch.0 => DeliveryReason::LeftTenant,
+        () if !sketch.1 => DeliveryReason::MemberDisabled,
+        () if loud().next().is_none() => DeliveryReason::QuietHours,
         () if !calls.is_empty() => return (calls, None),
-        () if person.robots.iter().any(|(channel, _)| wants(*channel)) => Reason::ChannelOff,
-        () => Reason::NoContact,
+        () if person.robots.iter().any(|(channel, _)| wants(*channel)) => DeliveryReason::ChannelOff,
+        () => DeliveryReason::NoContact,
     };
     let chosen_by = rules_of(own.iter());
     (Vec::new(), Some(Miss { member: person.member, name: person.name, reason, chosen_by }))
@@ -288,7 +288,7 @@ proptest! {
 #[test]
 fn a_group_that_has_nobody_is_missed_once_however_many_rules_picked_it() {
     let pick = |rule: &str| Pick {
-        who: Err(("night watch".to_owned(), Reason::GroupOff)),
+        who: Err(("night watch".to_owned(), DeliveryReason::GroupDisabled)),
         rule: rule.to_owned(),
         channels: Channel::ALL.to_vec(),
         is_quiet: false,
@@ -297,7 +297,7 @@ fn a_group_that_has_nobody_is_missed_once_however_many_rules_picked_it() {
     let miss = Miss {
         member: None,
         name: "night watch".into(),
-        reason: Reason::GroupOff,
+        reason: DeliveryReason::GroupDisabled,
         chosen_by: vec!["a".into(), "b".into()],
     };
     assert_eq!(choice, Choice { calls: Vec::new(), misses: vec![miss] });

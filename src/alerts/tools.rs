@@ -1,7 +1,7 @@
 //! What the handlers of this room work with.
 
 use super::Snapshots;
-use crate::{clock::Clock, courier::Waker, db::Database};
+use crate::{clock::Clock, db::Database, delivery::Waker};
 
 /// Clones share everything.
 #[derive(Clone)]
@@ -10,7 +10,7 @@ pub struct Tools {
     pub db: Database,
     /// The time.
     pub clock: Clock,
-    /// Wakes the courier.
+    /// Wakes the delivery worker.
     pub waker: Waker,
     /// What alerts are decided by.
     pub snapshots: Snapshots,

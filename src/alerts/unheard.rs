@@ -5,7 +5,7 @@ use super::{
     take::Asked,
 };
 use crate::{
-    courier::{Reason, reason_key},
+    delivery::{DeliveryReason, reason_key},
     language::Language,
     text::isolated,
 };
@@ -23,7 +23,7 @@ pub enum Unheard {
     /// Its event is muted.
     Muted,
     /// Nobody who was chosen can be reached: each with the reason.
-    Unreachable(Vec<(String, Reason)>),
+    Unreachable(Vec<(String, DeliveryReason)>),
     /// It resolves an event that is not open.
     NotOpen,
 }
@@ -69,7 +69,7 @@ impl Unheard {
                 )
                 .into_owned(),
             Self::Unreachable(people) => {
-                let why = |(name, reason): &(String, Reason)| {
+                let why = |(name, reason): &(String, DeliveryReason)| {
                     format!(
                         "{}: {}",
                         isolated(name),
@@ -95,7 +95,7 @@ mod tests {
             Unheard::Muted,
             Unheard::NotOpen,
             Unheard::Throttled(many),
-            Unheard::Unreachable(vec![("dan".to_owned(), Reason::MemberDisabled)]),
+            Unheard::Unreachable(vec![("dan".to_owned(), DeliveryReason::MemberDisabled)]),
         ];
         for language in Language::ALL {
             for reason in &reasons {

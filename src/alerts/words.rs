@@ -12,8 +12,8 @@ use super::{
     take::Context,
 };
 use crate::{
-    courier::Kind,
     db::RobotId,
+    delivery::DeliveryKind,
     robots::Channel,
     templates::{MOST_MENTIONS, Reason, Variables, Words, duration},
     web::Times,
@@ -21,7 +21,7 @@ use crate::{
 
 /// What is to be told.
 pub(super) struct Telling<'t> {
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     pub alert: &'t Incoming,
     pub event: &'t Event,
     /// When the alert fired.
@@ -31,13 +31,13 @@ pub(super) struct Telling<'t> {
 impl Telling<'_> {
     /// Whether it goes out before everything else.
     pub fn is_urgent(&self) -> bool {
-        self.alert.severity == Severity::Critical && self.kind != Kind::Resolved
+        self.alert.severity == Severity::Critical && self.kind != DeliveryKind::Resolved
     }
 
     fn reason(&self) -> Reason {
         match self.kind {
-            Kind::Repeated => Reason::Repeated,
-            Kind::Resolved => Reason::Resolved,
+            DeliveryKind::Repeated => Reason::Repeated,
+            DeliveryKind::Resolved => Reason::Resolved,
             _ => Reason::Firing,
         }
     }
@@ -57,7 +57,8 @@ impl<'t> Told<'t> {
     pub fn new(context: &Context, decider: &'t Decider, telling: &Telling<'_>, chosen: &Chosen) -> Self {
         let snapshot = &decider.snapshot;
         let (alert, event, language) = (telling.alert, telling.event, snapshot.templates.language());
-        let ended = alert.ended(context.now).filter(|end| telling.kind == Kind::Resolved && *end >= event.since());
+        let ended =
+            alert.ended(context.now).filter(|end| telling.kind == DeliveryKind::Resolved && *end >= event.since());
         let last_at = ended.unwrap_or(telling.fired_at);
         let variables = Variables {
             product: context.product.clone(),

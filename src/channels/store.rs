@@ -5,11 +5,11 @@ use diesel::prelude::*;
 
 use super::{Mode, Settings, Switches};
 use crate::{
-    courier,
     db::{
         AnyConnection, INSTANCE_SCOPE, TenantId, directly,
         schema::{channel_switches, tenants},
     },
+    delivery,
     error::{Error, Result},
     robots::Channel,
 };
@@ -50,7 +50,7 @@ pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
 /// When the database cannot be written.
 pub fn save_instance(c: &mut AnyConnection, switches: &Switches, now: NaiveDateTime) -> Result<()> {
     save_switches(c, INSTANCE_SCOPE, switches)?;
-    courier::look_again(c, None, now)
+    delivery::wake_all(c, None, now)
 }
 
 /// Sets a tenant's mode and its own switches.
@@ -66,7 +66,7 @@ pub fn save(
 ) -> Result<()> {
     diesel::update(tenants::table.find(tenant)).set(tenants::channel_mode.eq(mode.as_str())).execute(c)?;
     save_switches(c, tenant.0, switches)?;
-    courier::look_again(c, Some(tenant), now)
+    delivery::wake_all(c, Some(tenant), now)
 }
 
 fn switches(c: &mut AnyConnection, scope: i64) -> Result<Switches> {

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::store::Listed;
 use crate::{
     channels::channel_key,
-    courier::reason_key,
+    delivery::reason_key,
     error::{Error, Result},
     language::Language,
     text::{BYTE_ORDER_MARK, close_directions, is_direction_control, is_invisible},

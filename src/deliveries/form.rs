@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::store::Filter;
 use crate::{
-    courier::{DeliveryState, Reason},
     db::{MessageId, Seek},
+    delivery::{DeliveryReason, DeliveryState},
     robots::Channel,
     web::{ListParameters, Times, Unread, query_string, swapped_days, unread},
 };
@@ -48,7 +48,7 @@ impl ListParameters for Asked {
         let unread = unread(&[
             ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
             ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
-            ("reason", &self.reason, Reason::parse(&self.reason).is_some()),
+            ("reason", &self.reason, DeliveryReason::parse(&self.reason).is_some()),
             ("from", &self.from, Times::typed_day(&self.from).is_some()),
             ("to", &self.to, Times::typed_day(&self.to).is_some()),
             ("message", &self.message, is_id(&self.message)),
@@ -67,7 +67,7 @@ impl Asked {
         Filter {
             state: DeliveryState::parse(&self.status),
             channel: Channel::parse(&self.channel),
-            reason: Reason::parse(&self.reason),
+            reason: DeliveryReason::parse(&self.reason),
             text: self.q.trim().to_owned(),
             recipient: self.recipient.trim().to_owned(),
             since: first.map(|day| times.day_start(day)),
@@ -116,7 +116,7 @@ mod tests {
         let read = asked("status=failed&channel=lark&reason=no-contact&q=+ann+&recipient=+bob&before=7");
         let filter = read.filter(Times::utc());
         assert_eq!((filter.state, filter.channel), (Some(DeliveryState::Failed), Some(Channel::Lark)));
-        assert_eq!((filter.reason, filter.text.as_str()), (Some(Reason::NoContact), "ann"));
+        assert_eq!((filter.reason, filter.text.as_str()), (Some(DeliveryReason::NoContact), "ann"));
         assert_eq!((filter.recipient.as_str(), read.seek().before), ("bob", Some(7)));
         let empty = asked("status=&channel=fax&reason=none&q=&recipient=&from=yesterday&to=2026-13-01&before=");
         assert_eq!((empty.filter(Times::utc()), empty.seek()), (Filter::default(), Seek::default()));

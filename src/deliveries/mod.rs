@@ -1,6 +1,6 @@
 //! The Alert Delivery Record: what was sent to whom over which channel, how it ended and why.
 //!
-//! The rows are the courier's; this room reads them, and asks the courier to send again what failed.
+//! The rows are the delivery worker's; this room reads them, and asks the delivery worker to send again what failed.
 
 mod export;
 mod form;

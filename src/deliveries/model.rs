@@ -1,8 +1,8 @@
 //! How the record names the states and reasons of a delivery.
 
 use crate::{
-    courier::{DeliveryState, Reason},
     db::{AlertId, MemberId},
+    delivery::{DeliveryReason, DeliveryState},
 };
 
 /// The key of a state's name on pages.
@@ -75,8 +75,8 @@ impl Viewed {
 }
 
 /// The reasons that a row can have, for a choice among them: the first sentence of each text is its name.
-pub fn reasons() -> impl Iterator<Item = Reason> {
-    Reason::all().filter(|reason| *reason != Reason::Robot(crate::robots::Meaning::Delivered))
+pub fn reasons() -> impl Iterator<Item = DeliveryReason> {
+    DeliveryReason::all().filter(|reason| *reason != DeliveryReason::Robot(crate::robots::Meaning::Delivered))
 }
 
 /// The first sentence of a reason's text: what happened, without what to do.

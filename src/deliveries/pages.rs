@@ -22,8 +22,8 @@ use crate::{
     audit::{self, Change, Entry},
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
-    courier::{self, DeliveryState, Reason, Waker, reason_key},
     db::{AccountId, AnyConnection, Database, DeliveryId, Keyset, TenantId},
+    delivery::{self, DeliveryReason, DeliveryState, Waker, reason_key},
     error::{Error, Result},
     language::Language,
     retention::{self, Removed, reaches},
@@ -73,7 +73,7 @@ impl ListPage {
 
     /// The reasons that can be chosen, by word, each with the first sentence of its text.
     fn reasons(&self) -> Vec<(&'static str, String)> {
-        let name = |reason: Reason| super::first_sentence(&self.frame.t(reason.key())).to_owned();
+        let name = |reason: DeliveryReason| super::first_sentence(&self.frame.t(reason.key())).to_owned();
         super::reasons().map(|reason| (reason.as_str(), name(reason))).collect()
     }
 }
@@ -259,8 +259,8 @@ impl Resend {
         these: &[DeliveryId],
         object: &str,
         changes: Vec<Change>,
-    ) -> Result<Vec<courier::Resent>> {
-        let resent = courier::resend(c, self.tenant, these, self.by, self.now)?;
+    ) -> Result<Vec<delivery::Resent>> {
+        let resent = delivery::resend(c, self.tenant, these, self.by, self.now)?;
         if !resent.is_empty() {
             let entry = Entry { tenant: Some(self.tenant), action: "deliveries-resent", object, changes };
             audit::record(c, &self.actor, &entry, self.now)?;
@@ -287,8 +287,8 @@ pub async fn resend(
     let page = |id: DeliveryId| format!("{}/{id}", record(&who));
     let Some(one) = resent.first() else { return Ok(redirect_saying(&page(id), "flash-deliveries-not-resent")) };
     waker.wake();
-    let said = if one.waits { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
-    Ok(redirect_saying(&page(one.anew), said))
+    let said = if one.is_waiting { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
+    Ok(redirect_saying(&page(one.replacement), said))
 }
 
 #[derive(Template)]
@@ -322,7 +322,7 @@ fn chosen(asked: &Asked, text: impl Fn(&str) -> String) -> Vec<(&'static str, St
     let named = |name: &str, value: &str| match name {
         "status" => DeliveryState::parse(value).map(|state| text(super::state_key(&state))),
         "channel" => Channel::parse(value).map(|channel| text(channel_key(&channel))),
-        "reason" => Reason::parse(value).map(|reason| text(reason.key())),
+        "reason" => DeliveryReason::parse(value).map(|reason| text(reason.key())),
         _ => Some(value.to_owned()),
     };
     let set = asked.fields().into_iter().filter(|(_, _, value)| !value.trim().is_empty());
@@ -379,7 +379,7 @@ pub async fn resend_all(
         return Ok(redirect_saying(&record(&who), "flash-deliveries-none-resent"));
     }
     waker.wake();
-    let said = match resent.iter().filter(|one| one.waits).count() {
+    let said = match resent.iter().filter(|one| one.is_waiting).count() {
         0 => "flash-deliveries-all-in-vain",
         waiting if waiting < resent.len() => "flash-deliveries-resent-some",
         _ => "flash-deliveries-resent-all",

@@ -1,4 +1,4 @@
-//! Reading the courier's rows. Every query takes the tenant first, and whose rows may be seen.
+//! Reading the delivery worker's rows. Every query takes the tenant first, and whose rows may be seen.
 
 use std::borrow::Cow;
 
@@ -10,12 +10,12 @@ use diesel::{
 };
 
 use crate::{
-    courier::{DeliveryState, Kind, Reason, RobotState},
     db::{
         AlertId, AnyConnection, AtMost as _, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
         position_function,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
+    delivery::{DeliveryKind, DeliveryReason, DeliveryState, RobotState},
     error::{Error, Result},
     language::Language,
     robots::Channel,
@@ -44,7 +44,7 @@ pub struct Filter {
     /// Only those over this channel.
     pub channel: Option<Channel>,
     /// Only those with this reason.
-    pub reason: Option<Reason>,
+    pub reason: Option<DeliveryReason>,
     /// Only those with this in their object or recipient, ASCII letters in any case; empty for all.
     pub text: String,
     /// Only those with this in their recipient, in the same way.
@@ -78,7 +78,7 @@ pub struct Listed {
     pub finished_at: Option<NaiveDateTime>,
     /// How far it is.
     pub state: DeliveryState,
-    /// Why: a word for [`reason_key`](crate::courier::reason_key).
+    /// Why: a word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// The names of the alert rules that chose the recipient; empty when there were none.
     pub chosen_by: String,
@@ -137,14 +137,14 @@ impl TryFrom<ListedRow> for Listed {
         };
         let state = DeliveryState::parse(&row.state);
         let state = state.ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
-        let of_kind = Kind::parse(&row.kind).is_some_and(Kind::may_be_resent);
+        let of_kind = DeliveryKind::parse(&row.kind).is_some_and(DeliveryKind::can_be_resent);
         Ok(Self {
             may_be_resent: state == DeliveryState::Failed && of_kind && row.resent_as.is_none(),
             id: row.id,
             object: row.object,
             alert: row.alert,
             channel,
-            member_count: (row.kind == Kind::MemberSaved.as_str()).then(|| counted(&row.recipient)).flatten(),
+            member_count: (row.kind == DeliveryKind::MemberSaved.as_str()).then(|| counted(&row.recipient)).flatten(),
             recipient: row.recipient,
             created_at: row.created_at,
             finished_at: row.finished_at,
@@ -318,7 +318,7 @@ pub fn resendable(
     }
     let filter = Filter { state: Some(failed), ..filter.clone() };
     let mut query = narrowed(c, tenant, Scope::Everyone, &filter)
-        .filter(deliveries::kind.eq_any(Kind::resendable()))
+        .filter(deliveries::kind.eq_any(DeliveryKind::resendable_names()))
         .filter(deliveries::resent_as.is_null());
     if let Some(newest) = newest {
         query = query.filter(deliveries::id.le(newest));
@@ -364,7 +364,7 @@ pub struct Attempt {
     pub http_status: Option<i64>,
     /// The vendor's own code; empty when there was none.
     pub code: String,
-    /// What it meant: a word for [`reason_key`](crate::courier::reason_key).
+    /// What it meant: a word for [`reason_key`](crate::delivery::reason_key).
     pub meaning: String,
     /// The robot's own words, secrets masked.
     pub answer: String,

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     channels::store as channels,
-    courier::{self, Kind, Notice},
     db::AnyConnection,
+    delivery::{self, DeliveryKind, Notice},
     error::Result,
     templates::{Reason, Variables, store as templates},
 };
@@ -67,7 +67,7 @@ fn announce_one(c: &mut AnyConnection, product: &str, added: &Added, now: NaiveD
     let words = templates.render(channel, Reason::MemberSaved, &variables);
     let notice = Notice {
         tenant: added.tenant,
-        kind: Kind::MemberSaved,
+        kind: DeliveryKind::MemberSaved,
         title: words.title,
         body: words.body,
         robot: added.robot,
@@ -76,6 +76,6 @@ fn announce_one(c: &mut AnyConnection, product: &str, added: &Added, now: NaiveD
         requested_by: None,
         alert: None,
     };
-    courier::enqueue(c, notice, now)?;
+    delivery::enqueue(c, notice, now)?;
     Ok(1)
 }

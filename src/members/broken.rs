@@ -1,8 +1,8 @@
 //! A robot that broke is told to the tenant's administrators, once, over robots that work, with what to do.
 //!
-//! The courier marks the robot in the transaction in which it breaks. Here the marks are turned into notices a few seconds later:
+//! The delivery worker marks the robot in the transaction in which it breaks. Here the marks are turned into notices a few seconds later:
 //! so robots that break together are told together, and a process that ends in between forgets none. The notices are written in
-//! a transaction of their own, since whoever records a call holds its robot's bell and must not take others out of order.
+//! a transaction of their own, since whoever records a call holds its robot's endpoint and must not take others out of order.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -18,8 +18,8 @@ use super::{
 use crate::{
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
-    courier::{self, Kind, Notice, Waker, reason_key},
     db::{AdvisoryLock, AnyConnection, Database, RobotId, TenantId, acquire_lock},
+    delivery::{self, DeliveryKind, Notice, Waker, reason_key},
     error::Result,
     language::Language,
     robots::escape_markdown,
@@ -41,7 +41,7 @@ pub struct Teller {
     pub db: Database,
     /// The time.
     pub clock: Clock,
-    /// Wakes the courier.
+    /// Wakes the delivery worker.
     pub waker: Waker,
     /// The word that every message holds: the robots' keyword.
     pub product: String,
@@ -100,8 +100,8 @@ impl Teller {
             }
             _ => Vec::new(),
         };
-        // The bells first, then the robots' rows, as everybody does.
-        let written = courier::enqueue_all(c, notices, now)?.len();
+        // The endpoints first, then the robots' rows, as everybody does.
+        let written = delivery::enqueue_all(c, notices, now)?.len();
         store::told(c, tenant, &all)?;
         Ok(written)
     }
@@ -169,7 +169,7 @@ fn whom(ways: Vec<Way>, switches: &Switches) -> Vec<Way> {
 fn notice(tenant: TenantId, way: Way, title: &str, body: &str) -> Notice {
     Notice {
         tenant,
-        kind: Kind::RobotBroken,
+        kind: DeliveryKind::RobotBroken,
         title: title.to_owned(),
         body: body.to_owned(),
         robot: way.robot,

@@ -21,8 +21,8 @@ use crate::{
     accounts::{RenewCode, store as accounts},
     audit::{self, Change, Effect},
     channels::{self, Switches, channel_key},
-    courier::{self, Kind, Outcome, reason_key},
     db::{AccountId, AnyConnection, DeliveryId, MemberId, RobotId},
+    delivery::{self, DeliveryKind, DeliveryStatus, reason_key},
     error::{Error, Result},
     language::Language,
     robots::Channel,
@@ -64,31 +64,31 @@ pub(super) struct ContactPart {
 
 /// What became of a message that somebody waits for.
 pub(super) struct Answer {
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     pub channel: Channel,
     pub delivery: DeliveryId,
-    pub outcome: Outcome,
+    pub outcome: DeliveryStatus,
     /// Whether its robot is only typed, not saved.
     pub unsaved: bool,
 }
 
 impl Answer {
     pub(super) fn succeeded(&self) -> bool {
-        self.outcome.state == courier::DeliveryState::Success
+        self.outcome.state == delivery::DeliveryState::Success
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.outcome.state.has_ended()
+        self.outcome.state.is_final()
     }
 
     /// The key of the text that says what the group has.
     pub(super) fn good(&self) -> &'static str {
-        if self.kind == Kind::Verification { "members-verify-sent" } else { "members-test-good" }
+        if self.kind == DeliveryKind::Verification { "members-verify-sent" } else { "members-test-good" }
     }
 
     /// The key of the text that says that nothing is known yet.
     pub(super) fn waiting(&self) -> &'static str {
-        if self.kind == Kind::Verification { "members-verify-waiting" } else { "members-test-waiting" }
+        if self.kind == DeliveryKind::Verification { "members-verify-waiting" } else { "members-test-waiting" }
     }
 
     pub(super) fn reason(&self) -> &'static str {
@@ -425,8 +425,8 @@ impl Task {
         let mut sent = Vec::new();
         for (channel, change) in changes {
             if let Some((robot, unsaved)) = self.robot_to_test(c, tools, &member, *channel, change)? {
-                let delivery = courier::enqueue(c, self.about(&member).test(&templates, *channel, robot), now)?;
-                sent.push(Sent { kind: Kind::Test, channel: *channel, delivery, unsaved });
+                let delivery = delivery::enqueue(c, self.about(&member).test(&templates, *channel, robot), now)?;
+                sent.push(Sent { kind: DeliveryKind::Test, channel: *channel, delivery, unsaved });
             }
         }
         if sent.is_empty() {
@@ -455,7 +455,7 @@ impl Task {
         if types_secret && store::is_in_use(c, robot)? {
             return Ok(Some((secret_field, "members-secret-save-first")));
         }
-        let waits = courier::test_must_wait(c, self.tenant.id, robot, self.by, tools.clock.now())?;
+        let waits = delivery::is_test_limited(c, self.tenant.id, robot, self.by, tools.clock.now())?;
         Ok(waits.then_some((field, "members-test-too-soon")))
     }
 
@@ -469,9 +469,9 @@ impl Task {
         change: &RobotChange,
     ) -> Result<Option<RobotId>> {
         match change {
-            RobotChange::Set(address, _) => courier::known_robot(c, &tools.keys, self.tenant.id, address),
+            RobotChange::Set(address, _) => delivery::find_robot_by_address(c, &tools.keys, self.tenant.id, address),
             RobotChange::Tested(test, _) => {
-                courier::tested_robot(c, self.tenant.id, *test, (member.id, self.by), channel).map(Some)
+                delivery::find_tested_robot(c, self.tenant.id, *test, (member.id, self.by), channel).map(Some)
             }
             RobotChange::Keep | RobotChange::NewSecret(_) | RobotChange::NoSecret | RobotChange::Remove => {
                 Ok(member.robot(&channel).map(|contact| contact.robot))
@@ -493,12 +493,12 @@ impl Task {
         let stored = member.robot(&channel).map(|contact| contact.robot);
         let robot = match change {
             RobotChange::Set(address, secret) => {
-                Some(courier::upsert_robot(c, &tools.keys, tenant, address, secret.as_ref(), now)?.0)
+                Some(delivery::upsert_robot(c, &tools.keys, tenant, address, secret.as_ref(), now)?.0)
             }
             RobotChange::Tested(test, secret) => {
-                let robot = courier::tested_robot(c, tenant, *test, (member.id, self.by), channel)?;
+                let robot = delivery::find_tested_robot(c, tenant, *test, (member.id, self.by), channel)?;
                 if let Some(secret) = secret {
-                    courier::set_secret(c, &tools.keys, tenant, robot, secret, now)?;
+                    delivery::set_secret(c, &tools.keys, tenant, robot, secret, now)?;
                 }
                 Some(robot)
             }
@@ -543,7 +543,7 @@ impl Task {
 
     pub(super) async fn answers(&self, tools: &Tools, sent: Vec<Sent>) -> Result<Vec<Answer>> {
         try_join_all(sent.into_iter().map(|Sent { kind, channel, delivery, unsaved }| async move {
-            let outcome = tools.waker.wait_for(&tools.db, self.tenant.id, delivery, ANSWER_WITHIN).await?;
+            let outcome = tools.waker.wait_for_delivery(&tools.db, self.tenant.id, delivery, ANSWER_WITHIN).await?;
             Ok(Answer { kind, channel, delivery, outcome, unsaved })
         }))
         .await
@@ -552,7 +552,7 @@ impl Task {
 
 /// A message on its way that somebody waits for.
 pub(super) struct Sent {
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     pub channel: Channel,
     pub delivery: DeliveryId,
     pub unsaved: bool,

@@ -10,7 +10,7 @@ use crate::{
     db::DeliveryId,
     error::Result,
     language::Language,
-    robots::{Channel, Origins, RobotAddress, SigningSecret},
+    robots::{Channel, RobotAddress, RobotOrigins, SigningSecret},
     secrets::PlainToken,
     text::{self, trimmed},
     web::{Edits as _, FieldErrors, FormVersion, edits, one_line, validated},
@@ -253,7 +253,7 @@ impl EditAccount {
     ///
     /// # Errors
     /// Every mistake, beside its field. None of them repeats a webhook or a secret.
-    pub fn check(&self, origins: &Origins) -> std::result::Result<ContactChange, FieldErrors> {
+    pub fn check(&self, origins: &RobotOrigins) -> std::result::Result<ContactChange, FieldErrors> {
         let mut errors = FieldErrors::default();
         let phone = Phone::parse(&self.phone);
         if phone.is_none() {
@@ -281,7 +281,7 @@ impl EditAccount {
         errors
     }
 
-    fn robot_change(&self, channel: Channel, origins: &Origins, errors: &mut FieldErrors) -> RobotChange {
+    fn robot_change(&self, channel: Channel, origins: &RobotOrigins, errors: &mut FieldErrors) -> RobotChange {
         let (webhook, secret) = (trimmed(self.webhook(channel)), trimmed(self.secret(channel)));
         if self.removes(channel.as_str()) && webhook.is_empty() {
             return RobotChange::Remove;
@@ -346,7 +346,7 @@ impl Verify {
         };
         let code: String = self.code.chars().filter(|c| !c.is_whitespace()).filter_map(digit).collect();
         if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) {
-            Ok((channel, PlainToken::presented(&code)))
+            Ok((channel, PlainToken::from_presented(&code)))
         } else {
             Err(FieldErrors::one(code_field(&channel), "members-verify-rule"))
         }
@@ -406,7 +406,7 @@ mod tests {
     const WEBHOOK: &str = "https://oapi.dingtalk.com/robot/send?access_token=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     fn dingtalk(form: &EditAccount) -> RobotChange {
-        form.check(&Origins::default()).unwrap().robots.remove(0).1
+        form.check(&RobotOrigins::default()).unwrap().robots.remove(0).1
     }
 
     #[test]
@@ -428,7 +428,7 @@ mod tests {
             dingtalk_robot: "http://evil.example/canary-token".into(),
             ..EditAccount::default()
         };
-        let errors = form.check(&Origins::default()).unwrap_err();
+        let errors = form.check(&RobotOrigins::default()).unwrap_err();
         for field in ["phone", "email", "dingtalk_robot"] {
             assert!(errors.of(field).is_some(), "{field}");
         }

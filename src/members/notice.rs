@@ -5,8 +5,8 @@ use chrono::NaiveDateTime;
 use super::model::Member;
 use crate::{
     channels::store as channels,
-    courier::{self, Kind, Notice},
     db::{AccountId, AnyConnection, MemberId, RobotId, TenantId},
+    delivery::{self, DeliveryKind, Notice},
     error::{Error, Result},
     language::Language,
     robots::{Channel, escape_markdown},
@@ -36,7 +36,7 @@ pub fn ring(
     let templates = templates::load(c, about.tenant)?;
     let ringing = robots.iter().filter(|(channel, _)| settings.effective().is_on(channel));
     let notices = ringing.map(|(channel, robot)| about.saved(&templates, *channel, *robot)).collect();
-    i64::try_from(courier::enqueue_all(c, notices, now)?.len()).map_err(Error::internal)
+    i64::try_from(delivery::enqueue_all(c, notices, now)?.len()).map_err(Error::internal)
 }
 
 /// What the words are made of.
@@ -62,13 +62,13 @@ impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
     pub fn saved(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(Kind::MemberSaved, robot, templates.render(channel, Reason::MemberSaved, &self.variables()))
+        self.notice(DeliveryKind::MemberSaved, robot, templates.render(channel, Reason::MemberSaved, &self.variables()))
     }
 
     /// A test message.
     #[must_use]
     pub fn test(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(Kind::Test, robot, templates.render(channel, Reason::Test, &self.variables()))
+        self.notice(DeliveryKind::Test, robot, templates.render(channel, Reason::Test, &self.variables()))
     }
 
     /// A verification code: the notice, in which it is masked, and the text with the code, which the group alone reads.
@@ -77,7 +77,7 @@ impl About {
     pub fn verification(&self, language: Language, robot: RobotId, code: &PlainToken) -> (Notice, String) {
         let title = language.with("members-verify-title", &[("product", &self.product), ("name", &self.recipient)]);
         let words = Words { title: title.into_owned(), body: self.verification_body(language, MASKED) };
-        (self.notice(Kind::Verification, robot, words), self.verification_body(language, code.expose()))
+        (self.notice(DeliveryKind::Verification, robot, words), self.verification_body(language, code.expose()))
     }
 
     fn verification_body(&self, language: Language, code: &str) -> String {
@@ -97,7 +97,7 @@ impl About {
         }
     }
 
-    fn notice(&self, kind: Kind, robot: RobotId, Words { title, body }: Words) -> Notice {
+    fn notice(&self, kind: DeliveryKind, robot: RobotId, Words { title, body }: Words) -> Notice {
         Notice {
             tenant: self.tenant,
             kind,

@@ -310,7 +310,7 @@ async fn add_checked(
 /// A one-time code and its hash, which takes as long as any password's.
 async fn new_code(tools: &Tools, who: &Can<EditMembers>, request: &HttpRequest) -> Result<(PlainToken, String)> {
     let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
-    let _place = tools.passwords.place(&account, &network).await?;
+    let _place = tools.passwords.acquire_request_permit(&account, &network).await?;
     let code = one_time_code()?;
     let hash = tools.passwords.hash(code.expose()).await?;
     Ok((code, hash))

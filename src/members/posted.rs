@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Change},
     db::{AdvisoryLock, AnyConnection, MemberId, TenantId, acquire_lock},
     error::Result,
-    robots::Origins,
+    robots::RobotOrigins,
     text::{self, trimmed},
     web::FieldErrors,
 };
@@ -120,7 +120,7 @@ impl PostedMember {
     ///
     /// # Errors
     /// Everything that is wrong with the post whoever the member is.
-    pub fn check(&self, origins: &Origins) -> std::result::Result<(Username, String, bool), FieldErrors> {
+    pub fn check(&self, origins: &RobotOrigins) -> std::result::Result<(Username, String, bool), FieldErrors> {
         match (self.person(), self.dialog(None).check(origins), self.notifies()) {
             (Ok((username, name)), Ok(_), Ok(notifies)) => Ok((username, name, notifies)),
             (person, contact, notifies) => {
@@ -132,7 +132,7 @@ impl PostedMember {
 }
 
 /// Makes or changes a member, and puts a message for every new or changed robot into the outbox. Call it in the
-/// [`crate::db::Database::write_unless`] of whatever else belongs together with it, and wake the courier afterwards.
+/// [`crate::db::Database::write_unless`] of whatever else belongs together with it, and wake the delivery worker afterwards.
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -148,7 +148,7 @@ pub fn save_posted(
         Err(errors) => return Ok(Err(errors.into())),
     };
     // Two posts that make the same member wait for each other, so that the second finds him.
-    let hash = tools.keys.digest("posted member", username.key().as_bytes());
+    let hash = tools.keys.keyed_hash("posted member", username.key().as_bytes());
     acquire_lock(c, AdvisoryLock::from_hash(&hash))?;
     let (id, is_new) = match found_or_made(c, sender, &username, &name, now)? {
         Ok(found) => found,

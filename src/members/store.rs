@@ -25,13 +25,13 @@ use crate::{
     accounts::Username,
     audit::Change,
     channels::channel_key,
-    courier,
     db::{
         AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, Word, Worded, directly,
         position_function,
         schema::{contacts, members, robots, tenants, user_group_accounts, user_groups},
     },
     db::{PAGE_SIZE, Pager},
+    delivery,
     error::{Error, Result},
     robots::Channel,
     secrets::KeyRing,
@@ -633,7 +633,7 @@ fn masked(field: &str, mask: fn(&str) -> String, before: &str, after: &str) -> O
     (before != after).then(|| Change { field: field.to_owned(), before: mask(before), after: mask(after) })
 }
 
-/// Takes the bells of all robots that a change is about.
+/// Takes the endpoints of all robots that a change is about.
 fn take_bells(c: &mut AnyConnection, edit: Edit<'_>, member: &Member, change: &ContactChange) -> Result<()> {
     let (mut robots, mut addresses) = (Vec::new(), Vec::new());
     for (channel, change) in change.robots.iter().filter(|(_, change)| *change != RobotChange::Keep) {
@@ -644,7 +644,7 @@ fn take_bells(c: &mut AnyConnection, edit: Edit<'_>, member: &Member, change: &C
         }
         robots.extend(member.robot(channel).map(|stored| stored.robot));
     }
-    courier::take_bells(c, edit.keys, edit.tenant, &robots, &addresses, edit.now)
+    delivery::lock_endpoints(c, edit.keys, edit.tenant, &robots, &addresses, edit.now)
 }
 
 /// The robot that a test message of this account for this member went to.
@@ -656,7 +656,7 @@ fn tested(
     channel: Channel,
 ) -> Result<RobotId> {
     let by = edit.by.ok_or(Error::NotFound)?;
-    courier::tested_robot(c, edit.tenant, test, (member.id, by), channel)
+    delivery::find_tested_robot(c, edit.tenant, test, (member.id, by), channel)
 }
 
 fn change_robot(
@@ -670,20 +670,20 @@ fn change_robot(
     let stored = member.robot(&channel);
     let (robot, secret_changed) = match (change, stored) {
         (RobotChange::Set(address, secret), _) => {
-            courier::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
+            delivery::upsert_robot(c, keys, tenant, address, secret.as_ref(), now)?
         }
         (RobotChange::Tested(delivery, secret), _) => {
             let robot = tested(c, edit, member, *delivery, channel)?;
-            let secret = secret.as_ref().map(|secret| courier::set_secret(c, keys, tenant, robot, secret, now));
+            let secret = secret.as_ref().map(|secret| delivery::set_secret(c, keys, tenant, robot, secret, now));
             (robot, secret.transpose()?.unwrap_or_default())
         }
         (RobotChange::NewSecret(secret), Some(stored)) => {
-            (stored.robot, courier::set_secret(c, keys, tenant, stored.robot, secret, now)?)
+            (stored.robot, delivery::set_secret(c, keys, tenant, stored.robot, secret, now)?)
         }
-        (RobotChange::NoSecret, Some(stored)) => (stored.robot, courier::clear_secret(c, tenant, stored.robot, now)?),
+        (RobotChange::NoSecret, Some(stored)) => (stored.robot, delivery::clear_secret(c, tenant, stored.robot, now)?),
         (RobotChange::Remove, Some(stored)) => {
             unlink(c, member.id, channel)?;
-            courier::move_waiting(c, tenant, member.id, stored.robot, None, now)?;
+            delivery::reroute_waiting(c, tenant, member.id, stored.robot, None, now)?;
             let before = format!("{} …{}", stored.host, stored.last_four);
             let change = Change { field: channel_key(&channel).to_owned(), before, after: String::new() };
             return Ok(Updated { changes: vec![change], ringing: Vec::new() });
@@ -695,7 +695,7 @@ fn change_robot(
         unlink(c, member.id, channel)?;
         link(c, member.id, channel, robot)?;
         if let Some(stored) = stored {
-            courier::move_waiting(c, tenant, member.id, stored.robot, Some(robot), now)?;
+            delivery::reroute_waiting(c, tenant, member.id, stored.robot, Some(robot), now)?;
         }
         let after: (String, String) =
             robots::table.find(robot).select((robots::host, robots::last_four)).first_row(c)?;

@@ -2,9 +2,9 @@
 
 use crate::{
     clock::Clock,
-    courier::Waker,
     db::Database,
-    robots::Origins,
+    delivery::Waker,
+    robots::RobotOrigins,
     secrets::{KeyRing, Passwords},
 };
 
@@ -20,7 +20,7 @@ pub struct Tools {
     /// The hashing of one-time codes.
     pub passwords: Passwords,
     /// Where robots may live.
-    pub origins: Origins,
-    /// Wakes the courier.
+    pub origins: RobotOrigins,
+    /// Wakes the delivery worker.
     pub waker: Waker,
 }

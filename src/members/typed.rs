@@ -8,7 +8,7 @@ use crate::{
     db::{AccountId, MemberId, TenantId},
     error::{Error, Result},
     robots::Channel,
-    secrets::{KeyRing, Place},
+    secrets::{AssociatedData, KeyRing},
     text::trimmed,
     web::FieldErrors,
 };
@@ -47,7 +47,7 @@ impl Typed {
 /// [`Error::Internal`] when sealing fails.
 pub(super) fn seal(keys: &KeyRing, whose: Whose, form: &EditAccount, errors: &FieldErrors) -> Result<Vec<Typed>> {
     let row = whose.row();
-    let place = Place { tenant: whose.tenant, column: "page.typed", row: &row };
+    let place = AssociatedData { tenant: whose.tenant, column: "page.typed", row: &row };
     let seal = |(field, value): (&'static str, &str)| {
         let sealed = keys.seal(place, &format!("{field} {value}"))?;
         Ok(Typed { field, sealed: URL_SAFE_NO_PAD.encode(sealed) })
@@ -62,7 +62,7 @@ pub(super) fn seal(keys: &KeyRing, whose: Whose, form: &EditAccount, errors: &Fi
 /// [`Error::NotKept`] when it carries something that does not open.
 pub(super) fn recall(keys: &KeyRing, whose: Whose, mut form: EditAccount) -> Result<EditAccount> {
     let row = whose.row();
-    let place = Place { tenant: whose.tenant, column: "page.typed", row: &row };
+    let place = AssociatedData { tenant: whose.tenant, column: "page.typed", row: &row };
     for sealed in std::mem::take(&mut form.typed) {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::NotKept)?;
         let text = keys.unseal(place, &sealed).map_err(|_| Error::NotKept)?;

@@ -12,11 +12,11 @@ use super::{
 use crate::{
     audit::Change,
     channels::channel_key,
-    courier::{self, Kind},
     db::{AnyConnection, DeliveryId, MemberId, RobotId},
+    delivery::{self, DeliveryKind},
     error::Result,
     robots::Channel,
-    secrets::{PlainToken, same, six_digits},
+    secrets::{PlainToken, constant_time_eq, six_digit_code},
     templates,
     web::FieldErrors,
 };
@@ -36,7 +36,7 @@ impl Task {
             Ok(channel) => channel,
             Err(errors) => return Ok(Err(errors)),
         };
-        let code = six_digits()?;
+        let code = six_digit_code()?;
         let (task, shared) = (self.clone(), tools.clone());
         let sent = self.permit.write(&tools.db, move |c| task.enqueue_code(c, &shared, channel, &code)).await?;
         tools.waker.wake();
@@ -55,12 +55,12 @@ impl Task {
     ) -> Result<Checked<Sent>> {
         let (member, now) = (self.lock(c)?, tools.clock.now());
         let Some(Contact { robot, .. }) = member.robot(&channel).cloned() else { return Ok(Err(nothing(channel))) };
-        if courier::test_must_wait(c, self.tenant.id, robot, self.by, now)? {
+        if delivery::is_test_limited(c, self.tenant.id, robot, self.by, now)? {
             return Ok(Err(FieldErrors::one(code_field(&channel), "members-verify-too-soon")));
         }
         let language = templates::store::language(c, self.tenant.id)?;
         let (notice, text) = self.about(&member).verification(language, robot, code);
-        let delivery = courier::enqueue_sealed(c, &tools.keys, notice, &text, now)?;
+        let delivery = delivery::enqueue_sealed(c, &tools.keys, notice, &text, now)?;
         let sent = verifications::Sent {
             member: member.id,
             channel: channel.as_str().to_owned(),
@@ -72,7 +72,7 @@ impl Task {
         };
         verifications::keep(c, &sent)?;
         self.record(c, &member, "verification-sent", Vec::new(), tools)?;
-        Ok(Ok(Sent { kind: Kind::Verification, channel, delivery, unsaved: false }))
+        Ok(Ok(Sent { kind: DeliveryKind::Verification, channel, delivery, unsaved: false }))
     }
 
     /// Takes the code that somebody read in the group.
@@ -103,7 +103,7 @@ impl Task {
         if sent.robot != contact.robot || sent.expires_at <= now || sent.tries_left <= 0 {
             return Ok(Err(over(channel)));
         }
-        if !same(&hash(tools, member.id, sent.robot, sent.delivery, code), &sent.code_hash) {
+        if !constant_time_eq(&hash(tools, member.id, sent.robot, sent.delivery, code), &sent.code_hash) {
             verifications::miss(c, &sent)?;
             let left = sent.tries_left > 1;
             return Ok(Err(if left { wrong(channel) } else { over(channel) }));
@@ -117,7 +117,7 @@ impl Task {
 /// The keyed hash of a code. It counts for this member, this robot and this message alone.
 fn hash(tools: &Tools, member: MemberId, robot: RobotId, delivery: DeliveryId, code: &PlainToken) -> [u8; 32] {
     let data = format!("{member}:{robot}:{delivery}:{}", code.expose());
-    tools.keys.digest("verification code", data.as_bytes())
+    tools.keys.keyed_hash("verification code", data.as_bytes())
 }
 
 /// What the audit log says of it.

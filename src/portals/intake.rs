@@ -478,7 +478,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
             let (scheme, token) =
                 value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Problem::NotProven)?;
             let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            is_bearer.then(|| Some(PlainToken::presented(trimmed(token)))).ok_or(Problem::NotProven)
+            is_bearer.then(|| Some(PlainToken::from_presented(trimmed(token)))).ok_or(Problem::NotProven)
         }
         _ => Err(Problem::NotProven),
     }
@@ -630,7 +630,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::robots::Origins;
+    use crate::robots::RobotOrigins;
 
     fn form(expires: i64) -> SignedForm {
         SignedForm { nonce: "n".to_owned(), expires }
@@ -656,7 +656,7 @@ mod tests {
                 assert!(errors.0.iter().all(|error| !error.text(language).is_empty()));
             }
         }
-        drop(member(&fields).robots.check(&Origins::default()));
+        drop(member(&fields).robots.check(&RobotOrigins::default()));
         drop(SignedForm::read(&fields));
         assert!(!signing::is_signed(fields.pairs(), &fields.text("signature"), "a key that nobody has"));
     }

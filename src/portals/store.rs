@@ -10,7 +10,7 @@ use super::model::{Details, OVERLAP, ReturnOrigins};
 use crate::{
     db::{AnyConnection, AtMost as _, PortalId, TenantId, schema::portals},
     error::{Error, Result},
-    secrets::{KeyRing, Place, PlainToken},
+    secrets::{AssociatedData, KeyRing, PlainToken},
 };
 
 /// A portal as its tenant's administrators see it.
@@ -131,7 +131,10 @@ impl Secrets {
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
-        Ok(Self { token: PlainToken::prefixed(TOKEN_PREFIX)?, signing_key: PlainToken::prefixed(KEY_PREFIX)? })
+        Ok(Self {
+            token: PlainToken::generate_with_prefix(TOKEN_PREFIX)?,
+            signing_key: PlainToken::generate_with_prefix(KEY_PREFIX)?,
+        })
     }
 
     /// Both in one text, for the page that shows them.
@@ -144,7 +147,7 @@ impl Secrets {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (token, key) = text.split_once(' ')?;
-        Some(Self { token: PlainToken::presented(token), signing_key: PlainToken::presented(key) })
+        Some(Self { token: PlainToken::from_presented(token), signing_key: PlainToken::from_presented(key) })
     }
 
     fn last_four(&self) -> String {
@@ -158,8 +161,8 @@ impl Secrets {
 }
 
 /// Where a signing key is sealed for: the token that it was made with stays beside it, also when both are rotated away.
-fn key_place(tenant: TenantId, token_hash: &[u8]) -> Place<'_> {
-    Place { tenant, column: "portals.sealed_signing_key", row: token_hash }
+fn key_place(tenant: TenantId, token_hash: &[u8]) -> AssociatedData<'_> {
+    AssociatedData { tenant, column: "portals.sealed_signing_key", row: token_hash }
 }
 
 /// The present signing key of a portal, to sign an example with.
@@ -380,7 +383,7 @@ pub fn unopened(c: &mut AnyConnection, keys: Option<&KeyRing>) -> Result<(i64, i
 
 /// A key sealed anew, unless it is sealed with the newest key already.
 fn resealed(keys: &KeyRing, tenant: TenantId, hash: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>> {
-    if keys.is_newest(sealed) {
+    if keys.is_sealed_with_newest_key(sealed) {
         return Ok(None);
     }
     let place = key_place(tenant, hash);

@@ -7,8 +7,9 @@ use tokio::time::sleep;
 
 use super::{model::kept_since, store};
 use crate::{
-    alerts, audit, courier,
+    alerts, audit,
     db::{AdvisoryLock, AnyConnection, Database, acquire_lock},
+    delivery,
     error::Result,
 };
 
@@ -27,8 +28,8 @@ pub async fn clean(db: &Database, now: NaiveDateTime) -> Result<()> {
     let settings = db.read(store::settings).await?;
     let kinds: [(&str, i64, Step); 4] = [
         ("alert events", settings.alert_days, alerts::store::clean::clean),
-        ("deliveries", settings.delivery_days, courier::clean_deliveries),
-        ("messages", settings.delivery_days, courier::clean_messages),
+        ("deliveries", settings.delivery_days, delivery::delete_old_deliveries),
+        ("messages", settings.delivery_days, delivery::delete_empty_messages),
         ("audit rows", settings.audit_days, audit::clean),
     ];
     for (what, days, step) in kinds {

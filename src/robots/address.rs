@@ -9,21 +9,21 @@ use super::{Channel, RobotUrl, dingtalk, lark, parse_origin, redact::redact, wec
 use crate::text::trimmed;
 
 /// The longest address that is read, in bytes. A signed DingTalk address has about 230.
-const MAX_ADDRESS: usize = 1024;
+const MAX_URL_BYTES: usize = 1024;
 
 /// The longest token, in characters. DingTalk's have 64, Lark's and WeCom's 36.
-const MAX_TOKEN: usize = 128;
+const MAX_TOKEN_CHARS: usize = 128;
 
 /// Of tokens shorter than this nothing is shown: four characters would be too great a part of them.
-const SHORTEST_SHOWN_TOKEN: usize = 12;
+const MIN_TOKEN_CHARS_FOR_HINT: usize = 12;
 
 /// The operator's further origins that robots may live at: a private DingTalk, the sandbox.
 ///
 /// Plain http, odd ports and private network addresses are permitted for these origins only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origins(Vec<Origin>);
+pub struct RobotOrigins(Vec<Origin>);
 
-impl Origins {
+impl RobotOrigins {
     /// Reads origins separated by commas, as in `https://ding.corp.example,http://127.0.0.1:9100`. Empty text is no origin.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Origins {
         let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
         let (mut origins, mut faults) = (Vec::new(), Vec::new());
         for entry in entries {
-            match origin(entry) {
+            match parse_robot_origin(entry) {
                 Ok(origin) => origins.push(origin),
                 Err(fault) => faults.push(fault),
             }
@@ -48,7 +48,7 @@ impl Origins {
     }
 }
 
-fn origin(entry: &str) -> Result<Origin, String> {
+fn parse_robot_origin(entry: &str) -> Result<Origin, String> {
     parse_origin(entry)
         .map(|url| url.origin())
         .map_err(|why| format!("BELFRY_ROBOT_ORIGINS: \"{}\" is not an origin for robots: {why}.", redact(entry)))
@@ -71,9 +71,9 @@ impl RobotAddress {
     /// # Errors
     ///
     /// Says which part is wrong, without repeating it.
-    pub fn parse(channel: Channel, text: &str, origins: &Origins) -> Result<Self, AddressFault> {
+    pub fn parse(channel: Channel, text: &str, origins: &RobotOrigins) -> Result<Self, AddressFault> {
         let text = trimmed(text);
-        if text.len() > MAX_ADDRESS {
+        if text.len() > MAX_URL_BYTES {
             return Err(AddressFault::TooLong);
         }
         // URL parsers mend what they are given (tabs vanish, backslashes turn, full-width letters shrink); an address that
@@ -85,17 +85,17 @@ impl RobotAddress {
             url::ParseError::InvalidPort => AddressFault::Port,
             _ => AddressFault::NotAUrl,
         })?;
-        let (authority, path) = written(text, &url).ok_or(AddressFault::NotAUrl)?;
-        let named = origins.contains(&url);
-        check_origin(channel, &url, authority, named)?;
+        let (authority, path) = split_as_written(text, &url).ok_or(AddressFault::NotAUrl)?;
+        let is_operator_origin = origins.contains(&url);
+        check_origin(channel, &url, authority, is_operator_origin)?;
         if url.fragment().is_some() {
             return Err(AddressFault::ExtraParts);
         }
-        let token = token(channel, path, url.query())?;
-        Ok(Self::build(channel, &url, token))
+        let token = extract_token(channel, path, url.query())?;
+        Ok(Self::from_parts(channel, &url, token))
     }
 
-    fn build(channel: Channel, url: &Url, token: &str) -> Self {
+    fn from_parts(channel: Channel, url: &Url, token: &str) -> Self {
         let host = match (url.host_str().unwrap_or_default(), url.port()) {
             (host, Some(port)) => format!("{host}:{port}"),
             (host, None) => host.to_owned(),
@@ -107,7 +107,7 @@ impl RobotAddress {
             Channel::WeCom => format!("{origin}{}?key={token}", wecom::PATH),
         };
         let last_four = match token.len() {
-            length if length >= SHORTEST_SHOWN_TOKEN => token.get(length - 4..).unwrap_or_default().to_owned(),
+            length if length >= MIN_TOKEN_CHARS_FOR_HINT => token.get(length - 4..).unwrap_or_default().to_owned(),
             _ => String::new(),
         };
         Self { channel, url: RobotUrl::new(text), host, last_four }
@@ -138,7 +138,7 @@ impl RobotAddress {
     }
 
     /// A text that came from this robot, with its token masked, and whatever else looks like a secret.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub(super) fn mask_token(&self, text: &str) -> String {
         let token = self.url.expose().rsplit(['=', '/']).next().unwrap_or_default();
         // One to three characters are no secret, and would be found in every other word.
         if token.len() < 4 { redact(text) } else { redact(&text.replace(token, "***")) }
@@ -146,48 +146,47 @@ impl RobotAddress {
 }
 
 /// The authority and the path just as they are written, or nothing when the address is not of the form `scheme://host…`.
-fn written<'t>(text: &'t str, url: &Url) -> Option<(&'t str, &'t str)> {
+fn split_as_written<'t>(text: &'t str, url: &Url) -> Option<(&'t str, &'t str)> {
     let rest = text.get(url.scheme().len()..)?.strip_prefix("://")?;
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     (!authority.is_empty()).then_some((authority, path))
 }
 
-fn check_origin(channel: Channel, url: &Url, authority: &str, named: bool) -> Result<(), AddressFault> {
-    if url.scheme() != "https" && !named {
+fn check_origin(channel: Channel, url: &Url, authority: &str, is_operator_origin: bool) -> Result<(), AddressFault> {
+    if url.scheme() != "https" && !is_operator_origin {
         return Err(AddressFault::NotHttps);
     }
     if authority.contains('@') {
         return Err(AddressFault::UserInfo);
     }
     let host = url.host_str().unwrap_or_default();
-    if !named && !is_known(channel, url) {
-        let elsewhere = Channel::ALL.into_iter().any(|other| is_known(other, url));
-        return Err(if elsewhere { AddressFault::OtherChannel } else { AddressFault::UnknownHost });
+    if !is_operator_origin && !is_vendor_host(channel, url) {
+        let is_other_vendor = Channel::ALL.into_iter().any(|other| is_vendor_host(other, url));
+        return Err(if is_other_vendor { AddressFault::OtherChannel } else { AddressFault::UnknownHost });
     }
     // 0x7f000001, %6fapi… and the like: other spellings of a permitted host that a parser mends.
     let authority = authority.to_ascii_lowercase();
     let port = authority.strip_prefix(host).ok_or(AddressFault::UnknownHost)?;
     let expected = url.port_or_known_default().unwrap_or_default();
-    let plain = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port == expected.to_string());
-    if !plain || (!named && expected != 443) {
+    let is_expected_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port == expected.to_string());
+    if !is_expected_port || (!is_operator_origin && expected != 443) {
         return Err(AddressFault::Port);
     }
     Ok(())
 }
 
-fn is_known(channel: Channel, url: &Url) -> bool {
+fn is_vendor_host(channel: Channel, url: &Url) -> bool {
     matches!(url.host(), Some(Host::Domain(host)) if channel.hosts().contains(&host))
 }
 
 /// The token, from where the channel has it. `path` is as it was written: a parser would resolve its dots.
-fn token<'u>(channel: Channel, path: &'u str, query: Option<&'u str>) -> Result<&'u str, AddressFault> {
+fn extract_token<'u>(channel: Channel, path: &'u str, query: Option<&'u str>) -> Result<&'u str, AddressFault> {
     let token = match channel {
         // `timestamp` and `sign` belong to one sending, so a pair that was pasted along is of no use and silently dropped.
-        Channel::DingTalk => {
-            at(path, dingtalk::PATH).and_then(|()| only(query, "access_token", &["timestamp", "sign"]))?
-        }
-        Channel::WeCom => at(path, wecom::PATH).and_then(|()| only(query, "key", &[]))?,
+        Channel::DingTalk => expect_path(path, dingtalk::PATH)
+            .and_then(|()| single_query_value(query, "access_token", &["timestamp", "sign"]))?,
+        Channel::WeCom => expect_path(path, wecom::PATH).and_then(|()| single_query_value(query, "key", &[]))?,
         Channel::Lark => {
             let token = path.strip_prefix(lark::PATH).ok_or(AddressFault::Path)?;
             if query.is_some() {
@@ -196,24 +195,24 @@ fn token<'u>(channel: Channel, path: &'u str, query: Option<&'u str>) -> Result<
             token
         }
     };
-    let plausible = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(plausible) {
+    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if token.is_empty() || token.len() > MAX_TOKEN_CHARS || !token.bytes().all(is_token_byte) {
         return Err(AddressFault::Token);
     }
     Ok(token)
 }
 
-fn at(path: &str, expected: &str) -> Result<(), AddressFault> {
+fn expect_path(path: &str, expected: &str) -> Result<(), AddressFault> {
     if path == expected { Ok(()) } else { Err(AddressFault::Path) }
 }
 
 /// The value of the one key that a query must have; the droppable ones may stand beside it, once each.
-fn only<'q>(query: Option<&'q str>, key: &str, droppable: &[&str]) -> Result<&'q str, AddressFault> {
+fn single_query_value<'q>(query: Option<&'q str>, key: &str, ignored: &[&str]) -> Result<&'q str, AddressFault> {
     let mut seen: Vec<&str> = Vec::new();
     let mut token = None;
     for pair in query.ok_or(AddressFault::Token)?.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if seen.contains(&name) || (name != key && !droppable.contains(&name)) {
+        if seen.contains(&name) || (name != key && !ignored.contains(&name)) {
             return Err(AddressFault::ExtraParts);
         }
         if name == key {
@@ -295,20 +294,20 @@ mod tests {
     const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const UUID: &str = "00000000-1111-4222-8333-444444444444";
 
-    fn none() -> Origins {
-        Origins::default()
+    fn no_origins() -> RobotOrigins {
+        RobotOrigins::default()
     }
 
     fn parse(channel: Channel, text: &str) -> Result<RobotAddress, AddressFault> {
-        RobotAddress::parse(channel, text, &none())
+        RobotAddress::parse(channel, text, &no_origins())
     }
 
-    fn fault(channel: Channel, text: &str) -> AddressFault {
+    fn fault_of(channel: Channel, text: &str) -> AddressFault {
         parse(channel, text).expect_err(text)
     }
 
     fn dingtalk_fault(origin: &str) -> AddressFault {
-        fault(Channel::DingTalk, &format!("{origin}/robot/send?access_token={HEX}"))
+        fault_of(Channel::DingTalk, &format!("{origin}/robot/send?access_token={HEX}"))
     }
 
     #[test]
@@ -362,7 +361,7 @@ mod tests {
     fn only_https_is_accepted() {
         assert_eq!(dingtalk_fault("http://oapi.dingtalk.com"), AddressFault::NotHttps);
         for text in ["ftp://oapi.dingtalk.com/", "gopher://x/", "dict://x/", "ldap://x/", "jar://x/"] {
-            assert_eq!(fault(Channel::DingTalk, text), AddressFault::NotHttps, "{text}");
+            assert_eq!(fault_of(Channel::DingTalk, text), AddressFault::NotHttps, "{text}");
         }
         for text in [
             "",
@@ -373,12 +372,12 @@ mod tests {
             "data:text/plain,x",
             "https://",
         ] {
-            assert_eq!(fault(Channel::DingTalk, text), AddressFault::NotAUrl, "{text}");
+            assert_eq!(fault_of(Channel::DingTalk, text), AddressFault::NotAUrl, "{text}");
         }
     }
 
     #[test]
-    fn addresses_that_a_parser_would_mend_are_refused() {
+    fn addresses_that_a_parser_would_repair_are_refused() {
         for text in ["https:/oapi.dingtalk.com", "https:oapi.dingtalk.com", "https:///oapi.dingtalk.com"] {
             assert_eq!(dingtalk_fault(text), AddressFault::NotAUrl, "{text}");
         }
@@ -487,14 +486,14 @@ mod tests {
             "/v1.0/robot/groupMessages/send",
         ] {
             let text = format!("https://oapi.dingtalk.com{path}?access_token={HEX}");
-            assert_eq!(fault(Channel::DingTalk, &text), AddressFault::Path, "{path}");
+            assert_eq!(fault_of(Channel::DingTalk, &text), AddressFault::Path, "{path}");
         }
         assert_eq!(
-            fault(Channel::Lark, &format!("https://open.feishu.cn/open-apis/bot/hook/{UUID}")),
+            fault_of(Channel::Lark, &format!("https://open.feishu.cn/open-apis/bot/hook/{UUID}")),
             AddressFault::Path
         );
         assert_eq!(
-            fault(Channel::WeCom, &format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key={UUID}")),
+            fault_of(Channel::WeCom, &format!("https://qyapi.weixin.qq.com/cgi-bin/webhook/upload_media?key={UUID}")),
             AddressFault::Path
         );
     }
@@ -512,7 +511,7 @@ mod tests {
         ] {
             let text = format!("https://oapi.dingtalk.com/robot/send{query}");
             let expected = if query == "?" { AddressFault::ExtraParts } else { AddressFault::Token };
-            assert_eq!(fault(Channel::DingTalk, &text), expected, "{query}");
+            assert_eq!(fault_of(Channel::DingTalk, &text), expected, "{query}");
         }
         let of_length = |length| {
             parse(
@@ -522,32 +521,32 @@ mod tests {
         };
         assert!(of_length(128).is_ok());
         assert_eq!(of_length(129), Err(AddressFault::Token));
-        assert_eq!(fault(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/"), AddressFault::Token);
-        assert_eq!(fault(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a/b"), AddressFault::Token);
-        assert_eq!(fault(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a/../b"), AddressFault::Token);
+        assert_eq!(fault_of(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/"), AddressFault::Token);
+        assert_eq!(fault_of(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a/b"), AddressFault::Token);
+        assert_eq!(fault_of(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a/../b"), AddressFault::Token);
     }
 
     #[test]
     fn nothing_may_stand_beside_the_token() {
         for rest in ["&", "&x=1", "&access_token=b", "#", "#x", "&sign=a&sign=b", "&access%5ftoken=b", "&Sign=a"] {
             let text = format!("https://oapi.dingtalk.com/robot/send?access_token={HEX}{rest}");
-            assert_eq!(fault(Channel::DingTalk, &text), AddressFault::ExtraParts, "{rest}");
+            assert_eq!(fault_of(Channel::DingTalk, &text), AddressFault::ExtraParts, "{rest}");
         }
         assert_eq!(
-            fault(Channel::WeCom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=a&sign=b"),
+            fault_of(Channel::WeCom, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=a&sign=b"),
             AddressFault::ExtraParts
         );
         assert_eq!(
-            fault(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a?b=c"),
+            fault_of(Channel::Lark, "https://open.feishu.cn/open-apis/bot/v2/hook/a?b=c"),
             AddressFault::ExtraParts
         );
     }
 
     #[test]
-    fn another_channels_robot_is_told_from_an_unknown_host() {
+    fn a_robot_of_another_channel_is_distinguished_from_an_unknown_host() {
         let lark = format!("https://open.feishu.cn/open-apis/bot/v2/hook/{UUID}");
-        assert_eq!(fault(Channel::DingTalk, &lark), AddressFault::OtherChannel);
-        assert_eq!(fault(Channel::WeCom, &lark), AddressFault::OtherChannel);
+        assert_eq!(fault_of(Channel::DingTalk, &lark), AddressFault::OtherChannel);
+        assert_eq!(fault_of(Channel::WeCom, &lark), AddressFault::OtherChannel);
     }
 
     #[test]
@@ -557,12 +556,13 @@ mod tests {
             format!("{start}{}", "x".repeat(length - start.len()))
         };
         assert!(parse(Channel::DingTalk, &format!("  {}  ", signed(1024))).is_ok());
-        assert_eq!(fault(Channel::DingTalk, &signed(1025)), AddressFault::TooLong);
+        assert_eq!(fault_of(Channel::DingTalk, &signed(1025)), AddressFault::TooLong);
     }
 
     #[test]
     fn a_named_origin_may_be_http_private_and_on_any_port_and_no_other_may() {
-        let origins = Origins::parse("https://ding.corp.example, http://127.0.0.1:9100,http://[::1]:9100,").unwrap();
+        let origins =
+            RobotOrigins::parse("https://ding.corp.example, http://127.0.0.1:9100,http://[::1]:9100,").unwrap();
         let parse = |origin: &str| {
             RobotAddress::parse(Channel::DingTalk, &format!("{origin}/robot/send?access_token=tok-1"), &origins)
         };
@@ -589,14 +589,14 @@ mod tests {
             ("https://u:p@a.example", "user name"),
             ("https://a.example/robot/send", "after the host"),
         ] {
-            let faults = Origins::parse(&format!("http://127.0.0.1:9100,{entry},https://*.example")).unwrap_err();
+            let faults = RobotOrigins::parse(&format!("http://127.0.0.1:9100,{entry},https://*.example")).unwrap_err();
             let [fault, wildcard] = faults.as_slice() else { panic!("{faults:?}") };
             assert!(fault.contains(part) && !fault.contains("127.0.0.1"), "{fault}");
             assert!(wildcard.contains("*.example") && wildcard.contains("name each one"), "{wildcard}");
         }
-        let faults = Origins::parse("https://a.example/robot/send?access_token=fake").unwrap_err();
+        let faults = RobotOrigins::parse("https://a.example/robot/send?access_token=fake").unwrap_err();
         assert!(!faults.concat().contains("fake"), "{faults:?}");
-        assert_eq!(Origins::parse(" ").unwrap(), Origins::default());
+        assert_eq!(RobotOrigins::parse(" ").unwrap(), RobotOrigins::default());
     }
 
     proptest! {

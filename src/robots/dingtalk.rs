@@ -6,10 +6,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::{
-    Message, RobotUrl, SigningSecret,
-    fit::{cut, fit, is_whole, json_weight},
-    markdown::marked_lines,
-    message::{Body, headed, hmac_base64, mobiles},
+    OutgoingMessage, RobotUrl, SigningSecret,
+    markdown::markup_lines,
+    message::{MessageBody, hmac_base64, local_mobiles, title_and_heading},
+    truncation::{fit_lines, is_untruncated, json_weight, truncate},
 };
 
 /// The Chinese and the international edition.
@@ -17,20 +17,20 @@ pub(super) const HOSTS: [&str; 2] = ["oapi.dingtalk.com", "oapi.dingtalk.io"];
 pub(super) const PATH: &str = "/robot/send";
 
 /// DingTalk takes 20,000 bytes; whether it counts them as sent or escaped is not documented, hence the margin.
-const MAX_BODY: usize = 18_000;
+const MAX_BODY_BYTES: usize = 18_000;
 
 /// DingTalk's markdown runs lines together unless two blanks stand before the line end.
 const LINE_END: &str = "  \n";
 
 /// The title shows in notifications, where no more than a line of it has room.
-const MAX_TITLE: usize = 1024;
+const MAX_TITLE_BYTES: usize = 1024;
 
 /// The most people that one message may mention.
 const MAX_MENTIONS: usize = 50;
 
 /// The address with time stamp and signature, percent-encoded exactly once: base64's `+` would arrive as a blank, and a
 /// second encoding would break its `=`.
-pub(super) fn signed(url: &RobotUrl, secret: &SigningSecret, now: i64) -> RobotUrl {
+pub(super) fn sign_url(url: &RobotUrl, secret: &SigningSecret, now: i64) -> RobotUrl {
     let signature = sign(secret.expose(), now);
     let signature = utf8_percent_encode(&signature, NON_ALPHANUMERIC);
     RobotUrl::new(format!("{}&timestamp={now}&sign={signature}", url.expose()))
@@ -41,11 +41,11 @@ fn sign(secret: &str, milliseconds: i64) -> String {
     hmac_base64(secret, &format!("{milliseconds}\n{secret}"))
 }
 
-pub(super) fn body(message: &Message) -> Body {
-    let (title, heading) = headed(message);
-    let short_title = cut(&title, MAX_TITLE, char::len_utf8);
-    let mobiles: Vec<String> = mobiles(message).take(MAX_MENTIONS).collect();
-    let lay = |text: &str| {
+pub(super) fn build_body(message: &OutgoingMessage) -> MessageBody {
+    let (title, heading) = title_and_heading(message);
+    let short_title = truncate(&title, MAX_TITLE_BYTES, char::len_utf8);
+    let mobiles: Vec<String> = local_mobiles(message).take(MAX_MENTIONS).collect();
+    let to_json = |text: &str| {
         json!({
             "msgtype": "markdown",
             "markdown": { "title": short_title, "text": text },
@@ -54,15 +54,18 @@ pub(super) fn body(message: &Message) -> Body {
         })
     };
     // The mentions stand at the end, where a cut must not reach them: who is listed but not named in the text hears nothing.
-    let mentions = mentions(&mobiles);
-    let lines = [vec![heading, Vec::new()], marked_lines(&message.text)].concat();
-    let taken = lay(&mentions).to_string().len();
-    let fitted = fit(&lines, LINE_END, MAX_BODY.saturating_sub(taken), json_weight);
+    let mentions = mention_line(&mobiles);
+    let lines = [vec![heading, Vec::new()], markup_lines(&message.text)].concat();
+    let used_bytes = to_json(&mentions).to_string().len();
+    let fitted = fit_lines(&lines, LINE_END, MAX_BODY_BYTES.saturating_sub(used_bytes), json_weight);
     let text = fitted.text.replacen(&LINE_END.repeat(2), "\n\n", 1);
-    Body { json: lay(&format!("{text}{mentions}")), whole: is_whole(&short_title) && fitted.is_whole }
+    MessageBody {
+        json: to_json(&format!("{text}{mentions}")),
+        is_complete: is_untruncated(&short_title) && fitted.is_complete,
+    }
 }
 
-fn mentions(mobiles: &[String]) -> String {
+fn mention_line(mobiles: &[String]) -> String {
     if mobiles.is_empty() {
         return String::new();
     }
@@ -107,7 +110,7 @@ mod tests {
         ] {
             assert_eq!(sign(secret, now), plain);
             let url = RobotUrl::new("https://oapi.dingtalk.com/robot/send?access_token=fake".to_owned());
-            let signed = signed(&url, &SigningSecret::unchecked(secret), now);
+            let signed = sign_url(&url, &SigningSecret::from_trusted(secret), now);
             assert_eq!(signed.expose(), format!("{}&timestamp={now}&sign={encoded}", url.expose()));
         }
     }
@@ -122,13 +125,13 @@ mod tests {
 
     #[test]
     fn a_message_is_markdown_with_the_mentioned_named_in_the_text_as_well() {
-        let body = body(&Message {
+        let body = build_body(&OutgoingMessage {
             title: "Dataphin: disk full".to_owned(),
             text: "first  \nsecond\n\nthird".to_owned(),
             mobiles: vec!["+86-13800000000".to_owned(), "13900000000".to_owned()],
             uuid: "u-1".to_owned(),
         });
-        assert!(body.whole);
+        assert!(body.is_complete);
         let text = "### Dataphin: disk full\n\nfirst  \nsecond  \n  \nthird\n\n@13800000000 @13900000000";
         let expected = json!({
             "msgtype": "markdown",
@@ -142,8 +145,8 @@ mod tests {
     #[test]
     fn no_more_people_are_mentioned_than_dingtalk_allows() {
         let mobiles = (0..60).map(|n| format!("138000000{n:02}")).collect();
-        let message = Message { title: "t".to_owned(), text: "x".to_owned(), mobiles, uuid: String::new() };
-        let json = body(&message).json;
+        let message = OutgoingMessage { title: "t".to_owned(), text: "x".to_owned(), mobiles, uuid: String::new() };
+        let json = build_body(&message).json;
         assert_eq!(json["at"]["atMobiles"].as_array().unwrap().len(), 50);
         assert_eq!(json["markdown"]["text"].as_str().unwrap().matches('@').count(), 50);
     }

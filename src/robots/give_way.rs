@@ -5,10 +5,10 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{
-    Channel, Message,
-    fit::{ELLIPSIS, shortened},
-    markdown::{escape_lines, unescaped},
-    message::fits,
+    Channel, OutgoingMessage,
+    markdown::{escape_lines, unescape_markdown},
+    message::fits_channel,
+    truncation::{ELLIPSIS, truncate_chars},
 };
 use crate::text::close_directions;
 
@@ -18,15 +18,15 @@ const RECOGNIZED_BY: usize = 24;
 /// The text of a message with as much of this content as its channel takes. Nothing when the content is not in the text, or the
 /// message is too long without it.
 #[must_use]
-pub fn with_less_content(channel: Channel, message: &Message, content: &str) -> Option<String> {
+pub fn with_less_content(channel: Channel, message: &OutgoingMessage, content: &str) -> Option<String> {
     let content = content.trim();
     let places = places(&message.text, content);
     let longest = places.iter().filter_map(|place| message.text.get(place.clone()));
-    let mut too_much = longest.map(|piece| unescaped(piece).graphemes(true).count()).max()?;
+    let mut too_much = longest.map(|piece| unescape_markdown(piece).graphemes(true).count()).max()?;
     let fitting = |most: usize| {
-        let text = replaced(&message.text, &places, &written(&shortened(content, most)));
-        let message = Message { text, ..message.clone() };
-        fits(channel, &message).then_some(message.text)
+        let text = replaced(&message.text, &places, &written(&truncate_chars(content, most)));
+        let message = OutgoingMessage { text, ..message.clone() };
+        fits_channel(channel, &message).then_some(message.text)
     };
     let (mut fit, mut text) = (0, fitting(0)?);
     while too_much - fit > 1 {
@@ -84,8 +84,8 @@ mod tests {
 
     const FIXED: &str = "Severity: Critical\nTenant: north\n\n[Open](https://g.example/d?x=%E5%91%8A)";
 
-    fn message(content: &str, mobiles: usize) -> Message {
-        Message {
+    fn message(content: &str, mobiles: usize) -> OutgoingMessage {
+        OutgoingMessage {
             title: "[Dataphin] Critical: disk".to_owned(),
             text: format!("{}\n\n{FIXED}", written(content)),
             mobiles: vec!["13800138000".to_owned(); mobiles],
@@ -100,11 +100,14 @@ mod tests {
         for (channel, mobiles) in [(Channel::WeCom, 0), (Channel::WeCom, 1), (Channel::DingTalk, 1), (Channel::Lark, 0)]
         {
             let long = message(content, mobiles);
-            assert!(!fits(channel, &long));
+            assert!(!fits_channel(channel, &long));
             let text = with_less_content(channel, &long, content).unwrap();
             assert!(text.ends_with(&format!("…\n\n{FIXED}")) && text.starts_with("告警 \\*a\\*"), "{text}");
             let more = text.replace('…', &"告".repeat(20));
-            assert!(!fits(channel, &Message { text: more, ..long.clone() }), "as much as there is room for");
+            assert!(
+                !fits_channel(channel, &OutgoingMessage { text: more, ..long.clone() }),
+                "as much as there is room for"
+            );
         }
     }
 
@@ -112,7 +115,8 @@ mod tests {
     fn a_content_that_was_cut_before_or_stands_there_twice_is_found() {
         let content = "x".repeat(5000);
         let cut = format!("{}…\n{FIXED}\n{}", "x".repeat(4000), "x".repeat(5000));
-        let text = with_less_content(Channel::WeCom, &Message { text: cut, ..message("", 0) }, &content).unwrap();
+        let text =
+            with_less_content(Channel::WeCom, &OutgoingMessage { text: cut, ..message("", 0) }, &content).unwrap();
         assert!(text.contains(&format!("x…\n{FIXED}\nx")) && text.ends_with('…'), "{text}");
     }
 
@@ -121,7 +125,7 @@ mod tests {
         let long = message(&"y".repeat(5000), 0);
         assert_eq!(with_less_content(Channel::WeCom, &long, &"x".repeat(5000)), None);
         assert_eq!(with_less_content(Channel::WeCom, &long, "y"), None);
-        let fixed = Message { text: format!("{}\n{}", "y".repeat(5000), "z".repeat(5000)), ..long };
+        let fixed = OutgoingMessage { text: format!("{}\n{}", "y".repeat(5000), "z".repeat(5000)), ..long };
         assert_eq!(with_less_content(Channel::WeCom, &fixed, &"y".repeat(5000)), None);
     }
 
@@ -132,7 +136,7 @@ mod tests {
         fn whatever_the_content_is_the_link_reaches_the_group(piece in "(\\PC|[\"\\\\\n<*_`|\\[\\]]){30,60}", times in 1_usize..200, mobiles in 0_usize..3) {
             let content = piece.repeat(times);
             let long = message(&content, mobiles);
-            let text = match fits(Channel::WeCom, &long) {
+            let text = match fits_channel(Channel::WeCom, &long) {
                 true => Some(long.text.clone()),
                 false => with_less_content(Channel::WeCom, &long, &content),
             };
@@ -142,7 +146,7 @@ mod tests {
                 return Ok(());
             };
             let ends = text.ends_with(FIXED);
-            let fitting = fits(Channel::WeCom, &Message { text, ..long });
+            let fitting = fits_channel(Channel::WeCom, &OutgoingMessage { text, ..long });
             prop_assert!(ends && fitting);
         }
     }

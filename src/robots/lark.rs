@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Message, SigningSecret,
-    fit::{ELLIPSIS, clusters, cut, is_whole, json_weight, weight},
-    markdown::{Span, lines, words},
-    message::{Body, headed, hmac_base64},
+    OutgoingMessage, SigningSecret,
+    markdown::{Span, parse_lines, plain_text},
+    message::{MessageBody, hmac_base64, title_and_heading},
+    truncation::{ELLIPSIS, graphemes, is_untruncated, json_weight, truncate, weight},
 };
 
 /// Feishu in China and Lark elsewhere.
@@ -17,57 +17,57 @@ pub(super) const HOSTS: [&str; 2] = ["open.feishu.cn", "open.larksuite.com"];
 pub(super) const PATH: &str = "/open-apis/bot/v2/hook/";
 
 /// The documented limit is 20 KB; other pages name more, so the least one holds.
-const MAX_BODY: usize = 20_000;
-const MAX_TITLE: usize = 1024;
+const MAX_BODY_BYTES: usize = 20_000;
+const MAX_TITLE_BYTES: usize = 1024;
 
 /// What time stamp and signature take in the body at most; kept free whether the robot signs or not, so that what fits
 /// does not depend on it.
-const SIGNATURE: usize =
+const SIGNATURE_BYTES: usize =
     r#","timestamp":"-9223372036854775","sign":"12345678901234567890123456789012345678901234""#.len();
 
 /// What a paragraph of plain text costs around its text, with the comma before it.
-const PARAGRAPH: usize = r#",[{"tag":"text","text":""}]"#.len();
+const PARAGRAPH_OVERHEAD_BYTES: usize = r#",[{"tag":"text","text":""}]"#.len();
 
 /// Key and message in roles of their own: the text to sign is the key, and the message is empty.
 fn sign(secret: &str, seconds: i64) -> String {
     hmac_base64(&format!("{seconds}\n{secret}"), "")
 }
 
-pub(super) fn body(message: &Message, secret: Option<&SigningSecret>, now: i64) -> Body {
-    let (title, _) = headed(message);
-    let short_title = cut(&title, MAX_TITLE, char::len_utf8);
-    let lay = |content: &[Value]| {
+pub(super) fn build_body(message: &OutgoingMessage, secret: Option<&SigningSecret>, now: i64) -> MessageBody {
+    let (title, _) = title_and_heading(message);
+    let short_title = truncate(&title, MAX_TITLE_BYTES, char::len_utf8);
+    let to_json = |content: &[Value]| {
         json!({
             "msg_type": "post",
             "content": { "post": { "zh_cn": { "title": short_title, "content": content } } },
         })
     };
-    let taken = lay(&[]).to_string().len() + SIGNATURE;
-    let (mut content, whole) = paragraphs(&message.text, MAX_BODY.saturating_sub(taken));
+    let used_bytes = to_json(&[]).to_string().len() + SIGNATURE_BYTES;
+    let (mut content, whole) = fit_paragraphs(&message.text, MAX_BODY_BYTES.saturating_sub(used_bytes));
     if content.is_empty() {
         // A post needs a body; the title is the one thing that is always there.
-        content.push(paragraph(&short_title));
+        content.push(text_paragraph(&short_title));
     }
-    let mut json = lay(&content);
+    let mut json = to_json(&content);
     if let (Some(secret), Some(fields)) = (secret, json.as_object_mut()) {
         let seconds = now.div_euclid(1000);
         fields.insert("timestamp".to_owned(), seconds.to_string().into());
         fields.insert("sign".to_owned(), sign(secret.expose(), seconds).into());
     }
-    Body { json, whole: whole && is_whole(&short_title) }
+    MessageBody { json, is_complete: whole && is_untruncated(&short_title) }
 }
 
 /// As many paragraphs as `budget` bytes of JSON hold, and whether that is all of them. Blank lines are left out: paragraphs
 /// stand apart anyway.
-fn paragraphs(text: &str, budget: usize) -> (Vec<Value>, bool) {
+fn fit_paragraphs(text: &str, budget: usize) -> (Vec<Value>, bool) {
     // Room for a paragraph that is nothing but an ellipsis is kept free until the end.
-    let mut left = budget.saturating_sub(PARAGRAPH + ELLIPSIS.len());
+    let mut left = budget.saturating_sub(PARAGRAPH_OVERHEAD_BYTES + ELLIPSIS.len());
     let mut content = Vec::new();
-    for line in lines(text).filter(|line| !line.is_empty()) {
-        let elements = Value::Array(line.iter().map(element).collect());
+    for line in parse_lines(text).filter(|line| !line.is_empty()) {
+        let elements = Value::Array(line.iter().map(span_element).collect());
         let cost = elements.to_string().len() + 1;
         if cost > left {
-            content.push(beginning(&line, left));
+            content.push(truncate_line(&line, left));
             return (content, false);
         }
         left -= cost;
@@ -76,23 +76,23 @@ fn paragraphs(text: &str, budget: usize) -> (Vec<Value>, bool) {
     (content, true)
 }
 
-fn paragraph(text: &str) -> Value {
+fn text_paragraph(text: &str) -> Value {
     json!([{ "tag": "text", "text": text }])
 }
 
-fn element(span: &Span) -> Value {
+fn span_element(span: &Span) -> Value {
     match span {
-        Span::Text(text) => json!({ "tag": "text", "text": unmentioning(&words(text)) }),
-        Span::Link { text, url } => json!({ "tag": "a", "text": unmentioning(&words(text)), "href": url }),
+        Span::Text(text) => json!({ "tag": "text", "text": break_mentions(&plain_text(text)) }),
+        Span::Link { text, url } => json!({ "tag": "a", "text": break_mentions(&plain_text(text)), "href": url }),
     }
 }
 
 /// The words as they are. Lark's plain texts mention by `<at user_id="…">`; should its posts come to do so as well, this does not.
-fn unmentioning(words: &str) -> String {
+fn break_mentions(words: &str) -> String {
     let mut shown = String::with_capacity(words.len());
     let mut rest = words;
-    while let Some(place) = rest.find('<') {
-        let (before, tag) = rest.split_at(place);
+    while let Some(position) = rest.find('<') {
+        let (before, tag) = rest.split_at(position);
         shown.push_str(before);
         shown.push('<');
         rest = tag.strip_prefix('<').unwrap_or_default();
@@ -106,10 +106,10 @@ fn unmentioning(words: &str) -> String {
 }
 
 /// As much of a line as has room, with an ellipsis: a link has its address whole or is left out.
-fn beginning(line: &[Span], room: usize) -> Value {
-    let (mut elements, mut left) = (Vec::new(), room);
+fn truncate_line(line: &[Span], budget: usize) -> Value {
+    let (mut elements, mut left) = (Vec::new(), budget);
     for span in line {
-        let whole = element(span);
+        let whole = span_element(span);
         let cost = whole.to_string().len() + 1;
         if let Some(rest) = left.checked_sub(cost) {
             left = rest;
@@ -118,17 +118,17 @@ fn beginning(line: &[Span], room: usize) -> Value {
         }
         // What the element costs without its words.
         let (text, frame) = match span {
-            Span::Text(text) => (unmentioning(&words(text)), element(&Span::Text(Vec::new()))),
+            Span::Text(text) => (break_mentions(&plain_text(text)), span_element(&Span::Text(Vec::new()))),
             Span::Link { text, url } => {
-                (unmentioning(&words(text)), element(&Span::Link { text: Vec::new(), url: url.clone() }))
+                (break_mentions(&plain_text(text)), span_element(&Span::Link { text: Vec::new(), url: url.clone() }))
             }
         };
-        let room = left.checked_sub(frame.to_string().len() + 1).map(|room| room + ELLIPSIS.len());
-        let first = clusters(&text).next().map_or(0, |first| weight(first, json_weight));
-        if let Some(room) = room.filter(|room| *room >= first + ELLIPSIS.len()) {
+        let budget = left.checked_sub(frame.to_string().len() + 1).map(|budget| budget + ELLIPSIS.len());
+        let first = graphemes(&text).next().map_or(0, |first| weight(first, json_weight));
+        if let Some(budget) = budget.filter(|budget| *budget >= first + ELLIPSIS.len()) {
             let mut element = frame;
             if let Some(fields) = element.as_object_mut() {
-                fields.insert("text".to_owned(), cut(&format!("{text}{ELLIPSIS}"), room, json_weight).into());
+                fields.insert("text".to_owned(), truncate(&format!("{text}{ELLIPSIS}"), budget, json_weight).into());
             }
             elements.push(element);
             return Value::Array(elements);
@@ -143,8 +143,8 @@ fn beginning(line: &[Span], room: usize) -> Value {
 mod tests {
     use super::*;
 
-    fn message(text: &str) -> Message {
-        Message {
+    fn message(text: &str) -> OutgoingMessage {
+        OutgoingMessage {
             title: "Dataphin".to_owned(),
             text: text.to_owned(),
             mobiles: vec!["13800000000".to_owned()],
@@ -161,16 +161,16 @@ mod tests {
 
     #[test]
     fn the_signature_stands_in_the_body_with_the_seconds_as_text() {
-        let json = body(&message("x"), Some(&SigningSecret::unchecked("demo")), 100_999).json;
+        let json = build_body(&message("x"), Some(&SigningSecret::from_trusted("demo")), 100_999).json;
         assert_eq!(json["timestamp"], "100");
         assert_eq!(json["sign"], "jquNHnVOwmDRfw+vqTIrY5dooJAgi5EcRtLsQE4wfXg=");
-        let unsigned = body(&message("x"), None, 100_999).json;
+        let unsigned = build_body(&message("x"), None, 100_999).json;
         assert!(unsigned.get("sign").is_none() && unsigned.get("timestamp").is_none());
     }
 
     #[test]
     fn a_message_is_a_post_with_a_title_paragraphs_and_links() {
-        let json = body(&message("## One\n\ntwo [page](https://a.example)"), None, 0).json;
+        let json = build_body(&message("## One\n\ntwo [page](https://a.example)"), None, 0).json;
         let content = json!([
             [{ "tag": "text", "text": "One" }],
             [{ "tag": "text", "text": "two " }, { "tag": "a", "text": "page", "href": "https://a.example" }],
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_message_without_text_still_has_a_body() {
         assert_eq!(
-            body(&message("\n"), None, 0).json["content"]["post"]["zh_cn"]["content"],
+            build_body(&message("\n"), None, 0).json["content"]["post"]["zh_cn"]["content"],
             json!([[{ "tag": "text", "text": "Dataphin" }]])
         );
     }

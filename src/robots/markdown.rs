@@ -6,7 +6,7 @@
 //! is changed.
 
 /// Breaks what would be markup without being seen. Used where a vendor's reader goes by neighbouring characters.
-const BREAK: char = '\u{200b}';
+const ZERO_WIDTH_SPACE: char = '\u{200b}';
 
 /// A character of a text, and whether it is only itself, whatever it means in Markdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,12 @@ pub fn escape_markdown(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 8);
     // A line of nothing else underlines the one above it, or is a rule across the page or the head of a table.
     let is_rule = text.chars().all(|character| "-=*_|: +".contains(character));
-    let mut begins = true;
+    let mut at_start = true;
     for character in text.chars() {
-        if "\\`*_~[]<>#|@&".contains(character) || (is_rule && begins && character.is_ascii_punctuation()) {
+        if "\\`*_~[]<>#|@&".contains(character) || (is_rule && at_start && character.is_ascii_punctuation()) {
             escaped.push('\\');
         }
-        begins &= character == ' ';
+        at_start &= character == ' ';
         escaped.push(if character.is_control() { ' ' } else { character });
     }
     escaped
@@ -57,7 +57,7 @@ pub fn escape_lines(text: &str) -> String {
 
 /// An address as the destination of a link in Markdown.
 #[must_use]
-pub fn escape_address(url: &str) -> String {
+pub fn escape_link_url(url: &str) -> String {
     let mut escaped = String::with_capacity(url.len());
     for character in url.chars() {
         if "()[]*_\\".contains(character) {
@@ -70,12 +70,12 @@ pub fn escape_address(url: &str) -> String {
 
 /// A text as people read it who see its source: without the backslashes of [`escape_markdown`].
 #[must_use]
-pub fn unescaped(text: &str) -> String {
-    glyphs(text).into_iter().map(|glyph| glyph.character).collect()
+pub fn unescape_markdown(text: &str) -> String {
+    parse_glyphs(text).into_iter().map(|glyph| glyph.character).collect()
 }
 
 /// The characters of a text.
-pub(super) fn glyphs(text: &str) -> Vec<Glyph> {
+pub(super) fn parse_glyphs(text: &str) -> Vec<Glyph> {
     let mut glyphs = Vec::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -89,13 +89,13 @@ pub(super) fn glyphs(text: &str) -> Vec<Glyph> {
 }
 
 /// A title as one line of plain text.
-pub(super) fn one_line(title: &str) -> String {
+pub(super) fn to_one_line(title: &str) -> String {
     title.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// A title (already one line) as a heading of the message, which shows it as it was typed.
-pub(super) fn heading(title: &str) -> Vec<Atom> {
-    marked_lines(&format!("### {}", escape_markdown(title))).concat()
+pub(super) fn to_heading(title: &str) -> Vec<Atom> {
+    markup_lines(&format!("### {}", escape_markdown(title))).concat()
 }
 
 /// Whether an underscore between these could end what is emphasized, so that it would not be seen. Without an end nothing is.
@@ -106,17 +106,17 @@ fn ends_emphasis(before: Option<char>, after: Option<char>) -> bool {
 
 /// A title within a line of Markdown, so that it stays one line and makes neither a link nor a mention nor bold letters.
 #[must_use]
-pub fn title_within(title: &str) -> String {
-    escape_markdown(&one_line(title))
+pub fn escape_title(title: &str) -> String {
+    escape_markdown(&to_one_line(title))
 }
 
 /// The lines of a text as pieces, for channels that have no markup but links.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = Vec<Span>> {
-    text.lines().map(|line| spans(unmarked(&glyphs(line.trim_end()))))
+pub(super) fn parse_lines(text: &str) -> impl Iterator<Item = Vec<Span>> {
+    text.lines().map(|line| parse_spans(strip_line_marks(&parse_glyphs(line.trim_end()))))
 }
 
 /// The words of a piece, without marks.
-pub(super) fn words(glyphs: &[Glyph]) -> String {
+pub(super) fn plain_text(glyphs: &[Glyph]) -> String {
     let mut words = String::new();
     let mut glyphs = glyphs.iter().copied().peekable();
     while let Some(glyph) = glyphs.next() {
@@ -130,17 +130,17 @@ pub(super) fn words(glyphs: &[Glyph]) -> String {
 
 /// A text as a channel shows it that has links but no other markup, in Markdown once more.
 #[must_use]
-pub fn links_alone(text: &str) -> String {
+pub fn keep_links_only(text: &str) -> String {
     let shown = |span: Span| match span {
-        Span::Text(text) => literal(&words(&text)),
-        Span::Link { text, url } => format!("[{}]({url})", literal(&words(&text))),
+        Span::Text(text) => escape_all_punctuation(&plain_text(&text)),
+        Span::Link { text, url } => format!("[{}]({url})", escape_all_punctuation(&plain_text(&text))),
     };
-    let lines: Vec<String> = lines(text).map(|line| line.into_iter().map(shown).collect()).collect();
+    let lines: Vec<String> = parse_lines(text).map(|line| line.into_iter().map(shown).collect()).collect();
     lines.join("\n")
 }
 
 /// Words that Markdown leaves as they are.
-fn literal(words: &str) -> String {
+fn escape_all_punctuation(words: &str) -> String {
     let mut literal = String::with_capacity(words.len());
     for character in words.chars() {
         if character.is_ascii_punctuation() {
@@ -152,9 +152,9 @@ fn literal(words: &str) -> String {
 }
 
 /// A line without the marks of a heading or a quote.
-fn unmarked(line: &[Glyph]) -> &[Glyph] {
+fn strip_line_marks(line: &[Glyph]) -> &[Glyph] {
     let level = line.iter().take_while(|glyph| glyph.is_mark('#')).count();
-    let is_blank = |place: usize| line.get(place).is_some_and(|glyph| glyph.character == ' ');
+    let is_blank = |position: usize| line.get(position).is_some_and(|glyph| glyph.character == ' ');
     let marks = match line.first() {
         _ if (1..=6).contains(&level) && is_blank(level) => level + 1,
         Some(first) if first.is_mark('>') && is_blank(1) => 2,
@@ -163,13 +163,13 @@ fn unmarked(line: &[Glyph]) -> &[Glyph] {
     line.get(marks..).unwrap_or_default()
 }
 
-pub(super) fn spans(mut rest: &[Glyph]) -> Vec<Span> {
+pub(super) fn parse_spans(mut rest: &[Glyph]) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut words = Vec::new();
     while let Some((first, after)) = rest.split_first() {
-        match link(rest) {
+        match parse_link(rest) {
             Some((text, url, after)) => {
-                push_words(&mut spans, &mut words);
+                push_text(&mut spans, &mut words);
                 spans.push(Span::Link { text: text.to_vec(), url });
                 rest = after;
             }
@@ -179,11 +179,11 @@ pub(super) fn spans(mut rest: &[Glyph]) -> Vec<Span> {
             }
         }
     }
-    push_words(&mut spans, &mut words);
+    push_text(&mut spans, &mut words);
     spans
 }
 
-fn push_words(spans: &mut Vec<Span>, words: &mut Vec<Glyph>) {
+fn push_text(spans: &mut Vec<Span>, words: &mut Vec<Glyph>) {
     if !words.is_empty() {
         spans.push(Span::Text(std::mem::take(words)));
     }
@@ -191,12 +191,12 @@ fn push_words(spans: &mut Vec<Span>, words: &mut Vec<Glyph>) {
 
 /// Splits at the first mark of this kind.
 fn split_at_mark(glyphs: &[Glyph], mark: char) -> Option<(&[Glyph], &[Glyph])> {
-    let place = glyphs.iter().position(|glyph| glyph.is_mark(mark))?;
-    Some((glyphs.get(..place)?, glyphs.get(place + 1..)?))
+    let position = glyphs.iter().position(|glyph| glyph.is_mark(mark))?;
+    Some((glyphs.get(..position)?, glyphs.get(position + 1..)?))
 }
 
 /// The link that `text` begins with: its words, its address, and what follows.
-fn link(text: &[Glyph]) -> Option<(&[Glyph], String, &[Glyph])> {
+fn parse_link(text: &[Glyph]) -> Option<(&[Glyph], String, &[Glyph])> {
     let rest = text.split_first().filter(|(first, _)| first.is_mark('['))?.1;
     let (words, rest) = split_at_mark(rest, ']')?;
     let rest = rest.split_first().filter(|(first, _)| first.is_mark('('))?.1;
@@ -218,42 +218,42 @@ pub(super) enum Atom {
     /// A link, in three parts: what stands before its words, the characters of its words, and what stands after them.
     Link { open: String, words: Vec<String>, close: String },
     /// Something that begins and must be ended by this.
-    Opens { mark: String, end: String },
+    Open { mark: String, end: String },
     /// The end of what began last.
-    Closes(String),
+    Close(String),
 }
 
 /// How many signs that would be markup only in pairs are in a text, its own marks included.
 #[derive(Clone, Copy, Default)]
-struct Pairs {
+struct MarkCounts {
     stars: usize,
     backticks: usize,
 }
 
 /// The lines of a text in the Markdown of DingTalk and WeCom.
-pub(super) fn marked_lines(text: &str) -> Vec<Vec<Atom>> {
-    let lines: Vec<Vec<Glyph>> = text.lines().map(|line| glyphs(line.trim_end())).collect();
-    let pairs = lines.iter().fold(Pairs::default(), |pairs, line| {
-        line.iter().enumerate().fold(pairs, |mut pairs, (place, glyph)| {
-            let (before, after) = neighbours(line, place);
+pub(super) fn markup_lines(text: &str) -> Vec<Vec<Atom>> {
+    let lines: Vec<Vec<Glyph>> = text.lines().map(|line| parse_glyphs(line.trim_end())).collect();
+    let counts = lines.iter().fold(MarkCounts::default(), |counts, line| {
+        line.iter().enumerate().fold(counts, |mut counts, (place, glyph)| {
+            let (before, after) = adjacent_characters(line, place);
             match glyph.character {
-                '*' if !is_apart(before, after) => pairs.stars += 1,
-                '`' => pairs.backticks += 1,
+                '*' if !is_isolated(before, after) => counts.stars += 1,
+                '`' => counts.backticks += 1,
                 _ => {}
             }
-            pairs
+            counts
         })
     });
-    lines.iter().map(|line| marked_line(line, pairs)).collect()
+    lines.iter().map(|line| markup_line(line, counts)).collect()
 }
 
-fn neighbours(line: &[Glyph], place: usize) -> (Option<char>, Option<char>) {
-    let at = |place: Option<usize>| place.and_then(|place| line.get(place)).map(|glyph| glyph.character);
-    (at(place.checked_sub(1)), at(place.checked_add(1)))
+fn adjacent_characters(line: &[Glyph], position: usize) -> (Option<char>, Option<char>) {
+    let at = |position: Option<usize>| position.and_then(|position| line.get(position)).map(|glyph| glyph.character);
+    (at(position.checked_sub(1)), at(position.checked_add(1)))
 }
 
 /// Whether a character stands between blanks, or at the edge of the line.
-fn is_apart(before: Option<char>, after: Option<char>) -> bool {
+fn is_isolated(before: Option<char>, after: Option<char>) -> bool {
     before.is_none_or(char::is_whitespace) && after.is_none_or(char::is_whitespace)
 }
 
@@ -267,22 +267,22 @@ fn indent(line: &[Glyph]) -> usize {
     if blanks < CODE_INDENT || is_list { 0 } else { blanks }
 }
 
-fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
-    let mut place = indent(line);
-    let mut atoms = vec![Atom::Text("\u{a0}".to_owned()); place];
-    for span in spans(line.get(place..).unwrap_or_default()) {
+fn markup_line(line: &[Glyph], counts: MarkCounts) -> Vec<Atom> {
+    let mut position = indent(line);
+    let mut atoms = vec![Atom::Text("\u{a0}".to_owned()); position];
+    for span in parse_spans(line.get(position..).unwrap_or_default()) {
         match span {
             Span::Text(text) => {
-                let end = place + text.len();
-                mark_up(line, place..end, pairs, &mut atoms);
-                place = end;
+                let end = position + text.len();
+                push_markup(line, position..end, counts, &mut atoms);
+                position = end;
             }
             Span::Link { text, url } => {
-                let words = clusters(&text, |glyph, at| written_in_link(&text, at, glyph));
-                let close = format!("]({})", encoded(&url));
+                let words = render_graphemes(&text, |glyph, at| written_in_link(&text, at, glyph));
+                let close = format!("]({})", percent_encode(&url));
                 atoms.push(Atom::Link { open: "[".to_owned(), words, close });
                 // The brackets are not counted in the words; what follows the link goes on behind it.
-                place = after_link(line, place);
+                position = position_after_link(line, position);
             }
         }
     }
@@ -290,15 +290,15 @@ fn marked_line(line: &[Glyph], pairs: Pairs) -> Vec<Atom> {
 }
 
 /// Where the line goes on behind the link that begins here.
-fn after_link(line: &[Glyph], place: usize) -> usize {
-    let rest = line.get(place..).unwrap_or_default();
-    link(rest).map_or(place, |(.., after)| line.len() - after.len())
+fn position_after_link(line: &[Glyph], position: usize) -> usize {
+    let rest = line.get(position..).unwrap_or_default();
+    parse_link(rest).map_or(position, |(.., after)| line.len() - after.len())
 }
 
 /// An address without what a reader of Markdown would take for its end, for a mark, or for the name of a character.
-fn encoded(url: &str) -> String {
+fn percent_encode(url: &str) -> String {
     let mut encoded = String::with_capacity(url.len());
-    for (place, character) in url.char_indices() {
+    for (position, character) in url.char_indices() {
         match character {
             '(' => encoded.push_str("%28"),
             ')' => encoded.push_str("%29"),
@@ -306,7 +306,7 @@ fn encoded(url: &str) -> String {
             '\\' => encoded.push_str("%5C"),
             '<' => encoded.push_str("%3C"),
             '>' => encoded.push_str("%3E"),
-            ';' if url.get(..place).is_some_and(ends_with_entity) => encoded.push_str("%3B"),
+            ';' if url.get(..position).is_some_and(ends_with_entity) => encoded.push_str("%3B"),
             other => encoded.push(other),
         }
     }
@@ -322,12 +322,12 @@ fn ends_with_entity(text: &str) -> bool {
 /// A character of the words of a link as a reader of Markdown shows it as it is.
 fn written_in_link(words: &[Glyph], place: usize, glyph: Glyph) -> String {
     let Glyph { character, is_literal: true } = glyph else { return glyph.character.to_string() };
-    let (before, after) = neighbours(words, place);
+    let (before, after) = adjacent_characters(words, place);
     match character {
-        '&' if is_entity(words, place) => format!("&{BREAK}"),
-        '<' => format!("<{BREAK}"),
-        '\\' if after.is_none_or(|after| after.is_ascii_punctuation()) => format!("\\{BREAK}"),
-        '_' if ends_emphasis(before, after) => format!("_{BREAK}"),
+        '&' if is_entity(words, place) => format!("&{ZERO_WIDTH_SPACE}"),
+        '<' => format!("<{ZERO_WIDTH_SPACE}"),
+        '\\' if after.is_none_or(|after| after.is_ascii_punctuation()) => format!("\\{ZERO_WIDTH_SPACE}"),
+        '_' if ends_emphasis(before, after) => format!("_{ZERO_WIDTH_SPACE}"),
         '~' if before == Some('~') || after == Some('~') => "～".to_owned(),
         '[' => "［".to_owned(),
         ']' => "］".to_owned(),
@@ -341,73 +341,73 @@ fn written_in_link(words: &[Glyph], place: usize, glyph: Glyph) -> String {
 /// A character of a template's code as it is: nothing that fills the code ends it or mentions anybody.
 fn written_in_code(code: &[Glyph], place: usize) -> String {
     let Some(glyph) = code.get(place) else { return String::new() };
-    let (_, after) = neighbours(code, place);
+    let (_, after) = adjacent_characters(code, place);
     match glyph.character {
         '`' => "｀".to_owned(),
-        '<' if after == Some('@') => format!("<{BREAK}"),
+        '<' if after == Some('@') => format!("<{ZERO_WIDTH_SPACE}"),
         '@' if glyph.is_literal => "＠".to_owned(),
         other => other.to_string(),
     }
 }
 
 /// Characters as they are seen: each with its marks, its skin colour or what else belongs to it.
-fn clusters(glyphs: &[Glyph], write: impl Fn(Glyph, usize) -> String) -> Vec<String> {
+fn render_graphemes(glyphs: &[Glyph], write: impl Fn(Glyph, usize) -> String) -> Vec<String> {
     let text: String = glyphs.iter().map(|glyph| glyph.character).collect();
-    let mut place = 0;
-    super::fit::clusters(&text)
+    let mut position = 0;
+    super::truncation::graphemes(&text)
         .map(|cluster| {
             let count = cluster.chars().count();
-            let written = glyphs.iter().enumerate().skip(place).take(count).map(|(at, glyph)| write(*glyph, at));
+            let written = glyphs.iter().enumerate().skip(position).take(count).map(|(at, glyph)| write(*glyph, at));
             let written = written.collect();
-            place += count;
+            position += count;
             written
         })
         .collect()
 }
 
 /// Writes a stretch of a line that holds no link.
-fn mark_up(line: &[Glyph], stretch: std::ops::Range<usize>, pairs: Pairs, atoms: &mut Vec<Atom>) {
+fn push_markup(line: &[Glyph], range: std::ops::Range<usize>, counts: MarkCounts, atoms: &mut Vec<Atom>) {
     let mut plain: Vec<Glyph> = Vec::new();
-    let mut start = stretch.start;
-    let mut place = stretch.start;
+    let mut start = range.start;
+    let mut position = range.start;
     let flush = |plain: &mut Vec<Glyph>, start: usize, atoms: &mut Vec<Atom>| {
-        let written = clusters(plain, |glyph, at| written(line, start + at, glyph, pairs));
+        let written = render_graphemes(plain, |glyph, at| escape_glyph(line, start + at, glyph, counts));
         atoms.extend(written.into_iter().map(Atom::Text));
         plain.clear();
     };
-    while let Some(glyph) = line.get(place).copied().filter(|_| place < stretch.end) {
-        let rest = line.get(place..stretch.end).unwrap_or_default();
-        let (length, atom) = match mark(rest, atoms) {
+    while let Some(glyph) = line.get(position).copied().filter(|_| position < range.end) {
+        let rest = line.get(position..range.end).unwrap_or_default();
+        let (length, atom) = match parse_mark(rest, atoms) {
             Some(found) => found,
             None => {
                 plain.push(glyph);
-                place += 1;
+                position += 1;
                 continue;
             }
         };
         flush(&mut plain, start, atoms);
         atoms.push(atom);
-        place += length;
-        start = place;
+        position += length;
+        start = position;
     }
     flush(&mut plain, start, atoms);
 }
 
 /// The mark of a template that a text begins with, and how long it is: bold, code, or a tag such as WeCom's colours.
-fn mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
+fn parse_mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
     let text = |length: usize| -> String { rest.iter().take(length).map(|glyph| glyph.character).collect() };
     let first = rest.first().filter(|glyph| !glyph.is_literal)?;
     match first.character {
         '*' if rest.get(1)?.is_mark('*') => {
             let is_open = before.iter().fold(false, |is_open, atom| match atom {
-                Atom::Opens { mark, .. } if mark == "**" => true,
-                Atom::Closes(mark) if mark == "**" => false,
+                Atom::Open { mark, .. } if mark == "**" => true,
+                Atom::Close(mark) if mark == "**" => false,
                 _ => is_open,
             });
             let closes_later = split_at_mark(rest.get(2..)?, '*').is_some();
             match is_open {
-                true => Some((2, Atom::Closes("**".to_owned()))),
-                false if closes_later => Some((2, Atom::Opens { mark: "**".to_owned(), end: "**".to_owned() })),
+                true => Some((2, Atom::Close("**".to_owned()))),
+                false if closes_later => Some((2, Atom::Open { mark: "**".to_owned(), end: "**".to_owned() })),
                 false => None,
             }
         }
@@ -423,11 +423,11 @@ fn mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
                 tag.iter().map(|glyph| glyph.character).take_while(char::is_ascii_alphanumeric).collect();
             let mark = text(length);
             match tag.first()?.character {
-                '/' => Some((length, Atom::Closes(mark))),
+                '/' => Some((length, Atom::Close(mark))),
                 _ if name.is_empty() || mark.ends_with("/>") || name.eq_ignore_ascii_case("br") => {
                     Some((length, Atom::Text(mark)))
                 }
-                _ => Some((length, Atom::Opens { mark, end: format!("</{name}>") })),
+                _ => Some((length, Atom::Open { mark, end: format!("</{name}>") })),
             }
         }
         _ => None,
@@ -435,59 +435,59 @@ fn mark(rest: &[Glyph], before: &[Atom]) -> Option<(usize, Atom)> {
 }
 
 /// A character as a reader of Markdown shows it as it is. Those of a template are left alone.
-fn written(line: &[Glyph], place: usize, glyph: Glyph, pairs: Pairs) -> String {
+fn escape_glyph(line: &[Glyph], position: usize, glyph: Glyph, counts: MarkCounts) -> String {
     let Glyph { character, is_literal: true } = glyph else { return glyph.character.to_string() };
-    let (before, after) = neighbours(line, place);
+    let (before, after) = adjacent_characters(line, position);
     let is_mention = !before.is_some_and(|before| before.is_ascii_alphanumeric() || "._%+-".contains(before));
-    if is_in_address(line, place) {
+    if is_in_address(line, position) {
         // What replaces a character there must leave the address the same.
         return match character {
-            '*' if pairs.stars > 1 => "%2A".to_owned(),
+            '*' if counts.stars > 1 => "%2A".to_owned(),
             '@' if is_mention => "%40".to_owned(),
             ']' if after == Some('(') => "%5D".to_owned(),
             other => other.to_string(),
         };
     }
     // At the beginning of a line, or of a quote or a list's line, which a template may have begun.
-    let begins = || {
-        let ahead = line.iter().take(place);
+    let at_start = || {
+        let ahead = line.iter().take(position);
         ahead.into_iter().all(|glyph| glyph.character == ' ' || (!glyph.is_literal && ">-*+".contains(glyph.character)))
     };
-    let broken_before = || format!("{BREAK}{character}");
-    let broken_after = || format!("{character}{BREAK}");
+    let with_break_before = || format!("{ZERO_WIDTH_SPACE}{character}");
+    let with_break_after = || format!("{character}{ZERO_WIDTH_SPACE}");
     match character {
-        '*' if pairs.stars > 1 && !is_apart(before, after) => "＊".to_owned(),
-        '`' if pairs.backticks > 1 => "｀".to_owned(),
+        '*' if counts.stars > 1 && !is_isolated(before, after) => "＊".to_owned(),
+        '`' if counts.backticks > 1 => "｀".to_owned(),
         '~' if before == Some('~') || after == Some('~') => "～".to_owned(),
-        '_' if ends_emphasis(before, after) => broken_after(),
+        '_' if ends_emphasis(before, after) => with_break_after(),
         // The backslash would be taken for an escape, and not be seen.
-        '\\' if after.is_some_and(|after| after.is_ascii_punctuation()) => broken_after(),
-        ']' if after == Some('(') => broken_after(),
+        '\\' if after.is_some_and(|after| after.is_ascii_punctuation()) => with_break_after(),
+        ']' if after == Some('(') => with_break_after(),
         ']' if after == Some(':')
             && line.iter().find(|glyph| glyph.character != ' ').is_some_and(|it| it.character == '[') =>
         {
-            broken_after()
+            with_break_after()
         }
-        '<' if after.is_some_and(|after| after.is_ascii_alphabetic() || "/!?@".contains(after)) => broken_after(),
-        '<' if is_mail_link(line, place) => broken_after(),
+        '<' if after.is_some_and(|after| after.is_ascii_alphabetic() || "/!?@".contains(after)) => with_break_after(),
+        '<' if is_mail_link(line, position) => with_break_after(),
         // A mention is a word of its own; an address of a person or a machine is none.
         '@' if is_mention => "＠".to_owned(),
-        '&' if is_entity(line, place) => broken_after(),
+        '&' if is_entity(line, position) => with_break_after(),
         // Signs at the end of a heading are taken for its end.
-        '#' if after.is_none() && line.first().is_some_and(|first| first.is_mark('#')) => broken_after(),
-        '>' | '#' if begins() => broken_before(),
-        '-' | '=' | '+' | '|' | '_' | ':' if begins() && is_rule(line) => broken_before(),
+        '#' if after.is_none() && line.first().is_some_and(|first| first.is_mark('#')) => with_break_after(),
+        '>' | '#' if at_start() => with_break_before(),
+        '-' | '=' | '+' | '|' | '_' | ':' if at_start() && is_rule(line) => with_break_before(),
         other => other.to_string(),
     }
 }
 
 /// Whether a character is part of an address that stands in a text.
-fn is_in_address(line: &[Glyph], place: usize) -> bool {
+fn is_in_address(line: &[Glyph], position: usize) -> bool {
     let is_part = |glyph: &&Glyph| glyph.character.is_ascii_graphic() && !"<>\"`".contains(glyph.character);
-    let ahead = line.get(..=place).unwrap_or_default();
-    let begins = ahead.len() - ahead.iter().rev().take_while(is_part).count();
-    let address: String = line.iter().skip(begins).take_while(is_part).map(|glyph| glyph.character).collect();
-    let scheme = address.find("://").filter(|scheme| begins + scheme < place);
+    let ahead = line.get(..=position).unwrap_or_default();
+    let at_start = ahead.len() - ahead.iter().rev().take_while(is_part).count();
+    let address: String = line.iter().skip(at_start).take_while(is_part).map(|glyph| glyph.character).collect();
+    let scheme = address.find("://").filter(|scheme| at_start + scheme < position);
     scheme
         .and_then(|scheme| address.get(..scheme))
         .is_some_and(|before| before.ends_with(|c: char| c.is_ascii_alphanumeric()))
@@ -530,15 +530,15 @@ mod tests {
     /// The pieces of a text, as a channel without markup shows them.
     fn shown(text: &str) -> Vec<String> {
         let span = |span| match span {
-            Span::Text(text) => words(&text),
-            Span::Link { text, url } => format!("{{{} {url}}}", words(&text)),
+            Span::Text(text) => plain_text(&text),
+            Span::Link { text, url } => format!("{{{} {url}}}", plain_text(&text)),
         };
-        lines(text).map(|line| line.into_iter().map(span).collect()).collect()
+        parse_lines(text).map(|line| line.into_iter().map(span).collect()).collect()
     }
 
     /// A text in the Markdown of DingTalk and WeCom.
     fn marked(text: &str) -> String {
-        super::super::fit::fit(&marked_lines(text), "\n", usize::MAX, char::len_utf8).text
+        super::super::truncation::fit_lines(&markup_lines(text), "\n", usize::MAX, char::len_utf8).text
     }
 
     /// What somebody typed, in the Markdown of DingTalk and WeCom.
@@ -547,8 +547,8 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_told_from_brackets_that_are_none() {
-        let line = lines("see [the page](https://a.example/b) and [db-1] or [x](javascript:y)").next().unwrap();
+    fn a_link_is_distinguished_from_plain_brackets() {
+        let line = parse_lines("see [the page](https://a.example/b) and [db-1] or [x](javascript:y)").next().unwrap();
         assert_eq!(
             line,
             [plain("see "), page("the page", "https://a.example/b"), plain(" and [db-1] or [x](javascript:y)")]
@@ -564,7 +564,7 @@ mod tests {
 
     #[test]
     fn without_markup_words_are_literal_and_links_stay_links() {
-        let shown = links_alone("### *Title*\n**bold** [the_page](https://a.example/b_c)");
+        let shown = keep_links_only("### *Title*\n**bold** [the_page](https://a.example/b_c)");
         assert_eq!(shown, "\\*Title\\*\nbold [the\\_page](https://a.example/b_c)");
     }
 
@@ -588,7 +588,7 @@ mod tests {
         ];
         for text in texts {
             assert_eq!(shown(&escape_markdown(text)), [text]);
-            assert_eq!(unescaped(&escape_markdown(text)), text);
+            assert_eq!(unescape_markdown(&escape_markdown(text)), text);
         }
     }
 
@@ -668,7 +668,7 @@ mod tests {
             ("a ~~b~~ \\_ <b> &amp; ```c``` _x_", "https://g.example/", "https://g.example/"),
             ("C:\\", "https://g.example/", "https://g.example/"),
         ] {
-            let marked = marked(&format!("[{}]({})", escape_markdown(words), escape_address(url)));
+            let marked = marked(&format!("[{}]({})", escape_markdown(words), escape_link_url(url)));
             let events: Vec<Event<'_>> = Parser::new(&marked).collect();
             let leads = events.iter().find_map(|event| match event {
                 Event::Start(Tag::Link { dest_url, .. }) => Some(dest_url.to_string()),
@@ -699,16 +699,16 @@ mod tests {
 
     #[test]
     fn a_title_within_a_line_stays_as_it_was_written() {
-        assert_eq!(shown(&title_within("disk #7 [db] at 95 % *now*")), ["disk #7 [db] at 95 % *now*"]);
+        assert_eq!(shown(&escape_title("disk #7 [db] at 95 % *now*")), ["disk #7 [db] at 95 % *now*"]);
         assert_eq!(
-            marked(&title_within("[x](https://a) <@all> **b**")),
+            marked(&escape_title("[x](https://a) <@all> **b**")),
             "[x]\u{200b}(https://a) <\u{200b}＠all> ＊＊b＊＊"
         );
     }
 
     /// What somebody typed as a title, in the Markdown of DingTalk and WeCom.
     fn headed(title: &str) -> String {
-        super::super::fit::fit(&[heading(title)], "\n", usize::MAX, char::len_utf8).text
+        super::super::truncation::fit_lines(&[to_heading(title)], "\n", usize::MAX, char::len_utf8).text
     }
 
     /// The text of a heading, by another reader of Markdown than the vendors'. Nothing else may be in it.
@@ -739,7 +739,7 @@ mod tests {
             .replace("%2A", "*")
             .replace("%5D", "]")
             .chars()
-            .filter(|c| *c != BREAK)
+            .filter(|c| *c != ZERO_WIDTH_SPACE)
             .map(narrow)
             .collect()
     }
@@ -798,9 +798,9 @@ mod tests {
         fn an_escaped_text_is_a_single_piece_of_text(text in any::<String>()) {
             let escaped = escape_markdown(&text);
             prop_assert_eq!(escaped.lines().count().max(1), 1);
-            let expected: String = one_line(&text);
-            prop_assert_eq!(unescaped(&escaped), expected);
-            let spans = spans(&glyphs(&escaped));
+            let expected: String = to_one_line(&text);
+            prop_assert_eq!(unescape_markdown(&escaped), expected);
+            let spans = parse_spans(&parse_glyphs(&escaped));
             prop_assert!(spans.iter().all(|span| matches!(span, Span::Text(_))));
         }
 
@@ -809,10 +809,10 @@ mod tests {
             before in "[a-z ]{0,5}",
             title in "[\\[\\]()#>*~<_`|\\\\ahtps:/@\n中]{0,40}",
         ) {
-            let line = format!("- **{before}** {} [Open](https://a.example)", title_within(&title));
-            let expected = format!("- {before} {} {{Open https://a.example}}", one_line(&title));
+            let line = format!("- **{before}** {} [Open](https://a.example)", escape_title(&title));
+            let expected = format!("- {before} {} {{Open https://a.example}}", to_one_line(&title));
             prop_assert_eq!(shown(&line), [expected]);
-            let atoms = marked_lines(&line).concat();
+            let atoms = markup_lines(&line).concat();
             prop_assert_eq!(atoms.iter().filter(|atom| matches!(atom, Atom::Link { .. })).count(), 1);
         }
 
@@ -842,8 +842,8 @@ mod tests {
 
         #[test]
         fn reading_lines_never_panics(text in "[\\[\\]()#> *`<ahtps:/\n中]{0,60}") {
-            prop_assert_eq!(lines(&text).count(), text.lines().count());
-            prop_assert_eq!(marked_lines(&text).len(), text.lines().count());
+            prop_assert_eq!(parse_lines(&text).count(), text.lines().count());
+            prop_assert_eq!(markup_lines(&text).len(), text.lines().count());
         }
     }
 }

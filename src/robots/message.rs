@@ -17,7 +17,7 @@ pub const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// What a group is to read. One message suits every channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct OutgoingMessage {
     /// The headline, not empty; the keyword that robots may ask for belongs here. It stands on top of the message, so
     /// the text need not repeat it.
     pub title: String,
@@ -32,47 +32,52 @@ pub struct Message {
 
 /// A POST request, ready to send with [`CONTENT_TYPE`].
 #[derive(Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct RobotRequest {
     /// The address, with the signature where that belongs into the address.
     pub url: RobotUrl,
     /// The JSON body.
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Request {
+impl fmt::Debug for RobotRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").field("url", &self.url).field("body_bytes", &self.body.len()).finish()
     }
 }
 
 /// A laid-out body, and whether all of the message is in it.
-pub(super) struct Body {
+pub(super) struct MessageBody {
     pub json: serde_json::Value,
-    pub whole: bool,
+    pub is_complete: bool,
 }
 
 /// The request for one attempt. `now` is the moment of sending in Unix milliseconds: a signature is good for an hour,
 /// so each attempt needs a request of its own. A message that is too long is cut at its end, visibly.
 #[must_use]
-pub fn request(address: &RobotAddress, secret: Option<&SigningSecret>, message: &Message, now: i64) -> Request {
+pub fn build_request(
+    address: &RobotAddress,
+    secret: Option<&SigningSecret>,
+    message: &OutgoingMessage,
+    now: i64,
+) -> RobotRequest {
     let url = match (address.channel(), secret) {
-        (Channel::DingTalk, Some(secret)) => dingtalk::signed(address.url(), secret, now),
+        (Channel::DingTalk, Some(secret)) => dingtalk::sign_url(address.url(), secret, now),
         _ => address.url().clone(),
     };
-    Request { url, body: body(address.channel(), secret, message, now).json.to_string().into_bytes() }
+    RobotRequest { url, body: build_body(address.channel(), secret, message, now).json.to_string().into_bytes() }
 }
 
 /// Whether the channel takes the message whole, so that whoever writes a digest knows how much goes into it.
 #[must_use]
-pub fn fits(channel: Channel, message: &Message) -> bool {
-    body(channel, None, message, 0).whole
+pub fn fits_channel(channel: Channel, message: &OutgoingMessage) -> bool {
+    build_body(channel, None, message, 0).is_complete
 }
 
-fn body(channel: Channel, secret: Option<&SigningSecret>, message: &Message, now: i64) -> Body {
+fn build_body(channel: Channel, secret: Option<&SigningSecret>, message: &OutgoingMessage, now: i64) -> MessageBody {
     match channel {
-        Channel::DingTalk => dingtalk::body(message),
-        Channel::Lark => lark::body(message, secret, now),
-        Channel::WeCom => wecom::body(message),
+        Channel::DingTalk => dingtalk::build_body(message),
+        Channel::Lark => lark::build_body(message, secret, now),
+        Channel::WeCom => wecom::build_body(message),
     }
 }
 
@@ -85,7 +90,7 @@ pub(super) fn hmac_base64(key: &str, message: &str) -> String {
 }
 
 /// The numbers to mention, as DingTalk and WeCom know them: mainland numbers without their country code.
-pub(super) fn mobiles(message: &Message) -> impl Iterator<Item = String> {
+pub(super) fn local_mobiles(message: &OutgoingMessage) -> impl Iterator<Item = String> {
     message.mobiles.iter().map(|mobile| local_mobile(mobile)).filter(|mobile| !mobile.is_empty())
 }
 
@@ -98,9 +103,9 @@ fn local_mobile(mobile: &str) -> String {
 }
 
 /// The title as one line, and as the heading above the text.
-pub(super) fn headed(message: &Message) -> (String, Vec<Atom>) {
-    let title = markdown::one_line(&message.title);
-    let heading = markdown::heading(&title);
+pub(super) fn title_and_heading(message: &OutgoingMessage) -> (String, Vec<Atom>) {
+    let title = markdown::to_one_line(&message.title);
+    let heading = markdown::to_heading(&title);
     (title, heading)
 }
 
@@ -110,7 +115,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::robots::Origins;
+    use crate::robots::RobotOrigins;
 
     fn address(channel: Channel) -> RobotAddress {
         let text = match channel {
@@ -118,12 +123,12 @@ mod tests {
             Channel::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/fake",
             Channel::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=fake",
         };
-        RobotAddress::parse(channel, text, &Origins::default()).unwrap()
+        RobotAddress::parse(channel, text, &RobotOrigins::default()).unwrap()
     }
 
-    fn send(channel: Channel, message: &Message) -> (Vec<u8>, Value) {
-        let secret = SigningSecret::unchecked("SECfake");
-        let body = request(&address(channel), Some(&secret), message, 1_700_000_000_000).body;
+    fn send(channel: Channel, message: &OutgoingMessage) -> (Vec<u8>, Value) {
+        let secret = SigningSecret::from_trusted("SECfake");
+        let body = build_request(&address(channel), Some(&secret), message, 1_700_000_000_000).body;
         let json = serde_json::from_slice(&body).unwrap();
         (body, json)
     }
@@ -144,40 +149,40 @@ mod tests {
         }
     }
 
-    fn message(title: &str, text: &str) -> Message {
-        Message { title: title.to_owned(), text: text.to_owned(), mobiles: Vec::new(), uuid: "u".to_owned() }
+    fn message(title: &str, text: &str) -> OutgoingMessage {
+        OutgoingMessage { title: title.to_owned(), text: text.to_owned(), mobiles: Vec::new(), uuid: "u".to_owned() }
     }
 
     #[test]
     fn only_dingtalk_signs_in_the_address_and_no_channel_changes_it_otherwise() {
-        let secret = SigningSecret::unchecked("SECfake");
+        let secret = SigningSecret::from_trusted("SECfake");
         for channel in Channel::ALL {
             let address = address(channel);
-            let unsigned = request(&address, None, &message("t", "x"), 5);
+            let unsigned = build_request(&address, None, &message("t", "x"), 5);
             assert_eq!(&unsigned.url, address.url());
-            let signed = request(&address, Some(&secret), &message("t", "x"), 5);
+            let signed = build_request(&address, Some(&secret), &message("t", "x"), 5);
             assert_eq!(&signed.url != address.url(), channel == Channel::DingTalk);
         }
     }
 
     #[test]
     fn each_attempt_is_signed_at_its_own_time() {
-        let secret = SigningSecret::unchecked("SECfake");
+        let secret = SigningSecret::from_trusted("SECfake");
         for channel in [Channel::DingTalk, Channel::Lark] {
-            let at = |now| request(&address(channel), Some(&secret), &message("t", "x"), now);
+            let at = |now| build_request(&address(channel), Some(&secret), &message("t", "x"), now);
             assert_ne!(at(1_700_000_000_000), at(1_700_000_001_000));
         }
     }
 
     #[test]
     fn a_request_shows_neither_address_nor_body_in_debug_output() {
-        let shown = format!("{:?}", request(&address(Channel::WeCom), None, &message("t", "x"), 5));
+        let shown = format!("{:?}", build_request(&address(Channel::WeCom), None, &message("t", "x"), 5));
         assert!(shown.contains("***") && !shown.contains("fake"), "{shown}");
     }
 
     /// What the channels show as the title.
-    fn titles(message: &Message) -> [String; 4] {
-        let text = |channel, message: &Message, pointer: &str| {
+    fn titles(message: &OutgoingMessage) -> [String; 4] {
+        let text = |channel, message: &OutgoingMessage, pointer: &str| {
             let (_, json) = send(channel, message);
             json.pointer(pointer)
                 .and_then(Value::as_str)
@@ -185,7 +190,7 @@ mod tests {
                 .unwrap_or_default()
                 .to_owned()
         };
-        let mentioning = Message { mobiles: vec!["13800000000".to_owned()], ..message.clone() };
+        let mentioning = OutgoingMessage { mobiles: vec!["13800000000".to_owned()], ..message.clone() };
         [
             text(Channel::DingTalk, message, "/markdown/text"),
             text(Channel::WeCom, message, "/markdown/content"),
@@ -218,10 +223,10 @@ mod tests {
     #[test]
     fn a_message_fits_exactly_as_long_as_nothing_is_cut() {
         for channel in Channel::ALL {
-            assert!(fits(channel, &message("标题", "正文")));
+            assert!(fits_channel(channel, &message("标题", "正文")));
             let fitting = (0..21_000)
                 .collect::<Vec<_>>()
-                .partition_point(|length| fits(channel, &message("t", &"x".repeat(*length))))
+                .partition_point(|length| fits_channel(channel, &message("t", &"x".repeat(*length))))
                 - 1;
             let (_, whole) = send(channel, &message("t", &"x".repeat(fitting)));
             let (_, cut) = send(channel, &message("t", &"x".repeat(fitting + 1)));
@@ -239,7 +244,8 @@ mod tests {
     fn a_title_of_512_bytes_is_never_cut_and_mentions_survive_a_cut() {
         let title = "警".repeat(170);
         for channel in Channel::ALL {
-            let long = Message { mobiles: vec!["13800000000".to_owned()], ..message(&title, &"长\"\n".repeat(9000)) };
+            let long =
+                OutgoingMessage { mobiles: vec!["13800000000".to_owned()], ..message(&title, &"长\"\n".repeat(9000)) };
             let (body, json) = send(channel, &long);
             let (size, limit, shown) = measured(channel, &body, &json);
             assert!(size <= limit && size > limit - 200, "{channel:?} {size}");
@@ -248,7 +254,7 @@ mod tests {
         }
         let text = send(
             Channel::DingTalk,
-            &Message { mobiles: vec!["13800000000".to_owned()], ..message("t", &"长".repeat(9000)) },
+            &OutgoingMessage { mobiles: vec!["13800000000".to_owned()], ..message("t", &"长".repeat(9000)) },
         )
         .1;
         assert!(text["markdown"]["text"].as_str().unwrap().ends_with("…\n\n@13800000000"));
@@ -276,14 +282,14 @@ mod tests {
             uuid in "[a-z0-9-]{0,64}",
             channel in prop::sample::select(&Channel::ALL[..]),
         ) {
-            prop_assume!(!markdown::one_line(&title).is_empty());
-            let message = Message { title, text: piece.repeat(times), mobiles, uuid };
+            prop_assume!(!markdown::to_one_line(&title).is_empty());
+            let message = OutgoingMessage { title, text: piece.repeat(times), mobiles, uuid };
             let (body, json) = send(channel, &message);
             let (size, limit, shown) = measured(channel, &body, &json);
             prop_assert!(size <= limit);
-            let start: String = markdown::one_line(&message.title).chars().take_while(|c| !"<]_*`~@&\\#".contains(*c)).take(100).collect();
+            let start: String = markdown::to_one_line(&message.title).chars().take_while(|c| !"<]_*`~@&\\#".contains(*c)).take(100).collect();
             prop_assert!(shown.starts_with(&start));
-            if fits(channel, &message) && !message.title.contains('…') && !message.text.contains('…') {
+            if fits_channel(channel, &message) && !message.title.contains('…') && !message.text.contains('…') {
                 prop_assert!(!json.to_string().contains('…'));
             }
         }

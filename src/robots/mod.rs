@@ -7,28 +7,28 @@
 //! "Message push" (developer.work.weixin.qq.com, document 99110), and answers seen in the field where those are silent.
 
 mod address;
-mod answer;
 mod dingtalk;
-mod fit;
 mod give_way;
 mod lark;
 mod markdown;
 mod message;
 mod origin;
-mod pace;
+mod rate_limit;
 mod redact;
+mod response;
 mod secret;
+mod truncation;
 mod wecom;
 
-pub use address::{AddressFault, Origins, RobotAddress};
-pub use answer::{Answer, Cause, Meaning, read_answer, retry_after};
-pub use fit::{shortened, within_bytes};
+pub use address::{AddressFault, RobotAddress, RobotOrigins};
 pub use give_way::with_less_content;
-pub use markdown::{escape_address, escape_lines, escape_markdown, links_alone, title_within, unescaped};
-pub use message::{CONTENT_TYPE, Message, Request, fits, request};
+pub use markdown::{escape_lines, escape_link_url, escape_markdown, escape_title, keep_links_only, unescape_markdown};
+pub use message::{CONTENT_TYPE, OutgoingMessage, RobotRequest, build_request, fits_channel};
 pub use origin::parse_origin;
-pub use pace::{Limit, limits, rest_after_throttle};
+pub use rate_limit::{RateLimit, rate_limit_cooldown, rate_limits};
+pub use response::{BrokenCause, Meaning, RobotResponse, parse_response, parse_retry_after};
 pub use secret::{RobotUrl, SecretFault, SigningSecret};
+pub use truncation::{truncate_bytes, truncate_chars};
 
 /// A kind of group robot, by the product whose chat groups it lives in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

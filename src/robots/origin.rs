@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_parser_would_mend_or_leave_unused_is_refused() {
+    fn origins_that_a_parser_would_repair_or_ignore_are_refused() {
         for text in [
             "",
             "belfry.example",

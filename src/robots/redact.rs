@@ -3,11 +3,11 @@
 const MASK: &str = "***";
 
 /// Runs of letters and digits of this length are taken for tokens: DingTalk's have 64, Lark's and WeCom's 36.
-const TOKEN_LENGTH: usize = 32;
+const MIN_TOKEN_CHARS: usize = 32;
 
 /// What a run of letters and digits is to the text around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum WordRole {
     Plain,
     /// A secret, which goes on over the punctuation of percent encoding and base64.
     Secret,
@@ -19,51 +19,51 @@ enum Role {
 /// sender's own address ("from ip: …", as WeCom writes it) masked. DingTalk's "ip … not in whitelist" is kept: that
 /// address is what the administrator has to enter.
 pub(super) fn redact(text: &str) -> String {
-    let text = visible(text);
-    let mut out = String::with_capacity(text.len());
-    let mut role = Role::Plain;
+    let text = drop_invisible(text);
+    let mut masked = String::with_capacity(text.len());
+    let mut role = WordRole::Plain;
     let mut before = "";
-    for (gap, word) in words(&text) {
+    for (gap, word) in split_words(&text) {
         let continues = match role {
-            Role::Plain => false,
-            Role::Secret => !gap.is_empty() && gap.chars().all(|character| "%+/=.".contains(character)),
-            Role::Address => !gap.is_empty() && gap.chars().all(|character| ".:".contains(character)),
+            WordRole::Plain => false,
+            WordRole::Secret => !gap.is_empty() && gap.chars().all(|character| "%+/=.".contains(character)),
+            WordRole::Address => !gap.is_empty() && gap.chars().all(|character| ".:".contains(character)),
         };
         if !continues {
-            out.push_str(gap);
-            role = role_of(before, gap, word, &out);
-            out.push_str(if role == Role::Plain { word } else { MASK });
+            masked.push_str(gap);
+            role = classify(before, gap, word, &masked);
+            masked.push_str(if role == WordRole::Plain { word } else { MASK });
         }
         before = word;
     }
-    out
+    masked
 }
 
-fn role_of(before: &str, gap: &str, word: &str, written: &str) -> Role {
+fn classify(before: &str, gap: &str, word: &str, written: &str) -> WordRole {
     if word.is_empty() {
-        return Role::Plain;
+        return WordRole::Plain;
     }
     let before = before.to_ascii_lowercase();
     // `name=value`, `"name":"value"`, and both once more percent-encoded.
     let assigns =
-        gap.starts_with('=') || (gap.contains(':') && gap.contains('"')) || (gap == "%" && hex_of(word, "3d"));
+        gap.starts_with('=') || (gap.contains(':') && gap.contains('"')) || (gap == "%" && starts_with_hex(word, "3d"));
     let named = matches!(before.as_str(), "access_token" | "key" | "sign" | "secret" | "token");
-    let hook = before == "hook" && (gap == "/" || (gap == "%" && hex_of(word, "2f")));
-    if (named && assigns) || hook || word.len() >= TOKEN_LENGTH {
-        return Role::Secret;
+    let hook = before == "hook" && (gap == "/" || (gap == "%" && starts_with_hex(word, "2f")));
+    if (named && assigns) || hook || word.len() >= MIN_TOKEN_CHARS {
+        return WordRole::Secret;
     }
     if before == "ip" && written.to_ascii_lowercase().trim_end_matches([':', ' ', '=', '[']).ends_with("from ip") {
-        return Role::Address;
+        return WordRole::Address;
     }
-    Role::Plain
+    WordRole::Plain
 }
 
-fn hex_of(word: &str, code: &str) -> bool {
+fn starts_with_hex(word: &str, code: &str) -> bool {
     word.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(code))
 }
 
 /// Every run of letters, digits, `_` and `-`, each with what stands before it; the last may be empty.
-fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
+fn split_words(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let part_of_word = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '-';
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -78,7 +78,7 @@ fn words(text: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Line ends become spaces; other characters that do not show, or turn the direction of what follows, are dropped.
-fn visible(text: &str) -> String {
+fn drop_invisible(text: &str) -> String {
     text.chars()
         .map(|character| if matches!(character, '\n' | '\r' | '\t') { ' ' } else { character })
         .filter(|character| {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_senders_address_is_masked_where_nobody_needs_it_and_kept_where_it_must_be_entered() {
+    fn the_senders_address_is_masked_except_in_whitelist_errors() {
         let wecom = "hint: [1592021214_50_a], from ip: 203.0.113.7, more info at https://x.example/query?e=93000";
         assert_eq!(
             redact(wecom),

@@ -9,7 +9,7 @@ use crate::text::trimmed;
 const MASK: &str = "***";
 
 /// The longest signing secret, in bytes. DingTalk's have 67.
-const MAX_SECRET: usize = 256;
+const MAX_SECRET_BYTES: usize = 256;
 
 /// A robot's whole address. Whoever has it can write to the group, so it is a secret: `Debug` masks it, and there is no
 /// `Display`.
@@ -51,7 +51,7 @@ impl SigningSecret {
         if text.is_empty() {
             return Err(SecretFault::Empty);
         }
-        if text.len() > MAX_SECRET {
+        if text.len() > MAX_SECRET_BYTES {
             return Err(SecretFault::TooLong);
         }
         // A blank inside a secret is a slip of the clipboard; it would only show as a wrong signature later.
@@ -72,7 +72,7 @@ impl SigningSecret {
     }
 
     #[cfg(test)]
-    pub(super) fn unchecked(text: &str) -> Self {
+    pub(super) fn from_trusted(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
@@ -133,14 +133,14 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_secret_is_named() {
-        let of = |channel, text: &str| SigningSecret::parse(channel, text).unwrap_err();
-        assert_eq!(of(Channel::DingTalk, "fake"), SecretFault::Prefix);
-        assert_eq!(of(Channel::DingTalk, "secfake"), SecretFault::Prefix);
-        assert_eq!(of(Channel::Lark, " \t"), SecretFault::Empty);
-        assert_eq!(of(Channel::Lark, "two words"), SecretFault::Characters);
-        assert_eq!(of(Channel::Lark, "密钥"), SecretFault::Characters);
-        assert_eq!(of(Channel::Lark, &"x".repeat(257)), SecretFault::TooLong);
+        let fault_of = |channel, text: &str| SigningSecret::parse(channel, text).unwrap_err();
+        assert_eq!(fault_of(Channel::DingTalk, "fake"), SecretFault::Prefix);
+        assert_eq!(fault_of(Channel::DingTalk, "secfake"), SecretFault::Prefix);
+        assert_eq!(fault_of(Channel::Lark, " \t"), SecretFault::Empty);
+        assert_eq!(fault_of(Channel::Lark, "two words"), SecretFault::Characters);
+        assert_eq!(fault_of(Channel::Lark, "密钥"), SecretFault::Characters);
+        assert_eq!(fault_of(Channel::Lark, &"x".repeat(257)), SecretFault::TooLong);
         assert!(SigningSecret::parse(Channel::Lark, &"x".repeat(256)).is_ok());
-        assert_eq!(of(Channel::WeCom, "fake"), SecretFault::NotUsed);
+        assert_eq!(fault_of(Channel::WeCom, "fake"), SecretFault::NotUsed);
     }
 }

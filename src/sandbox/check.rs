@@ -10,8 +10,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::{
-    group::{Group, RobotKind, Wording},
-    record::Message,
+    call_log::ReceivedMessage,
+    group::{ApiGeneration, Group, RobotKind},
     {dingtalk, lark, wecom},
 };
 
@@ -19,7 +19,7 @@ use super::{
 pub const BANNED_TEXT: &str = "[banned]";
 
 /// A call as it came in.
-pub(super) struct Incoming {
+pub(super) struct IncomingRequest {
     pub method: String,
     pub query: String,
     pub headers: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub(super) struct Incoming {
     pub peer: Option<IpAddr>,
 }
 
-impl Incoming {
+impl IncomingRequest {
     pub fn is_post(&self) -> bool {
         self.method == "POST"
     }
@@ -48,12 +48,12 @@ impl Incoming {
 }
 
 /// A call together with what the robot needs to judge it.
-pub(super) struct Visit<'v> {
-    pub incoming: &'v Incoming,
+pub(super) struct CheckInput<'v> {
+    pub incoming: &'v IncomingRequest,
     pub token: &'v str,
     /// `None` when nobody knows the token.
     pub group: Option<&'v Group>,
-    pub in_pace: bool,
+    pub is_within_rate_limit: bool,
     pub now: NaiveDateTime,
 }
 
@@ -73,43 +73,43 @@ impl Refusal {
 }
 
 /// Passes the call through the checks of its kind of robot, in the robot's order.
-pub(super) fn judge(kind: RobotKind, visit: &Visit<'_>) -> Result<Message, Refusal> {
+pub(super) fn check_request(kind: RobotKind, input: &CheckInput<'_>) -> Result<ReceivedMessage, Refusal> {
     match kind {
-        RobotKind::DingTalk => dingtalk::judge(visit),
-        RobotKind::Lark => lark::judge(visit),
-        RobotKind::WeCom => wecom::judge(visit),
+        RobotKind::DingTalk => dingtalk::check_request(input),
+        RobotKind::Lark => lark::check_request(input),
+        RobotKind::WeCom => wecom::check_request(input),
     }
 }
 
 /// The body of the answer that success gets.
-pub(super) fn accepted(kind: RobotKind, group: Option<&Group>) -> Value {
-    let wording = group.map_or(Wording::New, |group| group.wording);
+pub(super) fn accepted_body(kind: RobotKind, group: Option<&Group>) -> Value {
+    let generation = group.map_or(ApiGeneration::New, |group| group.generation);
     match kind {
-        RobotKind::DingTalk => errcode(group, 0, "ok"),
-        RobotKind::Lark => lark::accepted(wording),
-        RobotKind::WeCom => errcode(group, 0, wecom::accepted(wording)),
+        RobotKind::DingTalk => errcode_body(group, 0, "ok"),
+        RobotKind::Lark => lark::accepted_body(generation),
+        RobotKind::WeCom => errcode_body(group, 0, wecom::accepted_text(generation)),
     }
 }
 
 /// The body of the answer that a refused call gets.
-pub(super) fn refused(kind: RobotKind, group: Option<&Group>, refusal: &Refusal) -> Value {
+pub(super) fn refused_body(kind: RobotKind, group: Option<&Group>, refusal: &Refusal) -> Value {
     match kind {
-        RobotKind::DingTalk | RobotKind::WeCom => errcode(group, refusal.code, &refusal.reason),
-        RobotKind::Lark => lark::refused(refusal),
+        RobotKind::DingTalk | RobotKind::WeCom => errcode_body(group, refusal.code, &refusal.reason),
+        RobotKind::Lark => lark::refused_body(refusal),
     }
 }
 
 /// What a robot says when its own back end is overloaded.
-pub(super) fn busy(kind: RobotKind, incoming: &Incoming) -> Refusal {
+pub(super) fn busy_refusal(kind: RobotKind, incoming: &IncomingRequest) -> Refusal {
     match kind {
         RobotKind::DingTalk => Refusal::new(-1, "系统繁忙"),
         RobotKind::Lark => Refusal::new(2200, "internal error"),
-        RobotKind::WeCom => wecom::refusal(incoming, -1, "system error"),
+        RobotKind::WeCom => wecom::refusal_with_hint(incoming, -1, "system error"),
     }
 }
 
 /// DingTalk's and WeCom's shape of an answer.
-fn errcode(group: Option<&Group>, code: i64, message: &str) -> Value {
+fn errcode_body(group: Option<&Group>, code: i64, message: &str) -> Value {
     let code = match group {
         Some(group) if group.code_as_string => Value::from(code.to_string()),
         _ => Value::from(code),
@@ -133,15 +133,15 @@ pub(super) fn address_allowed(rules: &[String], peer: Option<IpAddr>) -> bool {
         return true;
     }
     match peer.map(|address| address.to_canonical()) {
-        Some(IpAddr::V4(address)) => rules.iter().any(|rule| rule_covers(rule, address)),
+        Some(IpAddr::V4(address)) => rules.iter().any(|rule| rule_matches(rule, address)),
         Some(IpAddr::V6(_)) | None => false,
     }
 }
 
 /// A rule is an address, a CIDR range, or Lark's `1.2.3.*`.
-fn rule_covers(rule: &str, address: Ipv4Addr) -> bool {
-    if let Some(stem) = rule.strip_suffix('*') {
-        return stem.ends_with('.') && address.to_string().starts_with(stem);
+fn rule_matches(rule: &str, address: Ipv4Addr) -> bool {
+    if let Some(prefix) = rule.strip_suffix('*') {
+        return prefix.ends_with('.') && address.to_string().starts_with(prefix);
     }
     let (network, length) = rule.split_once('/').unwrap_or((rule, "32"));
     let (Ok(network), Ok(length @ 0..=32)) = (network.parse::<Ipv4Addr>(), length.parse::<u32>()) else {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv6_is_not_supported_except_as_mapped_ipv4_and_nonsense_covers_nothing() {
+    fn only_ipv4_and_mapped_ipv4_match_and_invalid_rules_match_nothing() {
         assert!(!allowed("0.0.0.0/0", "2001:db8::1"));
         assert!(allowed("10.0.0.0/8", "::ffff:10.0.0.1"));
         assert!(!allowed("10.0.0.0/33", "10.0.0.0"));

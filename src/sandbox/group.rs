@@ -26,7 +26,7 @@ impl RobotKind {
 
     /// The webhook of the robot with this token, below an origin such as `http://127.0.0.1:9100`.
     #[must_use]
-    pub fn url(self, base: &str, token: &str) -> String {
+    pub fn webhook_url(self, base: &str, token: &str) -> String {
         let base = base.trim_end_matches('/');
         match self {
             Self::DingTalk => format!("{base}/robot/send?access_token={token}"),
@@ -38,7 +38,7 @@ impl RobotKind {
 
 /// Which generation of the vendor's answers a robot speaks. All of them are still met in the wild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wording {
+pub enum ApiGeneration {
     /// DingTalk until about 2021: plain English, 130101 for "too fast", 300001 for an unknown token, 101002 for "too
     /// long". Lark: success has only `StatusCode`, and "too fast" is 9499 with HTTP 400.
     Old,
@@ -54,32 +54,32 @@ pub enum Wording {
 
 /// Whether a robot is there and may speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum RobotStatus {
     /// The robot takes messages.
     #[default]
-    Open,
+    Active,
     /// A group administrator switched the robot off.
     Disabled,
     /// The robot was taken out of its group.
     Removed,
     /// The group was dissolved.
-    GroupGone,
+    GroupDissolved,
     /// The robot's address was reset, so that nobody knows this token any more.
     TokenReset,
 }
 
-impl Standing {
+impl RobotStatus {
     /// Every standing, in the order in which the page offers them.
-    pub const ALL: [Self; 5] = [Self::Open, Self::Disabled, Self::Removed, Self::GroupGone, Self::TokenReset];
+    pub const ALL: [Self; 5] = [Self::Active, Self::Disabled, Self::Removed, Self::GroupDissolved, Self::TokenReset];
 
     /// A name for the form and for texts' keys.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Open => "open",
+            Self::Active => "open",
             Self::Disabled => "disabled",
             Self::Removed => "removed",
-            Self::GroupGone => "group-gone",
+            Self::GroupDissolved => "group-gone",
             Self::TokenReset => "token-reset",
         }
     }
@@ -97,13 +97,13 @@ pub struct Group {
     /// IPv4 addresses, CIDR ranges or `1.2.3.*` that may call; empty lets everyone. WeCom has none.
     pub allowed_ips: Vec<String>,
     /// Whether the robot is there and may speak.
-    pub standing: Standing,
+    pub status: RobotStatus,
     /// Which generation of answers it gives.
-    pub wording: Wording,
+    pub generation: ApiGeneration,
     /// Answers `"errcode":"0"` instead of `0`, as DingTalk's response example does.
     pub code_as_string: bool,
     /// Switches the rate limit off, for load tests.
-    pub unlimited: bool,
+    pub has_no_rate_limit: bool,
 }
 
 impl Group {
@@ -115,22 +115,22 @@ impl Group {
 
     /// With this custom keyword.
     #[must_use]
-    pub fn keyword(mut self, keyword: impl Into<String>) -> Self {
+    pub fn with_keyword(mut self, keyword: impl Into<String>) -> Self {
         self.keywords.push(keyword.into());
         self
     }
 
     /// With this signing secret.
     #[must_use]
-    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+    pub fn with_secret(mut self, secret: impl Into<String>) -> Self {
         self.secret = Some(secret.into());
         self
     }
 
     /// With this generation of answers.
     #[must_use]
-    pub fn wording(mut self, wording: Wording) -> Self {
-        self.wording = wording;
+    pub fn with_generation(mut self, generation: ApiGeneration) -> Self {
+        self.generation = generation;
         self
     }
 }
@@ -140,53 +140,53 @@ impl Group {
 /// The first group stands before the robot, which then hears nothing. The second stands behind it: the message is
 /// heard (or refused) as usual, and only the answer suffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum InjectedFault {
     /// Before: this HTTP status with a gateway's HTML page.
     Status(u16),
     /// Before: HTTP 200 with an HTML page.
-    Html,
+    HtmlPage,
     /// Before: the body with which DingTalk's firewall bans an address; it has no `errcode`.
-    Punished,
+    FirewallBan,
     /// Before: "system busy", -1 at DingTalk and WeCom, 2200 at Lark.
     Busy,
     /// Before: HTTP 429 with `Retry-After`, in whole seconds.
-    TooMany(Duration),
+    TooManyRequests(Duration),
     /// Before: HTTP 301 to this location.
     Redirect(String),
     /// Before: never answers (for ten minutes at most).
-    Hang,
+    NeverAnswers,
     /// Before: closes the connection instead of answering.
-    Reset,
+    ConnectionReset,
     /// Behind: the answer comes this much later.
     Delay(Duration),
     /// Behind: the answer's JSON stops in the middle.
-    Truncated,
+    TruncatedBody,
     /// Behind: HTTP 200 with an empty body.
-    Empty,
+    EmptyBody,
     /// Behind: one byte of the answer at a time, this far apart.
     SlowBytes(Duration),
     /// Behind: closes the connection after the message was heard.
-    ResetAfterHearing,
+    ResetAfterDelivery,
 }
 
-impl Fault {
+impl InjectedFault {
     /// The faults that the page offers.
-    pub(super) fn offered() -> Vec<Self> {
+    pub(super) fn all_offered() -> Vec<Self> {
         vec![
             Self::Busy,
             Self::Status(500),
             Self::Status(502),
-            Self::Html,
-            Self::Punished,
-            Self::TooMany(Duration::from_secs(30)),
+            Self::HtmlPage,
+            Self::FirewallBan,
+            Self::TooManyRequests(Duration::from_secs(30)),
             Self::Redirect("https://example.com/elsewhere".to_owned()),
-            Self::Hang,
-            Self::Reset,
+            Self::NeverAnswers,
+            Self::ConnectionReset,
             Self::Delay(Duration::from_secs(30)),
-            Self::Truncated,
-            Self::Empty,
+            Self::TruncatedBody,
+            Self::EmptyBody,
             Self::SlowBytes(Duration::from_secs(1)),
-            Self::ResetAfterHearing,
+            Self::ResetAfterDelivery,
         ]
     }
 
@@ -196,34 +196,36 @@ impl Fault {
         match self {
             Self::Status(500) => "status-500",
             Self::Status(_) => "status",
-            Self::Html => "html",
-            Self::Punished => "punished",
+            Self::HtmlPage => "html",
+            Self::FirewallBan => "punished",
             Self::Busy => "busy",
-            Self::TooMany(_) => "too-many",
+            Self::TooManyRequests(_) => "too-many",
             Self::Redirect(_) => "redirect",
-            Self::Hang => "hang",
-            Self::Reset => "reset",
+            Self::NeverAnswers => "hang",
+            Self::ConnectionReset => "reset",
             Self::Delay(_) => "delay",
-            Self::Truncated => "truncated",
-            Self::Empty => "empty",
+            Self::TruncatedBody => "truncated",
+            Self::EmptyBody => "empty",
             Self::SlowBytes(_) => "slow-bytes",
-            Self::ResetAfterHearing => "reset-after-hearing",
+            Self::ResetAfterDelivery => "reset-after-hearing",
         }
     }
 
     /// Whether the robot hears nothing of the call.
     #[must_use]
-    pub fn is_before(&self) -> bool {
+    pub fn prevents_delivery(&self) -> bool {
         match self {
             Self::Status(_)
-            | Self::Html
-            | Self::Punished
+            | Self::HtmlPage
+            | Self::FirewallBan
             | Self::Busy
-            | Self::TooMany(_)
+            | Self::TooManyRequests(_)
             | Self::Redirect(_)
-            | Self::Hang
-            | Self::Reset => true,
-            Self::Delay(_) | Self::Truncated | Self::Empty | Self::SlowBytes(_) | Self::ResetAfterHearing => false,
+            | Self::NeverAnswers
+            | Self::ConnectionReset => true,
+            Self::Delay(_) | Self::TruncatedBody | Self::EmptyBody | Self::SlowBytes(_) | Self::ResetAfterDelivery => {
+                false
+            }
         }
     }
 }

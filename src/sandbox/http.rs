@@ -12,47 +12,53 @@ use futures_util::stream;
 
 use super::{
     Sandbox,
-    answer::{Answer, Sending},
-    check::Incoming,
+    check::IncomingRequest,
     group::RobotKind,
+    response::{SendMode, SimulatedResponse},
 };
 
 /// The largest body that is read at all, in bytes: beyond every vendor's limit.
-const MOST_BYTES: usize = 1024 * 1024;
+const MAX_READ_BYTES: usize = 1024 * 1024;
 
 /// The three webhooks, and DingTalk's answer to every other path.
-pub(super) fn routes(config: &mut ServiceConfig) {
+pub(super) fn configure_routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/robot/send").to(dingtalk))
-        .service(resource("/open-apis/bot/v2/hook/{token:[^/]*}").to(lark))
-        .service(resource("/cgi-bin/webhook/send").to(wecom))
-        .default_service(route().to(async || send(Answer::unknown_path()).await));
+        .service(resource("/robot/send").to(handle_dingtalk))
+        .service(resource("/open-apis/bot/v2/hook/{token:[^/]*}").to(handle_lark))
+        .service(resource("/cgi-bin/webhook/send").to(handle_wecom))
+        .default_service(route().to(async || send_response(SimulatedResponse::unknown_path()).await));
 }
 
-async fn dingtalk(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
-    let Some(incoming) = read(&request, payload).await else { return send(Answer::gateway_too_large()).await };
+async fn handle_dingtalk(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
+    let Some(incoming) = read_request(&request, payload).await else {
+        return send_response(SimulatedResponse::gateway_too_large()).await;
+    };
     let token = incoming.parameter("access_token").unwrap_or_default();
-    send(sandbox.receive(RobotKind::DingTalk, &token, incoming)).await
+    send_response(sandbox.handle_call(RobotKind::DingTalk, &token, incoming)).await
 }
 
-async fn lark(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
-    let Some(incoming) = read(&request, payload).await else { return send(Answer::gateway_too_large()).await };
+async fn handle_lark(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
+    let Some(incoming) = read_request(&request, payload).await else {
+        return send_response(SimulatedResponse::gateway_too_large()).await;
+    };
     let token = request.match_info().query("token");
-    send(sandbox.receive(RobotKind::Lark, token, incoming)).await
+    send_response(sandbox.handle_call(RobotKind::Lark, token, incoming)).await
 }
 
-async fn wecom(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
-    let Some(incoming) = read(&request, payload).await else { return send(Answer::gateway_too_large()).await };
+async fn handle_wecom(request: HttpRequest, payload: Payload, sandbox: Data<Sandbox>) -> HttpResponse {
+    let Some(incoming) = read_request(&request, payload).await else {
+        return send_response(SimulatedResponse::gateway_too_large()).await;
+    };
     let token = incoming.parameter("key").unwrap_or_default();
-    send(sandbox.receive(RobotKind::WeCom, &token, incoming)).await
+    send_response(sandbox.handle_call(RobotKind::WeCom, &token, incoming)).await
 }
 
 /// The call as it came in; `None` when its body is too large or did not arrive whole.
-async fn read(request: &HttpRequest, payload: Payload) -> Option<Incoming> {
-    let body = payload.to_bytes_limited(MOST_BYTES).await.ok()?.ok()?;
+async fn read_request(request: &HttpRequest, payload: Payload) -> Option<IncomingRequest> {
+    let body = payload.to_bytes_limited(MAX_READ_BYTES).await.ok()?.ok()?;
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let headers = request.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())));
-    Some(Incoming {
+    Some(IncomingRequest {
         method: request.method().as_str().to_owned(),
         query: request.query_string().to_owned(),
         headers: headers.collect(),
@@ -62,21 +68,21 @@ async fn read(request: &HttpRequest, payload: Payload) -> Option<Incoming> {
     })
 }
 
-async fn send(answer: Answer) -> HttpResponse {
+async fn send_response(answer: SimulatedResponse) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.content_type(answer.content_type);
     for (name, value) in answer.headers {
         response.insert_header((name, value));
     }
-    match answer.sending {
-        Sending::Plain => response.body(answer.body),
-        Sending::Late(delay) => {
+    match answer.send_mode {
+        SendMode::Immediate => response.body(answer.body),
+        SendMode::Delayed(delay) => {
             sleep(delay).await;
             response.body(answer.body)
         }
-        Sending::Slow(gap) => slowly(response, answer.body, gap),
-        Sending::Cut(hang) => {
+        SendMode::ByteByByte(gap) => send_byte_by_byte(response, answer.body, gap),
+        SendMode::CloseConnection(hang) => {
             sleep(hang).await;
             // A body that fails before its first byte makes the server close the connection without an answer.
             response.streaming(stream::once(async { Err::<Bytes, _>(io::Error::other("a fault cut the connection")) }))
@@ -84,7 +90,7 @@ async fn send(answer: Answer) -> HttpResponse {
     }
 }
 
-fn slowly(mut response: HttpResponseBuilder, body: String, gap: Duration) -> HttpResponse {
+fn send_byte_by_byte(mut response: HttpResponseBuilder, body: String, gap: Duration) -> HttpResponse {
     response.streaming(stream::unfold(body.into_bytes().into_iter(), move |mut bytes| async move {
         let byte = bytes.next()?;
         sleep(gap).await;

@@ -14,82 +14,82 @@ use actix_web::{App, HttpServer, dev::Server, web};
 use tokio::sync::Notify;
 
 use self::{
-    answer::Answer,
-    check::{Incoming, Visit},
-    record::Ledger,
+    call_log::CallLog,
+    check::{CheckInput, IncomingRequest},
+    response::SimulatedResponse,
 };
 pub use self::{
+    call_log::{CallVerdict, DeliveredMessage, ReceivedMessage, RecordedCall},
     check::BANNED_TEXT,
-    group::{Fault, Group, RobotKind, Standing, Wording},
-    markdown::html as message_html,
-    record::{Call, Heard, Message, Verdict},
+    group::{ApiGeneration, Group, InjectedFault, RobotKind, RobotStatus},
+    markdown::to_html as message_html,
 };
 use crate::clock::Clock;
 
-mod answer;
+mod call_log;
 mod check;
 mod dingtalk;
 mod group;
 mod http;
 mod lark;
 mod markdown;
-mod pace;
 mod pages;
-mod record;
+mod rate_limiter;
+mod response;
 #[cfg(test)]
 mod tests;
 mod wecom;
 
 /// Most robots that are made on first use.
-const MOST_ROBOTS: usize = 1000;
+const MAX_CREATED_ROBOTS: usize = 1000;
 /// Most unknown tokens whose calls are remembered.
-const MOST_STRANGERS: usize = 1000;
+const MAX_UNKNOWN_TOKENS: usize = 1000;
 
 /// Pretended robots and their groups. Clones share the same ones.
 #[derive(Clone)]
 pub struct Sandbox {
     clock: Clock,
-    room: Arc<Mutex<Room>>,
+    state: Arc<Mutex<SandboxState>>,
     changed: Arc<Notify>,
 }
 
 /// Everything that a sandbox knows.
 #[derive(Default)]
-struct Room {
-    robots: Vec<Robot>,
+struct SandboxState {
+    robots: Vec<SimulatedRobot>,
     /// The place of each token in `robots`.
-    places: HashMap<String, usize>,
+    index_by_token: HashMap<String, usize>,
     /// The calls of tokens that nobody knows: they count towards the rate limit too.
-    strangers: HashMap<String, Ledger>,
+    unknown_token_logs: HashMap<String, CallLog>,
     /// The keyword of the DingTalk robots that are made on first use; `None` makes none.
-    first_use: Option<String>,
+    auto_create_keyword: Option<String>,
 }
 
 /// A pretended robot.
-struct Robot {
+struct SimulatedRobot {
     kind: RobotKind,
     token: String,
     group: Group,
-    ledger: Ledger,
-    faults: VecDeque<PlannedFault>,
+    call_log: CallLog,
+    faults: VecDeque<ScheduledFault>,
 }
 
 /// A fault and how many more calls it is for; `None` is until cleared.
-struct PlannedFault {
-    fault: Fault,
-    calls: Option<u32>,
+struct ScheduledFault {
+    fault: InjectedFault,
+    remaining_calls: Option<u32>,
 }
 
-impl Robot {
+impl SimulatedRobot {
     fn new(kind: RobotKind, token: &str, group: Group) -> Self {
-        Self { kind, token: token.to_owned(), group, ledger: Ledger::default(), faults: VecDeque::new() }
+        Self { kind, token: token.to_owned(), group, call_log: CallLog::default(), faults: VecDeque::new() }
     }
 
     /// The fault for the call that has just come.
-    fn next_fault(&mut self) -> Option<Fault> {
-        let planned = self.faults.front_mut()?;
-        let fault = planned.fault.clone();
-        if let Some(calls) = &mut planned.calls {
+    fn next_fault(&mut self) -> Option<InjectedFault> {
+        let scheduled = self.faults.front_mut()?;
+        let fault = scheduled.fault.clone();
+        if let Some(calls) = &mut scheduled.remaining_calls {
             *calls = calls.saturating_sub(1);
             if *calls == 0 {
                 self.faults.pop_front();
@@ -99,50 +99,50 @@ impl Robot {
     }
 }
 
-impl Room {
-    fn robot(&self, token: &str) -> Option<&Robot> {
-        self.places.get(token).and_then(|place| self.robots.get(*place))
+impl SandboxState {
+    fn robot(&self, token: &str) -> Option<&SimulatedRobot> {
+        self.index_by_token.get(token).and_then(|index| self.robots.get(*index))
     }
 
-    fn robot_mut(&mut self, token: &str) -> Option<&mut Robot> {
-        self.places.get(token).and_then(|place| self.robots.get_mut(*place))
+    fn robot_mut(&mut self, token: &str) -> Option<&mut SimulatedRobot> {
+        self.index_by_token.get(token).and_then(|index| self.robots.get_mut(*index))
     }
 
-    fn ledger_mut(&mut self, token: &str) -> Option<&mut Ledger> {
-        match self.places.get(token) {
-            Some(place) => self.robots.get_mut(*place).map(|robot| &mut robot.ledger),
-            None => self.strangers.get_mut(token),
+    fn call_log_mut(&mut self, token: &str) -> Option<&mut CallLog> {
+        match self.index_by_token.get(token) {
+            Some(index) => self.robots.get_mut(*index).map(|robot| &mut robot.call_log),
+            None => self.unknown_token_logs.get_mut(token),
         }
     }
 
-    fn put(&mut self, robot: Robot) {
-        match self.places.get(&robot.token).and_then(|place| self.robots.get_mut(*place)) {
+    fn insert_or_replace(&mut self, robot: SimulatedRobot) {
+        match self.index_by_token.get(&robot.token).and_then(|index| self.robots.get_mut(*index)) {
             Some(old) => *old = robot,
             None => {
-                self.places.insert(robot.token.clone(), self.robots.len());
+                self.index_by_token.insert(robot.token.clone(), self.robots.len());
                 self.robots.push(robot);
             }
         }
     }
 
     /// Makes the robot of a token that is used for the first time, when that is switched on.
-    fn welcome(&mut self, kind: RobotKind, token: &str) {
-        let Some(keyword) = &self.first_use else { return };
-        if token.is_empty() || self.places.contains_key(token) || self.robots.len() >= MOST_ROBOTS {
+    fn create_on_first_use(&mut self, kind: RobotKind, token: &str) {
+        let Some(keyword) = &self.auto_create_keyword else { return };
+        if token.is_empty() || self.index_by_token.contains_key(token) || self.robots.len() >= MAX_CREATED_ROBOTS {
             return;
         }
         let group = match kind {
-            RobotKind::DingTalk => Group::default().keyword(keyword),
+            RobotKind::DingTalk => Group::default().with_keyword(keyword),
             RobotKind::Lark | RobotKind::WeCom => Group::default(),
         };
-        self.put(Robot::new(kind, token, group));
+        self.insert_or_replace(SimulatedRobot::new(kind, token, group));
     }
 
-    fn stranger(&mut self, token: &str) -> &mut Ledger {
-        if self.strangers.len() >= MOST_STRANGERS && !self.strangers.contains_key(token) {
-            self.strangers.clear();
+    fn unknown_token_log(&mut self, token: &str) -> &mut CallLog {
+        if self.unknown_token_logs.len() >= MAX_UNKNOWN_TOKENS && !self.unknown_token_logs.contains_key(token) {
+            self.unknown_token_logs.clear();
         }
-        self.strangers.entry(token.to_owned()).or_default()
+        self.unknown_token_logs.entry(token.to_owned()).or_default()
     }
 }
 
@@ -150,64 +150,69 @@ impl Sandbox {
     /// A sandbox without robots, whose rate limits and signatures go by this clock.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { clock, room: Arc::default(), changed: Arc::default() }
+        Self { clock, state: Arc::default(), changed: Arc::default() }
     }
 
     /// Adds a robot, or puts a new one in place of the one with this token. Tokens are unique over all kinds.
-    pub fn add(&self, kind: RobotKind, token: &str, group: Group) {
-        self.room().put(Robot::new(kind, token, group));
+    pub fn add_robot(&self, kind: RobotKind, token: &str, group: Group) {
+        self.lock_state().insert_or_replace(SimulatedRobot::new(kind, token, group));
     }
 
     /// From now on a robot is made for every unknown token at its first call; DingTalk ones with this keyword.
-    pub fn accept_any(&self, keyword: &str) {
-        self.room().first_use = Some(keyword.to_owned());
+    pub fn create_on_first_use(&self, keyword: &str) {
+        self.lock_state().auto_create_keyword = Some(keyword.to_owned());
     }
 
     /// The webhook of a robot, when the sandbox is served at `base`, such as `http://127.0.0.1:9100`.
     #[must_use]
-    pub fn url(&self, base: &str, token: &str) -> Option<String> {
-        self.room().robot(token).map(|robot| robot.kind.url(base, token))
+    pub fn webhook_url(&self, base: &str, token: &str) -> Option<String> {
+        self.lock_state().robot(token).map(|robot| robot.kind.webhook_url(base, token))
     }
 
     /// Changes the settings of a robot. Answers whether there is one.
-    pub fn change(&self, token: &str, change: impl FnOnce(&mut Group)) -> bool {
-        self.room().robot_mut(token).map(|robot| change(&mut robot.group)).is_some()
+    pub fn update_group(&self, token: &str, change: impl FnOnce(&mut Group)) -> bool {
+        self.lock_state().robot_mut(token).map(|robot| change(&mut robot.group)).is_some()
     }
 
     /// Plays a fault on the next so many calls of a robot (`None`: until cleared), after the faults already planned.
     /// Answers whether there is such a robot.
-    pub fn fail(&self, token: &str, fault: Fault, calls: Option<u32>) -> bool {
-        let planned = PlannedFault { fault, calls };
-        self.room().robot_mut(token).map(|robot| robot.faults.push_back(planned)).is_some()
+    pub fn inject_fault(&self, token: &str, fault: InjectedFault, calls: Option<u32>) -> bool {
+        let scheduled = ScheduledFault { fault, remaining_calls: calls };
+        self.lock_state().robot_mut(token).map(|robot| robot.faults.push_back(scheduled)).is_some()
     }
 
     /// Forgets the planned faults of a robot. Answers whether there is such a robot.
     pub fn clear_faults(&self, token: &str) -> bool {
-        self.room().robot_mut(token).map(|robot| robot.faults.clear()).is_some()
+        self.lock_state().robot_mut(token).map(|robot| robot.faults.clear()).is_some()
     }
 
     /// The remembered calls with this token, oldest first, unknown tokens included.
     #[must_use]
-    pub fn calls(&self, token: &str) -> Vec<Call> {
-        self.room().ledger_mut(token).map(|ledger| ledger.calls().to_vec()).unwrap_or_default()
+    pub fn calls(&self, token: &str) -> Vec<RecordedCall> {
+        self.lock_state().call_log_mut(token).map(|ledger| ledger.calls().to_vec()).unwrap_or_default()
     }
 
     /// The remembered messages that the group of this robot heard, oldest first, each once.
     #[must_use]
-    pub fn heard(&self, token: &str) -> Vec<Heard> {
-        self.room()
-            .ledger_mut(token)
-            .map(|ledger| ledger.calls().iter().filter_map(Call::heard).collect())
+    pub fn delivered_messages(&self, token: &str) -> Vec<DeliveredMessage> {
+        self.lock_state()
+            .call_log_mut(token)
+            .map(|ledger| ledger.calls().iter().filter_map(RecordedCall::delivered_message).collect())
             .unwrap_or_default()
     }
 
     /// Waits until the calls with this token (oldest first) are as the predicate wants them, looking anew at every
     /// call that comes. Answers false when the time runs out first. The predicate must not use the sandbox.
-    pub async fn wait_until(&self, token: &str, mut predicate: impl FnMut(&[Call]) -> bool, timeout: Duration) -> bool {
+    pub async fn wait_for_calls(
+        &self,
+        token: &str,
+        mut predicate: impl FnMut(&[RecordedCall]) -> bool,
+        timeout: Duration,
+    ) -> bool {
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
             let changed = self.changed.notified();
-            if predicate(self.room().ledger_mut(token).map_or(&[], |ledger| ledger.calls())) {
+            if predicate(self.lock_state().call_log_mut(token).map_or(&[], |ledger| ledger.calls())) {
                 return true;
             }
             if tokio::time::timeout_at(deadline, changed).await.is_err() {
@@ -221,8 +226,8 @@ impl Sandbox {
         let sandbox = web::Data::new(self.clone());
         move |config| {
             config.app_data(sandbox);
-            http::routes(config);
-            pages::routes(config);
+            http::configure_routes(config);
+            pages::configure_routes(config);
         }
     }
 
@@ -240,28 +245,33 @@ impl Sandbox {
     }
 
     /// Judges a call, remembers it, and says how to answer.
-    fn receive(&self, kind: RobotKind, token: &str, incoming: Incoming) -> Answer {
-        let mut room = self.room();
+    fn handle_call(&self, kind: RobotKind, token: &str, incoming: IncomingRequest) -> SimulatedResponse {
+        let mut state = self.lock_state();
         if incoming.is_post() {
-            room.welcome(kind, token);
+            state.create_on_first_use(kind, token);
         }
         let now = self.clock.now();
-        let place = room.places.get(token).copied();
-        let (fault, group, ledger) = match place.and_then(|place| room.robots.get_mut(place)) {
-            Some(robot) if robot.kind == kind => (robot.next_fault(), Some(&robot.group), &mut robot.ledger),
-            _ => (None, None, room.stranger(token)),
+        let index = state.index_by_token.get(token).copied();
+        let (fault, group, call_log) = match index.and_then(|index| state.robots.get_mut(index)) {
+            Some(robot) if robot.kind == kind => (robot.next_fault(), Some(&robot.group), &mut robot.call_log),
+            _ => (None, None, state.unknown_token_log(token)),
         };
         let (answer, verdict, message) = match &fault {
-            Some(fault) if fault.is_before() => answer::stopped(kind, fault, &incoming),
+            Some(fault) if fault.prevents_delivery() => response::intercepted_response(kind, fault, &incoming),
             _ => {
-                let unlimited = group.is_some_and(|group| group.unlimited);
-                let in_pace = !incoming.is_post() || unlimited || ledger.pace.admit(kind, now);
-                let judged = check::judge(kind, &Visit { incoming: &incoming, token, group, in_pace, now });
-                let repeated = judged.as_ref().is_ok_and(|message| ledger.has_heard(message.msg_uuid.as_ref()));
-                answer::judged(kind, group, judged, repeated, fault.as_ref())
+                let unlimited = group.is_some_and(|group| group.has_no_rate_limit);
+                let is_within_rate_limit =
+                    !incoming.is_post() || unlimited || call_log.rate_limiter.try_admit(kind, now);
+                let checked = check::check_request(
+                    kind,
+                    &CheckInput { incoming: &incoming, token, group, is_within_rate_limit, now },
+                );
+                let is_duplicate =
+                    checked.as_ref().is_ok_and(|message| call_log.has_delivered(message.msg_uuid.as_ref()));
+                response::response_for(kind, group, checked, is_duplicate, fault.as_ref())
             }
         };
-        ledger.keep(Call {
+        call_log.record(RecordedCall {
             number: 0,
             at: now,
             instant: Instant::now(),
@@ -274,13 +284,13 @@ impl Sandbox {
             status: answer.status,
             message,
         });
-        drop(room);
+        drop(state);
         self.changed.notify_waiters();
         answer
     }
 
     /// Locks the room. A test that panicked while holding it has broken nothing that matters here.
-    fn room(&self) -> MutexGuard<'_, Room> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_state(&self) -> MutexGuard<'_, SandboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,27 +13,27 @@ use chrono::NaiveDateTime;
 use serde::Deserialize;
 
 use super::{
-    Robot, Sandbox,
-    group::{Fault, RobotKind, Standing},
+    Sandbox, SimulatedRobot,
+    call_log::{CallVerdict, RecordedCall},
+    group::{InjectedFault, RobotKind, RobotStatus},
     markdown,
-    record::{Call, Verdict},
 };
 use crate::language::Language;
 
 /// Most calls that a chat shows; the sandbox remembers more.
-const MOST_SHOWN: usize = 200;
-const STYLE: &str = include_str!("../../static/sandbox.css");
+const MAX_SHOWN_CALLS: usize = 200;
+const STYLESHEET: &str = include_str!("../../static/sandbox.css");
 /// No script, nothing from elsewhere, no framing.
-const POLICY: &str =
+const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The pages' addresses.
-pub(super) fn routes(config: &mut ServiceConfig) {
+pub(super) fn configure_routes(config: &mut ServiceConfig) {
     config
-        .route("/", get().to(index))
-        .route("/sandbox.css", get().to(style))
-        .service(resource("/groups/{number}").route(get().to(chat)).route(post().to(switch)))
-        .route("/groups/{number}/robot", get().to(robot));
+        .route("/", get().to(show_groups))
+        .route("/sandbox.css", get().to(show_stylesheet))
+        .service(resource("/groups/{number}").route(get().to(show_chat)).route(post().to(apply_switches)))
+        .route("/groups/{number}/robot", get().to(show_robot));
 }
 
 /// What every page says about a group.
@@ -44,10 +44,10 @@ struct GroupCard {
     kind: &'static str,
     kind_text: String,
     token: String,
-    heard: u64,
-    calls: u64,
+    delivered_count: u64,
+    call_count: u64,
     /// Keys of the texts that say what is wrong with it; empty when nothing is.
-    troubles: Vec<String>,
+    problem_keys: Vec<String>,
 }
 
 #[derive(Template)]
@@ -56,45 +56,46 @@ struct IndexPage {
     language: Language,
     groups: Vec<GroupCard>,
     /// Where robots are made on first use: what to paste into Belfry.
-    offer: Option<Offer>,
+    offer: Option<WebhookOffer>,
 }
 
 /// Webhooks to try, and how Belfry is started so that it accepts them.
-struct Offer {
+struct WebhookOffer {
     /// The kind's name, its text, and the webhook of a robot of this kind.
     webhooks: Vec<(&'static str, String, String)>,
     /// The line for a shell.
-    start: String,
+    start_command: String,
     /// The custom keyword of the DingTalk robot.
     keyword: String,
 }
 
-impl Offer {
-    fn of(request: &HttpRequest, keyword: &str, language: Language) -> Self {
+impl WebhookOffer {
+    fn for_request(request: &HttpRequest, keyword: &str, language: Language) -> Self {
         let origin = {
             let connection = request.connection_info();
             format!("{}://{}", connection.scheme(), connection.host())
         };
         let webhook = |kind: RobotKind| {
             let text = language.text(&format!("sandbox-kind-{}", kind.name())).into_owned();
-            (kind.name(), text, kind.url(&origin, &format!("sandbox-{}", kind.name())))
+            (kind.name(), text, kind.webhook_url(&origin, &format!("sandbox-{}", kind.name())))
         };
         Self {
             webhooks: [RobotKind::DingTalk, RobotKind::Lark, RobotKind::WeCom].map(webhook).to_vec(),
-            start: format!("BELFRY_ROBOT_ORIGINS={origin} belfry"),
+            start_command: format!("BELFRY_ROBOT_ORIGINS={origin} belfry"),
             keyword: keyword.to_owned(),
         }
     }
 }
 
-async fn index(request: HttpRequest, sandbox: Data<Sandbox>) -> HttpResponse {
-    let language = language(&request);
+async fn show_groups(request: HttpRequest, sandbox: Data<Sandbox>) -> HttpResponse {
+    let language = request_language(&request);
     let now = sandbox.clock.now();
-    let room = sandbox.room();
-    let groups = room.robots.iter().zip(1..).map(|(robot, number)| card(robot, number, language, now)).collect();
-    let offer = room.first_use.as_deref().map(|keyword| Offer::of(&request, keyword, language));
-    drop(room);
-    page(StatusCode::OK, &IndexPage { language, groups, offer })
+    let state = sandbox.lock_state();
+    let groups = state.robots.iter().zip(1..).map(|(robot, number)| group_card(robot, number, language, now)).collect();
+    let offer =
+        state.auto_create_keyword.as_deref().map(|keyword| WebhookOffer::for_request(&request, keyword, language));
+    drop(state);
+    render_page(StatusCode::OK, &IndexPage { language, groups, offer })
 }
 
 #[derive(Template)]
@@ -103,20 +104,20 @@ struct ChatPage {
     language: Language,
     group: GroupCard,
     /// Newest first: the style sheet turns the list upside down, so that it opens at its newest end.
-    lines: Vec<Line>,
+    lines: Vec<ChatLine>,
     paused: bool,
 }
 
 /// One line of a chat.
-struct Line {
+struct ChatLine {
     /// RFC 3339, for machines.
-    moment: String,
+    timestamp: String,
     /// The time of day, UTC.
     time: String,
-    said: Said,
+    content: ChatContent,
 }
 
-enum Said {
+enum ChatContent {
     /// A message, as HTML where its type is marked-up text.
     Message { title: Option<String>, text: String, html: Option<String>, mentions: Vec<String>, note: Option<String> },
     /// What the group did not hear, and why.
@@ -128,47 +129,50 @@ struct ChatQuery {
     paused: Option<String>,
 }
 
-async fn chat(
+async fn show_chat(
     request: HttpRequest,
     number: Path<usize>,
     query: Query<ChatQuery>,
     sandbox: Data<Sandbox>,
 ) -> HttpResponse {
-    let language = language(&request);
+    let language = request_language(&request);
     let now = sandbox.clock.now();
-    let mut room = sandbox.room();
-    let Some(robot) = number.checked_sub(1).and_then(|place| room.robots.get_mut(place)) else {
+    let mut state = sandbox.lock_state();
+    let Some(robot) = number.checked_sub(1).and_then(|place| state.robots.get_mut(place)) else {
         return not_found(language);
     };
-    let lines = robot.ledger.calls().iter().rev().take(MOST_SHOWN).map(|call| line(call, language)).collect();
-    let group = card(robot, *number, language, now);
-    drop(room);
-    page(StatusCode::OK, &ChatPage { language, group, lines, paused: query.paused.is_some() })
+    let lines =
+        robot.call_log.calls().iter().rev().take(MAX_SHOWN_CALLS).map(|call| chat_line(call, language)).collect();
+    let group = group_card(robot, *number, language, now);
+    drop(state);
+    render_page(StatusCode::OK, &ChatPage { language, group, lines, paused: query.paused.is_some() })
 }
 
-fn line(call: &Call, language: Language) -> Line {
+fn chat_line(call: &RecordedCall, language: Language) -> ChatLine {
     let fault = call.fault.as_ref().map(|fault| language.text(&fault_key(fault)).into_owned());
     let named = |key: &str| language.with(key, &[("fault", fault.as_deref().unwrap_or_default())]).into_owned();
     let note = fault.as_ref().map(|_| named("sandbox-answer-suffered"));
     let said = match (&call.verdict, &call.message) {
-        (Verdict::Heard, Some(message)) => {
-            let everyone = message.mentions_all.then(|| language.text("sandbox-everyone").into_owned());
-            Said::Message {
+        (CallVerdict::Delivered, Some(message)) => {
+            let everyone = message.mentions_everyone.then(|| language.text("sandbox-everyone").into_owned());
+            ChatContent::Message {
                 title: message.title.clone(),
-                html: markdown::is_marked_up(&message.kind).then(|| markdown::html(&message.text)),
+                html: markdown::is_markdown(&message.kind).then(|| markdown::to_html(&message.text)),
                 text: message.text.clone(),
                 mentions: everyone.into_iter().chain(message.mentions.iter().cloned()).collect(),
                 note,
             }
         }
-        (Verdict::Refused { code, reason }, _) => {
+        (CallVerdict::Refused { code, reason }, _) => {
             let code = code.to_string();
-            Said::System(language.with("sandbox-refused", &[("code", &code), ("reason", reason)]).into_owned())
+            ChatContent::System(language.with("sandbox-refused", &[("code", &code), ("reason", reason)]).into_owned())
         }
-        (Verdict::Stopped, _) => Said::System(named("sandbox-stopped")),
-        (Verdict::Heard | Verdict::Repeated, _) => Said::System(language.text("sandbox-repeated").into_owned()),
+        (CallVerdict::Intercepted, _) => ChatContent::System(named("sandbox-stopped")),
+        (CallVerdict::Delivered | CallVerdict::Duplicate, _) => {
+            ChatContent::System(language.text("sandbox-repeated").into_owned())
+        }
     };
-    Line { moment: call.at.and_utc().to_rfc3339(), time: call.at.format("%H:%M:%S").to_string(), said }
+    ChatLine { timestamp: call.at.and_utc().to_rfc3339(), time: call.at.format("%H:%M:%S").to_string(), content: said }
 }
 
 #[derive(Template)]
@@ -176,38 +180,41 @@ fn line(call: &Call, language: Language) -> Line {
 struct RobotPage {
     language: Language,
     group: GroupCard,
-    standings: Vec<Choice>,
-    faults: Vec<Choice>,
+    status_options: Vec<SelectOption>,
+    fault_options: Vec<SelectOption>,
 }
 
 /// An entry of a list to choose from.
-struct Choice {
+struct SelectOption {
     value: &'static str,
     text: String,
-    chosen: bool,
+    is_selected: bool,
 }
 
-async fn robot(request: HttpRequest, number: Path<usize>, sandbox: Data<Sandbox>) -> HttpResponse {
-    let language = language(&request);
+async fn show_robot(request: HttpRequest, number: Path<usize>, sandbox: Data<Sandbox>) -> HttpResponse {
+    let language = request_language(&request);
     let now = sandbox.clock.now();
-    let room = sandbox.room();
-    let Some(robot) = number.checked_sub(1).and_then(|place| room.robots.get(place)) else {
+    let state = sandbox.lock_state();
+    let Some(robot) = number.checked_sub(1).and_then(|place| state.robots.get(place)) else {
         return not_found(language);
     };
-    let choice =
-        |value: &'static str, key: &str, chosen: bool| Choice { value, text: language.text(key).into_owned(), chosen };
-    let standings = Standing::ALL
+    let choice = |value: &'static str, key: &str, chosen: bool| SelectOption {
+        value,
+        text: language.text(key).into_owned(),
+        is_selected: chosen,
+    };
+    let status_options = RobotStatus::ALL
         .into_iter()
-        .map(|standing| choice(standing.name(), &standing_key(standing), standing == robot.group.standing))
+        .map(|standing| choice(standing.name(), &status_key(standing), standing == robot.group.status))
         .collect();
-    let planned = robot.faults.front().map(|planned| planned.fault.name());
-    let faults = Fault::offered()
+    let scheduled = robot.faults.front().map(|scheduled| scheduled.fault.name());
+    let faults = InjectedFault::all_offered()
         .iter()
-        .map(|fault| choice(fault.name(), &fault_key(fault), planned == Some(fault.name())))
+        .map(|fault| choice(fault.name(), &fault_key(fault), scheduled == Some(fault.name())))
         .collect();
-    let group = card(robot, *number, language, now);
-    drop(room);
-    page(StatusCode::OK, &RobotPage { language, group, standings, faults })
+    let group = group_card(robot, *number, language, now);
+    drop(state);
+    render_page(StatusCode::OK, &RobotPage { language, group, status_options, fault_options: faults })
 }
 
 #[derive(Deserialize)]
@@ -218,38 +225,38 @@ struct SwitchForm {
     calls: String,
 }
 
-async fn switch(
+async fn apply_switches(
     request: HttpRequest,
     number: Path<usize>,
     form: Form<SwitchForm>,
     sandbox: Data<Sandbox>,
 ) -> HttpResponse {
-    let language = language(&request);
-    if is_from_elsewhere(&request) {
-        return problem(StatusCode::FORBIDDEN, language, "sandbox-cross-site");
+    let language = request_language(&request);
+    if is_cross_site(&request) {
+        return problem_page(StatusCode::FORBIDDEN, language, "sandbox-cross-site");
     }
-    let Some((standing, fault, calls)) = parse(&form) else {
-        return problem(StatusCode::BAD_REQUEST, language, "sandbox-bad-form");
+    let Some((standing, fault, calls)) = parse_switches(&form) else {
+        return problem_page(StatusCode::BAD_REQUEST, language, "sandbox-bad-form");
     };
     let token = {
-        let room = sandbox.room();
-        number.checked_sub(1).and_then(|place| room.robots.get(place)).map(|robot| robot.token.clone())
+        let state = sandbox.lock_state();
+        number.checked_sub(1).and_then(|place| state.robots.get(place)).map(|robot| robot.token.clone())
     };
     let Some(token) = token else { return not_found(language) };
-    sandbox.change(&token, |group| group.standing = standing);
+    sandbox.update_group(&token, |group| group.status = standing);
     sandbox.clear_faults(&token);
     if let Some(fault) = fault {
-        sandbox.fail(&token, fault, calls);
+        sandbox.inject_fault(&token, fault, calls);
     }
     HttpResponse::SeeOther().insert_header((LOCATION, format!("/groups/{number}"))).finish()
 }
 
 /// The form's values, or `None` when a field holds what the page does not offer.
-fn parse(form: &SwitchForm) -> Option<(Standing, Option<Fault>, Option<u32>)> {
-    let standing = Standing::ALL.into_iter().find(|standing| standing.name() == form.standing)?;
+fn parse_switches(form: &SwitchForm) -> Option<(RobotStatus, Option<InjectedFault>, Option<u32>)> {
+    let standing = RobotStatus::ALL.into_iter().find(|standing| standing.name() == form.standing)?;
     let fault = match form.fault.as_str() {
         "" => None,
-        name => Some(Fault::offered().into_iter().find(|fault| fault.name() == name)?),
+        name => Some(InjectedFault::all_offered().into_iter().find(|fault| fault.name() == name)?),
     };
     let calls = match form.calls.trim() {
         "" => None,
@@ -258,8 +265,8 @@ fn parse(form: &SwitchForm) -> Option<(Standing, Option<Fault>, Option<u32>)> {
     Some((standing, fault, calls))
 }
 
-async fn style() -> HttpResponse {
-    secured(StatusCode::OK).content_type("text/css; charset=utf-8").body(STYLE)
+async fn show_stylesheet() -> HttpResponse {
+    response_with_security_headers(StatusCode::OK).content_type("text/css; charset=utf-8").body(STYLESHEET)
 }
 
 #[derive(Template)]
@@ -270,27 +277,27 @@ struct ProblemPage {
 }
 
 fn not_found(language: Language) -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, language, "sandbox-not-found")
+    problem_page(StatusCode::NOT_FOUND, language, "sandbox-not-found")
 }
 
-fn problem(status: StatusCode, language: Language, problem: &'static str) -> HttpResponse {
-    page(status, &ProblemPage { language, problem })
+fn problem_page(status: StatusCode, language: Language, problem: &'static str) -> HttpResponse {
+    render_page(status, &ProblemPage { language, problem })
 }
 
-fn page(status: StatusCode, template: &impl Template) -> HttpResponse {
+fn render_page(status: StatusCode, template: &impl Template) -> HttpResponse {
     match template.render() {
-        Ok(html) => secured(status).content_type("text/html; charset=utf-8").body(html),
+        Ok(html) => response_with_security_headers(status).content_type("text/html; charset=utf-8").body(html),
         Err(error) => {
             tracing::error!(%error, "a sandbox page could not be rendered");
-            secured(StatusCode::INTERNAL_SERVER_ERROR).finish()
+            response_with_security_headers(StatusCode::INTERNAL_SERVER_ERROR).finish()
         }
     }
 }
 
-fn secured(status: StatusCode) -> HttpResponseBuilder {
+fn response_with_security_headers(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     response
-        .insert_header(("Content-Security-Policy", POLICY))
+        .insert_header(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
         .insert_header(("X-Content-Type-Options", "nosniff"))
         .insert_header(("Cache-Control", "no-store"))
         .insert_header(("Vary", "Accept-Language"))
@@ -300,7 +307,7 @@ fn secured(status: StatusCode) -> HttpResponseBuilder {
 }
 
 /// Whether a browser says that another site sent this form. Callers that are no browsers say nothing, and may.
-fn is_from_elsewhere(request: &HttpRequest) -> bool {
+fn is_cross_site(request: &HttpRequest) -> bool {
     let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     if let Some(site) = header("sec-fetch-site") {
         return !matches!(site, "same-origin" | "none");
@@ -310,38 +317,47 @@ fn is_from_elsewhere(request: &HttpRequest) -> bool {
 }
 
 /// The first language of the browser's list that there are texts in.
-fn language(request: &HttpRequest) -> Language {
+fn request_language(request: &HttpRequest) -> Language {
     let ranked = AcceptLanguage::parse(request).map(|accepted| accepted.ranked()).unwrap_or_default();
     ranked.iter().filter_map(|tag| Language::from_tag(tag.item()?.as_str())).next().unwrap_or_default()
 }
 
-fn card(robot: &Robot, number: usize, language: Language, now: NaiveDateTime) -> GroupCard {
-    let (heard, calls) = robot.ledger.totals();
+fn group_card(robot: &SimulatedRobot, number: usize, language: Language, now: NaiveDateTime) -> GroupCard {
+    let (heard, calls) = robot.call_log.totals();
     let name = match robot.group.name.as_str() {
         "" => language.with("sandbox-unnamed", &[("number", &number.to_string())]).into_owned(),
         name => name.to_owned(),
     };
-    let closed = (robot.group.standing != Standing::Open).then(|| standing_key(robot.group.standing));
-    let throttled = robot.ledger.pace.is_blocked(now).then(|| "sandbox-throttled".to_owned());
-    let fault = robot.faults.front().map(|planned| fault_key(&planned.fault));
+    let closed = (robot.group.status != RobotStatus::Active).then(|| status_key(robot.group.status));
+    let throttled = robot.call_log.rate_limiter.is_blocked(now).then(|| "sandbox-throttled".to_owned());
+    let fault = robot.faults.front().map(|scheduled| fault_key(&scheduled.fault));
     let troubles = closed.into_iter().chain(throttled).chain(fault).collect();
     let kind = robot.kind.name();
     let kind_text = language.text(&format!("sandbox-kind-{kind}")).into_owned();
-    GroupCard { number, name, kind, kind_text, token: masked(&robot.token), heard, calls, troubles }
+    GroupCard {
+        number,
+        name,
+        kind,
+        kind_text,
+        token: mask_token(&robot.token),
+        delivered_count: heard,
+        call_count: calls,
+        problem_keys: troubles,
+    }
 }
 
 /// The last four characters of a token, and of a short one none.
-fn masked(token: &str) -> String {
+fn mask_token(token: &str) -> String {
     let characters: Vec<char> = token.chars().collect();
     let shown = if characters.len() < 12 { 0 } else { 4 };
     format!("…{}", characters.iter().skip(characters.len() - shown).collect::<String>())
 }
 
-fn standing_key(standing: Standing) -> String {
+fn status_key(standing: RobotStatus) -> String {
     format!("sandbox-standing-{}", standing.name())
 }
 
-fn fault_key(fault: &Fault) -> String {
+fn fault_key(fault: &InjectedFault) -> String {
     format!("sandbox-fault-{}", fault.name())
 }
 
@@ -351,8 +367,8 @@ mod tests {
 
     #[test]
     fn every_standing_and_fault_has_a_text_in_both_languages() {
-        let faults = Fault::offered();
-        let keys = Standing::ALL.into_iter().map(standing_key).chain(faults.iter().map(fault_key));
+        let faults = InjectedFault::all_offered();
+        let keys = RobotStatus::ALL.into_iter().map(status_key).chain(faults.iter().map(fault_key));
         for key in keys {
             assert!(Language::ALL.iter().all(|language| language.text(&key) != key), "{key}");
         }
@@ -360,10 +376,10 @@ mod tests {
 
     #[test]
     fn a_fault_is_found_again_by_the_name_that_the_form_sends() {
-        for offered in Fault::offered() {
+        for offered in InjectedFault::all_offered() {
             let form =
                 SwitchForm { standing: "open".to_owned(), fault: offered.name().to_owned(), calls: " 2 ".to_owned() };
-            assert_eq!(parse(&form), Some((Standing::Open, Some(offered), Some(2))));
+            assert_eq!(parse_switches(&form), Some((RobotStatus::Active, Some(offered), Some(2))));
         }
     }
 
@@ -374,17 +390,17 @@ mod tests {
             fault: fault.to_owned(),
             calls: calls.to_owned(),
         };
-        assert_eq!(parse(&form("open", "", "")), Some((Standing::Open, None, None)));
-        assert_eq!(parse(&form("closed", "", "")), None);
-        assert_eq!(parse(&form("open", "earthquake", "")), None);
-        assert_eq!(parse(&form("open", "busy", "0")), None);
-        assert_eq!(parse(&form("open", "busy", "some")), None);
+        assert_eq!(parse_switches(&form("open", "", "")), Some((RobotStatus::Active, None, None)));
+        assert_eq!(parse_switches(&form("closed", "", "")), None);
+        assert_eq!(parse_switches(&form("open", "earthquake", "")), None);
+        assert_eq!(parse_switches(&form("open", "busy", "0")), None);
+        assert_eq!(parse_switches(&form("open", "busy", "some")), None);
     }
 
     #[test]
     fn a_masked_token_shows_its_last_four_characters_and_a_short_one_nothing() {
-        assert_eq!(masked("0123456789abcdef"), "…cdef");
-        assert_eq!(masked("short-token"), "…");
-        assert_eq!(masked(""), "…");
+        assert_eq!(mask_token("0123456789abcdef"), "…cdef");
+        assert_eq!(mask_token("short-token"), "…");
+        assert_eq!(mask_token(""), "…");
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, fmt, fs, io::Read as _, path::Path, sync::Arc};
 
-use super::passwords::{LONGEST, SHORTEST};
+use super::passwords::{MAX_CHARS, MIN_CHARS};
 use crate::text::BYTE_ORDER_MARK;
 
 /// The largest list, in bytes. It is kept in memory.
-const LARGEST: u64 = 64 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Passwords in lower case. Clones share the list.
 #[derive(Clone, Default)]
@@ -18,25 +18,25 @@ impl Blocklist {
     /// # Errors
     /// A sentence for the operator.
     pub fn open(file: &Path) -> Result<Self, String> {
-        let cannot = |fault: &dyn fmt::Display| {
+        let read_error = |fault: &dyn fmt::Display| {
             format!("BELFRY_PASSWORD_BLOCKLIST_FILE {} cannot be read: {fault}.", file.display())
         };
         let mut text = String::new();
         // Opening a pipe that nobody writes to would never end.
-        if !fs::metadata(file).map_err(|fault| cannot(&fault))?.is_file() {
-            return Err(cannot(&"it is no regular file"));
+        if !fs::metadata(file).map_err(|fault| read_error(&fault))?.is_file() {
+            return Err(read_error(&"it is no regular file"));
         }
-        let opened = fs::File::open(file).map_err(|fault| cannot(&fault))?;
-        opened.take(LARGEST + 1).read_to_string(&mut text).map_err(|fault| cannot(&fault))?;
-        if text.len() as u64 > LARGEST {
-            return Err(cannot(&format!("it is larger than {} MiB", LARGEST / 1024 / 1024)));
+        let opened = fs::File::open(file).map_err(|fault| read_error(&fault))?;
+        opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|fault| read_error(&fault))?;
+        if text.len() as u64 > MAX_FILE_BYTES {
+            return Err(read_error(&format!("it is larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024)));
         }
         // Windows' editors begin a file of UTF-8 with it, and it is no part of the first password.
-        Ok(Self::of(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text)))
+        Ok(Self::from_text(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text)))
     }
 
-    fn of(text: &str) -> Self {
-        let can_be_chosen = |line: &&str| (SHORTEST..=LONGEST).contains(&line.chars().count());
+    fn from_text(text: &str) -> Self {
+        let can_be_chosen = |line: &&str| (MIN_CHARS..=MAX_CHARS).contains(&line.chars().count());
         Self(Arc::new(text.lines().filter(can_be_chosen).map(|line| line.to_lowercase().into()).collect()))
     }
 
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_listed_password_is_found_in_any_case_and_short_ones_take_no_room() {
-        let list = Blocklist::of("short\nCorrect Horse Battery Staple\r\n夜里三点有人要看见这条重要的消息\n");
+        let list = Blocklist::from_text("short\nCorrect Horse Battery Staple\r\n夜里三点有人要看见这条重要的消息\n");
         assert!(list.contains("correct horse battery staple") && list.contains("夜里三点有人要看见这条重要的消息"));
         assert!(!list.contains("correct horse battery") && !list.contains("short"));
         assert_eq!(format!("{list:?}"), "Blocklist(2)");

@@ -7,6 +7,6 @@ mod sealing;
 mod tokens;
 
 pub use blocklist::Blocklist;
-pub use passwords::{PasswordPlace, Passwords, Turn, UNUSABLE_HASH, Weakness, length_fault};
-pub use sealing::{KeyRing, Place};
-pub use tokens::{PlainToken, one_time_code, one_time_code_as_typed, random, same, six_digits};
+pub use passwords::{Passwords, RequestPermit, UNUSABLE_HASH, Weakness, WorkPermit, length_weakness};
+pub use sealing::{AssociatedData, KeyRing};
+pub use tokens::{PlainToken, constant_time_eq, one_time_code, one_time_code_as_typed, random_bytes, six_digit_code};

@@ -14,90 +14,90 @@ use super::{Blocklist, password_hash};
 use crate::error::{Error, Result};
 
 /// The fewest characters (NIST SP 800-63B-4, 3.1.1.2: a password that is the only factor).
-pub(super) const SHORTEST: usize = 15;
+pub(super) const MIN_CHARS: usize = 15;
 /// The most characters: far more than anyone types, and few enough that checking one costs little.
-pub(super) const LONGEST: usize = 256;
+pub(super) const MAX_CHARS: usize = 256;
 /// A password that a guesser finds within this many tries is common (10^8, the border between zxcvbn's scores 2 and 3).
-const GUESSES: u64 = 100_000_000;
+const MIN_GUESSES: u64 = 100_000_000;
 /// zxcvbn's time grows faster than the length (this many take at most some 50 ms, 64 take 800), and its estimate of a run
 /// on the number pad overflows at 29; what lies behind this many characters is not needed to call a password strong.
-const LOOKED_AT: usize = 24;
+const SCORED_CHARS: usize = 24;
 /// So many may wait for their turn; who comes after them would wait for too long.
-const QUEUE: usize = 50;
+const MAX_QUEUED: usize = 50;
 /// So many requests of one account or address may wait for a place.
-const PLACE_QUEUE: usize = 16;
+const MAX_QUEUED_PER_KEY: usize = 16;
 /// So many requests of one address have a place at a time.
-const PLACES_OF_ADDRESS: usize = 4;
+const MAX_CONCURRENT_PER_ADDRESS: usize = 4;
 /// In how many seconds it is worth trying again when too many wait for a place.
-const PLACE_RETRY: i64 = 1;
+const RETRY_AFTER_SECONDS: i64 = 1;
 
 /// So many characters must be left when the words of the place are taken out of a password.
-const OWN: usize = 8;
+const MIN_OWN_CHARS: usize = 8;
 
 /// Words that every deployment shares and that a guesser tries first; the caller adds those of the account.
-const CONTEXT: [&str; 6] = ["belfry", "dingtalk", "lark", "wecom", "administrator", "robot"];
+const COMMON_WORDS: [&str; 6] = ["belfry", "dingtalk", "lark", "wecom", "administrator", "robot"];
 
 /// Hashes and checks passwords, only so many at a time: each takes 19 MiB and much time. Clones share the bounds.
 #[derive(Clone)]
 pub struct Passwords {
-    log_ins: Arc<Lane>,
-    choices: Arc<Lane>,
-    accounts: Places,
-    addresses: Places,
+    verify_queue: Arc<WorkQueue>,
+    hash_queue: Arc<WorkQueue>,
+    account_queues: KeyedQueues,
+    address_queues: KeyedQueues,
     blocklist: Blocklist,
 }
 
 /// Turns, and a bounded queue for them.
 #[derive(Debug)]
-struct Lane {
+struct WorkQueue {
     /// One for each that may be at work.
-    permits: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     /// One for each that may be at work or wait for it.
-    places: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
 }
 
-impl Lane {
-    fn new(at_a_time: usize, queue: usize) -> Self {
+impl WorkQueue {
+    fn new(max_concurrent: usize, queue: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(at_a_time)),
-            places: Arc::new(Semaphore::new(at_a_time.saturating_add(queue))),
+            running: Arc::new(Semaphore::new(max_concurrent)),
+            admitted: Arc::new(Semaphore::new(max_concurrent.saturating_add(queue))),
         }
     }
 
-    async fn turn(&self) -> Result<Turn> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Busy)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Error::internal)?;
-        Ok(Turn { _permit: permit, _place: place })
+    async fn acquire(&self) -> Result<WorkPermit> {
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
+        Ok(WorkPermit { _permit: permit, _admitted: admitted })
     }
 }
 
 /// A lane for each account or address that is at work or waits.
 #[derive(Clone)]
-struct Places {
-    each: usize,
-    lanes: Arc<Mutex<HashMap<String, Weak<Lane>>>>,
+struct KeyedQueues {
+    max_concurrent: usize,
+    queues: Arc<Mutex<HashMap<String, Weak<WorkQueue>>>>,
 }
 
-impl Places {
-    fn new(each: usize) -> Self {
-        Self { each, lanes: Arc::default() }
+impl KeyedQueues {
+    fn new(max_concurrent: usize) -> Self {
+        Self { max_concurrent, queues: Arc::default() }
     }
 
-    async fn next(&self, key: &str) -> Result<(Arc<Lane>, Turn)> {
-        let lane = self.lane(key);
-        let turn = lane.turn().await.map_err(|_| Error::TooMany { retry_after: PLACE_RETRY })?;
-        Ok((lane, turn))
+    async fn acquire(&self, key: &str) -> Result<(Arc<WorkQueue>, WorkPermit)> {
+        let queue = self.queue_for(key);
+        let permit = queue.acquire().await.map_err(|_| Error::TooMany { retry_after: RETRY_AFTER_SECONDS })?;
+        Ok((queue, permit))
     }
 
-    fn lane(&self, key: &str) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.retain(|_, lane| lane.strong_count() > 0);
-        match lanes.get(key).and_then(Weak::upgrade) {
-            Some(lane) => lane,
+    fn queue_for(&self, key: &str) -> Arc<WorkQueue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|_, queue| queue.strong_count() > 0);
+        match queues.get(key).and_then(Weak::upgrade) {
+            Some(queue) => queue,
             None => {
-                let lane = Arc::new(Lane::new(self.each, PLACE_QUEUE));
-                lanes.insert(key.to_owned(), Arc::downgrade(&lane));
-                lane
+                let queue = Arc::new(WorkQueue::new(self.max_concurrent, MAX_QUEUED_PER_KEY));
+                queues.insert(key.to_owned(), Arc::downgrade(&queue));
+                queue
             }
         }
     }
@@ -105,16 +105,16 @@ impl Places {
 
 /// The place of one request among those of its account and its address. It ends when it is dropped.
 #[derive(Debug)]
-pub struct PasswordPlace {
-    _account: (Arc<Lane>, Turn),
-    _address: (Arc<Lane>, Turn),
+pub struct RequestPermit {
+    _account: (Arc<WorkQueue>, WorkPermit),
+    _address: (Arc<WorkQueue>, WorkPermit),
 }
 
 /// The right to one piece of work on a password, now.
 #[derive(Debug)]
-pub struct Turn {
+pub struct WorkPermit {
     _permit: OwnedSemaphorePermit,
-    _place: OwnedSemaphorePermit,
+    _admitted: OwnedSemaphorePermit,
 }
 
 /// Why a password is refused.
@@ -142,42 +142,43 @@ impl Weakness {
 
 /// What is wrong with the length of a new password, if anything. It costs nothing, and comes before [`Passwords::weakness`].
 #[must_use]
-pub fn length_fault(password: &str) -> Option<Weakness> {
+pub fn length_weakness(password: &str) -> Option<Weakness> {
     match password.chars().count() {
-        ..SHORTEST => Some(Weakness::TooShort),
-        SHORTEST..=LONGEST => None,
+        ..MIN_CHARS => Some(Weakness::TooShort),
+        MIN_CHARS..=MAX_CHARS => None,
         _ => Some(Weakness::TooLong),
     }
 }
 
-fn weakness(password: &str, context: &[String]) -> Option<Weakness> {
-    if let Some(fault) = length_fault(password) {
-        return Some(fault);
+fn find_weakness(password: &str, context: &[String]) -> Option<Weakness> {
+    if let Some(weakness) = length_weakness(password) {
+        return Some(weakness);
     }
-    let words: Vec<&str> = CONTEXT.into_iter().chain(context.iter().map(String::as_str)).collect();
-    let start: String = password.chars().take(LOOKED_AT).collect();
-    let common = zxcvbn::zxcvbn(&start, &words).guesses() < GUESSES || left_without(&words, password) < OWN;
-    common.then_some(Weakness::Common)
+    let words: Vec<&str> = COMMON_WORDS.into_iter().chain(context.iter().map(String::as_str)).collect();
+    let scored: String = password.chars().take(SCORED_CHARS).collect();
+    let is_common = zxcvbn::zxcvbn(&scored, &words).guesses() < MIN_GUESSES
+        || chars_without_words(&words, password) < MIN_OWN_CHARS;
+    is_common.then_some(Weakness::Common)
 }
 
 /// How many characters are left of a password without the words that belong to its place.
-fn left_without(words: &[&str], password: &str) -> usize {
-    let mut left = password.to_lowercase();
+fn chars_without_words(words: &[&str], password: &str) -> usize {
+    let mut remaining = password.to_lowercase();
     for word in words.iter().filter(|word| word.chars().count() >= 4) {
-        left = left.replace(&word.to_lowercase(), "");
+        remaining = remaining.replace(&word.to_lowercase(), "");
     }
-    left.chars().count()
+    remaining.chars().count()
 }
 
 impl Passwords {
     /// At most this many log-ins at a time, and beside them one password that somebody chooses.
     #[must_use]
-    pub fn new(at_a_time: usize) -> Self {
+    pub fn new(max_concurrent: usize) -> Self {
         Self {
-            log_ins: Arc::new(Lane::new(at_a_time, QUEUE)),
-            choices: Arc::new(Lane::new(1, QUEUE)),
-            accounts: Places::new(1),
-            addresses: Places::new(PLACES_OF_ADDRESS),
+            verify_queue: Arc::new(WorkQueue::new(max_concurrent, MAX_QUEUED)),
+            hash_queue: Arc::new(WorkQueue::new(1, MAX_QUEUED)),
+            account_queues: KeyedQueues::new(1),
+            address_queues: KeyedQueues::new(MAX_CONCURRENT_PER_ADDRESS),
             blocklist: Blocklist::default(),
         }
     }
@@ -193,25 +194,25 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::TooMany`] when too many of them wait already.
-    pub async fn place(&self, account: &str, address: &str) -> Result<PasswordPlace> {
-        let account = self.accounts.next(account).await?;
-        Ok(PasswordPlace { _account: account, _address: self.addresses.next(address).await? })
+    pub async fn acquire_request_permit(&self, account: &str, address: &str) -> Result<RequestPermit> {
+        let account = self.account_queues.acquire(account).await?;
+        Ok(RequestPermit { _account: account, _address: self.address_queues.acquire(address).await? })
     }
 
     /// Waits for a turn to check the password of a log-in.
     ///
     /// # Errors
     /// [`Error::Busy`] when too many wait already.
-    pub async fn turn(&self) -> Result<Turn> {
-        self.log_ins.turn().await
+    pub async fn acquire_verify_permit(&self) -> Result<WorkPermit> {
+        self.verify_queue.acquire().await
     }
 
     /// Waits for a turn to work on a password that somebody chooses.
     ///
     /// # Errors
     /// [`Error::Busy`] when too many wait already.
-    pub async fn choice_turn(&self) -> Result<Turn> {
-        self.choices.turn().await
+    pub async fn acquire_hash_permit(&self) -> Result<WorkPermit> {
+        self.hash_queue.acquire().await
     }
 
     /// What is wrong with a new password, if anything. `context` are the words that belong to its owner: username,
@@ -219,13 +220,13 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Error::Busy`] when too many wait already.
-    pub async fn weakness(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
+    pub async fn check_strength(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
         if self.blocklist.contains(password) {
             return Ok(Some(Weakness::Common));
         }
         let (password, context) =
             (password.to_owned(), context.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        self.choice_turn().await?.run(move || Ok(weakness(&password, &context))).await
+        self.acquire_hash_permit().await?.run(move || Ok(find_weakness(&password, &context))).await
     }
 
     /// Hashes a password for the database, with a salt of its own.
@@ -234,11 +235,11 @@ impl Passwords {
     /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when hashing fails.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
-        self.choice_turn().await?.run(move || password_hash::hash(&password)).await
+        self.acquire_hash_permit().await?.run(move || password_hash::hash(&password)).await
     }
 }
 
-impl Turn {
+impl WorkPermit {
     /// Whether this is the password behind the hash. Without a hash (there is no such account) it takes just as long
     /// and says no.
     ///
@@ -256,7 +257,7 @@ impl Turn {
     /// Does the work. The turn lasts until it is done, even when nobody waits for the result any more.
     async fn run<T: Send + 'static>(self, job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let run = move || {
-            let _turn = self;
+            let _permit = self;
             job()
         };
         tokio::task::spawn_blocking(run).await.map_err(Error::internal)?
@@ -285,79 +286,90 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_characters_and_composition_is_free() {
-        assert_eq!(weakness("short", &[]), Some(Weakness::TooShort));
-        assert_eq!(weakness(&"长".repeat(14), &[]), Some(Weakness::TooShort));
-        assert_eq!(weakness("correct horse battery staple", &[]), None);
-        assert_eq!(weakness("夜里三点有人要看见这条重要的消息", &[]), None);
-        assert_eq!(weakness(&"correct horse ".repeat(40), &[]), Some(Weakness::TooLong));
+        assert_eq!(find_weakness("short", &[]), Some(Weakness::TooShort));
+        assert_eq!(find_weakness(&"长".repeat(14), &[]), Some(Weakness::TooShort));
+        assert_eq!(find_weakness("correct horse battery staple", &[]), None);
+        assert_eq!(find_weakness("夜里三点有人要看见这条重要的消息", &[]), None);
+        assert_eq!(find_weakness(&"correct horse ".repeat(40), &[]), Some(Weakness::TooLong));
     }
 
     #[test]
-    fn common_passwords_and_the_words_of_the_place_are_refused() {
+    fn common_passwords_and_context_words_are_refused() {
         for common in
             ["passwordpassword", "123456789012345", "qwertyuiopasdfgh", "aaaaaaaaaaaaaaaaaa", "password1234567"]
         {
-            assert_eq!(weakness(common, &[]), Some(Weakness::Common), "{common}");
+            assert_eq!(find_weakness(common, &[]), Some(Weakness::Common), "{common}");
         }
         for own in ["dataphindataphin", "Dataphin1234567", "wanglili-dataphin", "belfryadministrator"] {
-            assert_eq!(weakness(own, &["Dataphin".to_owned(), "wanglili".to_owned()]), Some(Weakness::Common), "{own}");
+            assert_eq!(
+                find_weakness(own, &["Dataphin".to_owned(), "wanglili".to_owned()]),
+                Some(Weakness::Common),
+                "{own}"
+            );
         }
     }
 
     #[test]
     fn the_longest_password_is_judged_whatever_is_in_it() {
         for part in ["a", "12", "14753", "4@8({[<3690!|1i$5+7%2z", "qazwsxedc", "19.2.1", "长"] {
-            let longest: String = part.chars().cycle().take(LONGEST).collect();
+            let longest: String = part.chars().cycle().take(MAX_CHARS).collect();
             let begun = Instant::now();
-            assert_ne!(weakness(&longest, &[]), Some(Weakness::TooLong), "{part}");
+            assert_ne!(find_weakness(&longest, &[]), Some(Weakness::TooLong), "{part}");
             // Against a judge that never ends, whatever else the machine is doing.
             assert!(begun.elapsed() < Duration::from_secs(30), "{part}: {:?}", begun.elapsed());
         }
     }
 
     #[tokio::test]
-    async fn who_comes_when_too_many_wait_is_told_so_and_who_gives_up_makes_room() {
+    async fn a_full_queue_answers_busy_and_a_dropped_waiter_frees_its_slot() {
         let passwords = Passwords::new(1);
-        let at_work = passwords.turn().await.unwrap();
-        let mut waiting: Vec<_> = (0..QUEUE).map(|_| Box::pin(passwords.turn())).collect();
+        let at_work = passwords.acquire_verify_permit().await.unwrap();
+        let mut waiting: Vec<_> = (0..MAX_QUEUED).map(|_| Box::pin(passwords.acquire_verify_permit())).collect();
         assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
-        assert!(matches!(passwords.turn().await, Err(Error::Busy)));
+        assert!(matches!(passwords.acquire_verify_permit().await, Err(Error::Busy)));
         assert!(passwords.hash("of another lane").await.is_ok());
         drop(waiting.pop());
-        let mut last = Box::pin(passwords.turn());
+        let mut last = Box::pin(passwords.acquire_verify_permit());
         assert!((&mut last).now_or_never().is_none(), "it waits");
         drop((at_work, waiting));
         assert!(last.await.is_ok());
     }
 
     #[tokio::test]
-    async fn an_account_has_one_place_and_an_address_four() {
+    async fn an_account_has_one_permit_and_an_address_four() {
         let passwords = Passwords::new(1);
-        let first = passwords.place("ann", "192.0.2.1").await.unwrap();
-        let mut second = Box::pin(passwords.place("ann", "192.0.2.2"));
+        let first = passwords.acquire_request_permit("ann", "192.0.2.1").await.unwrap();
+        let mut second = Box::pin(passwords.acquire_request_permit("ann", "192.0.2.2"));
         assert!((&mut second).now_or_never().is_none(), "ann has a place");
         let others: Vec<_> = ["bob", "cid", "dan"]
             .into_iter()
-            .map(|name| passwords.place(name, "192.0.2.1").now_or_never().unwrap().unwrap())
+            .map(|name| passwords.acquire_request_permit(name, "192.0.2.1").now_or_never().unwrap().unwrap())
             .collect();
-        let mut fifth = Box::pin(passwords.place("eve", "192.0.2.1"));
+        let mut fifth = Box::pin(passwords.acquire_request_permit("eve", "192.0.2.1"));
         assert!((&mut fifth).now_or_never().is_none(), "four of the address have a place");
-        assert!(passwords.place("fay", "192.0.2.3").now_or_never().is_some(), "another account at another address");
+        assert!(
+            passwords.acquire_request_permit("fay", "192.0.2.3").now_or_never().is_some(),
+            "another account at another address"
+        );
         drop(first);
         assert!(second.await.is_ok() && fifth.await.is_ok());
         drop(others);
-        drop(passwords.place("gus", "192.0.2.4").await);
-        assert_eq!(passwords.accounts.lanes.lock().unwrap().len(), 1, "places that nobody has are forgotten");
+        drop(passwords.acquire_request_permit("gus", "192.0.2.4").await);
+        assert_eq!(passwords.account_queues.queues.lock().unwrap().len(), 1, "places that nobody has are forgotten");
     }
 
     #[tokio::test]
-    async fn who_asks_for_many_places_at_once_is_refused_and_takes_no_turn() {
+    async fn too_many_requests_of_an_account_are_refused_and_use_no_permit() {
         let passwords = Passwords::new(1);
-        let _first = passwords.place("ann", "192.0.2.1").await.unwrap();
-        let mut waiting: Vec<_> = (0..PLACE_QUEUE).map(|_| Box::pin(passwords.place("ann", "192.0.2.1"))).collect();
+        let _first = passwords.acquire_request_permit("ann", "192.0.2.1").await.unwrap();
+        let mut waiting: Vec<_> =
+            (0..MAX_QUEUED_PER_KEY).map(|_| Box::pin(passwords.acquire_request_permit("ann", "192.0.2.1"))).collect();
         assert!(waiting.iter_mut().all(|place| place.now_or_never().is_none()));
-        let refused = passwords.place("ann", "192.0.2.1").await;
-        assert!(matches!(refused, Err(Error::TooMany { retry_after: PLACE_RETRY })));
-        assert!(passwords.turn().now_or_never().is_some() && passwords.choice_turn().now_or_never().is_some());
+        let refused = passwords.acquire_request_permit("ann", "192.0.2.1").await;
+        assert!(matches!(refused, Err(Error::TooMany { retry_after: RETRY_AFTER_SECONDS })));
+        assert!(
+            passwords.acquire_verify_permit().now_or_never().is_some()
+                && passwords.acquire_hash_permit().now_or_never().is_some()
+        );
     }
 }

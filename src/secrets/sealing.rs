@@ -21,34 +21,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use sha2::Sha256;
 
-use super::tokens::random;
+use super::tokens::random_bytes;
 use crate::{
     db::TenantId,
     error::{Error, Result},
 };
 
 /// The only version of the sealed form so far.
-const VERSION: u8 = 1;
+const FORMAT_VERSION: u8 = 1;
 /// Version, key id and nonce.
-const HEADER: usize = 1 + 4 + 24;
+const HEADER_BYTES: usize = 1 + 4 + 24;
 
 /// The keys of a deployment, read from its key file. Clones share them; they cannot be printed.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Ring>);
+pub struct KeyRing(Arc<SharedKeys>);
 
-struct Ring {
+struct SharedKeys {
     path: PathBuf,
     /// For keyed hashes, which no rotation changes.
     hash: [u8; 32],
     /// Read again when a value needs a key that another process has added since.
-    keys: RwLock<Keys>,
+    keys: RwLock<KeyFile>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+struct KeyFile {
     /// For keyed hashes: fingerprints, form tokens, cookie signatures. Never rotated, so that equal stays equal.
-    hash: Key,
+    hash: HexKey,
     /// For sealing. The last one seals, all of them open.
     seal: Vec<SealKey>,
 }
@@ -57,19 +57,19 @@ struct Keys {
 #[serde(deny_unknown_fields)]
 struct SealKey {
     id: u32,
-    key: Key,
+    key: HexKey,
 }
 
 /// Thirty-two bytes, in hexadecimal in the file.
-struct Key([u8; 32]);
+struct HexKey([u8; 32]);
 
-impl Serialize for Key {
+impl Serialize for HexKey {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(self.0))
     }
 }
 
-impl<'de> Deserialize<'de> for Key {
+impl<'de> Deserialize<'de> for HexKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let mut key = [0; 32];
@@ -79,19 +79,22 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-impl Keys {
+impl KeyFile {
     fn generate(path: &Path) -> std::result::Result<Self, String> {
-        Ok(Self { hash: new_key(path)?, seal: vec![SealKey { id: 1, key: new_key(path)? }] })
+        Ok(Self { hash: generate_key(path)?, seal: vec![SealKey { id: 1, key: generate_key(path)? }] })
     }
 
-    fn read(path: &Path) -> std::result::Result<Self, String> {
-        let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
-        let metadata = fs::metadata(path).map_err(|fault| cannot(&fault))?;
+    fn load(path: &Path) -> std::result::Result<Self, String> {
+        let io_error = |fault: &dyn fmt::Display| format!("The key file {} cannot be read: {fault}", path.display());
+        let metadata = fs::metadata(path).map_err(|fault| io_error(&fault))?;
         if !metadata.is_file() {
-            return Err(no_key_file(path, if metadata.is_dir() { "it is a folder" } else { "it is no regular file" }));
+            return Err(key_file_error(
+                path,
+                if metadata.is_dir() { "it is a folder" } else { "it is no regular file" },
+            ));
         }
-        if metadata.len() > LARGEST_FILE {
-            return Err(no_key_file(path, "it is far too large"));
+        if metadata.len() > MAX_KEY_FILE_BYTES {
+            return Err(key_file_error(path, "it is far too large"));
         }
         if !is_private(metadata.mode(), metadata.uid(), metadata.gid(), is_own_group) {
             return Err(format!(
@@ -101,8 +104,8 @@ impl Keys {
                 metadata.mode() & 0o7777
             ));
         }
-        let bytes = fs::read(path).map_err(|fault| cannot(&fault))?;
-        Self::parse(&bytes).map_err(|why| no_key_file(path, why))
+        let bytes = fs::read(path).map_err(|fault| io_error(&fault))?;
+        Self::parse(&bytes).map_err(|why| key_file_error(path, why))
     }
 
     /// Reads the content of a key file.
@@ -129,11 +132,11 @@ impl Keys {
 }
 
 /// The largest key file that is read, in bytes: thousands of keys.
-const LARGEST_FILE: u64 = 1024 * 1024;
+const MAX_KEY_FILE_BYTES: u64 = 1024 * 1024;
 /// Why a key is none, in the words of the reader.
 const NOT_HEXADECIMAL: &str = "a key is not 64 hexadecimal digits";
 
-fn no_key_file(path: &Path, why: &str) -> String {
+fn key_file_error(path: &Path, why: &str) -> String {
     format!(
         "{} is no key file of Belfry: {why}. Restore the key file from your copy, without which no stored webhook can be read; \
          on a new database, name a file that is not there yet in BELFRY_KEY_FILE.",
@@ -157,34 +160,38 @@ fn is_own_group(group: u32) -> bool {
     others.into_iter().chain([rustix::process::getegid()]).any(|own| own.as_raw() == group)
 }
 
-fn new_key(path: &Path) -> std::result::Result<Key, String> {
-    random().map(Key).map_err(|fault| format!("The key file {} cannot be made: {fault}", path.display()))
+fn generate_key(path: &Path) -> std::result::Result<HexKey, String> {
+    random_bytes().map(HexKey).map_err(|fault| format!("The key file {} cannot be made: {fault}", path.display()))
 }
 
 /// Writes a key file that its owner alone can read, down to the disk.
-fn write_new(path: &Path, keys: &Keys) -> std::result::Result<(), String> {
-    let cannot = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
+fn write_key_file(path: &Path, keys: &KeyFile) -> std::result::Result<(), String> {
+    let io_error = |fault: &dyn fmt::Display| format!("The key file {} cannot be made: {fault}", path.display());
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|fault| cannot(&fault))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|fault| io_error(&fault))?;
     }
-    let text = serde_json::to_string_pretty(keys).map_err(|fault| cannot(&fault))?;
-    let name: [u8; 8] = random().map_err(|fault| cannot(&fault))?;
-    let draft = path.with_extension(hex::encode(name));
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(|fault| cannot(&fault))?;
+    let text = serde_json::to_string_pretty(keys).map_err(|fault| io_error(&fault))?;
+    let name: [u8; 8] = random_bytes().map_err(|fault| io_error(&fault))?;
+    let temp_path = path.with_extension(hex::encode(name));
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temp_path)
+        .map_err(|fault| io_error(&fault))?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     // The file appears whole or not at all: another process that starts at the same moment reads it, or made it before.
-    let linked = match written.and_then(|()| fs::hard_link(&draft, path)) {
+    let linked = match written.and_then(|()| fs::hard_link(&temp_path, path)) {
         Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map_err(|fault| cannot(&fault)),
+        other => other.map_err(|fault| io_error(&fault)),
     };
-    let removed = fs::remove_file(&draft).map_err(|fault| cannot(&fault));
+    let removed = fs::remove_file(&temp_path).map_err(|fault| io_error(&fault));
     linked.and(removed)
 }
 
 /// Where a sealed value belongs.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'p> {
+pub struct AssociatedData<'p> {
     /// The tenant that owns it.
     pub tenant: TenantId,
     /// Table and column, as in `robots.sealed_url`; for what the database does not keep, another name of its kind.
@@ -193,14 +200,14 @@ pub struct Place<'p> {
     pub row: &'p [u8],
 }
 
-impl<'p> Place<'p> {
+impl<'p> AssociatedData<'p> {
     /// One outside of the tenants. Their ids start at 1.
     #[must_use]
-    pub fn of_no_tenant(column: &'static str, row: &'p [u8]) -> Self {
+    pub fn without_tenant(column: &'static str, row: &'p [u8]) -> Self {
         Self { tenant: TenantId(0), column, row }
     }
 
-    fn associated_data(&self) -> Vec<u8> {
+    fn to_bytes(self) -> Vec<u8> {
         let mut data = self.tenant.0.to_be_bytes().to_vec();
         data.extend_from_slice(self.column.as_bytes());
         data.push(0);
@@ -216,10 +223,10 @@ impl KeyRing {
     /// A sentence for the operator: unreadable, not a key file, or readable by others.
     pub fn open(path: &Path) -> std::result::Result<Self, String> {
         if !path.exists() {
-            write_new(path, &Keys::generate(path)?)?;
+            write_key_file(path, &KeyFile::generate(path)?)?;
         }
-        let keys = Keys::read(path)?;
-        Ok(Self(Arc::new(Ring { path: path.to_owned(), hash: keys.hash.0, keys: RwLock::new(keys) })))
+        let keys = KeyFile::load(path)?;
+        Ok(Self(Arc::new(SharedKeys { path: path.to_owned(), hash: keys.hash.0, keys: RwLock::new(keys) })))
     }
 
     /// Adds a new key to the file, which seals from now on; the old ones still open what they sealed. Running processes
@@ -228,41 +235,41 @@ impl KeyRing {
     /// # Errors
     /// A sentence for the operator when the file cannot be written.
     pub fn add_key(path: &Path) -> std::result::Result<Self, String> {
-        let mut keys = Keys::read(path)?;
+        let mut keys = KeyFile::load(path)?;
         let id = keys.seal.iter().map(|key| key.id).max().unwrap_or_default() + 1;
-        keys.seal.push(SealKey { id, key: new_key(path)? });
-        let draft = path.with_extension("new");
+        keys.seal.push(SealKey { id, key: generate_key(path)? });
+        let temp_path = path.with_extension("new");
         // One that was left by a rotation that was stopped here is worth nothing yet.
-        drop(fs::remove_file(&draft));
-        let cannot = |fault: std::io::Error| format!("The key file {} cannot be replaced: {fault}", path.display());
-        let before = fs::metadata(path).map_err(cannot)?;
-        write_new(&draft, &keys)?;
+        drop(fs::remove_file(&temp_path));
+        let io_error = |fault: std::io::Error| format!("The key file {} cannot be replaced: {fault}", path.display());
+        let before = fs::metadata(path).map_err(io_error)?;
+        write_key_file(&temp_path, &keys)?;
         // Whoever may read the old one may read the new one: servers that run as its group.
         if before.mode() & 0o040 != 0 {
-            chown(&draft, Some(before.uid()), Some(before.gid())).map_err(cannot)?;
-            fs::set_permissions(&draft, fs::Permissions::from_mode(before.mode() & 0o640)).map_err(cannot)?;
+            chown(&temp_path, Some(before.uid()), Some(before.gid())).map_err(io_error)?;
+            fs::set_permissions(&temp_path, fs::Permissions::from_mode(before.mode() & 0o640)).map_err(io_error)?;
         }
-        fs::rename(&draft, path).map_err(cannot)?;
+        fs::rename(&temp_path, path).map_err(io_error)?;
         Self::open(path)
     }
 
     /// Whether a value is sealed with the newest key.
     #[must_use]
-    pub fn is_newest(&self, sealed: &[u8]) -> bool {
+    pub fn is_sealed_with_newest_key(&self, sealed: &[u8]) -> bool {
         let id = sealed.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes);
-        id.is_some() && id == self.with(|keys| keys.seal.last().map(|key| key.id))
+        id.is_some() && id == self.read_keys(|keys| keys.seal.last().map(|key| key.id))
     }
 
-    fn with<T>(&self, look: impl FnOnce(&Keys) -> T) -> T {
+    fn read_keys<T>(&self, look: impl FnOnce(&KeyFile) -> T) -> T {
         // A panic while the lock was held left whole keys behind: they are only ever replaced as a whole.
         look(&self.0.keys.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     /// The key of this id, looked for in the file again when it is not known yet.
-    fn key(&self, id: u32) -> Option<[u8; 32]> {
-        let find = |keys: &Keys| keys.seal.iter().find(|key| key.id == id).map(|key| key.key.0);
-        self.with(find).or_else(|| {
-            let keys = Keys::read(&self.0.path).ok().filter(|keys| keys.hash.0 == self.0.hash)?;
+    fn find_key(&self, id: u32) -> Option<[u8; 32]> {
+        let find = |keys: &KeyFile| keys.seal.iter().find(|key| key.id == id).map(|key| key.key.0);
+        self.read_keys(find).or_else(|| {
+            let keys = KeyFile::load(&self.0.path).ok().filter(|keys| keys.hash.0 == self.0.hash)?;
             let found = find(&keys);
             *self.0.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
             found
@@ -271,7 +278,7 @@ impl KeyRing {
 
     /// The keyed hash of some data. The purpose keeps hashes of different kinds apart.
     #[must_use]
-    pub fn digest(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
+    pub fn keyed_hash(&self, purpose: &str, data: &[u8]) -> [u8; 32] {
         // HMAC fills a shorter key up with zeros to the block of 64 bytes (RFC 2104).
         let mut block = [0; 64];
         for (to, from) in block.iter_mut().zip(self.0.hash) {
@@ -288,17 +295,17 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random bytes.
-    pub fn seal(&self, place: Place<'_>, secret: &str) -> Result<Vec<u8>> {
+    pub fn seal(&self, associated_data: AssociatedData<'_>, secret: &str) -> Result<Vec<u8>> {
         let (id, key) = self
-            .with(|keys| keys.seal.last().map(|newest| (newest.id, newest.key.0)))
+            .read_keys(|keys| keys.seal.last().map(|newest| (newest.id, newest.key.0)))
             .ok_or_else(|| Error::internal("the key ring is empty"))?;
-        let nonce: [u8; 24] = random()?;
-        let payload = Payload { msg: secret.as_bytes(), aad: &place.associated_data() };
+        let nonce: [u8; 24] = random_bytes()?;
+        let payload = Payload { msg: secret.as_bytes(), aad: &associated_data.to_bytes() };
         let ciphertext = XChaCha20Poly1305::new(&key.into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| Error::internal("a secret could not be sealed"))?;
-        let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
-        sealed.push(VERSION);
+        let mut sealed = Vec::with_capacity(HEADER_BYTES + ciphertext.len());
+        sealed.push(FORMAT_VERSION);
         sealed.extend_from_slice(&id.to_be_bytes());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
@@ -309,22 +316,25 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`Error::Internal`] when it was changed, belongs to another place, or its key is not on the ring.
-    pub fn unseal(&self, place: Place<'_>, sealed: &[u8]) -> Result<String> {
-        let damaged = || Error::internal(format!("a sealed value in {} does not open", place.column));
-        let (version, rest) = sealed.split_first().ok_or_else(damaged)?;
-        let (id, rest) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<24>().ok_or_else(damaged)?;
-        if *version != VERSION {
-            return Err(damaged());
+    pub fn unseal(&self, associated_data: AssociatedData<'_>, sealed: &[u8]) -> Result<String> {
+        let unseal_error = || Error::internal(format!("a sealed value in {} does not open", associated_data.column));
+        let (version, rest) = sealed.split_first().ok_or_else(unseal_error)?;
+        let (id, rest) = rest.split_first_chunk::<4>().ok_or_else(unseal_error)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<24>().ok_or_else(unseal_error)?;
+        if *version != FORMAT_VERSION {
+            return Err(unseal_error());
         }
         let id = u32::from_be_bytes(*id);
-        let key = self.key(id).ok_or_else(|| {
-            Error::internal(format!("a sealed value in {} needs key {id}, which the key file lacks", place.column))
+        let key = self.find_key(id).ok_or_else(|| {
+            Error::internal(format!(
+                "a sealed value in {} needs key {id}, which the key file lacks",
+                associated_data.column
+            ))
         })?;
-        let payload = Payload { msg: ciphertext, aad: &place.associated_data() };
+        let payload = Payload { msg: ciphertext, aad: &associated_data.to_bytes() };
         let secret =
-            XChaCha20Poly1305::new(&key.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| damaged())?;
-        String::from_utf8(secret).map_err(|_| damaged())
+            XChaCha20Poly1305::new(&key.into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| unseal_error())?;
+        String::from_utf8(secret).map_err(|_| unseal_error())
     }
 }
 
@@ -338,39 +348,39 @@ impl fmt::Debug for KeyRing {
 mod tests {
     use super::*;
 
-    fn place(row: &[u8]) -> Place<'_> {
-        Place { tenant: TenantId(7), column: "robots.sealed_url", row }
+    fn associated_data(row: &[u8]) -> AssociatedData<'_> {
+        AssociatedData { tenant: TenantId(7), column: "robots.sealed_url", row }
     }
 
-    fn ring() -> (tempfile::TempDir, KeyRing) {
+    fn test_key_ring() -> (tempfile::TempDir, KeyRing) {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::open(&folder.path().join("keys/belfry.key")).unwrap();
         (folder, ring)
     }
 
     #[test]
-    fn a_secret_opens_in_its_own_place_and_nowhere_else() {
-        let (_folder, ring) = ring();
-        let sealed = ring.seal(place(b"a"), "https://robot.example/?token=1").unwrap();
-        assert_eq!(ring.unseal(place(b"a"), &sealed).unwrap(), "https://robot.example/?token=1");
-        assert!(ring.unseal(place(b"b"), &sealed).is_err());
-        let foreign = Place { tenant: TenantId(8), ..place(b"a") };
+    fn a_secret_opens_only_with_its_own_associated_data() {
+        let (_folder, ring) = test_key_ring();
+        let sealed = ring.seal(associated_data(b"a"), "https://robot.example/?token=1").unwrap();
+        assert_eq!(ring.unseal(associated_data(b"a"), &sealed).unwrap(), "https://robot.example/?token=1");
+        assert!(ring.unseal(associated_data(b"b"), &sealed).is_err());
+        let foreign = AssociatedData { tenant: TenantId(8), ..associated_data(b"a") };
         assert!(ring.unseal(foreign, &sealed).is_err());
-        let other_column = Place { column: "robots.sealed_secret", ..place(b"a") };
+        let other_column = AssociatedData { column: "robots.sealed_secret", ..associated_data(b"a") };
         assert!(ring.unseal(other_column, &sealed).is_err());
     }
 
     #[test]
     fn a_single_changed_byte_is_noticed() {
-        let (_folder, ring) = ring();
-        let sealed = ring.seal(place(b"a"), "secret").unwrap();
+        let (_folder, ring) = test_key_ring();
+        let sealed = ring.seal(associated_data(b"a"), "secret").unwrap();
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;
-            assert!(ring.unseal(place(b"a"), &changed).is_err(), "byte {position}");
+            assert!(ring.unseal(associated_data(b"a"), &changed).is_err(), "byte {position}");
         }
         for length in 0..sealed.len() {
-            assert!(ring.unseal(place(b"a"), &sealed[..length]).is_err(), "length {length}");
+            assert!(ring.unseal(associated_data(b"a"), &sealed[..length]).is_err(), "length {length}");
         }
     }
 
@@ -380,22 +390,22 @@ mod tests {
         let path = folder.path().join("belfry.key");
         let first = KeyRing::open(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(first.digest("x", b"y"), KeyRing::open(&path).unwrap().digest("x", b"y"));
+        assert_eq!(first.keyed_hash("x", b"y"), KeyRing::open(&path).unwrap().keyed_hash("x", b"y"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(KeyRing::open(&path).unwrap_err().contains("chmod 600"));
     }
 
     #[test]
     fn after_a_new_key_the_old_values_open_and_running_processes_find_it() {
-        let (folder, running) = ring();
-        let old = running.seal(place(b"a"), "old").unwrap();
+        let (folder, running) = test_key_ring();
+        let old = running.seal(associated_data(b"a"), "old").unwrap();
         let rotated = KeyRing::add_key(&folder.path().join("keys/belfry.key")).unwrap();
-        assert!(running.is_newest(&old) && !rotated.is_newest(&old));
-        assert_eq!(rotated.unseal(place(b"a"), &old).unwrap(), "old");
-        let new = rotated.seal(place(b"a"), "new").unwrap();
-        assert!(rotated.is_newest(&new));
-        assert_eq!(running.unseal(place(b"a"), &new).unwrap(), "new");
-        assert_eq!(running.digest("x", b"y"), rotated.digest("x", b"y"));
+        assert!(running.is_sealed_with_newest_key(&old) && !rotated.is_sealed_with_newest_key(&old));
+        assert_eq!(rotated.unseal(associated_data(b"a"), &old).unwrap(), "old");
+        let new = rotated.seal(associated_data(b"a"), "new").unwrap();
+        assert!(rotated.is_sealed_with_newest_key(&new));
+        assert_eq!(running.unseal(associated_data(b"a"), &new).unwrap(), "new");
+        assert_eq!(running.keyed_hash("x", b"y"), rotated.keyed_hash("x", b"y"));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use subtle::ConstantTimeEq as _;
 use crate::error::{Error, Result};
 
 /// Letters and digits that are not taken for one another when read aloud or copied by hand (no 0/O, 1/I/L, U/V).
-const READABLE: &[u8; 32] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ+=";
+const READABLE_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKMNPQRSTVWXYZ+=";
 
 /// Random bytes from the operating system.
 ///
 /// # Errors
 /// [`Error::Internal`] when the operating system gives none.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
+pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
     Ok(bytes)
@@ -23,7 +23,7 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
 
 /// Whether two secrets are the same, in a time that does not tell where they differ.
 #[must_use]
-pub fn same(left: &[u8], right: &[u8]) -> bool {
+pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
@@ -37,20 +37,20 @@ impl PlainToken {
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
-        Ok(Self(URL_SAFE_NO_PAD.encode(random::<24>()?)))
+        Ok(Self(URL_SAFE_NO_PAD.encode(random_bytes::<24>()?)))
     }
 
     /// A fresh one of 256 bits, behind a prefix by which people and scanners of source code know what it is.
     ///
     /// # Errors
     /// [`Error::Internal`] when the operating system gives no random bytes.
-    pub fn prefixed(prefix: &str) -> Result<Self> {
-        Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
+    pub fn generate_with_prefix(prefix: &str) -> Result<Self> {
+        Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))))
     }
 
     /// One that somebody presents.
     #[must_use]
-    pub fn presented(text: &str) -> Self {
+    pub fn from_presented(text: &str) -> Self {
         Self(text.to_owned())
     }
 
@@ -83,8 +83,8 @@ pub fn one_time_code() -> Result<PlainToken> {
     let mut code = String::new();
     let mut letters = 0;
     while letters < 20 {
-        for byte in random::<32>()? {
-            let letter = READABLE.get(usize::from(byte & 31)).copied().unwrap_or(b'+');
+        for byte in random_bytes::<32>()? {
+            let letter = READABLE_ALPHABET.get(usize::from(byte & 31)).copied().unwrap_or(b'+');
             if letters < 20 && letter.is_ascii_alphanumeric() {
                 if letters > 0 && letters % 5 == 0 {
                     code.push('-');
@@ -101,9 +101,9 @@ pub fn one_time_code() -> Result<PlainToken> {
 ///
 /// # Errors
 /// [`Error::Internal`] when the operating system gives no random bytes.
-pub fn six_digits() -> Result<PlainToken> {
+pub fn six_digit_code() -> Result<PlainToken> {
     // Of 2^64 numbers none is more likely by more than one in ten million millions.
-    Ok(PlainToken(format!("{:06}", u64::from_le_bytes(random()?) % 1_000_000)))
+    Ok(PlainToken(format!("{:06}", u64::from_le_bytes(random_bytes()?) % 1_000_000)))
 }
 
 /// A text of the form of a one-time code as [`one_time_code`] writes it: its letters may be typed in lower case, which no two
@@ -111,7 +111,8 @@ pub fn six_digits() -> Result<PlainToken> {
 #[must_use]
 pub fn one_time_code_as_typed(text: &str) -> Option<String> {
     let code = text.trim().to_ascii_uppercase();
-    let is_group = |group: &str| group.len() == 5 && group.bytes().all(|byte| byte != b'+' && READABLE.contains(&byte));
+    let is_group =
+        |group: &str| group.len() == 5 && group.bytes().all(|byte| byte != b'+' && READABLE_ALPHABET.contains(&byte));
     (code.split('-').count() == 4 && code.split('-').all(is_group)).then_some(code)
 }
 
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn six_digits_are_six_also_when_they_begin_with_zeros() {
-        let codes: Vec<PlainToken> = (0..200).map(|_| six_digits().unwrap()).collect();
+        let codes: Vec<PlainToken> = (0..200).map(|_| six_digit_code().unwrap()).collect();
         assert!(codes.iter().all(|code| code.expose().len() == 6 && code.expose().bytes().all(|b| b.is_ascii_digit())));
         assert!(codes.iter().any(|code| code.expose() != codes[0].expose()));
     }

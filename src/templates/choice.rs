@@ -11,7 +11,7 @@ use super::{Reason, Source, Variables, Words, engine};
 use crate::{
     db::TenantId,
     language::Language,
-    robots::{self, Channel, Message, shortened},
+    robots::{self, Channel, OutgoingMessage, truncate_chars},
 };
 
 /// How far into a text the keyword must stand so that it is there after the text was cut for its channel, in bytes.
@@ -129,7 +129,7 @@ impl Templates {
 fn fits(channel: Channel, words: &Words, mentions: usize) -> bool {
     let mobiles = vec!["0".repeat(LONGEST_NUMBER); mentions];
     let (title, text) = (words.title.clone(), words.body.clone());
-    robots::fits(channel, &Message { title, text, mobiles, uuid: "0".repeat(LONGEST_IDENTITY) })
+    robots::fits_channel(channel, &OutgoingMessage { title, text, mobiles, uuid: "0".repeat(LONGEST_IDENTITY) })
 }
 
 /// What gives way in a message that is too long, in this order.
@@ -164,14 +164,14 @@ impl Part {
     /// With at most so many characters in each text of this part, and none in what gives way before it.
     fn shortened(self, variables: &Variables, most: usize) -> Variables {
         let content = match self {
-            Self::Content => shortened(&variables.content, most).into_owned(),
+            Self::Content => truncate_chars(&variables.content, most).into_owned(),
             Self::Labels | Self::Names => String::new(),
         };
         let pairs = |pairs: &BTreeMap<String, String>| match self {
             Self::Content => pairs.clone(),
             Self::Labels => {
                 let pairs = pairs.iter().take(most.max(1));
-                pairs.map(|(name, value)| (name.clone(), shortened(value, most).into_owned())).collect()
+                pairs.map(|(name, value)| (name.clone(), truncate_chars(value, most).into_owned())).collect()
             }
             Self::Names => BTreeMap::new(),
         };
@@ -179,7 +179,7 @@ impl Part {
         let mut short = Variables { content, labels, annotations, ..variables.clone() };
         if let Self::Names = self {
             for text in [&mut short.title, &mut short.source, &mut short.key] {
-                *text = shortened(text, most.max(FEWEST)).into_owned();
+                *text = truncate_chars(text, most.max(FEWEST)).into_owned();
             }
             short.recipients.truncate(most.max(FEWEST));
         }
@@ -205,7 +205,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::robots::{Origins, RobotAddress, request};
+    use crate::robots::{RobotAddress, RobotOrigins, build_request};
 
     const OWN: &str = "{{ product }} **{{ content }}**\n> {{ labels }} {{ recipients }}\n`{{ key }}` {{ content }}\n\n\
                        <font color=\"info\">{{ title }}</font>\n[{{ title }}]({{ link }})";
@@ -228,10 +228,10 @@ mod tests {
             Channel::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/fake",
             Channel::WeCom => "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=fake",
         };
-        let address = RobotAddress::parse(channel, url, &Origins::default()).unwrap();
+        let address = RobotAddress::parse(channel, url, &RobotOrigins::default()).unwrap();
         let (title, text) = (words.title.clone(), words.body.clone());
-        let message = Message { title, text, mobiles: mobiles.to_vec(), uuid: "u".repeat(32) };
-        let body = request(&address, None, &message, 0).body;
+        let message = OutgoingMessage { title, text, mobiles: mobiles.to_vec(), uuid: "u".repeat(32) };
+        let body = build_request(&address, None, &message, 0).body;
         let json: Value = serde_json::from_slice(&body).unwrap();
         let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         match channel {

@@ -1,11 +1,11 @@
-//! The words of a digest, for the courier, which knows no templates: its lines, its count, and the message around them.
+//! The words of a digest, for the delivery worker, which knows no templates: its lines, its count, and the message around them.
 
 use std::sync::Arc;
 
 use super::{Reason, Templates, Variables, Words, engine, store};
 use crate::{
-    courier::{About, Counts, Kind, Line, Speller, Wording},
-    robots::{escape_address, title_within},
+    delivery::{DeliveryKind, DigestContext, DigestCounts, DigestLine, DigestRenderer, DigestRendererFactory},
+    robots::{escape_link_url, escape_title},
     text::close_directions,
 };
 
@@ -15,7 +15,7 @@ const LONGEST_LINK: usize = 500;
 /// Finds the words of digests. `product` is the robots' keyword; `origin` is where Belfry's pages are, for the links to
 /// them, when that is known.
 #[must_use]
-pub fn speller(product: String, origin: Option<String>) -> Speller {
+pub fn speller(product: String, origin: Option<String>) -> DigestRendererFactory {
     Arc::new(move |c, about| {
         let templates = store::load(c, about.tenant)?;
         let (tenant, slug) = store::name_and_slug(c, about.tenant)?;
@@ -32,7 +32,7 @@ struct Spelling {
     tenant: String,
     /// Where the tenant's pages are.
     pages: Option<String>,
-    about: About,
+    about: DigestContext,
 }
 
 impl Spelling {
@@ -41,7 +41,7 @@ impl Spelling {
     }
 
     /// The page of an alert event: Belfry's, or else the one that the alert names.
-    fn page_of(&self, line: &Line) -> Option<String> {
+    fn page_of(&self, line: &DigestLine) -> Option<String> {
         let own = || Some(engine::link(&line.link)).filter(|link| !link.is_empty() && link.len() <= LONGEST_LINK);
         let alert = line.alert?;
         self.pages.as_ref().map(|pages| format!("{pages}/alerts/{alert}")).or_else(own)
@@ -56,7 +56,7 @@ impl Spelling {
 impl Spelling {
     /// How much of each kind there is, where it is more than alerts that began.
     fn kinds(&self) -> String {
-        let Counts { firing, repeated, resolved, notices } = self.about.counts;
+        let DigestCounts { firing, repeated, resolved, notices } = self.about.counts;
         if repeated + resolved + notices == 0 {
             return String::new();
         }
@@ -72,38 +72,38 @@ impl Spelling {
     }
 }
 
-impl Wording for Spelling {
-    fn line(&self, line: &Line) -> String {
+impl DigestRenderer for Spelling {
+    fn render_line(&self, line: &DigestLine) -> String {
         let word = match (line.kind, line.severity.as_str()) {
-            (Kind::Resolved, _) => Some("templates-digest-resolved"),
+            (DeliveryKind::Resolved, _) => Some("templates-digest-resolved"),
             (_, "critical") => Some("templates-digest-critical"),
             (_, "warning") => Some("templates-digest-warning"),
             (_, "info") => Some("templates-digest-info"),
-            (Kind::MemberSaved | Kind::RobotBroken, _) => Some("templates-digest-notice"),
+            (DeliveryKind::MemberSaved | DeliveryKind::RobotBroken, _) => Some("templates-digest-notice"),
             _ => None,
         };
         let word = word.map(|key| format!("**{}** ", self.text(key))).unwrap_or_default();
         let times = if line.count > 1 { format!(" ×{}", line.count) } else { String::new() };
-        let page = self.page_of(line).map(|page| escape_address(&page));
+        let page = self.page_of(line).map(|page| escape_link_url(&page));
         let page = page.map(|page| format!(" [{}]({page})", self.text("templates-digest-open")));
-        format!("- {word}{}{times}{}", title_within(&close_directions(&line.title)), page.unwrap_or_default())
+        format!("- {word}{}{times}{}", escape_title(&close_directions(&line.title)), page.unwrap_or_default())
     }
 
-    fn more(&self, count: i64) -> String {
+    fn render_more(&self, count: i64) -> String {
         let more = self.templates.language().count("templates-digest-more", count);
         match self.whole_list() {
-            Some(page) => format!("- [{more}]({})", escape_address(&page)),
+            Some(page) => format!("- [{more}]({})", escape_link_url(&page)),
             None => format!("- {more}"),
         }
     }
 
-    fn message(&self, list: &str, _: i64, by_own_template: bool) -> (String, String) {
+    fn render_message(&self, list: &str, _: i64, by_own_template: bool) -> (String, String) {
         let kinds = self.kinds();
         let list = if kinds.is_empty() { list.to_owned() } else { format!("{kinds}\n\n{list}") };
         let variables = Variables {
             product: self.product.clone(),
             tenant: self.tenant.clone(),
-            count: self.about.counts.alerts(),
+            count: self.about.counts.alert_count(),
             content: list,
             content_is_markdown: true,
             link: self.whole_list().unwrap_or_default(),
@@ -135,19 +135,19 @@ mod tests {
             product: "Dataphin".to_owned(),
             tenant: "ours".to_owned(),
             pages: pages.map(str::to_owned),
-            about: About {
+            about: DigestContext {
                 tenant,
                 channel: Channel::DingTalk,
                 message: MessageId(7),
                 recipients,
-                counts: Counts { firing: 14, ..Counts::default() },
+                counts: DigestCounts { firing: 14, ..DigestCounts::default() },
             },
         }
     }
 
-    fn line(kind: Kind, severity: &str, link: &str, count: i64) -> Line {
+    fn line(kind: DeliveryKind, severity: &str, link: &str, count: i64) -> DigestLine {
         let title = "磁盘 [db-7] <@all> full".to_owned();
-        Line { alert: Some(AlertId(3)), title, kind, severity: severity.to_owned(), link: link.to_owned(), count }
+        DigestLine { alert: Some(AlertId(3)), title, kind, severity: severity.to_owned(), link: link.to_owned(), count }
     }
 
     #[test]
@@ -155,32 +155,35 @@ mod tests {
         let english = spelling(Language::English, Some("https://belfry.example/t/ours"));
         let expected =
             "- **Critical** 磁盘 \\[db-7\\] \\<\\@all\\> full ×3 [Open](https://belfry.example/t/ours/alerts/3)";
-        assert_eq!(english.line(&line(Kind::Repeated, "critical", "https://own.example", 3)), expected);
+        assert_eq!(english.render_line(&line(DeliveryKind::Repeated, "critical", "https://own.example", 3)), expected);
         let chinese = spelling(Language::Chinese, None);
         let expected = "- **已恢复** 磁盘 \\[db-7\\] \\<\\@all\\> full [查看](https://own.example/a\\(b\\))";
-        assert_eq!(chinese.line(&line(Kind::Resolved, "critical", "https://own.example/a(b)", 1)), expected);
-        let bare = Line { alert: None, ..line(Kind::MemberSaved, "", "", 1) };
-        assert_eq!(chinese.line(&bare), "- **通知** 磁盘 \\[db-7\\] \\<\\@all\\> full");
+        assert_eq!(
+            chinese.render_line(&line(DeliveryKind::Resolved, "critical", "https://own.example/a(b)", 1)),
+            expected
+        );
+        let bare = DigestLine { alert: None, ..line(DeliveryKind::MemberSaved, "", "", 1) };
+        assert_eq!(chinese.render_line(&bare), "- **通知** 磁盘 \\[db-7\\] \\<\\@all\\> full");
     }
 
     #[test]
     fn an_address_that_is_too_long_or_none_is_left_out() {
         let plain = spelling(Language::English, None);
         for link in [format!("https://own.example/{}", "x".repeat(500)), "javascript:x".to_owned()] {
-            assert!(!plain.line(&line(Kind::Firing, "info", &link, 1)).contains('('), "{link}");
+            assert!(!plain.render_line(&line(DeliveryKind::Firing, "info", &link, 1)).contains('('), "{link}");
         }
     }
 
     #[test]
     fn the_rest_is_counted_and_linked_and_the_message_names_the_product() {
         let chinese = spelling(Language::Chinese, Some("https://belfry.example/t/ours"));
-        assert_eq!(chinese.more(12), "- [另有 12 条](https://belfry.example/t/ours/deliveries?message=7)");
-        assert_eq!(spelling(Language::English, None).more(9_940), "- and 9940 more");
+        assert_eq!(chinese.render_more(12), "- [另有 12 条](https://belfry.example/t/ours/deliveries?message=7)");
+        assert_eq!(spelling(Language::English, None).render_more(9_940), "- and 9940 more");
         let list = "- **严重** a\n- b";
-        let (title, body) = chinese.message(list, 14, true);
+        let (title, body) = chinese.render_message(list, 14, true);
         assert_eq!(title, "[Dataphin] 14 条告警汇总");
         assert!(body.starts_with(&format!("{list}\n")) && body.ends_with("/deliveries?message=7)"), "{body}");
-        assert_eq!(chinese.message(list, 14, false), (title, body));
+        assert_eq!(chinese.render_message(list, 14, false), (title, body));
     }
 
     #[test]
@@ -188,23 +191,24 @@ mod tests {
         let worded = |language, counts| {
             let mut spelling = spelling(language, None);
             spelling.about.counts = counts;
-            spelling.message("- a", 99, true)
+            spelling.render_message("- a", 99, true)
         };
-        let all = Counts { firing: 3, repeated: 2, resolved: 1, notices: 2 };
+        let all = DigestCounts { firing: 3, repeated: 2, resolved: 1, notices: 2 };
         let (title, body) = worded(Language::English, all);
         assert_eq!(title, "[Dataphin] 6 alerts in one message");
         assert_eq!(body, "3 firing · 2 repeated · 1 resolved · 2 notices\n\n- a");
         let (title, body) = worded(Language::Chinese, all);
         assert_eq!(title, "[Dataphin] 6 条告警汇总");
         assert_eq!(body, "触发 3 条 · 重复 2 条 · 恢复 1 条 · 通知 2 条\n\n- a");
-        let (title, body) = worded(Language::English, Counts { firing: 1, notices: 1, ..Counts::default() });
+        let (title, body) =
+            worded(Language::English, DigestCounts { firing: 1, notices: 1, ..DigestCounts::default() });
         assert_eq!(
             (title.as_str(), body.as_str()),
             ("[Dataphin] 1 alert in one message", "1 firing · 1 notice\n\n- a")
         );
-        let (title, body) = worded(Language::English, Counts { firing: 4, ..Counts::default() });
+        let (title, body) = worded(Language::English, DigestCounts { firing: 4, ..DigestCounts::default() });
         assert_eq!((title.as_str(), body.as_str()), ("[Dataphin] 4 alerts in one message", "- a"));
-        let only = Counts { notices: 5, ..Counts::default() };
+        let only = DigestCounts { notices: 5, ..DigestCounts::default() };
         assert_eq!(worded(Language::English, only).0, "[Dataphin] Several notices in one message");
         assert_eq!(worded(Language::Chinese, only).0, "[Dataphin] 通知汇总");
     }

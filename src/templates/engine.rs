@@ -22,7 +22,7 @@ use url::Url;
 use super::{Fault, Reason, Source, Variables, Words, belfrys};
 use crate::{
     language::Language,
-    robots::{escape_address, escape_lines, shortened, within_bytes},
+    robots::{escape_lines, escape_link_url, truncate_bytes, truncate_chars},
     text::{close_directions, join_names},
 };
 
@@ -93,7 +93,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         false => other.unwrap_or_default(),
     });
     engine.add_filter("truncate", |value: Value, length: Option<usize>| {
-        text_of(&value).map(|text| alike(&value, &shortened(&text, length.unwrap_or(TRUNCATED))))
+        text_of(&value).map(|text| alike(&value, &truncate_chars(&text, length.unwrap_or(TRUNCATED))))
     });
     engine.add_filter("upper", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_uppercase())));
     engine.add_filter("lower", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_lowercase())));
@@ -213,7 +213,7 @@ fn marked_up(variables: &Variables) -> Value {
     context! {
         product => Value::from_safe_string(variables.product.clone()),
         content => content,
-        link => Value::from_safe_string(escape_address(&link(&variables.link))),
+        link => Value::from_safe_string(escape_link_url(&link(&variables.link))),
         ..plain(&flat)
     }
 }
@@ -286,7 +286,7 @@ fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize, most_wo
 /// One line without blanks around it, which channels take uncut.
 fn headline(text: &str) -> String {
     let line = flat(text.trim());
-    close_directions(&within_bytes(&line, LONGEST_TITLE)).into_owned()
+    close_directions(&truncate_bytes(&line, LONGEST_TITLE)).into_owned()
 }
 
 /// Fills a template in.

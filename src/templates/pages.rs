@@ -137,10 +137,10 @@ struct Preview {
 
 impl Preview {
     fn of(channel: Channel, Words { title, body }: Words) -> Self {
-        let message = robots::Message { title, text: body, mobiles: Vec::new(), uuid: String::new() };
-        let fits = robots::fits(channel, &message);
-        let robots::Message { title, text, .. } = message;
-        let text = if channel == Channel::Lark { robots::links_alone(&text) } else { text };
+        let message = robots::OutgoingMessage { title, text: body, mobiles: Vec::new(), uuid: String::new() };
+        let fits = robots::fits_channel(channel, &message);
+        let robots::OutgoingMessage { title, text, .. } = message;
+        let text = if channel == Channel::Lark { robots::keep_links_only(&text) } else { text };
         // Every line end of a message is one for its group.
         Self { title, html: message_html(&text.replace('\n', "  \n")), fits }
     }

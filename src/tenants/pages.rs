@@ -179,7 +179,7 @@ async fn new_code(
     request: &HttpRequest,
 ) -> Result<(PlainToken, String)> {
     let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
-    let _place = passwords.place(&account, &network).await?;
+    let _place = passwords.acquire_request_permit(&account, &network).await?;
     let code = one_time_code()?;
     let hash = passwords.hash(code.expose()).await?;
     Ok((code, hash))

@@ -12,11 +12,11 @@ use crate::{
     access::{self, Actor, Principal, Role},
     accounts::Username,
     audit::{self, Change, Effect},
-    courier,
     db::{
         AccountId, AnyConnection, AtMost as _, MemberId, TenantId,
         schema::{accounts, members, tenants},
     },
+    delivery,
     error::{Error, Result},
     language::Language,
     members::{
@@ -423,7 +423,7 @@ pub fn delete(c: &mut AnyConnection, tenant: TenantId, who: &Actor, now: NaiveDa
         return Err(Error::NotFound);
     }
     diesel::update(tenants::table.find(tenant)).set(tenants::deleted_at.eq(Some(now))).execute(c)?;
-    courier::look_again(c, Some(tenant), now)?;
+    delivery::wake_all(c, Some(tenant), now)?;
     note(c, tenant, "tenant-deleted", &found.details.name, Vec::new(), who, now)
 }
 

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     access,
     error::{Error, Result},
-    secrets::{PlainToken, random, same},
+    secrets::{PlainToken, constant_time_eq, random_bytes},
 };
 
 /// The hidden field of every form.
@@ -56,12 +56,12 @@ struct Token([u8; LENGTH]);
 
 impl Token {
     fn derive(shared: &Shared, kind: &str, id: &str) -> Self {
-        Self(shared.keys.digest(kind, id.as_bytes()))
+        Self(shared.keys.keyed_hash(kind, id.as_bytes()))
     }
 
     /// As it stands on a page: random bytes, and the token XOR these.
     fn masked(self) -> Result<String> {
-        let mask = random::<LENGTH>()?;
+        let mask = random_bytes::<LENGTH>()?;
         Ok(hex::encode(mask) + &hex::encode(xor(&mask, &self.0)))
     }
 
@@ -69,7 +69,7 @@ impl Token {
     fn is_in(self, masked: &str) -> bool {
         let bytes = hex::decode(masked).unwrap_or_default();
         match bytes.split_at_checked(LENGTH) {
-            Some((mask, rest)) if rest.len() == LENGTH => same(&xor(mask, rest), &self.0),
+            Some((mask, rest)) if rest.len() == LENGTH => constant_time_eq(&xor(mask, rest), &self.0),
             _ => false,
         }
     }

@@ -24,7 +24,7 @@ pub fn device_tokens(request: &HttpRequest) -> Vec<(i64, PlainToken)> {
     let Ok(cookies) = request.cookies() else { return Vec::new() };
     let tokens = cookies.iter().filter_map(|cookie| {
         let account = cookie.name().strip_prefix(prefix)?.parse().ok()?;
-        Some((account, PlainToken::presented(cookie.value())))
+        Some((account, PlainToken::from_presented(cookie.value())))
     });
     tokens.collect()
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    secrets::{KeyRing, Place},
+    secrets::{AssociatedData, KeyRing},
 };
 
 /// The field that carries a form.
@@ -95,8 +95,8 @@ fn target(request: &HttpRequest) -> String {
     request.uri().path_and_query().map(ToString::to_string).unwrap_or_default()
 }
 
-fn place(to: &str) -> Place<'_> {
-    Place::of_no_tenant("page.kept_form", to.as_bytes())
+fn place(to: &str) -> AssociatedData<'_> {
+    AssociatedData::without_tenant("page.kept_form", to.as_bytes())
 }
 
 fn seal(keys: &KeyRing, to: &str, form: &str, now: NaiveDateTime) -> Result<String> {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     access::{Lane, in_lane},
     metrics::Metrics,
-    secrets::random,
+    secrets::random_bytes,
 };
 
 /// The header that carries the number.
@@ -58,7 +58,7 @@ impl RequestId {
 
     fn new() -> Self {
         // Without random numbers nothing else works either; requests then share a number.
-        let number = hex::encode(random::<8>().unwrap_or_default());
+        let number = hex::encode(random_bytes::<8>().unwrap_or_default());
         Self(HeaderValue::from_str(&number).unwrap_or_else(|_| HeaderValue::from_static("0")))
     }
 }

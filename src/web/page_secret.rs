@@ -17,7 +17,7 @@ use super::frame::Shared;
 use crate::{
     clock::Clock,
     error::{Error, Result},
-    secrets::{KeyRing, Place},
+    secrets::{AssociatedData, KeyRing},
 };
 
 /// The cookie that carries it.
@@ -65,8 +65,8 @@ fn row(request: &HttpRequest, path: &str) -> String {
     format!("{session} {path}")
 }
 
-fn place(row: &str) -> Place<'_> {
-    Place::of_no_tenant("page.secret", row.as_bytes())
+fn place(row: &str) -> AssociatedData<'_> {
+    AssociatedData::without_tenant("page.secret", row.as_bytes())
 }
 
 fn seal(keys: &KeyRing, row: &str, secret: &str, now: NaiveDateTime) -> Result<String> {

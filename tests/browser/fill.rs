@@ -8,11 +8,11 @@ use belfry::{
     accounts::{self, Username},
     alerts::{self, AlertFields, Context, Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
     channels::{self, Mode, Switches},
-    courier,
     db::{
         AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
         schema::deliveries,
     },
+    delivery,
     error::Result,
     groups::{self, Details},
     language::Language,
@@ -20,7 +20,7 @@ use belfry::{
         ContactChange, Email, Phone, RobotChange,
         store::{self as members, Edit, NewMember},
     },
-    robots::{Channel, Origins, RobotAddress},
+    robots::{Channel, RobotAddress, RobotOrigins},
     schedules::{self, Unit, store::Draft},
     secrets::{KeyRing, Passwords},
     tenants::store::{self as tenants, NewTenant},
@@ -136,7 +136,7 @@ async fn answered(site: &Site) -> DeliveryId {
             .read(|c| Ok(deliveries::table.select((deliveries::id, deliveries::state)).load(c)?))
             .await
             .expect("the record can be read");
-        let is_open = |state: &str| courier::DeliveryState::parse(state).is_some_and(|state| !state.has_ended());
+        let is_open = |state: &str| delivery::DeliveryState::parse(state).is_some_and(|state| !state.is_final());
         let broken = found.iter().find(|(_, state)| state != "success");
         match broken {
             Some((id, _)) if found.iter().filter(|(_, state)| is_open(state)).count() <= 1 => return *id,
@@ -148,7 +148,7 @@ async fn answered(site: &Site) -> DeliveryId {
 
 struct Filling {
     keys: KeyRing,
-    origins: Origins,
+    origins: RobotOrigins,
     hash: String,
     now: NaiveDateTime,
     webhooks: [(Channel, String); 3],
@@ -276,9 +276,9 @@ impl Filling {
         };
         let edit = Edit { keys: &self.keys, tenant, by: Some(AccountId(1)), now: self.now };
         for (_, robot) in members::update(c, edit, &member, None, &change)?.ringing {
-            let notice = courier::Notice {
+            let notice = delivery::Notice {
                 tenant,
-                kind: courier::Kind::MemberSaved,
+                kind: delivery::DeliveryKind::MemberSaved,
                 title: format!("Dataphin: {}", member.display_name),
                 body: LONG_LATIN.to_owned(),
                 robot,
@@ -287,7 +287,7 @@ impl Filling {
                 requested_by: None,
                 alert: None,
             };
-            courier::enqueue(c, notice, self.now)?;
+            delivery::enqueue(c, notice, self.now)?;
         }
         Ok(())
     }

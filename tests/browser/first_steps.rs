@@ -85,7 +85,7 @@ fn follow_the_steps(language: Language, title: &'static str, fire: &'static str)
             newcomer.go_on().await;
             newcomer.fill(words.dingtalk_robot, &site.webhook(Robot::Good)).await;
             newcomer.press(words.ok).await;
-            let is_heard = site.sandbox.wait_until(&token, |calls| !calls.is_empty(), PATIENCE).await;
+            let is_heard = site.sandbox.wait_for_calls(&token, |calls| !calls.is_empty(), PATIENCE).await;
             assert!(is_heard, "the group has the first message");
             let clicks = newcomer.clicks.get();
             assert!(clicks <= TO_A_MESSAGE, "{clicks} clicks to the first message");
@@ -96,8 +96,8 @@ fn follow_the_steps(language: Language, title: &'static str, fire: &'static str)
             newcomer.fill(title, "Disk full").await;
             newcomer.press(fire).await;
             let is_alert = |text: &str| text.contains("Disk full");
-            let heard = || site.sandbox.heard(&token).iter().any(|heard| is_alert(&heard.message.text));
-            let is_heard = site.sandbox.wait_until(&token, |calls| calls.len() >= 2, PATIENCE).await;
+            let heard = || site.sandbox.delivered_messages(&token).iter().any(|heard| is_alert(&heard.message.text));
+            let is_heard = site.sandbox.wait_for_calls(&token, |calls| calls.len() >= 2, PATIENCE).await;
             assert!(is_heard && heard(), "the group has the first alert");
             let clicks = newcomer.clicks.get();
             assert!(clicks <= TO_AN_ALERT, "{clicks} clicks to the first alert");

@@ -193,7 +193,7 @@ impl Path<'_> {
         assert_eq!(browser.field(words.dingtalk_robot).await.value().await, "");
         browser.press(words.ok).await;
         assert_eq!(browser.address().await, "/t/northwind/members");
-        let is_heard = self.site.sandbox.wait_until(&token, |calls| calls.len() == 2, PATIENCE).await;
+        let is_heard = self.site.sandbox.wait_for_calls(&token, |calls| calls.len() == 2, PATIENCE).await;
         assert!(is_heard, "the group hears the test message and that the member was saved");
         browser.go(&self.site.chat(Robot::Good)).await;
         let chat = browser.text(".lines").await;

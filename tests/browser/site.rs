@@ -6,8 +6,8 @@ use belfry::{
     app::App,
     clock::Clock,
     db::{Address, Database},
-    robots::Origins,
-    sandbox::{Group, RobotKind, Sandbox, Standing},
+    robots::RobotOrigins,
+    sandbox::{Group, RobotKind, RobotStatus, Sandbox},
     secrets::KeyRing,
     settings::{Settings, Work},
 };
@@ -31,7 +31,7 @@ pub struct Site {
     /// Its keys.
     pub keys: KeyRing,
     /// The origins that its robots may live at.
-    pub origins: Origins,
+    pub origins: RobotOrigins,
     /// The time that both go by.
     pub clock: Clock,
     /// The code that the console printed.
@@ -88,8 +88,8 @@ impl Site {
             public_url: None,
             trusted_proxies: Vec::new(),
             robot_proxy: None,
-            robot_origins: Origins::parse(&sandbox_origin).expect("an origin"),
-            retry_schedule: belfry::courier::RetrySchedule::default(),
+            robot_origins: RobotOrigins::parse(&sandbox_origin).expect("an origin"),
+            retry_schedule: belfry::delivery::RetrySchedule::default(),
             accepts_lost_secrets: false,
             password_blocklist: belfry::secrets::Blocklist::default(),
             product_name: "Dataphin".to_owned(),
@@ -120,7 +120,7 @@ impl Site {
 
     /// The webhook of a robot.
     pub fn webhook(&self, robot: Robot) -> String {
-        robot.kind().url(&self.sandbox_origin, &robot.token())
+        robot.kind().webhook_url(&self.sandbox_origin, &robot.token())
     }
 
     /// The page with what a group heard, which does not reload itself.
@@ -139,16 +139,16 @@ fn serve(sandbox: Sandbox) -> String {
 
 fn robots(clock: &Clock) -> Sandbox {
     let sandbox = Sandbox::new(clock.clone());
-    let disabled = Group { standing: Standing::Disabled, ..Group::named("已停用的机器人") };
+    let disabled = Group { status: RobotStatus::Disabled, ..Group::named("已停用的机器人") };
     for (robot, group) in [
-        (Robot::Good, Group::named("数据平台值班群").keyword("Dataphin")),
-        (Robot::Signed, Group::named("Night shift").secret(SECRET)),
-        (Robot::OtherKeyword, Group::named("Another keyword").keyword("another word")),
+        (Robot::Good, Group::named("数据平台值班群").with_keyword("Dataphin")),
+        (Robot::Signed, Group::named("Night shift").with_secret(SECRET)),
+        (Robot::OtherKeyword, Group::named("Another keyword").with_keyword("another word")),
         (Robot::Disabled, disabled),
         (Robot::Lark, Group::named("Overseas on call")),
         (Robot::WeCom, Group::named("华东运维群")),
     ] {
-        sandbox.add(robot.kind(), &robot.token(), group);
+        sandbox.add_robot(robot.kind(), &robot.token(), group);
     }
     sandbox
 }

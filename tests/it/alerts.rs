@@ -4,14 +4,14 @@
 use std::time::{Duration, Instant};
 
 use belfry::{
-    courier::reason_key,
     db::{
         AnyConnection, MemberId,
         schema::{alert_entries, alert_rules, alerts, deliveries, members, paces, rule_receivers},
     },
+    delivery::reason_key,
     error::Result,
     language::Language,
-    sandbox::{Heard, RobotKind},
+    sandbox::{DeliveredMessage, RobotKind},
 };
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -27,9 +27,9 @@ const OTHER: &str = "00000000000000000000000000000000000000000000000000000000fak
 
 /// Gives a member a robot and a phone number, and waits until its group has been told.
 async fn give(app: &TestApp, admin: &mut User, member: MemberId, token: &str, phone: &str) {
-    let known = app.sandbox.url(&app.sandbox_origin, token);
+    let known = app.sandbox.webhook_url(&app.sandbox_origin, token);
     let webhook = known.unwrap_or_else(|| app.robot(RobotKind::DingTalk, token));
-    let before = app.sandbox.heard(token).len();
+    let before = app.sandbox.delivered_messages(token).len();
     let fields = [("dingtalk_robot", webhook.as_str()), ("phone", phone)];
     admin.post(&format!("/t/ours/members/{member}/edit"), &fields).await.leads_to("/t/ours/members");
     heard(app, token, before + 1).await;
@@ -43,10 +43,12 @@ async fn member(app: &TestApp, username: &'static str) -> MemberId {
 }
 
 /// Everything that a group has heard, once that is so many messages.
-async fn heard(app: &TestApp, token: &str, times: usize) -> Vec<Heard> {
-    let count = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count();
-    assert!(app.sandbox.wait_until(token, |calls| count(calls) >= times, PATIENCE).await, "{token}");
-    let heard = app.sandbox.heard(token);
+async fn heard(app: &TestApp, token: &str, times: usize) -> Vec<DeliveredMessage> {
+    let count = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count()
+    };
+    assert!(app.sandbox.wait_for_calls(token, |calls| count(calls) >= times, PATIENCE).await, "{token}");
+    let heard = app.sandbox.delivered_messages(token);
     assert_eq!(heard.len(), times, "{heard:?}");
     heard
 }
@@ -57,7 +59,7 @@ async fn settled(app: &TestApp) {
     loop {
         let open = |c: &mut AnyConnection| {
             let open = deliveries::table.filter(deliveries::finished_at.is_null());
-            // The courier looks at a bell once more after its last message, and notes that there is nothing to do.
+            // The delivery worker looks at an endpoint once more after its last message, and notes that there is nothing to do.
             let looked_at = paces::table.filter(paces::due_at.is_not_null());
             Ok(open.count().get_result::<i64>(c)? + looked_at.count().get_result::<i64>(c)?)
         };
@@ -159,7 +161,7 @@ on_both! {
         assert_eq!(page.texts("table.calls tbody tr").len(), 1, "one message, one call");
         assert_eq!(page.text("table.calls code"), "0");
         assert_eq!(page.text("h2#time-line"), "Time line");
-        assert_eq!(app.sandbox.heard(OTHER).len(), 1, "the other group heard only that its robot was saved");
+        assert_eq!(app.sandbox.delivered_messages(OTHER).len(), 1, "the other group heard only that its robot was saved");
         let list = sue.get(LIST).await.is(200);
         assert_eq!(titles(&list), ["磁盘将满"]);
         let log = sue.get("/t/ours/audit?action=alert-fired").await.is(200);
@@ -209,7 +211,7 @@ on_both! {
         settled(app).await;
         let rows = dump(&app.db).await;
         assert_eq!((rows["alerts"].len(), rows["alert_entries"].len(), rows["deliveries"].len()), (2, 2, 3 + 2));
-        assert_eq!(app.sandbox.heard(GROUP).len(), 4);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 4);
         let changed = [("title", "Twice?"), ("content", "yes"), ("form_id", id.as_str()), ("receivers", "mia")];
         fire(&mut sue, &changed).await;
         heard(app, GROUP, 5).await;
@@ -279,7 +281,7 @@ on_both! {
         let mut mia = app.log_in("mia").await;
         assert_eq!(titles(&mia.get("/t/ours/alerts?recipient=me").await.is(200)), ["Unheard"]);
         assert!(titles(&sue.get("/t/ours/alerts?recipient=me").await.is(200)).is_empty());
-        assert_eq!(app.sandbox.heard(GROUP).len(), 2);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 2);
         assert_ne!(town.mia, town.tom);
     }
 
@@ -394,7 +396,7 @@ on_both! {
         assert!(page.texts("#handle").is_empty());
         assert_eq!(page.texts("article.entry h3")[0], "Finished by hand");
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), 5);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 5);
         let log = sue.get("/t/ours/audit?action=alert-finished").await.is(200);
         assert_eq!(log.texts("tbody tr").len(), 1, "the second click did nothing");
     }
@@ -423,7 +425,7 @@ on_both! {
             events.push(event);
         }
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), times, "what was suppressed is not sent after the end");
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), times, "what was suppressed is not sent after the end");
     }
 
     async fn when_do_not_disturb_ends_on_an_open_event_one_notification_says_what_it_suppressed(app: &TestApp) {
@@ -441,7 +443,7 @@ on_both! {
         let home = sue.get("/t/ours").await.is(200);
         assert_eq!(home.texts("#suppressed a"), ["Load"], "a suppressed critical alert is shown");
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), 3);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 3);
 
         // Two processes look; one notification goes out, although the rule still cools down.
         app.another().await;
@@ -456,7 +458,7 @@ on_both! {
         assert_eq!(status(&page), "Silencing");
         fire(&mut sue, &of("fifth", "critical")).await;
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), 4, "and the rule cools down after it");
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 4, "and the rule cools down after it");
 
         // Without a firing meanwhile there is nothing to say.
         let other = fire(&mut sue, &[("title", "Other"), ("receivers", "sam")]).await;
@@ -469,7 +471,7 @@ on_both! {
         let said = heard(app, GROUP, 6).await.pop().expect("a message").message;
         assert!(said.text.contains("Other"), "{said:?}");
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), 6);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 6);
     }
 
     async fn the_first_firing_after_do_not_disturb_notifies_once_for_itself_and_what_was_suppressed(app: &TestApp) {
@@ -487,7 +489,7 @@ on_both! {
         heard(app, GROUP, 4).await;
         fire(&mut sue, &firing).await;
         settled(app).await;
-        assert_eq!(app.sandbox.heard(GROUP).len(), 4);
+        assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 4);
     }
 
     async fn many_events_are_handled_at_once_and_found_by_every_filter(app: &TestApp) {

@@ -247,17 +247,17 @@ fn stores_use_no_form() {
 }
 
 #[test]
-fn the_courier_knows_no_feature_and_no_page() {
+fn delivery_imports_no_feature_and_no_page() {
     let law = |file: &File| {
         let forbidden: Vec<String> =
             FEATURES.iter().chain(&["web", "access", "routes", "app"]).map(|room| format!("crate::{room}")).collect();
-        if file.room() == "courier" {
+        if file.room() == "delivery" {
             using(file, |used| forbidden.iter().any(|room| is_outside(used, room)))
         } else {
             Vec::new()
         }
     };
-    holds("courier → robots, db", broken(law));
+    holds("delivery → robots, db", broken(law));
 }
 
 #[test]
@@ -338,7 +338,7 @@ const WRITES_WITHOUT_PERMIT: [&str; 17] = [
     "alerts/prepare.rs",
     "alerts/suppressed.rs",
     "app.rs",
-    "courier/worker.rs",
+    "delivery/worker.rs",
     "demo.rs",
     "main.rs",
     "members/added.rs",

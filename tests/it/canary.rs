@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 
 use belfry::{
     access::Role,
-    sandbox::{Fault, RobotKind},
+    sandbox::{InjectedFault, RobotKind},
 };
 
 use crate::harness::{Backend, PASSWORD, Process, TestApp, Tweaks, User, dump, run_with};
@@ -70,12 +70,12 @@ async fn leave_canaries(app: &TestApp) {
     sue.log_in("sue", PASSWORD).await.is(303);
 
     let dingtalk =
-        app.robot_in(RobotKind::DingTalk, CANARIES[0], belfry::sandbox::Group::default().secret(CANARIES[3]));
+        app.robot_in(RobotKind::DingTalk, CANARIES[0], belfry::sandbox::Group::default().with_secret(CANARIES[3]));
     let lark = app.robot(RobotKind::Lark, CANARIES[1]);
     let wecom = app.robot(RobotKind::WeCom, CANARIES[2]);
     // What a robot answers may hold its own address.
-    app.sandbox.fail(CANARIES[1], Fault::Redirect(lark.clone()), Some(1));
-    app.sandbox.fail(CANARIES[2], Fault::Status(502), Some(1));
+    app.sandbox.inject_fault(CANARIES[1], InjectedFault::Redirect(lark.clone()), Some(1));
+    app.sandbox.inject_fault(CANARIES[2], InjectedFault::Status(502), Some(1));
     let (edit, test) = (format!("/t/ours/members/{mia}/edit"), format!("/t/ours/members/{mia}/test"));
     let stored = [
         ("dingtalk_robot", dingtalk.as_str()),
@@ -85,18 +85,18 @@ async fn leave_canaries(app: &TestApp) {
     ];
     let mut answers = vec![sue.post(&edit, &stored).await.is(303)];
     // Refused: a foreign host, another channel's field, a secret of the wrong form.
-    let foreign = RobotKind::DingTalk.url("https://evil.example", CANARIES[4]);
+    let foreign = RobotKind::DingTalk.webhook_url("https://evil.example", CANARIES[4]);
     answers.push(sue.post(&edit, &[("dingtalk_robot", &foreign), ("phone", "x")]).await.is(422));
     answers.push(sue.post(&edit, &[("wecom_robot", &foreign), ("dingtalk_secret", &CANARIES[7][3..])]).await.is(422));
     // A permitted origin where nobody listens, and a token that no robot has.
-    let dead = RobotKind::DingTalk.url("http://127.0.0.1:1", CANARIES[5]);
+    let dead = RobotKind::DingTalk.webhook_url("http://127.0.0.1:1", CANARIES[5]);
     answers.push(sue.post(&test, &[("dingtalk_robot", &dead)]).await.is(200));
-    let unknown = RobotKind::DingTalk.url(&app.sandbox_origin, CANARIES[6]);
+    let unknown = RobotKind::DingTalk.webhook_url(&app.sandbox_origin, CANARIES[6]);
     answers.push(sue.post(&test, &[("dingtalk_robot", &unknown)]).await.is(200));
     // In a place where no secret belongs.
     answers.push(sue.get(&format!("/t/ours/members?q={}", CANARIES[4])).await);
     for token in [CANARIES[0], CANARIES[1], CANARIES[2], CANARIES[6]] {
-        assert!(app.sandbox.wait_until(token, |calls| !calls.is_empty(), Duration::from_secs(20)).await, "{token}");
+        assert!(app.sandbox.wait_for_calls(token, |calls| !calls.is_empty(), Duration::from_secs(20)).await, "{token}");
     }
 
     let searched = "/t/ours/members?q=";

@@ -7,9 +7,9 @@ use std::{
 };
 
 use belfry::{
-    courier::{self, Kind, Notice},
     db::{Address, Database, MemberId, TenantId},
-    robots::{Channel, Origins, RobotAddress},
+    delivery::{self, DeliveryKind, Notice},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::KeyRing,
 };
@@ -43,16 +43,16 @@ async fn execute(app: &TestApp, statement: &'static str) {
 /// Puts a message whose text is sealed into the outbox, for a robot whose address is sealed too.
 async fn sealed(app: &TestApp, tenant: TenantId, member: MemberId) {
     let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
-    let webhook = RobotKind::DingTalk.url(&app.sandbox_origin, ROBOT);
+    let origins = RobotOrigins::parse(&app.sandbox_origin).expect("an origin");
+    let webhook = RobotKind::DingTalk.webhook_url(&app.sandbox_origin, ROBOT);
     let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
     let now = app.clock.now();
     app.db
         .write(move |c| {
-            let (robot, _) = courier::upsert_robot(c, &keys, tenant, &address, None, now)?;
+            let (robot, _) = delivery::upsert_robot(c, &keys, tenant, &address, None, now)?;
             let notice = Notice {
                 tenant,
-                kind: Kind::Verification,
+                kind: DeliveryKind::Verification,
                 title: "Dataphin: a code".to_owned(),
                 body: "The code is ******.".to_owned(),
                 robot,
@@ -61,7 +61,7 @@ async fn sealed(app: &TestApp, tenant: TenantId, member: MemberId) {
                 requested_by: None,
                 alert: None,
             };
-            courier::enqueue_sealed(c, &keys, notice, "The code is 123456.", now)
+            delivery::enqueue_sealed(c, &keys, notice, "The code is 123456.", now)
         })
         .await
         .expect("a sealed message");
@@ -300,9 +300,9 @@ async fn rotation(app: &TestApp) {
     let own = settings(app);
     let own: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let _process = Process::start(app.folder(), &own);
-    let heard = |calls: &[belfry::sandbox::Call]| calls.iter().any(|call| call.heard().is_some());
-    assert!(app.sandbox.wait_until(ROBOT, heard, std::time::Duration::from_secs(20)).await);
-    assert!(format!("{:?}", app.sandbox.heard(ROBOT)).contains("123456"));
+    let heard = |calls: &[belfry::sandbox::RecordedCall]| calls.iter().any(|call| call.delivered_message().is_some());
+    assert!(app.sandbox.wait_for_calls(ROBOT, heard, std::time::Duration::from_secs(20)).await);
+    assert!(format!("{:?}", app.sandbox.delivered_messages(ROBOT)).contains("123456"));
 }
 
 #[test]

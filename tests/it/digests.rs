@@ -13,7 +13,7 @@ use belfry::{
         schema::{deliveries, members, messages},
     },
     robots::Channel,
-    sandbox::{BANNED_TEXT, Fault, Heard, RobotKind, Verdict},
+    sandbox::{BANNED_TEXT, CallVerdict, DeliveredMessage, InjectedFault, RobotKind},
     templates::{Reason, Source as Template, store},
 };
 use chrono::TimeDelta;
@@ -60,7 +60,7 @@ fn alert(title: impl Into<String>) -> Alert {
     Alert { title: title.into(), key: "", severity: "warning", status: "firing", receivers: "mia" }
 }
 
-/// Takes alerts in, all in one transaction: the courier finds them together.
+/// Takes alerts in, all in one transaction: the delivery worker finds them together.
 async fn fire(app: &TestApp, tenant: TenantId, alerts: Vec<Alert>) -> Vec<AlertId> {
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
     let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
@@ -95,15 +95,15 @@ async fn drained(app: &TestApp) {
 }
 
 /// What the group has heard since then.
-fn heard_after(app: &TestApp, before: usize) -> Vec<Heard> {
-    app.sandbox.heard(GROUP).split_off(before)
+fn heard_after(app: &TestApp, before: usize) -> Vec<DeliveredMessage> {
+    app.sandbox.delivered_messages(GROUP).split_off(before)
 }
 
 fn throttled(app: &TestApp) -> usize {
     let calls = app.sandbox.calls(GROUP);
     calls
         .iter()
-        .filter(|call| matches!(&call.verdict, Verdict::Refused { code: 660_026 | 45_009 | 11_232, .. }))
+        .filter(|call| matches!(&call.verdict, CallVerdict::Refused { code: 660_026 | 45_009 | 11_232, .. }))
         .count()
 }
 
@@ -131,7 +131,7 @@ async fn carried_by(app: &TestApp, alert: AlertId) -> Vec<(DeliveryId, MessageId
 on_both! {
     async fn what_is_more_than_a_robot_takes_is_read_in_one_message_critical_ones_first(app: &TestApp) {
         let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let mut storm: Vec<Alert> = (0..30).map(|n| alert(format!("Storm {n:02} 风暴"))).collect();
         for n in 0..21 {
             storm.push(Alert { severity: "critical", receivers: "mia sam", ..alert(format!("Worst {n:02}")) });
@@ -169,7 +169,7 @@ on_both! {
 
     async fn what_does_not_fit_is_counted_exactly_and_linked(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::WeCom).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let title = |n: usize| format!("Storm {n:03} {}", "警".repeat(40));
         fire(app, town.ours, (0..150).map(|n| alert(title(n))).collect()).await;
         drained(app).await;
@@ -184,10 +184,10 @@ on_both! {
 
     async fn a_storm_that_lasts_is_heard_every_few_seconds_and_adds_up(app: &TestApp) {
         let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         for second in 0..60 {
             fire(app, town.ours, (1..5).map(|n| alert(format!("Storm {:04}", second * 5 + n))).collect()).await;
-            // The page wakes the courier, as every door does.
+            // The page wakes the delivery worker, as every door does.
             let title = format!("Storm {:04}", second * 5);
             let fields = [("title", title.as_str()), ("severity", "warning"), ("receivers", "mia")];
             sue.post("/t/ours/alerts/new", &fields).await.is(303);
@@ -203,7 +203,7 @@ on_both! {
             let title = format!("Storm {n:04}");
             assert_eq!(texts.iter().filter(|text| text.contains(&title)).count(), 1, "{title}");
         }
-        // What is left after the last alert may wait until the courier looks by itself.
+        // What is left after the last alert may wait until the delivery worker looks by itself.
         let during: Vec<_> = heard.iter().map(|heard| heard.at).filter(|at| *at < end).collect();
         let longest = during.windows(2).map(|pair| pair[1] - pair[0]).max().expect("several messages");
         assert!(longest < TimeDelta::seconds(13), "{longest}");
@@ -211,7 +211,7 @@ on_both! {
 
     async fn critical_ones_go_out_one_by_one_while_the_others_wait_for_their_digest(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let mut storm: Vec<Alert> = (0..40).map(|n| alert(format!("Storm {n:02}"))).collect();
         storm.extend((0..2).map(|n| Alert { severity: "critical", ..alert(format!("Worst {n}")) }));
         fire(app, town.ours, storm).await;
@@ -225,7 +225,7 @@ on_both! {
 
     async fn one_event_is_one_line_that_says_how_it_stands(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::Lark).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let disk = |status| Alert { key: "disk", status, ..alert("Disk [db-7] #1") };
         let mut storm: Vec<Alert> = (0..100).map(|n| alert(format!("Storm {n:03}"))).collect();
         storm.insert(0, disk("firing"));
@@ -251,7 +251,7 @@ on_both! {
         }
         let own = [("title", "{{ product }} storm of {{ count }}"), ("body", "For {{ recipients }}:\n{{ content }}\nGo!")];
         sue.post(path, &own).await.leads_to("/t/ours/templates");
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         fire(app, town.ours, (0..30).map(|n| alert(format!("Storm {n:02}"))).collect()).await;
         drained(app).await;
         // One that came into the database by another way leaves the list out: Belfry's own words stand in.
@@ -274,12 +274,12 @@ on_both! {
 
     async fn that_an_alert_is_over_is_not_told_before_the_alert(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
-        app.sandbox.fail(GROUP, Fault::Busy, Some(1));
+        let before = app.sandbox.delivered_messages(GROUP).len();
+        app.sandbox.inject_fault(GROUP, InjectedFault::Busy, Some(1));
         let disk = |status| Alert { key: "disk", status, ..alert("Disk full") };
         let events = fire(app, town.ours, vec![disk("firing")]).await;
-        let waits = |calls: &[belfry::sandbox::Call]| calls.iter().any(|call| call.fault == Some(Fault::Busy));
-        assert!(app.sandbox.wait_until(GROUP, waits, PATIENCE).await);
+        let waits = |calls: &[belfry::sandbox::RecordedCall]| calls.iter().any(|call| call.fault == Some(InjectedFault::Busy));
+        assert!(app.sandbox.wait_for_calls(GROUP, waits, PATIENCE).await);
         // The first call is recorded before the rest comes in.
         let deadline = Instant::now() + PATIENCE;
         while carried_by(app, events[0]).await[0].2 != "waiting" {
@@ -298,7 +298,7 @@ on_both! {
 
     async fn a_digest_that_is_refused_for_one_text_falls_apart_and_the_others_arrive(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let title = |n| if n == 7 { format!("Storm {BANNED_TEXT}") } else { format!("Storm {n:02}") };
         let storm = (0..30).map(|n| Alert { receivers: "mia sam", ..alert(title(n)) }).collect();
         let events = fire(app, town.ours, storm).await;
@@ -321,7 +321,7 @@ on_both! {
 
     async fn that_an_alert_is_over_is_told_last_also_when_its_digest_was_refused(app: &TestApp) {
         let (town, _) = furnish(app, RobotKind::DingTalk).await;
-        let before = app.sandbox.heard(GROUP).len();
+        let before = app.sandbox.delivered_messages(GROUP).len();
         let disk = |status| Alert { key: "disk", status, ..alert("Disk full") };
         let mut alerts = vec![disk("firing"), alert(format!("Storm {BANNED_TEXT}"))];
         // More than go out one by one, so that one digest takes everything; once it fell apart they go before what fired.
@@ -331,7 +331,7 @@ on_both! {
         drained(app).await;
         assert_eq!(throttled(app), 0);
         let mut told = Vec::new();
-        for Heard { message, .. } in heard_after(app, before) {
+        for DeliveredMessage { message, .. } in heard_after(app, before) {
             let title = message.title.unwrap_or_default();
             let said = lines(&message.text).into_iter().chain([title.as_str()]).filter(|line| line.contains("Disk full"));
             told.extend(said.map(|line| line.contains("Resolved")));
@@ -341,7 +341,7 @@ on_both! {
 
     async fn what_a_held_digest_tells_of_goes_with_its_member_and_is_told_once(app: &TestApp) {
         let (town, mut sue) = furnish(app, RobotKind::DingTalk).await;
-        app.sandbox.change(GROUP, |group| group.keywords = vec!["Kettle".to_owned()]);
+        app.sandbox.update_group(GROUP, |group| group.keywords = vec!["Kettle".to_owned()]);
         let storm = |whose: &'static str| (0..20).map(move |n| Alert { receivers: whose, ..alert(format!("{whose} {n:02}")) });
         let events = fire(app, town.ours, storm("mia").chain(storm("sam")).collect()).await;
         let deadline = Instant::now() + PATIENCE;
@@ -353,14 +353,14 @@ on_both! {
         let digest = carried_by(app, events[0]).await[0].1;
         let other = app.robot(RobotKind::DingTalk, OTHER);
         sue.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &other)]).await.leads_to("/t/ours/members");
-        app.sandbox.change(GROUP, |group| group.keywords = vec!["Dataphin".to_owned()]);
-        let webhook = app.sandbox.url(&app.sandbox_origin, GROUP).expect("a robot");
+        app.sandbox.update_group(GROUP, |group| group.keywords = vec!["Dataphin".to_owned()]);
+        let webhook = app.sandbox.webhook_url(&app.sandbox_origin, GROUP).expect("a robot");
         let sam = members::table.filter(members::username_key.eq("sam")).select(members::id);
         let sam: MemberId = app.db.read(move |c| Ok(sam.first(c)?)).await.expect("a member");
         sue.post(&format!("/t/ours/members/{sam}/edit"), &[("dingtalk_robot", &webhook)]).await.leads_to("/t/ours/members");
         drained(app).await;
         for (group, whose, others) in [(GROUP, "sam", "mia"), (OTHER, "mia", "sam")] {
-            let texts: Vec<String> = app.sandbox.heard(group).into_iter().map(|heard| heard.message.text).collect();
+            let texts: Vec<String> = app.sandbox.delivered_messages(group).into_iter().map(|heard| heard.message.text).collect();
             for n in 0..20 {
                 let told = |whose: &str| texts.iter().filter(|text| text.contains(&format!("{whose} {n:02}"))).count();
                 assert_eq!((told(whose), told(others)), (1, 0), "{group} {n}: {texts:?}");

@@ -288,13 +288,13 @@ on_both! {
         mia.post("/t/ours/me/verify", &[("channel", "dingtalk")]).await.is(200);
         // And a robot that breaks, of which the administrator is told.
         sue.post("/t/ours/me", &[("lark_robot", &app.robot(RobotKind::Lark, LARK))]).await.is(303);
-        app.sandbox.change(DINGTALK, |group| *group = Group::default().keyword("another word"));
+        app.sandbox.update_group(DINGTALK, |group| *group = Group::default().with_keyword("another word"));
         mia.post("/t/ours/me/test", &[]).await.is(200);
         for (robot, count) in [(DINGTALK, 3), (LARK, 2)] {
-            let enough = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= count;
-            assert!(app.sandbox.wait_until(robot, enough, PATIENCE).await, "{robot} heard too little");
+            let enough = |calls: &[belfry::sandbox::RecordedCall]| calls.iter().filter(|call| call.delivered_message().is_some()).count() >= count;
+            assert!(app.sandbox.wait_for_calls(robot, enough, PATIENCE).await, "{robot} heard too little");
         }
-        let heard = [app.sandbox.heard(DINGTALK), app.sandbox.heard(LARK)].concat();
+        let heard = [app.sandbox.delivered_messages(DINGTALK), app.sandbox.delivered_messages(LARK)].concat();
         assert!(heard.iter().any(|heard| heard.message.text.contains("Keyword not accepted")));
         for heard in heard {
             let (title, text) = (heard.message.title.unwrap_or_default(), heard.message.text);

@@ -9,9 +9,9 @@ use belfry::{
         self, Context, Incoming, Ingest, Receiver, Severity, Signal, Snapshots, Source,
         store::{fan_outs, snapshots},
     },
-    courier::{self, Ledger, Waker},
     db::{AnyConnection, DeliveryId, EntryId, TenantId, schema::deliveries},
-    robots::{Channel, Origins, RobotAddress},
+    delivery::{self, Ledger, Waker},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::KeyRing,
 };
@@ -76,11 +76,11 @@ async fn crowd(app: &TestApp, members: usize, reached: usize) -> TenantId {
     app.switch_on().await;
     let tenant = app.tenant("crowd", "chief").await;
     let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
-    let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
+    let origins = RobotOrigins::parse(&app.sandbox_origin).expect("an origin");
     let webhook = app.robot(RobotKind::DingTalk, &format!("{:064x}", 1));
     let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
     let now = app.clock.now();
-    let robot = app.db.write(move |c| courier::upsert_robot(c, &keys, tenant, &address, None, now)).await.unwrap().0;
+    let robot = app.db.write(move |c| delivery::upsert_robot(c, &keys, tenant, &address, None, now)).await.unwrap().0;
     let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {members})");
     run_sql(
         app,
@@ -114,7 +114,7 @@ async fn crowd(app: &TestApp, members: usize, reached: usize) -> TenantId {
 
 async fn ledger(app: &TestApp) -> Ledger {
     let now = app.clock.now();
-    app.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger")
+    app.db.read(move |c| delivery::load_ledger(c, now)).await.expect("the ledger")
 }
 
 /// Every delivery of the tenant: its id, its entry, its kind, whom it is for.
@@ -134,18 +134,18 @@ async fn what_is_put_off_goes_on_after_a_kill(app: &TestApp) {
     assert_eq!(take(app, tenant, vec![alert("a", Signal::Firing)], nothing).await, Some(700));
     assert_eq!(rows(app, tenant).await.len(), 0, "they are too many for one transaction");
     let waiting = ledger(app).await;
-    assert!(waiting.balances() && waiting.all().waiting == i64::try_from(MANY).unwrap(), "{waiting}");
+    assert!(waiting.is_balanced() && waiting.total().waiting == i64::try_from(MANY).unwrap(), "{waiting}");
     // A part is written, and the process ends.
     let now = app.clock.now();
     let first = app.db.write(move |c| fan_outs::expand(c, tenant, now)).await.expect("a part");
     assert!((1..=2_000).contains(&first) && first < MANY, "{first}");
-    assert!(ledger(app).await.balances());
+    assert!(ledger(app).await.is_balanced());
     // Meanwhile it is over: nobody hears that before he hears that it began.
     assert_eq!(take(app, tenant, vec![alert("a", Signal::Resolved)], nothing).await, Some(700));
-    assert!(ledger(app).await.balances());
+    assert!(ledger(app).await.is_balanced());
     alerts::expand_all(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
     let ledger = ledger(app).await;
-    assert!(ledger.balances(), "{ledger}");
+    assert!(ledger.is_balanced(), "{ledger}");
     let rows = rows(app, tenant).await;
     let of = |kind: &str| rows.iter().filter(|row| row.2 == kind).map(|row| row.3.clone()).collect::<Vec<_>>();
     let (firing, resolved) = (of("firing"), of("resolved"));
@@ -163,7 +163,7 @@ async fn a_group_of_alerts_for_many_is_stored_at_once_and_written_in_parts(app: 
     assert_eq!(take(app, tenant, group, nothing).await, Some(400));
     // Those of four alerts fit the transaction.
     assert_eq!(rows(app, tenant).await.len(), 4 * 24);
-    assert!(ledger(app).await.balances());
+    assert!(ledger(app).await.is_balanced());
     alerts::expand_all(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
     let rows = rows(app, tenant).await;
     assert_eq!(rows.len(), 20 * 24);

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use belfry::{
     access::Role,
-    courier::{self, Kind, Notice},
     db::{
         DeliveryId, MemberId, TenantId,
         schema::{attempts, contacts, deliveries, messages, paces, robots},
     },
-    robots::{Channel, Origins, RobotAddress},
-    sandbox::{Fault, Group, RobotKind, Standing, Wording},
+    delivery::{self, DeliveryKind, Notice},
+    robots::{Channel, RobotAddress, RobotOrigins},
+    sandbox::{ApiGeneration, Group, InjectedFault, RobotKind, RobotStatus},
     secrets::KeyRing,
 };
 use chrono::TimeDelta;
@@ -38,13 +38,13 @@ fn edit(id: MemberId) -> String {
 }
 
 async fn hears(app: &TestApp, token: &str, times: usize) -> Vec<String> {
-    let heard = app.sandbox.wait_until(
+    let heard = app.sandbox.wait_for_calls(
         token,
-        |calls| calls.iter().filter(|call| call.heard().is_some()).count() >= times,
+        |calls| calls.iter().filter(|call| call.delivered_message().is_some()).count() >= times,
         PATIENCE,
     );
-    assert!(heard.await, "{token} heard {:?}", app.sandbox.heard(token).len());
-    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+    assert!(heard.await, "{token} heard {:?}", app.sandbox.delivered_messages(token).len());
+    app.sandbox.delivered_messages(token).iter().map(|heard| format!("{heard:?}")).collect()
 }
 
 async fn save(user: &mut User, id: MemberId, fields: &[(&str, &str)]) {
@@ -74,7 +74,7 @@ async fn queue(app: &TestApp, tenant: TenantId, member: MemberId, title: &'stati
             let robot = contacts::table.filter(contacts::member.eq(member)).select(contacts::robot).first(c)?;
             let notice = Notice {
                 tenant,
-                kind: Kind::Firing,
+                kind: DeliveryKind::Firing,
                 title: title.to_owned(),
                 body: "A text.".to_owned(),
                 robot,
@@ -83,7 +83,7 @@ async fn queue(app: &TestApp, tenant: TenantId, member: MemberId, title: &'stati
                 requested_by: None,
                 alert: None,
             };
-            courier::enqueue(c, notice, now)
+            delivery::enqueue(c, notice, now)
         })
         .await
         .expect("a delivery")
@@ -122,7 +122,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().keyword("Kettle"));
+        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_keyword("Kettle"));
         let zoe = app.member(town.ours, "zoe", Role::Member).await;
         for member in [town.mia, zoe] {
             save(&mut sam, member, &[("dingtalk_robot", &broken)]).await;
@@ -137,14 +137,14 @@ on_both! {
         assert!(heard.iter().any(|heard| heard.contains("the disk is full")), "{heard:?}");
         stands(app, town.mia, "success", "").await;
         assert_eq!(record_of(app, zoe).await, [("waiting".to_owned(), "broken-keyword".to_owned())]);
-        assert!(app.sandbox.heard(DINGTALK).is_empty());
+        assert!(app.sandbox.delivered_messages(DINGTALK).is_empty());
     }
 
     async fn what_waits_for_a_robot_that_is_taken_away_fails_visibly(app: &TestApp) {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().keyword("Kettle"));
+        let broken = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_keyword("Kettle"));
         save(&mut sam, town.mia, &[("dingtalk_robot", &broken)]).await;
         held(app, town.mia).await;
         queue(app, town.ours, town.mia, "Dataphin: the disk is full").await;
@@ -177,7 +177,7 @@ on_both! {
         save(&mut sam, town.mia, &[("dingtalk_robot", &app.robot(RobotKind::DingTalk, OTHER_DINGTALK))]).await;
         sam.post(&format!("/t/ours/members/{zoe}/remove"), &[]).await.leads_to("/t/ours/members");
         hears(app, OTHER_DINGTALK, 1).await;
-        app.sandbox.change(DINGTALK, |group| group.keywords = vec!["Kettle".to_owned()]);
+        app.sandbox.update_group(DINGTALK, |group| group.keywords = vec!["Kettle".to_owned()]);
         app.clock.advance(TimeDelta::minutes(11));
         let heard = hears(app, OTHER_DINGTALK, 2).await;
         assert!(heard[1].contains("the disk is full"), "{heard:?}");
@@ -193,7 +193,7 @@ on_both! {
     async fn tenants_that_share_robots_do_not_wait_for_each_other_in_a_circle(app: &TestApp) {
         let town = app.settle().await;
         let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
-        let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
+        let origins = RobotOrigins::parse(&app.sandbox_origin).expect("an origin");
         let webhooks = [DINGTALK, OTHER_DINGTALK].map(|token| {
             RobotAddress::parse(Channel::DingTalk, &app.robot(RobotKind::DingTalk, token), &origins).expect("an address")
         });
@@ -202,7 +202,7 @@ on_both! {
         let upsert = move |c: &mut belfry::db::AnyConnection| {
             for (tenant, order) in [(town.ours, [0, 1]), (town.theirs, [1, 0])] {
                 for place in order {
-                    courier::upsert_robot(c, &keys, tenant, &webhooks[place], None, now)?;
+                    delivery::upsert_robot(c, &keys, tenant, &webhooks[place], None, now)?;
                 }
             }
             Ok(())
@@ -213,7 +213,7 @@ on_both! {
                 let ids = robots::table.filter(robots::tenant.eq(tenant)).order(robots::id).select(robots::id).load(c)?;
                 let notice = |robot| Notice {
                     tenant,
-                    kind: Kind::Firing,
+                    kind: DeliveryKind::Firing,
                     title: "Dataphin: an alert".to_owned(),
                     body: String::new(),
                     robot,
@@ -222,7 +222,7 @@ on_both! {
                     requested_by: None,
                     alert: None,
                 };
-                Ok(courier::enqueue_all(c, ids.into_iter().map(notice).collect(), now)?.len())
+                Ok(delivery::enqueue_all(c, ids.into_iter().map(notice).collect(), now)?.len())
             }).await
         };
         let rung = futures_util::future::join_all((0..60).map(|n| ring(if n % 2 == 0 { town.ours } else { town.theirs })));
@@ -233,8 +233,8 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let dingtalk = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
-        let lark = app.robot_in(RobotKind::Lark, LARK, Group::default().secret("a-lark-secret"));
+        let dingtalk = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_secret(SECRET));
+        let lark = app.robot_in(RobotKind::Lark, LARK, Group::default().with_secret("a-lark-secret"));
         let wecom = app.robot_in(RobotKind::WeCom, WECOM, Group::default());
         let fields = [
             ("dingtalk_robot", dingtalk.as_str()),
@@ -297,12 +297,12 @@ on_both! {
         let cases: [(&str, Change, &str); 4] = [
             ("keyword", |group| group.keywords = vec!["other".to_owned()], "Keyword not accepted"),
             ("signature", |group| group.secret = Some(SECRET.to_owned()), "Signature wrong"),
-            ("disabled", |group| group.standing = Standing::Disabled, "disabled"),
-            ("reset", |group| group.standing = Standing::TokenReset, "Token unknown"),
+            ("disabled", |group| group.status = RobotStatus::Disabled, "disabled"),
+            ("reset", |group| group.status = RobotStatus::TokenReset, "Token unknown"),
         ];
         for (what, change, words) in cases {
-            app.sandbox.change(DINGTALK, |group| {
-                *group = Group::default().keyword("Dataphin");
+            app.sandbox.update_group(DINGTALK, |group| {
+                *group = Group::default().with_keyword("Dataphin");
                 change(group);
             });
             let (class, note) = answer(what).await;
@@ -316,8 +316,8 @@ on_both! {
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
         let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
-        for fault in [Fault::Html, Fault::Truncated, Fault::Empty, Fault::Punished] {
-            app.sandbox.fail(DINGTALK, fault.clone(), None);
+        for fault in [InjectedFault::HtmlPage, InjectedFault::TruncatedBody, InjectedFault::EmptyBody, InjectedFault::FirewallBan] {
+            app.sandbox.inject_fault(DINGTALK, fault.clone(), None);
             let page =
                 sam.post(&format!("/t/ours/members/{}/test", town.mia), &[("dingtalk_robot", &webhook)]).await.is(200);
             assert!(!page.attribute("dialog .note", "class").unwrap_or_default().contains("good"), "{fault:?}");
@@ -330,7 +330,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_secret(SECRET));
         let test = format!("/t/ours/members/{}/test", town.mia);
         let page = sam.post(&test, &[("dingtalk_robot", &webhook)]).await.is(200);
         assert_eq!(page.attribute("dialog .note", "class").as_deref(), Some("note bad"));
@@ -348,7 +348,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_secret(SECRET));
         let edit = format!("/t/ours/members/{}/edit", town.mia);
         let wrong = [("dingtalk_robot", webhook.as_str()), ("dingtalk_secret", SECRET), ("phone", "12")];
         let page = sam.post(&edit, &wrong).await.is(422);
@@ -385,7 +385,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().secret(SECRET));
+        let webhook = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_secret(SECRET));
         sam.post("/t/ours/me", &[("dingtalk_robot", &webhook), ("dingtalk_secret", SECRET)]).await.leads_to("/t/ours/me");
         save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
         let mut mia = app.log_in("mia").await;
@@ -426,8 +426,8 @@ on_both! {
             (RobotKind::WeCom, WECOM, "wecom_robot"),
         ];
         for (kind, token, field) in robots {
-            for wording in [Wording::Old, Wording::Middle, Wording::New, Wording::NewChinese] {
-                let webhook = app.robot_in(kind, token, Group::default().wording(wording));
+            for wording in [ApiGeneration::Old, ApiGeneration::Middle, ApiGeneration::New, ApiGeneration::NewChinese] {
+                let webhook = app.robot_in(kind, token, Group::default().with_generation(wording));
                 let page = sam.post(&format!("/t/ours/members/{}/test", town.mia), &[(field, &webhook)]).await.is(200);
                 assert_eq!(
                     page.attribute("dialog .note", "class").as_deref(),
@@ -443,7 +443,7 @@ on_both! {
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
         let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
-        app.sandbox.fail(DINGTALK, Fault::Hang, None);
+        app.sandbox.inject_fault(DINGTALK, InjectedFault::NeverAnswers, None);
         let begun = Instant::now();
         save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
         save(&mut sam, town.mia, &[("phone", "+1 212 555 0123")]).await;
@@ -456,7 +456,7 @@ on_both! {
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
         let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
-        app.sandbox.fail(DINGTALK, Fault::Status(502), Some(2));
+        app.sandbox.inject_fault(DINGTALK, InjectedFault::Status(502), Some(2));
         save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
         for calls in 1..=2 {
             recorded(app, calls).await;
@@ -464,7 +464,7 @@ on_both! {
         }
         hears(app, DINGTALK, 1).await;
         app.clock.advance(TimeDelta::minutes(30));
-        assert_eq!(app.sandbox.heard(DINGTALK).len(), 1);
+        assert_eq!(app.sandbox.delivered_messages(DINGTALK).len(), 1);
     }
 
     async fn what_is_queued_goes_out_after_a_start_of_another_process(app: &TestApp) {
@@ -472,7 +472,7 @@ on_both! {
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
         let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
-        app.sandbox.fail(DINGTALK, Fault::Status(502), Some(1));
+        app.sandbox.inject_fault(DINGTALK, InjectedFault::Status(502), Some(1));
         save(&mut sam, town.mia, &[("dingtalk_robot", &webhook)]).await;
         recorded(app, 1).await;
         app.another().await;
@@ -499,7 +499,7 @@ async fn try_again_in_an_hour(app: &TestApp) {
     let town = app.settle().await;
     app.switch_on().await;
     let webhook = app.robot(RobotKind::DingTalk, DINGTALK);
-    app.sandbox.fail(DINGTALK, Fault::Busy, Some(1));
+    app.sandbox.inject_fault(DINGTALK, InjectedFault::Busy, Some(1));
     let before = app.clock.now();
     save(&mut app.log_in("sam").await, town.mia, &[("dingtalk_robot", &webhook)]).await;
     recorded(app, 1).await;

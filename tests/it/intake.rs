@@ -8,7 +8,7 @@ use belfry::{
         AlertId, AnyConnection,
         schema::{alerts, members},
     },
-    sandbox::{Call, RobotKind},
+    sandbox::{RecordedCall, RobotKind},
 };
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
@@ -260,9 +260,9 @@ on_both! {
         let (_, document) = event(app, group("resolved", &rfc(start), &rfc(end))).await;
         assert_eq!(document["warnings"], Value::Null);
         assert_eq!(sam.get(&path).await.text("#ended"), shown(end));
-        let enough = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 3;
-        assert!(app.sandbox.wait_until(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
-        let heard = format!("{:?}", app.sandbox.heard(ROBOT));
+        let enough = |calls: &[RecordedCall]| calls.iter().filter(|call| call.delivered_message().is_some()).count() >= 3;
+        assert!(app.sandbox.wait_for_calls(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(ROBOT));
+        let heard = format!("{:?}", app.sandbox.delivered_messages(ROBOT));
         assert!(heard.contains(&shown(start)) && heard.contains(&shown(end)), "{heard}");
         // The year 1 and the future are no times; what cannot be read is said.
         for odd in ["0001-01-01T00:00:00Z", &rfc(app.clock.now() + TimeDelta::hours(1)), ""] {
@@ -304,9 +304,9 @@ on_both! {
         assert_eq!(page.texts("#annotations dt"), ["impact", "retries", "runbook", "script"]);
         assert_eq!(page.texts("#annotations dd"), ["No orders", "3", "http://wiki.corp/disk", "javascript://alert(1)"]);
         assert_eq!(page.attributes("#annotations a", "href"), ["http://wiki.corp/disk"]);
-        let heard = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 2;
-        assert!(app.sandbox.wait_until(ROBOT, heard, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
-        let heard = format!("{:?}", app.sandbox.heard(ROBOT));
+        let heard = |calls: &[RecordedCall]| calls.iter().filter(|call| call.delivered_message().is_some()).count() >= 2;
+        assert!(app.sandbox.wait_for_calls(ROBOT, heard, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(ROBOT));
+        let heard = format!("{:?}", app.sandbox.delivered_messages(ROBOT));
         assert!(heard.contains("impact=No orders") && heard.contains("retries=3"), "{heard}");
     }
 
@@ -566,9 +566,9 @@ on_both! {
             assert_eq!(document["deliveries"], i64::from(number == 0), "{number}");
         }
         app.clock.advance(TimeDelta::seconds(10));
-        let enough = |calls: &[Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= 2;
-        assert!(app.sandbox.wait_until(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.heard(ROBOT));
-        let heard = app.sandbox.heard(ROBOT);
+        let enough = |calls: &[RecordedCall]| calls.iter().filter(|call| call.delivered_message().is_some()).count() >= 2;
+        assert!(app.sandbox.wait_for_calls(ROBOT, enough, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(ROBOT));
+        let heard = app.sandbox.delivered_messages(ROBOT);
         let last = format!("{:?}", heard.last());
         assert!(heard.len() == 2 && last.contains("25 members"), "{heard:?}");
         // Or none at all.
@@ -581,9 +581,9 @@ on_both! {
         assert_eq!(named(&post(app, IM, &token, member(103, &webhook, "maybe")).await), "notify");
         app.clock.advance(TimeDelta::minutes(3));
         post(app, IM, &token, member(104, &webhook, "yes")).await.is(201);
-        let enough = |calls: &[Call]| calls.iter().any(|call| call.heard().is_some());
-        assert!(app.sandbox.wait_until(other, enough, PATIENCE).await);
-        assert_eq!(app.sandbox.heard(other).len(), 1);
+        let enough = |calls: &[RecordedCall]| calls.iter().any(|call| call.delivered_message().is_some());
+        assert!(app.sandbox.wait_for_calls(other, enough, PATIENCE).await);
+        assert_eq!(app.sandbox.delivered_messages(other).len(), 1);
     }
 
     async fn a_portals_page_has_recipes_and_shows_the_token_again_until_it_is_left(app: &TestApp) {

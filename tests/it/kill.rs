@@ -11,7 +11,7 @@ use belfry::{
     access::Role,
     db::{AnyConnection, MemberId},
     sandbox::RobotKind,
-    secrets::random,
+    secrets::random_bytes,
 };
 
 use crate::harness::{Backend, PASSWORD, Process, TestApp, Tweaks, User, lines, run_with};
@@ -47,7 +47,7 @@ async fn save_until_killed(
     for number in first..first + SAVES {
         let token = token(number);
         let tag = token[60..].to_owned();
-        let webhook = RobotKind::DingTalk.url(&app.sandbox_origin, &token);
+        let webhook = RobotKind::DingTalk.webhook_url(&app.sandbox_origin, &token);
         let email = format!("save-{tag}@corp.example");
         let fields = [("role", "member"), ("email", email.as_str()), ("dingtalk_robot", &webhook)];
         let answer = user.post_with(&csrf, &format!("/t/ours/members/{member}/edit"), &fields).await;
@@ -68,7 +68,7 @@ async fn save_until_killed(
 async fn kill_and_count(app: &TestApp) {
     let ours = app.tenant("ours", "sue").await;
     app.switch_on().await;
-    app.sandbox.accept_any("Dataphin");
+    app.sandbox.create_on_first_use("Dataphin");
     let mut savers = Vec::new();
     for number in 0..SAVERS {
         let member = app.member(ours, &format!("member-{number}"), Role::Member).await;
@@ -88,7 +88,7 @@ async fn kill_and_count(app: &TestApp) {
             let first = (life * SAVERS + place) * SAVES;
             save_until_killed(sue.clone(), csrf.clone(), app, *member, first, diary)
         });
-        let [low, high] = random::<2>().expect("random bytes");
+        let [low, high] = random_bytes::<2>().expect("random bytes");
         let moment = Duration::from_micros(u64::from(u16::from_le_bytes([low, high])) * 4);
         let killing = async {
             tokio::time::sleep(moment).await;
@@ -152,7 +152,10 @@ async fn check(app: &TestApp, member: MemberId, diary: &Diary) {
     }
     for tag in &diary.answered {
         assert_eq!(counts.remove(tag.as_str()), Some(1), "deliveries of the answered save {tag}");
-        assert!(!app.sandbox.heard(&token(tag.parse().unwrap())).is_empty(), "the group of save {tag} heard nothing");
+        assert!(
+            !app.sandbox.delivered_messages(&token(tag.parse().unwrap())).is_empty(),
+            "the group of save {tag} heard nothing"
+        );
     }
     for (tag, count) in counts {
         assert!(diary.unanswered.contains(tag) && count == 1, "save {tag} has {count} deliveries");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use belfry::{
     access::Role,
     alerts::{AlertFields, Context, Source, take},
-    courier::{self, Discrepancy, Ledger, Sums},
     db::{AlertId, DeliveryId, TenantId, schema::deliveries},
+    delivery::{self, DeliveryTotals, Discrepancy, Ledger},
     sandbox::{Group, RobotKind},
 };
 use diesel::{connection::SimpleConnection as _, prelude::*};
@@ -20,7 +20,7 @@ const BROKEN: &str = "00000000000000000000000000000000000000000000000000000000fa
 
 async fn ledger(app: &TestApp) -> Ledger {
     let now = app.clock.now();
-    app.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger")
+    app.db.read(move |c| delivery::load_ledger(c, now)).await.expect("the ledger")
 }
 
 async fn execute(app: &TestApp, statement: String) {
@@ -66,7 +66,7 @@ pub async fn scene(app: &TestApp) -> Scene {
     let mut sam = app.log_in("sam").await;
     let robots = [
         app.robot(RobotKind::DingTalk, FINE),
-        app.robot_in(RobotKind::DingTalk, BROKEN, Group::default().keyword("Kettle")),
+        app.robot_in(RobotKind::DingTalk, BROKEN, Group::default().with_keyword("Kettle")),
     ];
     for (name, robot) in ["hal", "hugo"].into_iter().zip(&robots) {
         let member = app.member(ours, name, Role::Member).await;
@@ -74,7 +74,7 @@ pub async fn scene(app: &TestApp) -> Scene {
     }
     app.member(ours, "holly", Role::Member).await;
     let alert = fire(app, ours, &["hal", "hugo", "holly"]).await;
-    app.sandbox.wait_until(FINE, |calls| calls.len() >= 2, Duration::from_secs(20)).await;
+    app.sandbox.wait_for_calls(FINE, |calls| calls.len() >= 2, Duration::from_secs(20)).await;
     for _ in 0..400 {
         let states: Vec<String> =
             rows(app, alert).await.into_iter().map(|(_, state, reason)| format!("{state} {reason}")).collect();
@@ -97,14 +97,14 @@ on_both! {
     async fn an_alerts_receivers_are_delivered_waiting_or_given_up_also_when_one_is_sent_again(app: &TestApp) {
         let Scene { ours, missed, .. } = scene(app).await;
         let before = ledger(app).await;
-        assert!(before.balances(), "{before}");
+        assert!(before.is_balanced(), "{before}");
         // The two robots that were saved were told so: one heard it, the other will.
-        assert_eq!(before.tenants[&ours].1, Sums { chosen: 5, delivered: 2, waiting: 2, given_up: 1 });
+        assert_eq!(before.tenants[&ours].1, DeliveryTotals { recipients: 5, delivered: 2, waiting: 2, failed: 1 });
         let mut sam = app.log_in("sam").await;
         sam.post(&format!("/t/ours/deliveries/{missed}/resend"), &[]).await.is(303);
         let after = ledger(app).await;
-        assert!(after.balances(), "{after}");
-        assert_eq!(after.all(), Sums { chosen: 6, delivered: 2, waiting: 2, given_up: 2 });
+        assert!(after.is_balanced(), "{after}");
+        assert_eq!(after.total(), DeliveryTotals { recipients: 6, delivered: 2, waiting: 2, failed: 2 });
     }
 
     async fn a_delivery_that_vanished_is_found_by_the_count_of_its_alert(app: &TestApp) {
@@ -112,11 +112,11 @@ on_both! {
         let Scene { ours, alert, missed, .. } = scene(app).await;
         execute(app, format!("DELETE FROM deliveries WHERE id = {missed}")).await;
         let ledger = ledger(app).await;
-        assert!(!ledger.balances());
-        assert_eq!(ledger.tenants[&ours].1, Sums { chosen: 5, delivered: 2, waiting: 2, given_up: 0 });
-        let [wrong] = &ledger.wrong[..] else { panic!("{ledger}") };
-        let named: Vec<_> = wrong.named.iter().map(|found| (found.tenant, found.alert)).collect();
-        assert_eq!((wrong.what, wrong.count, named), (Discrepancy::Receivers, 1, vec![(ours, Some(alert))]));
+        assert!(!ledger.is_balanced());
+        assert_eq!(ledger.tenants[&ours].1, DeliveryTotals { recipients: 5, delivered: 2, waiting: 2, failed: 0 });
+        let [wrong] = &ledger.discrepancies[..] else { panic!("{ledger}") };
+        let named: Vec<_> = wrong.examples.iter().map(|found| (found.tenant, found.alert)).collect();
+        assert_eq!((wrong.kind, wrong.count, named), (Discrepancy::RecipientCount, 1, vec![(ours, Some(alert))]));
         let told = ledger.to_string();
         assert!(told.contains("chosen 5 ≠ delivered 2 + waiting 2 + given up 0"), "{told}");
         assert!(told.contains(&format!("tenant {ours}, alert {alert}")) && !told.contains("disk"), "{told}");
@@ -144,34 +144,34 @@ on_both! {
         let closed = "state = 'success', finished_at = '2026-01-01 00:00:00', lease_until = NULL";
         let cases = [
             (Discrepancy::UnknownState, delivery("state = 'lost'", missed), delivery("state = 'failed'", missed)),
-            (Discrepancy::NotTaken, attempt("meaning = 'wait'"), attempt("meaning = 'delivered'")),
-            (Discrepancy::NotTaken, message("state = 'failed'"), message("state = 'success'")),
-            (Discrepancy::Stranded, delivery("priority = NULL", held), delivery("priority = 2", held)),
-            (Discrepancy::Forgotten, bell("state = 'ok'"), bell("state = 'broken'")),
-            (Discrepancy::NotSending, delivery("state = 'sending'", held), delivery("state = 'waiting'", held)),
+            (Discrepancy::NotAccepted, attempt("meaning = 'wait'"), attempt("meaning = 'delivered'")),
+            (Discrepancy::NotAccepted, message("state = 'failed'"), message("state = 'success'")),
+            (Discrepancy::NotQueued, delivery("priority = NULL", held), delivery("priority = 2", held)),
+            (Discrepancy::NotScheduled, bell("state = 'ok'"), bell("state = 'broken'")),
+            (Discrepancy::NoCallInProgress, delivery("state = 'sending'", held), delivery("state = 'waiting'", held)),
             (Discrepancy::NoReason, delivery("reason = ''", missed), delivery("reason = 'no-contact'", missed)),
             (
-                Discrepancy::WrongEnd,
+                Discrepancy::EndTimeMismatch,
                 delivery("finished_at = '2026-01-01 00:00:00'", held),
                 delivery("finished_at = NULL", held),
             ),
-            (Discrepancy::QueuedAgain, delivery("priority = 2", missed), delivery("priority = NULL", missed)),
-            (Discrepancy::LostCall, message(open), message(closed)),
+            (Discrepancy::QueuedAfterEnd, delivery("priority = 2", missed), delivery("priority = NULL", missed)),
+            (Discrepancy::LeaseNotReclaimed, message(open), message(closed)),
             (Discrepancy::EmptyMessage, message(open), message(closed)),
         ];
-        for what in Discrepancy::ALL.into_iter().filter(|what| *what != Discrepancy::Receivers) {
+        for what in Discrepancy::ALL.into_iter().filter(|what| *what != Discrepancy::RecipientCount) {
             assert!(cases.iter().any(|case| case.0 == what), "{what:?} is not tried");
         }
         for (what, break_it, mend_it) in cases {
             execute(app, break_it).await;
             let broken = ledger(app).await;
-            let found = broken.wrong.iter().find(|wrong| wrong.what == what);
-            let named = found.unwrap_or_else(|| panic!("{what:?} is not in: {broken}")).named.clone();
+            let found = broken.discrepancies.iter().find(|wrong| wrong.kind == what);
+            let named = found.unwrap_or_else(|| panic!("{what:?} is not in: {broken}")).examples.clone();
             assert!(named.iter().all(|found| found.tenant == ours), "{named:?}");
             assert!(named.iter().any(|found| found.delivery.is_some() || found.message.is_some()), "{named:?}");
             execute(app, mend_it).await;
             let mended = ledger(app).await;
-            assert!(mended.balances(), "after {what:?} was mended: {mended}");
+            assert!(mended.is_balanced(), "after {what:?} was mended: {mended}");
         }
     }
 

@@ -20,17 +20,19 @@ const WECOM: &str = "00000000-0000-4000-8000-0000fake0003";
 
 /// Everything that a group heard, once it is so much.
 async fn hears(app: &TestApp, token: &str, times: usize) -> Vec<String> {
-    let enough = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= times;
-    assert!(app.sandbox.wait_until(token, enough, PATIENCE).await, "{token} heard too little");
-    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+    let enough = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count() >= times
+    };
+    assert!(app.sandbox.wait_for_calls(token, enough, PATIENCE).await, "{token} heard too little");
+    app.sandbox.delivered_messages(token).iter().map(|heard| format!("{heard:?}")).collect()
 }
 
 fn refusing() -> Group {
-    Group::default().keyword("another word")
+    Group::default().with_keyword("another word")
 }
 
 fn mend(app: &TestApp, token: &str) {
-    app.sandbox.change(token, |group| group.keywords = vec!["Dataphin".to_owned()]);
+    app.sandbox.update_group(token, |group| group.keywords = vec!["Dataphin".to_owned()]);
 }
 
 /// Enters a robot as one's own.
@@ -95,7 +97,7 @@ on_both! {
         let heard = hears(app, DINGTALK, 2).await;
         assert!(heard.iter().any(|message| message.contains("test")), "{heard:?}");
 
-        app.sandbox.change(DINGTALK, |group| group.keywords = vec!["another word".to_owned()]);
+        app.sandbox.update_group(DINGTALK, |group| group.keywords = vec!["another word".to_owned()]);
         sue.post(&format!("{mia}/test"), &[]).await.is(200);
         assert!(hears(app, LARK, 3).await[2].contains("Keyword not accepted"));
         assert_eq!(notices(app).await, 2);
@@ -130,7 +132,7 @@ on_both! {
         let (town, mut sue) = town(app).await;
         own(&mut sue, "lark_robot", &app.robot(RobotKind::Lark, LARK)).await;
         hears(app, LARK, 1).await;
-        app.sandbox.change(LARK, |group| group.keywords = vec!["another word".to_owned()]);
+        app.sandbox.update_group(LARK, |group| group.keywords = vec!["another word".to_owned()]);
         let mut sam = app.log_in("sam").await;
         own(&mut sam, "wecom_robot", &app.robot(RobotKind::WeCom, WECOM)).await;
         hears(app, WECOM, 1).await;

@@ -105,10 +105,11 @@ async fn reach(app: &TestApp, sam: &mut User, member: MemberId, token: &str) {
 
 /// Waits until a group has heard so much: everything that it has heard.
 async fn hears(app: &TestApp, token: &str, messages: usize) -> Vec<String> {
-    let enough =
-        |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= messages;
-    assert!(app.sandbox.wait_until(token, enough, PATIENCE).await, "{:?}", app.sandbox.heard(token));
-    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+    let enough = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count() >= messages
+    };
+    assert!(app.sandbox.wait_for_calls(token, enough, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(token));
+    app.sandbox.delivered_messages(token).iter().map(|heard| format!("{heard:?}")).collect()
 }
 
 async fn rule(user: &mut User, name: &str, member: &str, fields: &[(&str, &str)]) {

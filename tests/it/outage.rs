@@ -95,8 +95,8 @@ async fn recorded(app: &TestApp, action: &str) -> usize {
 async fn is_saved_once(app: &TestApp, town: &Town, sam: &mut User) {
     assert_eq!(sam.get(&edit(town)).await.is(200).texts(".stored .robot").len(), 1);
     assert_eq!(recorded(app, "member-edited").await, 1);
-    let heard = |calls: &[belfry::sandbox::Call]| calls.iter().any(|call| call.heard().is_some());
-    assert!(app.sandbox.wait_until(WEBHOOK_TOKEN, heard, PATIENCE).await, "nobody was told");
+    let heard = |calls: &[belfry::sandbox::RecordedCall]| calls.iter().any(|call| call.delivered_message().is_some());
+    assert!(app.sandbox.wait_for_calls(WEBHOOK_TOKEN, heard, PATIENCE).await, "nobody was told");
     let notices = |c: &mut AnyConnection| lines(c, "SELECT title AS line FROM deliveries".to_owned());
     assert_eq!(app.db.read(notices).await.expect("the deliveries").len(), 1);
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use belfry::{access::Role, courier::Reason};
+use belfry::{access::Role, delivery::DeliveryReason};
 use reqwest::Method;
 
 use crate::harness::{PASSWORD, TestApp, Town, User};
@@ -598,8 +598,8 @@ impl Row {
         }
         if self.route.contains("/deliveries/") {
             let member = if whose == "theirs" { town.tom } else { town.mia };
-            // One that has ended: the courier does nothing to it while somebody looks whether anything changes.
-            return app.unreached(tenant, member, Reason::NoContact).await.to_string();
+            // One that has ended: the delivery worker does nothing to it while somebody looks whether anything changes.
+            return app.unreached(tenant, member, DeliveryReason::NoContact).await.to_string();
         }
         if self.route.contains("/groups/") {
             return app.group(tenant, &fresh).await.to_string();

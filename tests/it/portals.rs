@@ -158,8 +158,8 @@ on_both! {
         let warnings = answer["warnings"].as_array().expect("the unknown receiver is named");
         assert!(warnings.len() == 1 && warnings[0].as_str().unwrap().contains("nobody-here"), "{warnings:?}");
         let heard = |calls: &[_]| calls.len() >= 2;
-        assert!(app.sandbox.wait_until(ROBOT, heard, Duration::from_secs(20)).await, "the group hears of it");
-        assert!(format!("{:?}", app.sandbox.heard(ROBOT)).contains("Disk full"));
+        assert!(app.sandbox.wait_for_calls(ROBOT, heard, Duration::from_secs(20)).await, "the group hears of it");
+        assert!(format!("{:?}", app.sandbox.delivered_messages(ROBOT)).contains("Disk full"));
 
         let resolved = json!({ "title": "Disk full", "status": "resolved", "receivers": ["mia"] });
         let answer = post(app, ALERTS, |request| request.bearer_auth(&portal.token).json(&resolved)).await.is(201);
@@ -451,7 +451,7 @@ on_both! {
             assert_eq!(last.expect("they are sealed"), expected);
         }
         let after = sealed().await;
-        assert!(ring.is_newest(&after.0) && ring.is_newest(&after.1));
+        assert!(ring.is_sealed_with_newest_key(&after.0) && ring.is_sealed_with_newest_key(&after.1));
         assert!(before.0 != after.0 && before.1 != after.1);
         for (portal, nonce) in [(&old, "1"), (&new, "2")] {
             with_form(app, &portal.form(app, nonce, SOON, &[("title", "x")])).await.is(201);
@@ -507,8 +507,8 @@ on_both! {
         let answer = document(&with_token(app, MEMBERS, &portal, &new).await.is(201));
         assert_eq!(answer["deliveries"], 1);
         let path = answer["url"].as_str().unwrap().strip_prefix(&app.origin).unwrap().to_owned();
-        assert!(app.sandbox.wait_until(ROBOT, |calls| !calls.is_empty(), Duration::from_secs(20)).await);
-        let heard = format!("{:?}", app.sandbox.heard(ROBOT));
+        assert!(app.sandbox.wait_for_calls(ROBOT, |calls| !calls.is_empty(), Duration::from_secs(20)).await);
+        let heard = format!("{:?}", app.sandbox.delivered_messages(ROBOT));
         assert!(heard.contains("王力") && heard.contains("HR 门户"), "{heard}");
         let shown = async |sam: &mut User| {
             let page = sam.get(&path).await.is(200);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use belfry::{
-    courier::Reason,
     db::{
         AlertId, DeliveryId, MemberId, RobotId, TenantId,
         schema::{alerts, contacts, deliveries, messages},
     },
+    delivery::DeliveryReason,
     sandbox::RobotKind,
 };
 use chrono::{NaiveDateTime, TimeDelta};
@@ -135,9 +135,11 @@ async fn give_robot(app: &TestApp, sam: &mut User, town: &Town, token: &str) -> 
 }
 
 async fn hears(app: &TestApp, token: &str, words: &str) {
-    let heard = app.sandbox.wait_until(
+    let heard = app.sandbox.wait_for_calls(
         token,
-        |calls| calls.iter().any(|call| call.heard().is_some_and(|heard| format!("{heard:?}").contains(words))),
+        |calls| {
+            calls.iter().any(|call| call.delivered_message().is_some_and(|heard| format!("{heard:?}").contains(words)))
+        },
         PATIENCE,
     );
     assert!(heard.await, "the group of {token} does not hear {words}");
@@ -279,7 +281,7 @@ on_both! {
         let answer = resend(&mut sam, id).await;
         let anew = answer.header("location").expect("a page").to_owned();
         hears(app, DINGTALK, "the disk is full").await;
-        assert!(!format!("{:?}", app.sandbox.heard(LARK)).contains("disk"), "the old robot is not rung");
+        assert!(!format!("{:?}", app.sandbox.delivered_messages(LARK)).contains("disk"), "the old robot is not rung");
         let page = sam.get(&anew).await.is(200);
         let known = facts(&page);
         assert!(known.contains("Dataphin disk") && known.contains("Night rule") && known.contains("sam"), "{known}");
@@ -306,7 +308,7 @@ on_both! {
         let ids = add(app, vec![row("Dataphin: the disk is full"), row("Dataphin: the disk is slow")]).await;
         resend(&mut sam, ids[0]).await;
         hears(app, DINGTALK, "the disk is full").await;
-        assert!(!format!("{:?}", app.sandbox.heard(LARK)).contains("disk"), "the old robot is not rung");
+        assert!(!format!("{:?}", app.sandbox.delivered_messages(LARK)).contains("disk"), "the old robot is not rung");
 
         sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("remove", "dingtalk")]).await.is(303);
         let answer = resend(&mut sam, ids[1]).await;
@@ -377,7 +379,7 @@ on_both! {
         sam.post("/t/ours/deliveries/resend", &form).await.leads_to("/t/ours/deliveries");
         assert_eq!(total(app).await, before + 4, "never twice");
         assert_eq!(sam.get(url).await.is(200).text("main form button"), "Resend one", "the later one");
-        let heard = format!("{:?}", app.sandbox.heard(DINGTALK));
+        let heard = format!("{:?}", app.sandbox.delivered_messages(DINGTALK));
         for words in ["went through", "a test", "another day", "foreign", "later"] {
             assert!(!heard.contains(words), "{words}");
         }
@@ -401,7 +403,7 @@ on_both! {
         let town = app.settle().await;
         app.switch_on().await;
         let mut sam = app.log_in("sam").await;
-        let id = app.unreached(town.ours, town.mia, Reason::QuietHours).await;
+        let id = app.unreached(town.ours, town.mia, DeliveryReason::QuietHours).await;
         let page = sam.get(&path(id)).await.is(200);
         assert!(facts(&page).contains("Nobody was to be disturbed"), "{}", facts(&page));
         let answer = resend(&mut sam, id).await;
@@ -445,7 +447,7 @@ on_both! {
             hears(app, token, "arrive in this group").await;
             sam.post(&failed, &[]).await.is(303);
             hears(app, token, &title).await;
-            let heard = app.sandbox.heard(token).pop().expect("a message").message;
+            let heard = app.sandbox.delivered_messages(token).pop().expect("a message").message;
             assert_eq!(heard.mentions.is_empty(), phone.is_empty(), "{heard:?}");
             for whole in [title.as_str(), &link, "警报", "…\n", "Severity: Warning", "Since: ", "Tenant: ours"] {
                 assert!(heard.text.contains(whole), "{whole} is not in {}", heard.text);

@@ -8,11 +8,11 @@ use std::{
 use actix_web::rt::spawn;
 use belfry::{
     alerts::{self, AlertFields, Context, Source},
-    courier::{self, Reason},
     db::{
         AccountId, Address, AlertId, DeliveryId, TenantId,
         schema::{alert_entries, alerts as events, attempts, audit, deliveries, messages, robots, verifications},
     },
+    delivery::{self, DeliveryReason},
     retention,
     sandbox::{Group, RobotKind},
 };
@@ -27,8 +27,10 @@ const DINGTALK: &str = "00000000000000000000000000000000000000000000000000000000
 const LARK: &str = "00000000-0000-4000-8000-0000fake0002";
 
 async fn hears(app: &TestApp, token: &str, times: usize) {
-    let enough = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= times;
-    assert!(app.sandbox.wait_until(token, enough, PATIENCE).await, "{token} heard too little");
+    let enough = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count() >= times
+    };
+    assert!(app.sandbox.wait_for_calls(token, enough, PATIENCE).await, "{token} heard too little");
 }
 
 /// Waits until everything for this channel has ended.
@@ -63,8 +65,8 @@ async fn clean_after(app: &TestApp, days: i64) {
     app.clock.advance(TimeDelta::days(days));
     let now = app.clock.now();
     retention::clean(&app.db, now).await.expect("the record is cleaned");
-    let ledger = app.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger");
-    assert!(ledger.balances(), "{ledger}");
+    let ledger = app.db.read(move |c| delivery::load_ledger(c, now)).await.expect("the ledger");
+    assert!(ledger.is_balanced(), "{ledger}");
 }
 
 /// How many rows a table has.
@@ -86,7 +88,7 @@ on_both! {
         let mut sue = app.log_in("sue").await;
         save(&mut sue, "/t/ours/me", "lark_robot", &app.robot(RobotKind::Lark, LARK)).await;
         sue.post("/t/ours/me/verify", &[("channel", "lark")]).await.is(200);
-        let refusing = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().keyword("another word"));
+        let refusing = app.robot_in(RobotKind::DingTalk, DINGTALK, Group::default().with_keyword("another word"));
         let mia = format!("/t/ours/members/{}", town.mia);
         save(&mut sue, &format!("{mia}/edit"), "dingtalk_robot", &refusing).await;
         let over = take(app, town.ours, "over", "sue", "firing").await;
@@ -129,7 +131,7 @@ on_both! {
         sue.get(&format!("/t/ours/alerts/{over}")).await.is(404);
 
         // Months later, what waited is still delivered.
-        app.sandbox.change(DINGTALK, |group| group.keywords = vec!["Dataphin".to_owned()]);
+        app.sandbox.update_group(DINGTALK, |group| group.keywords = vec!["Dataphin".to_owned()]);
         sue.post(&format!("{mia}/test"), &[]).await.is(200);
         all_has_ended(app, "dingtalk").await;
         hears(app, DINGTALK, 3).await;
@@ -166,9 +168,9 @@ on_both! {
 
     async fn a_step_removes_only_so_many_rows(app: &TestApp) {
         let town = app.settle().await;
-        let mut last = app.unreached(town.ours, town.mia, Reason::NoContact).await;
+        let mut last = app.unreached(town.ours, town.mia, DeliveryReason::NoContact).await;
         for _ in 0..24 {
-            let older = app.unreached(town.ours, town.mia, Reason::NoContact).await;
+            let older = app.unreached(town.ours, town.mia, DeliveryReason::NoContact).await;
             // Each was sent again as the one before: the way in which rows of the record hold one another.
             let resent = deliveries::resent_as.eq(Some(last));
             app.db
@@ -186,7 +188,7 @@ on_both! {
         let alone = app.db.write(move |c| {
             let mut steps = Vec::new();
             for _ in 0..4 {
-                steps.push(courier::clean_deliveries(c, before, 10)?);
+                steps.push(delivery::delete_old_deliveries(c, before, 10)?);
             }
             Ok(steps)
         });
@@ -233,7 +235,7 @@ on_both! {
         let log = root.get("/instance/audit").await.is(200);
         assert!(log.body.contains("Changed the data retention settings") && log.body.contains("Audit log (days)"));
 
-        app.unreached(town.ours, town.mia, Reason::NoContact).await;
+        app.unreached(town.ours, town.mia, DeliveryReason::NoContact).await;
         take(app, town.ours, "over", "mia", "firing").await;
         take(app, town.ours, "over", "mia", "resolved").await;
         let before = dump(&app.db).await;
@@ -255,7 +257,7 @@ fn what_is_sent_again_while_its_event_is_about_to_go_stays() {
         let now = app.clock.now();
         let mut c = Address::parse(&app.on_postgres().url).expect("an address").connect().expect("a connection");
         c.batch_execute("BEGIN").expect("a transaction");
-        let resent = courier::resend(&mut c, town.ours, &[failed], AccountId(1), now).expect("it is sent again");
+        let resent = delivery::resend(&mut c, town.ours, &[failed], AccountId(1), now).expect("it is sent again");
         assert_eq!(resent.len(), 1);
         let db = app.db.clone();
         let cleaning = spawn(async move { retention::clean(&db, now).await });

@@ -11,7 +11,7 @@ use belfry::{
         schema::{alert_entries, deliveries},
     },
     groups::{self, Details},
-    sandbox::{Call, RobotKind},
+    sandbox::{RecordedCall, RobotKind},
 };
 use chrono::{TimeDelta, TimeZone as _};
 use diesel::prelude::*;
@@ -154,8 +154,8 @@ on_both! {
         let heard = fire(app, town.ours, all).await;
         assert_eq!(heard, ["mia by grave", "sue by grafana: no-contact", "zoe by databases"]);
         // The notice of the new robot, and two alerts.
-        let (group, is_heard) = (token(2), |calls: &[Call]| calls.iter().filter(|c| c.heard().is_some()).count() >= 3);
-        assert!(app.sandbox.wait_until(&group, is_heard, PATIENCE).await, "{:?}", app.sandbox.heard(&group));
+        let (group, is_heard) = (token(2), |calls: &[RecordedCall]| calls.iter().filter(|c| c.delivered_message().is_some()).count() >= 3);
+        assert!(app.sandbox.wait_for_calls(&group, is_heard, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(&group));
     }
 
     async fn a_rule_cools_down_between_two_sends_and_sends_no_more_than_it_may(app: &TestApp) {

@@ -173,7 +173,7 @@ fn a_line_about_a_call_says_whose_message_it_was_and_nothing_of_the_robot() {
         let token = "0123456789abcdef".repeat(4);
         let webhook = app.robot(RobotKind::DingTalk, &token);
         sam.post(&format!("/t/ours/members/{}/edit", town.mia), &[("dingtalk_robot", &webhook)]).await.is(303);
-        assert!(app.sandbox.wait_until(&token, |calls| !calls.is_empty(), Duration::from_secs(20)).await);
+        assert!(app.sandbox.wait_for_calls(&token, |calls| !calls.is_empty(), Duration::from_secs(20)).await);
         process.signal("TERM");
         let (log, status) = process.wait_with_log();
         assert!(status.success());

@@ -24,9 +24,11 @@ const TITLE: &str = "{{ product }}: hello {{ member }}";
 const BODY: &str = "**{{ tenant }}** has a bell\nrung by {{ by }}";
 
 async fn hears(app: &TestApp, token: &str, times: usize) -> Vec<String> {
-    let enough = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= times;
-    assert!(app.sandbox.wait_until(token, enough, PATIENCE).await, "{:?}", app.sandbox.heard(token));
-    app.sandbox.heard(token).iter().map(|heard| format!("{heard:?}")).collect()
+    let enough = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count() >= times
+    };
+    assert!(app.sandbox.wait_for_calls(token, enough, PATIENCE).await, "{:?}", app.sandbox.delivered_messages(token));
+    app.sandbox.delivered_messages(token).iter().map(|heard| format!("{heard:?}")).collect()
 }
 
 /// What of this table is there.

@@ -89,7 +89,7 @@ async fn upgrade(url: &str, dump: &str, key: &str) {
 
     let sandbox = Sandbox::new(Clock::default());
     for (kind, token) in GROUPS {
-        sandbox.add(kind, token, Group::default().keyword("Dataphin"));
+        sandbox.add_robot(kind, token, Group::default().with_keyword("Dataphin"));
     }
     let robots = sandbox.clone().serve(wait_for_port().await).expect("the sandbox is served");
     let stop = robots.handle();
@@ -117,7 +117,11 @@ async fn upgrade(url: &str, dump: &str, key: &str) {
         "SELECT count(*) || '' AS line FROM deliveries WHERE kind = 'firing' AND title LIKE '%core switch%'";
     assert_eq!(one(&mut c, fanned_out), FAN_OUT_SIZE.to_string());
     for ((_, token), title) in GROUPS.iter().zip(["disk full", "link down", "link down", "core switch"]) {
-        assert!(format!("{:?}", sandbox.heard(token)).contains(title), "{title}: {:?}", sandbox.heard(token));
+        assert!(
+            format!("{:?}", sandbox.delivered_messages(token)).contains(title),
+            "{title}: {:?}",
+            sandbox.delivered_messages(token)
+        );
     }
     process.signal("TERM");
     assert!(process.wait().0.success());

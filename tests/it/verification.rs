@@ -5,7 +5,7 @@ use std::time::Duration;
 use belfry::{
     access::Role,
     db::MemberId,
-    sandbox::{Fault, Group, RobotKind},
+    sandbox::{Group, InjectedFault, RobotKind},
 };
 use chrono::TimeDelta;
 
@@ -26,15 +26,17 @@ const BADGE: &str = ".stored .badge:not(.off)";
 
 /// The codes that a group has heard, oldest first.
 fn codes(app: &TestApp, token: &str) -> Vec<String> {
-    let heard = app.sandbox.heard(token).into_iter();
+    let heard = app.sandbox.delivered_messages(token).into_iter();
     let code = |text: &str| Some(text.split("Verification code: ").nth(1)?.chars().take(6).collect());
     heard.filter_map(|heard| code(&heard.message.text)).collect()
 }
 
 /// The newest code in a group, once it has heard so many.
 async fn code(app: &TestApp, token: &str, count: usize) -> String {
-    let heard = |calls: &[belfry::sandbox::Call]| calls.iter().filter(|call| call.heard().is_some()).count() >= count;
-    assert!(app.sandbox.wait_until(token, heard, PATIENCE).await, "{token} heard too little");
+    let heard = |calls: &[belfry::sandbox::RecordedCall]| {
+        calls.iter().filter(|call| call.delivered_message().is_some()).count() >= count
+    };
+    assert!(app.sandbox.wait_for_calls(token, heard, PATIENCE).await, "{token} heard too little");
     codes(app, token).last().cloned().expect("a code in the group")
 }
 
@@ -201,7 +203,7 @@ on_both! {
         confirm(&mut mia, &old).await.is(422);
         let code = ask(app, &mut mia, DINGTALK).await;
         confirm(&mut mia, &code).await.leads_to(ME);
-        app.sandbox.change(DINGTALK, |group| *group = Group::default().keyword("Dataphin").secret(SECRET));
+        app.sandbox.update_group(DINGTALK, |group| *group = Group::default().with_keyword("Dataphin").with_secret(SECRET));
         mia.post(ME, &[("dingtalk_secret", SECRET), ("phone", "+1 212 555 0123")]).await.leads_to(ME);
         mia.post(ME, &[("dingtalk_robot", &webhook)]).await.leads_to(ME);
         assert_eq!(badge(&mut mia).await, "Verified");
@@ -226,7 +228,7 @@ on_both! {
         reach(app, &mut mia, DINGTALK).await;
         let code = ask(app, &mut mia, DINGTALK).await;
         confirm(&mut mia, &code).await.leads_to(ME);
-        app.sandbox.change(DINGTALK, |group| *group = Group::default().keyword("another word"));
+        app.sandbox.update_group(DINGTALK, |group| *group = Group::default().with_keyword("another word"));
         for _ in 0..2 {
             let page = mia.post(VERIFY, &[ON_DINGTALK]).await.is(200);
             assert_eq!(page.attribute(".note", "class").as_deref(), Some("note bad"));
@@ -237,7 +239,7 @@ on_both! {
         let list = app.log_in("sam").await.get("/t/ours/members?q=mia").await.is(200);
         assert_eq!(list.texts("tbody .robot.broken"), ["Dingtalk Robot …0001 · Broken"]);
         // It goes out to a broken robot all the same, and mends it; what was proved still holds.
-        app.sandbox.change(DINGTALK, |group| *group = Group::default().keyword("Dataphin"));
+        app.sandbox.update_group(DINGTALK, |group| *group = Group::default().with_keyword("Dataphin"));
         ask(app, &mut mia, DINGTALK).await;
         assert_eq!(badge(&mut mia).await, "Verified");
     }
@@ -274,13 +276,13 @@ async fn leave_a_code(app: &TestApp) {
     let (dingtalk, lark) = (app.robot(RobotKind::DingTalk, DINGTALK), app.robot(RobotKind::Lark, LARK));
     mia.post(ME, &[("dingtalk_robot", &dingtalk), ("lark_robot", &lark)]).await.leads_to(ME);
     for token in [DINGTALK, LARK] {
-        let heard = app.sandbox.wait_until(token, |calls| !calls.is_empty(), PATIENCE);
+        let heard = app.sandbox.wait_for_calls(token, |calls| !calls.is_empty(), PATIENCE);
         assert!(heard.await, "{token}");
     }
     let mut pages = vec![mia.post(VERIFY, &[ON_DINGTALK]).await.is(200)];
     let delivered = code(app, DINGTALK, 2).await;
     // The group has it, but its robot does not answer yet: the delivery is on its way for longer than the page waits.
-    app.sandbox.fail(LARK, Fault::Delay(Duration::from_secs(8)), Some(1));
+    app.sandbox.inject_fault(LARK, InjectedFault::Delay(Duration::from_secs(8)), Some(1));
     pages.push(mia.post(VERIFY, &[("channel", "lark")]).await.is(200));
     assert_eq!(pages[1].attribute(".note", "class").as_deref(), Some("note wait"));
     let on_its_way = code(app, LARK, 2).await;

@@ -27,7 +27,10 @@ async fn rings_after(app: &TestApp, sue: &mut User, member: MemberId, number: u6
     let saved = sue.post(&format!("/t/ours/members/{member}/edit"), &[("dingtalk_robot", &webhook)]).await;
     saved.leads_to("/t/ours/members");
     let since = Instant::now();
-    let heard = app.sandbox.wait_until(&token, |calls| calls.iter().any(|call| call.heard().is_some()), PATIENCE).await;
+    let heard = app
+        .sandbox
+        .wait_for_calls(&token, |calls| calls.iter().any(|call| call.delivered_message().is_some()), PATIENCE)
+        .await;
     assert!(heard, "group {number} heard nothing");
     since.elapsed()
 }

@@ -9,11 +9,11 @@ use diesel::{
 };
 
 use crate::{
-    courier,
     db::{
         AlertId, AnyConnection, EntryId,
         schema::{alert_entries, alerts, deliveries, fan_outs, rule_sends},
     },
+    delivery,
     error::Result,
 };
 
@@ -34,9 +34,9 @@ pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Resu
         .limit(at_most)
         .select(alert_entries::id)
         .load(c)?;
-    let deliveries = courier::deliveries_of_entries(c, &entries)?.into_iter().collect();
+    let deliveries = delivery::count_deliveries_by_entry(c, &entries)?.into_iter().collect();
     let entries = up_to(at_most, entries, &deliveries);
-    let mut removed = courier::remove_of_entries(c, &entries, before)?;
+    let mut removed = delivery::delete_deliveries_of_entries(c, &entries, before)?;
     removed += diesel::delete(alert_entries::table.filter(alert_entries::id.eq_any(&entries))).execute(c)?;
     let unfinished: Vec<AlertId> = alert_entries::table
         .filter(alert_entries::alert.eq_any(&old))
@@ -44,7 +44,7 @@ pub fn clean(c: &mut AnyConnection, before: NaiveDateTime, at_most: i64) -> Resu
         .distinct()
         .load(c)?;
     let gone: Vec<AlertId> = old.into_iter().filter(|alert| !unfinished.contains(alert)).collect();
-    removed += courier::remove_of_alerts(c, &gone, before)?;
+    removed += delivery::delete_deliveries_of_alerts(c, &gone, before)?;
     diesel::delete(rule_sends::table.filter(rule_sends::alert.eq_any(&gone))).execute(c)?;
     removed += diesel::delete(alerts::table.filter(alerts::id.eq_any(&gone))).execute(c)?;
     Ok(removed)

@@ -274,7 +274,7 @@ pub fn lock_last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Optio
     let query = of_key(of.tenant, of.owner, of.key);
     Ok(match c {
         AnyConnection::Sqlite(c) => query.first_row(c).optional(),
-        // Not as strongly as for deletion: the courier refers to the event while it holds a bell that is wanted here later.
+        // Not as strongly as for deletion: the delivery worker refers to the event while it holds an endpoint that is wanted here later.
         AnyConnection::Postgres(c) => query.for_no_key_update().first_row(c).optional(),
     }?)
 }

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     alerts::choose::Choice,
-    courier::{self, AboutAlert, Kind, Notice, Outbox, Reason, Unreached},
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, EntryId, MemberId, RobotId, TenantId, directly,
         schema::{fan_out_parts, fan_out_plans, fan_outs, members},
     },
+    delivery::{self, AlertDetails, DeliveryKind, DeliveryReason, Notice, Outbox, UnreachableRecipient},
     error::{Error, Result},
     robots::Channel,
     templates::Words,
@@ -148,7 +148,7 @@ pub struct FanOut {
     /// Whose it is.
     pub tenant: TenantId,
     /// What is said.
-    pub kind: Kind,
+    pub kind: DeliveryKind,
     /// Whether it goes out before everything else.
     pub is_urgent: bool,
     /// Who caused it.
@@ -264,7 +264,7 @@ pub fn expand(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Re
     let words: Vec<(String, String, String)> = serde_json::from_str(&words).map_err(Error::internal)?;
     let words =
         words.into_iter().filter_map(|(channel, title, body)| Some((Channel::parse(&channel)?, Words { title, body })));
-    let kind = Kind::parse(&kind).ok_or_else(|| Error::internal("an entry has an unknown kind"))?;
+    let kind = DeliveryKind::parse(&kind).ok_or_else(|| Error::internal("an entry has an unknown kind"))?;
     let fan_out = FanOut { entry, alert, tenant, kind, is_urgent, requested_by, words: words.collect(), created_at };
     let size = part.size();
     deliver(c, &fan_out, part, now)?;
@@ -310,35 +310,35 @@ fn deliver(c: &mut AnyConnection, fan_out: &FanOut, part: Part, now: NaiveDateTi
             member: call.member.filter(|member| members.contains(member)),
             recipient: call.name,
             requested_by: fan_out.requested_by,
-            alert: Some(AboutAlert {
+            alert: Some(AlertDetails {
                 alert: fan_out.alert,
                 entry: fan_out.entry,
                 is_urgent: fan_out.is_urgent,
                 mention: call.phone,
-                chosen_by: join_names(&call.chosen_by, ", "),
+                rule_names: join_names(&call.chosen_by, ", "),
             }),
         };
-        outbox.put(c, notice, now)?;
+        outbox.add(c, notice, now)?;
     }
     for miss in part.misses {
         let Words { title, body } = words(Channel::DingTalk);
-        let unreached = Unreached {
+        let unreached = UnreachableRecipient {
             tenant: fan_out.tenant,
             kind: fan_out.kind,
             title,
             body,
             member: miss.member.filter(|member| members.contains(member)),
             recipient: miss.name,
-            reason: Reason::parse(&miss.reason)
+            reason: DeliveryReason::parse(&miss.reason)
                 .ok_or_else(|| Error::internal("a receiver is missed for an unknown reason"))?,
             requested_by: fan_out.requested_by,
             alert: Some(fan_out.alert),
             entry: Some(fan_out.entry),
-            chosen_by: join_names(&miss.chosen_by, ", "),
+            rule_names: join_names(&miss.chosen_by, ", "),
         };
-        courier::unreached(c, unreached, now)?;
+        delivery::record_unreachable(c, unreached, now)?;
     }
-    outbox.ring(c, now)
+    outbox.schedule(c, now)
 }
 
 /// The members of a part who have not left the tenant since.
@@ -398,7 +398,7 @@ mod tests {
             let of_robot = robots.iter().zip(0..).flat_map(|(size, robot)| std::iter::repeat_n(robot, *size));
             let calls: Vec<Call> = of_robot.enumerate().map(|(number, robot)| call(robot, number)).collect();
             let miss = |number: usize| Miss {
-                member: None, name: number.to_string(), reason: Reason::NoContact, chosen_by: Vec::new(),
+                member: None, name: number.to_string(), reason: DeliveryReason::NoContact, chosen_by: Vec::new(),
             };
             let choice = Choice { calls, misses: (0..misses).map(miss).collect() };
             let parts = parts(&choice);

@@ -9,11 +9,11 @@ use crate::{
     access::Role,
     accounts::Username,
     alerts::choose::{Person, Pick},
-    courier::Reason,
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, MemberId, RobotId, TenantId, directly,
         schema::{accounts, contacts, deliveries, members},
     },
+    delivery::DeliveryReason,
     error::Result,
     robots::Channel,
 };
@@ -110,7 +110,7 @@ pub fn heard(c: &mut AnyConnection, tenant: TenantId, alert: AlertId) -> Result<
     }
     let people = by(found, |row| row.2.0);
     let pick = |(member, recipient, channel, rule): (Option<MemberId>, String, String, String)| {
-        let who = member.and_then(|member| people.get(&member).cloned()).ok_or((recipient, Reason::LeftTenant));
+        let who = member.and_then(|member| people.get(&member).cloned()).ok_or((recipient, DeliveryReason::LeftTenant));
         Pick { who, rule, channels: Channel::parse(&channel).into_iter().collect(), is_quiet: false }
     };
     Ok(heard.into_iter().map(pick).collect())

@@ -15,12 +15,12 @@ use crate::{
         model::{EventStatus, Severity, Source},
         severity_of,
     },
-    courier::{DeliveryState, RobotState},
     db::{
         AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
         schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
     deliveries::store::{Attempt, Scope},
+    delivery::{DeliveryState, RobotState},
     error::{Error, Result},
     members::ContactState,
     robots::Channel,
@@ -227,7 +227,7 @@ pub struct Told {
     pub channel: Option<Channel>,
     /// How far it is.
     pub state: DeliveryState,
-    /// Why: a word for [`reason_key`](crate::courier::reason_key).
+    /// Why: a word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// The names of the rules that chose him; empty when the sender named him.
     pub chosen_by: String,

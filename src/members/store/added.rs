@@ -4,11 +4,11 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use crate::{
-    courier::RobotState,
     db::{
         AnyConnection, RobotId, TenantId,
         schema::{added_members, robots},
     },
+    delivery::RobotState,
     error::Result,
     robots::Channel,
 };

@@ -5,11 +5,11 @@ use diesel::prelude::*;
 
 use crate::{
     access::Role,
-    courier::RobotState,
     db::{
         AnyConnection, MemberId, RobotId, TenantId,
         schema::{contacts, members, robots, tenants},
     },
+    delivery::RobotState,
     error::{Error, Result},
     members::Status,
     robots::Channel,
@@ -38,7 +38,7 @@ pub struct Untold {
     pub channel: Channel,
     /// The host and the last four characters of its webhook.
     pub name: String,
-    /// Why: a word for [`reason_key`](crate::courier::reason_key).
+    /// Why: a word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// The usernames of some whom it reaches; none when it reaches nobody any more.
     pub members: Vec<String>,
@@ -110,7 +110,7 @@ pub fn ways_to_administrators(c: &mut AnyConnection, tenant: TenantId) -> Result
         .filter(members::tenant.eq(tenant))
         .filter(members::role.eq_any(administrators))
         .filter(members::status.eq(Status::Active.as_str()))
-        .filter(robots::state.eq(RobotState::Ok.as_str()))
+        .filter(robots::state.eq(RobotState::Healthy.as_str()))
         .order((members::id, contacts::verified_at.is_null(), contacts::channel))
         .select((members::id, members::display_name, contacts::channel, robots::id))
         .load(c)?;

@@ -9,11 +9,11 @@ use diesel::{
 
 use super::lock;
 use crate::{
-    courier::{self, DeliveryState, Kind},
     db::{
         AnyConnection, MemberId, RobotId, TenantId,
         schema::{contacts, deliveries, robots},
     },
+    delivery::{self, DeliveryKind, DeliveryState},
     error::{Error, Result},
     robots::Channel,
 };
@@ -46,7 +46,7 @@ pub fn stranded(c: &mut AnyConnection) -> Result<Vec<Stranded>> {
         .filter(sql::<Bool>("robots.state = 'broken'"))
         .filter(deliveries::finished_at.is_null())
         .filter(deliveries::state.eq(DeliveryState::Waiting.as_str()))
-        .filter(deliveries::kind.eq_any(Kind::resendable()))
+        .filter(deliveries::kind.eq_any(DeliveryKind::resendable_names()))
         .filter(deliveries::member.is_not_null())
         .filter(not(exists(reaches)))
         .select((deliveries::tenant, deliveries::member.assume_not_null(), robots::id))
@@ -71,5 +71,5 @@ pub fn follow(c: &mut AnyConnection, Stranded { tenant, member, robot }: Strande
     if present == Some(robot) {
         return Ok(());
     }
-    courier::move_waiting(c, tenant, member, robot, present, now)
+    delivery::reroute_waiting(c, tenant, member, robot, present, now)
 }

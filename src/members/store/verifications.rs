@@ -4,11 +4,11 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::{
-    courier::DeliveryState,
     db::{
         AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId,
         schema::{contacts, deliveries, verifications},
     },
+    delivery::DeliveryState,
     error::Result,
     robots::Channel,
 };

@@ -10,11 +10,11 @@ use diesel::{
 };
 
 use crate::{
-    courier::{DeliveryState, Kind, RobotState},
     db::{
         AlertId, AnyConnection, MemberId, RobotId, TenantId,
         schema::{alerts, contacts, deliveries, members, paces, robots},
     },
+    delivery::{DeliveryKind, DeliveryState, RobotState},
     error::{Error, Result},
     robots::Channel,
 };
@@ -142,7 +142,7 @@ pub struct BrokenRobot {
     pub robot: RobotId,
     /// The host and the last four characters of its webhook.
     pub name: String,
-    /// Why: a word for [`reason_key`](crate::courier::reason_key), whose text says what to do.
+    /// Why: a word for [`reason_key`](crate::delivery::reason_key), whose text says what to do.
     pub reason: String,
     /// Some of those whom it reaches: ids, for the way to where it is mended, and usernames.
     pub members: Vec<(MemberId, String)>,
@@ -178,7 +178,7 @@ pub fn broken_robots(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Brok
 /// Receivers who could not be reached, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreached {
-    /// A word for [`reason_key`](crate::courier::reason_key).
+    /// A word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// How many deliveries failed for it.
     pub deliveries: i64,
@@ -199,7 +199,7 @@ pub fn unreached(c: &mut AnyConnection, tenant: TenantId, since: NaiveDateTime) 
             .filter(deliveries::tenant.eq(tenant))
             .filter(deliveries::state.eq(DeliveryState::Failed.as_str()))
             .filter(deliveries::created_at.ge(since))
-            .filter(deliveries::kind.eq_any(Kind::resendable()))
+            .filter(deliveries::kind.eq_any(DeliveryKind::resendable_names()))
             .filter(sql::<Bool>("deliveries.reason <> ''"))
     };
     let reasons: Vec<(String, i64)> =

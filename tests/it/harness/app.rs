@@ -11,8 +11,8 @@ use belfry::{
     app::App,
     channels::Switches,
     clock::Clock,
-    courier,
     db::Database,
+    delivery,
     robots::Channel,
     sandbox::{Group, RobotKind, Sandbox},
     secrets::Passwords,
@@ -28,7 +28,7 @@ use super::{TestDatabase, User, folder};
 /// The password of every account of the tests.
 pub const PASSWORD: &str = "seven quiet bells at dawn";
 
-/// How long the courier may take to take back what a test's clock made old.
+/// How long the delivery worker may take to take back what a test's clock made old.
 const BOOKKEEPING: Duration = Duration::from_secs(5);
 
 /// Which database a test runs on.
@@ -186,9 +186,9 @@ impl TestApp {
 
     /// A robot of the sandbox in this group: its webhook.
     pub fn robot_in(&self, kind: RobotKind, token: &str, group: Group) -> String {
-        let group = if group.keywords.is_empty() { group.keyword("Dataphin") } else { group };
-        self.sandbox.add(kind, token, group);
-        self.sandbox.url(&self.sandbox_origin, token).expect("a robot")
+        let group = if group.keywords.is_empty() { group.with_keyword("Dataphin") } else { group };
+        self.sandbox.add_robot(kind, token, group);
+        self.sandbox.webhook_url(&self.sandbox_origin, token).expect("a robot")
     }
 
     /// Switches every channel on, for the instance and so for its tenants.
@@ -200,7 +200,7 @@ impl TestApp {
             .expect("the switches are on");
     }
 
-    /// Says that the test writes rows of deliveries by itself, which no courier would write: nobody recounts them.
+    /// Says that the test writes rows of deliveries by itself, which no delivery worker would write: nobody recounts them.
     pub fn makes_up_deliveries(&self) {
         self.made_up.store(true, Ordering::Relaxed);
     }
@@ -210,11 +210,11 @@ impl TestApp {
         let deadline = Instant::now() + BOOKKEEPING;
         loop {
             let now = self.clock.now();
-            let ledger = self.db.read(move |c| courier::ledger(c, now)).await.expect("the ledger can be read");
-            if ledger.balances() {
+            let ledger = self.db.read(move |c| delivery::load_ledger(c, now)).await.expect("the ledger can be read");
+            if ledger.is_balanced() {
                 return;
             }
-            // A call that was lost, before the courier takes it back, is seen when a test moves the clock.
+            // A call that was lost, before the delivery worker takes it back, is seen when a test moves the clock.
             assert!(Instant::now() < deadline, "the ledger does not balance:\n{ledger}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

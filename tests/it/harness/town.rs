@@ -6,16 +6,16 @@ use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
     alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
-    courier::{self, Kind, Notice, Reason, Unreached},
     db::{
         AccountId, AlertId, DeliveryId, GroupId, MemberId, PortalId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
     },
+    delivery::{self, DeliveryKind, DeliveryReason, Notice, UnreachableRecipient},
     groups::Details,
     language::Language,
     members::store::NewMember,
     portals::{self, ReturnOrigins, store::Secrets},
-    robots::{Channel, Origins, RobotAddress},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     schedules::{self, Unit, store::Draft},
     secrets::KeyRing,
@@ -122,16 +122,16 @@ impl TestApp {
     /// Puts a message for a member into the outbox, to a robot that nobody has.
     pub async fn delivery(&self, tenant: TenantId, member: MemberId) -> DeliveryId {
         let keys = KeyRing::open(&self.folder().join("belfry.key")).expect("the keys");
-        let origins = Origins::parse(&self.sandbox_origin).expect("an origin");
-        let webhook = RobotKind::DingTalk.url(&self.sandbox_origin, &format!("{:064x}", tenant.0));
+        let origins = RobotOrigins::parse(&self.sandbox_origin).expect("an origin");
+        let webhook = RobotKind::DingTalk.webhook_url(&self.sandbox_origin, &format!("{:064x}", tenant.0));
         let address = RobotAddress::parse(Channel::DingTalk, &webhook, &origins).expect("an address");
         let now = self.clock.now();
         self.db
             .write(move |c| {
-                let (robot, _) = courier::upsert_robot(c, &keys, tenant, &address, None, now)?;
+                let (robot, _) = delivery::upsert_robot(c, &keys, tenant, &address, None, now)?;
                 let notice = Notice {
                     tenant,
-                    kind: Kind::MemberSaved,
+                    kind: DeliveryKind::MemberSaved,
                     title: "Dataphin: a title".to_owned(),
                     body: "A text.".to_owned(),
                     robot,
@@ -140,7 +140,7 @@ impl TestApp {
                     requested_by: None,
                     alert: None,
                 };
-                courier::enqueue(c, notice, now)
+                delivery::enqueue(c, notice, now)
             })
             .await
             .expect("a delivery")
@@ -222,11 +222,11 @@ impl TestApp {
     }
 
     /// Writes into the record that a member was not reached: a delivery that has ended.
-    pub async fn unreached(&self, tenant: TenantId, member: MemberId, reason: Reason) -> DeliveryId {
+    pub async fn unreached(&self, tenant: TenantId, member: MemberId, reason: DeliveryReason) -> DeliveryId {
         let now = self.clock.now();
-        let about = Unreached {
+        let about = UnreachableRecipient {
             tenant,
-            kind: Kind::MemberSaved,
+            kind: DeliveryKind::MemberSaved,
             title: "Dataphin: nobody heard it".to_owned(),
             body: "A text.".to_owned(),
             member: Some(member),
@@ -235,9 +235,9 @@ impl TestApp {
             requested_by: None,
             alert: None,
             entry: None,
-            chosen_by: String::new(),
+            rule_names: String::new(),
         };
-        self.db.write(move |c| courier::unreached(c, about, now)).await.expect("a row of the record")
+        self.db.write(move |c| delivery::record_unreachable(c, about, now)).await.expect("a row of the record")
     }
 
     /// Takes in an alert that a monitoring system sent.

@@ -19,9 +19,9 @@ use std::{
 
 use belfry::{
     clock::Clock,
-    courier::{self, Courier, Kind, Notice, Waker},
     db::AnyConnection,
-    robots::{Channel, Origins, RobotAddress},
+    delivery::{self, DeliveryKind, DeliveryWorker, Notice, Waker},
+    robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::KeyRing,
     templates,
@@ -486,20 +486,20 @@ async fn every_answer(app: &TestApp) {
     let mut origins: Vec<String> = cases.iter().map(|(_, does, ..)| robots.origin(does, closed)).collect();
     origins.sort();
     origins.dedup();
-    let origins = Origins::parse(&origins.join(",")).expect("origins");
+    let origins = RobotOrigins::parse(&origins.join(",")).expect("origins");
     let ours = app.tenant("ours", "sue").await;
     app.switch_on().await;
     let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
     for (number, (kind, does, ..)) in cases.iter().enumerate() {
         let channel = Channel::parse(kind.name()).expect("a channel");
-        let url = kind.url(&robots.origin(does, closed), &token(number));
+        let url = kind.webhook_url(&robots.origin(does, closed), &token(number));
         let address = RobotAddress::parse(channel, &url, &origins).expect("an address");
         let (keys, now) = (keys.clone(), app.clock.now());
         let put = move |c: &mut AnyConnection| {
-            let (robot, _) = courier::upsert_robot(c, &keys, ours, &address, None, now)?;
+            let (robot, _) = delivery::upsert_robot(c, &keys, ours, &address, None, now)?;
             let notice = Notice {
                 tenant: ours,
-                kind: Kind::MemberSaved,
+                kind: DeliveryKind::MemberSaved,
                 title: token(number),
                 body: "A text.".to_owned(),
                 robot,
@@ -508,13 +508,13 @@ async fn every_answer(app: &TestApp) {
                 requested_by: None,
                 alert: None,
             };
-            courier::enqueue(c, notice, now)
+            delivery::enqueue(c, notice, now)
         };
         app.db.write(put).await.expect("a message");
     }
     let (waker, speller) = (Waker::default(), templates::speller("Dataphin".to_owned(), None));
-    let courier = Courier::start(app.db.clone(), keys, origins, Clock::default(), waker, speller);
-    let courier = courier.expect("the courier starts");
+    let worker = DeliveryWorker::start(app.db.clone(), keys, origins, Clock::default(), waker, speller);
+    let worker = worker.expect("the courier starts");
     let deadline = Instant::now() + Duration::from_secs(60);
     // The first record of each: some are tried again while the slow ones are waited for.
     let mut first = BTreeMap::new();
@@ -525,7 +525,7 @@ async fn every_answer(app: &TestApp) {
         assert!(Instant::now() < deadline, "{} of {} cases are recorded", first.len(), cases.len());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    courier.stop().await;
+    worker.stop().await;
     let mut wrong = Vec::new();
     for (number, (kind, does, means, rest)) in cases.iter().enumerate() {
         let (meaning, state, rests) = &first[&token(number)];

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use belfry::sandbox::{Call, Fault, RobotKind, Verdict};
+use belfry::sandbox::{CallVerdict, InjectedFault, RecordedCall, RobotKind};
 use chrono::TimeDelta;
 
 use super::{
@@ -28,14 +28,14 @@ const TRIES_AGAIN: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits until a robot has had so many calls.
-async fn calls(app: &TestApp, token: &str, many: usize) -> Vec<Call> {
-    let enough = app.sandbox.wait_until(token, |calls| calls.len() >= many, PATIENCE).await;
+async fn calls(app: &TestApp, token: &str, many: usize) -> Vec<RecordedCall> {
+    let enough = app.sandbox.wait_for_calls(token, |calls| calls.len() >= many, PATIENCE).await;
     let calls = app.sandbox.calls(token);
     assert!(enough, "{} calls instead of {many}", calls.len());
     calls
 }
 
-/// Gives the courier the time to do what it should not do: it looks at least once a second.
+/// Gives the delivery worker the time to do what it should not do: it looks at least once a second.
 async fn a_while() {
     tokio::time::sleep(Duration::from_millis(1_500)).await;
 }
@@ -49,10 +49,10 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     let number = |robot: usize, place: u64| u64::try_from(robot).unwrap() + place * 4;
 
     // One robot answered "too fast" and rests for a minute; one lets its call wait; one has a fault that passes.
-    app.sandbox.fail(robots[RESTS], Fault::TooMany(Duration::from_secs(60)), Some(1));
+    app.sandbox.inject_fault(robots[RESTS], InjectedFault::TooManyRequests(Duration::from_secs(60)), Some(1));
     sender.store(number(RESTS, 0)).await;
     calls(app, robots[RESTS], 1).await;
-    app.sandbox.fail(robots[TRIES_AGAIN], Fault::Status(502), Some(2));
+    app.sandbox.inject_fault(robots[TRIES_AGAIN], InjectedFault::Status(502), Some(2));
     sender.store(number(TRIES_AGAIN, 0)).await;
     calls(app, robots[TRIES_AGAIN], 1).await;
     app.clock.advance(TimeDelta::seconds(6));
@@ -66,7 +66,7 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     }
     sender.store_all((20..24).map(|place| number(WAITS, place)), 4).await;
     let sent = 20;
-    app.sandbox.fail(robots[IS_CALLED], Fault::Delay(Duration::from_secs(5)), Some(1));
+    app.sandbox.inject_fault(robots[IS_CALLED], InjectedFault::Delay(Duration::from_secs(5)), Some(1));
     sender.store(number(IS_CALLED, 0)).await;
     calls(app, robots[IS_CALLED], 1).await;
 
@@ -105,7 +105,7 @@ async fn set_by(app: &TestApp, by: TimeDelta) {
     let verdict = oracle::Verdict::of(&acknowledged, &unanswered, &crew.read(app)).holds();
     assert!(verdict.doubled.is_empty(), "{verdict}");
     let refused =
-        |token: &&str| app.sandbox.calls(token).iter().any(|call| matches!(call.verdict, Verdict::Refused { .. }));
+        |token: &&str| app.sandbox.calls(token).iter().any(|call| matches!(call.verdict, CallVerdict::Refused { .. }));
     assert_eq!(robots.iter().find(|token| refused(token)), None, "a robot was rung too often");
     is_balanced(&app.db, app.clock.now()).await;
     eprintln!("clock set by {by} and back and again: everything delivered within {gone_by}; {verdict}");
@@ -123,7 +123,7 @@ async fn clocks_differ(app: &TestApp) {
     // One after the other claims a message, and the robot lets them wait while the two others look for work.
     for (place, origin) in (0..).zip(&origins) {
         sender.post_to(vec![origin.clone()]);
-        app.sandbox.fail(robots[IS_CALLED], Fault::Delay(Duration::from_secs(3)), Some(1));
+        app.sandbox.inject_fault(robots[IS_CALLED], InjectedFault::Delay(Duration::from_secs(3)), Some(1));
         sender.store(number(IS_CALLED, place)).await;
         calls(app, robots[IS_CALLED], usize::try_from(place).unwrap() + 1).await;
         // Wakes all of them, and whoever takes it, nothing that any of them stores waits for its hour to come.

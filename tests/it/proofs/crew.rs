@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use belfry::{
     access::Role,
-    courier,
     db::{
         AnyConnection, Database, MessageId,
         schema::{contacts, messages, paces},
     },
+    delivery,
     portals::{self, ReturnOrigins, store::Secrets},
-    robots::{Channel, Origins, RobotAddress},
-    sandbox::{Call, RobotKind, Verdict},
+    robots::{Channel, RobotAddress, RobotOrigins},
+    sandbox::{CallVerdict, RecordedCall, RobotKind},
     secrets::KeyRing,
 };
 use chrono::{NaiveDateTime, TimeDelta};
@@ -34,7 +34,7 @@ impl Crew {
         let ours = app.tenant("ours", "sue").await;
         app.switch_on().await;
         let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the keys");
-        let origins = Origins::parse(&app.sandbox_origin).expect("an origin");
+        let origins = RobotOrigins::parse(&app.sandbox_origin).expect("an origin");
         let mut robots = Vec::new();
         for (number, kind) in kinds.into_iter().enumerate() {
             let member = app.member(ours, &username(number), Role::Member).await;
@@ -43,7 +43,7 @@ impl Crew {
             let address = RobotAddress::parse(channel, &url, &origins).expect("an address");
             let (keys, now) = (keys.clone(), app.clock.now());
             let save = move |c: &mut AnyConnection| {
-                let (robot, _) = courier::upsert_robot(c, &keys, ours, &address, None, now)?;
+                let (robot, _) = delivery::upsert_robot(c, &keys, ours, &address, None, now)?;
                 let contact =
                     (contacts::member.eq(member), contacts::channel.eq(channel.as_str()), contacts::robot.eq(robot));
                 Ok(diesel::insert_into(contacts::table).values(contact).execute(c)?)
@@ -78,7 +78,7 @@ impl Crew {
     /// What the groups of these kinds have read.
     pub fn read_by(&self, app: &TestApp, kinds: impl Fn(RobotKind) -> bool) -> Read {
         let robots = self.robots.iter().filter(|(kind, _)| kinds(*kind));
-        robots.fold(Read::default(), |read, (_, token)| read.and(Read::of(app.sandbox.heard(token))))
+        robots.fold(Read::default(), |read, (_, token)| read.and(Read::of(app.sandbox.delivered_messages(token))))
     }
 
     /// Fails when a robot was called too often, or refused a call for any other reason.
@@ -86,7 +86,7 @@ impl Crew {
     pub fn was_never_refused(&self, app: &TestApp) {
         for (kind, token) in &self.robots {
             let refused =
-                app.sandbox.calls(token).into_iter().find(|call| matches!(call.verdict, Verdict::Refused { .. }));
+                app.sandbox.calls(token).into_iter().find(|call| matches!(call.verdict, CallVerdict::Refused { .. }));
             assert!(refused.is_none(), "{kind:?} {token}: {refused:?}");
         }
     }
@@ -102,7 +102,7 @@ impl Crew {
 
 /// Fails when the calls of any rolling window, as they came in by the machine's own clock, are more than the vendor allows.
 #[track_caller]
-fn keep_their_distance(kind: RobotKind, calls: &[Call]) {
+fn keep_their_distance(kind: RobotKind, calls: &[RecordedCall]) {
     let limits: &[(usize, u64)] = match kind {
         RobotKind::DingTalk | RobotKind::WeCom => &[(20, 60)],
         RobotKind::Lark => &[(5, 1), (100, 60)],
@@ -152,7 +152,7 @@ pub async fn age_leases(app: &TestApp, at_most: i64) {
     let sending: Vec<(MessageId, Vec<u8>)> = app.db.read(move |c| Ok(sending.load(c)?)).await.expect("messages");
     for (message, bell) in sending {
         let age = move |c: &mut AnyConnection| {
-            // The bell first, as the courier does.
+            // The endpoint first, as the delivery worker does.
             diesel::update(paces::table.filter(paces::fingerprint.eq(bell)))
                 .set(paces::due_at.eq(Some(past)))
                 .execute(c)?;
@@ -178,6 +178,6 @@ pub async fn drained(app: &TestApp, seconds: u64) {
 
 /// Fails unless the ledger balances: whoever was chosen is delivered, waits, or was given up with a reason.
 pub async fn is_balanced(db: &Database, now: NaiveDateTime) {
-    let ledger = db.read(move |c| courier::ledger(c, now)).await.expect("the ledger is recounted");
-    assert!(ledger.balances(), "{ledger}");
+    let ledger = db.read(move |c| delivery::load_ledger(c, now)).await.expect("the ledger is recounted");
+    assert!(ledger.is_balanced(), "{ledger}");
 }

@@ -30,7 +30,7 @@ async fn ride_out(app: &TestApp, pair: &mut PostgresPair) {
     let (a_second, seconds, robots) = (sized(50_u64, 200), sized(6_u64, 40), 100);
     let crew = Crew::hire(app, (0..robots).map(|_| RobotKind::DingTalk)).await;
     for (_, token) in &crew.robots {
-        app.sandbox.change(token, |group: &mut Group| group.unlimited = true);
+        app.sandbox.update_group(token, |group: &mut Group| group.has_no_rate_limit = true);
     }
     let sender = Sender::new(&crew);
     let settings = app.settings();

@@ -17,13 +17,13 @@ use std::{
 };
 
 use belfry::{
-    courier::{self, Kind, Notice},
     db::{
         AnyConnection, RobotId, TenantId,
         schema::{paces, robots},
     },
+    delivery::{self, DeliveryKind, Notice},
     sandbox::RobotKind,
-    secrets::{KeyRing, Place},
+    secrets::{AssociatedData, KeyRing},
 };
 use diesel::prelude::*;
 
@@ -238,7 +238,7 @@ fn forged(port: u16) -> Vec<(RobotKind, String)> {
     let urls = origins.map(|(place, origin)| {
         // The known host of the disguises is DingTalk's.
         let kind = if origin.contains("dingt") { kinds[0] } else { kinds[place % 3] };
-        (kind, kind.url(&origin, TOKEN))
+        (kind, kind.webhook_url(&origin, TOKEN))
     });
     let whole = WHOLE.iter().map(|url| {
         let kind = if url.contains("feishu") {
@@ -262,7 +262,7 @@ fn smuggle(
     now: chrono::NaiveDateTime,
 ) -> belfry::error::Result<()> {
     let fingerprint = number.to_be_bytes().repeat(4);
-    let sealed = keys.seal(Place { tenant, column: "robots.sealed_url", row: &fingerprint }, url)?;
+    let sealed = keys.seal(AssociatedData { tenant, column: "robots.sealed_url", row: &fingerprint }, url)?;
     let robot = (
         robots::tenant.eq(tenant),
         robots::channel.eq(kind.name()),
@@ -284,7 +284,7 @@ fn smuggle(
     diesel::insert_into(paces::table).values(bell).execute(c)?;
     let notice = Notice {
         tenant,
-        kind: Kind::MemberSaved,
+        kind: DeliveryKind::MemberSaved,
         title: "Dataphin: smuggled".to_owned(),
         body: "A text.".to_owned(),
         robot,
@@ -293,7 +293,7 @@ fn smuggle(
         requested_by: None,
         alert: None,
     };
-    courier::enqueue(c, notice, now).map(drop)
+    delivery::enqueue(c, notice, now).map(drop)
 }
 
 on_both! {

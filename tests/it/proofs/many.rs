@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use belfry::sandbox::{Call, Fault, RobotKind, Verdict};
+use belfry::sandbox::{CallVerdict, InjectedFault, RecordedCall, RobotKind};
 
 use super::{
     crew::{Crew, age_leases, drained, is_balanced, query},
@@ -32,11 +32,11 @@ async fn four_processes(app: &TestApp) {
     // The first process calls a robot that takes its time to answer, and stands still before the answer comes.
     let still = Process::start(app.folder(), &settings);
     let (slow, number) = (crew.robots[0].1.as_str(), 0);
-    app.sandbox.fail(slow, Fault::Delay(Duration::from_millis(1_500)), Some(1));
+    app.sandbox.inject_fault(slow, InjectedFault::Delay(Duration::from_millis(1_500)), Some(1));
     sender.post_to(vec![still.origin.clone()]);
     sender.store(number).await;
     assert!(
-        app.sandbox.wait_until(slow, |calls| calls.len() == 1, Duration::from_secs(10)).await,
+        app.sandbox.wait_for_calls(slow, |calls| calls.len() == 1, Duration::from_secs(10)).await,
         "nothing was called"
     );
     still.signal("STOP");
@@ -51,11 +51,14 @@ async fn four_processes(app: &TestApp) {
     } else {
         age_leases(app, 1).await;
     }
-    let heard_again = |calls: &[Call]| {
-        let read = oracle::Read::of(calls.iter().filter_map(Call::heard));
+    let heard_again = |calls: &[RecordedCall]| {
+        let read = oracle::Read::of(calls.iter().filter_map(RecordedCall::delivered_message));
         read.times.get(&number) == Some(&2)
     };
-    assert!(app.sandbox.wait_until(slow, heard_again, Duration::from_secs(60)).await, "nobody took the message over");
+    assert!(
+        app.sandbox.wait_for_calls(slow, heard_again, Duration::from_secs(60)).await,
+        "nobody took the message over"
+    );
     still.signal("CONT");
     let late = still.told("a call was recorded too late");
     assert!(late.contains("went back to the queue"), "{late}");
@@ -109,18 +112,18 @@ fn a_call_that_is_answered_after_its_lease_changes_nothing_in_one_process_either
             let crew = Crew::hire(app, [RobotKind::DingTalk; 2]).await;
             let sender = Sender::new(&crew);
             let token = crew.robots[0].1.as_str();
-            app.sandbox.fail(token, Fault::Delay(Duration::from_secs(3)), Some(1));
+            app.sandbox.inject_fault(token, InjectedFault::Delay(Duration::from_secs(3)), Some(1));
             sender.post_to(vec![app.origin.clone()]);
             sender.store(0).await;
-            assert!(app.sandbox.wait_until(token, |calls| calls.len() == 1, Duration::from_secs(10)).await);
+            assert!(app.sandbox.wait_for_calls(token, |calls| calls.len() == 1, Duration::from_secs(10)).await);
             app.clock.advance(chrono::TimeDelta::seconds(46));
-            // Wakes the courier.
+            // Wakes the delivery worker.
             sender.store(1).await;
-            assert!(app.sandbox.wait_until(token, |calls| calls.len() == 2, Duration::from_secs(10)).await);
+            assert!(app.sandbox.wait_for_calls(token, |calls| calls.len() == 2, Duration::from_secs(10)).await);
             // The first answer comes after the second.
             tokio::time::sleep(Duration::from_secs(3)).await;
-            let verdicts: Vec<Verdict> = app.sandbox.calls(token).into_iter().map(|call| call.verdict).collect();
-            assert_eq!(verdicts, [Verdict::Heard, Verdict::Repeated]);
+            let verdicts: Vec<CallVerdict> = app.sandbox.calls(token).into_iter().map(|call| call.verdict).collect();
+            assert_eq!(verdicts, [CallVerdict::Delivered, CallVerdict::Duplicate]);
             let attempts =
                 query(app, "SELECT number || ' ' || meaning AS line FROM attempts WHERE message = 1 ORDER BY number")
                     .await;

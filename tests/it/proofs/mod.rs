@@ -1,4 +1,4 @@
-//! The proofs of the courier's promise: nothing lost, nothing throttled, whatever happens to processes, databases, clocks and
+//! The proofs of the delivery worker's promise: nothing lost, nothing throttled, whatever happens to processes, databases, clocks and
 //! disks.
 //!
 //! Each proof has a fast form, which `cargo test` runs, and a full form with the numbers that are promised. All full forms,
@@ -37,6 +37,6 @@ fn sized<T>(fast: T, whole: T) -> T {
 
 /// A random number below this one.
 fn below(limit: u64) -> u64 {
-    let bytes = belfry::secrets::random::<8>().expect("random bytes");
+    let bytes = belfry::secrets::random_bytes::<8>().expect("random bytes");
     u64::from_le_bytes(bytes) % limit
 }

@@ -11,7 +11,7 @@ use std::{
     sync::LazyLock,
 };
 
-use belfry::sandbox::Heard;
+use belfry::sandbox::DeliveredMessage;
 use regex::Regex;
 
 /// Alerts by their numbers.
@@ -52,9 +52,9 @@ pub struct Read {
 
 impl Read {
     /// What these messages say.
-    pub fn of(heard: impl IntoIterator<Item = Heard>) -> Self {
+    pub fn of(heard: impl IntoIterator<Item = DeliveredMessage>) -> Self {
         let mut read = Self::default();
-        for Heard { message, .. } in heard {
+        for DeliveredMessage { message, .. } in heard {
             let text = format!("{} {}", message.title.unwrap_or_default(), message.text);
             let (named, unnamed) = (named(&text), unnamed(&text));
             read.messages += u64::from(!named.is_empty() || unnamed > 0);

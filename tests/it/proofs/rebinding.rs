@@ -102,7 +102,7 @@ async fn rebind(app: &TestApp) {
     app.switch_on().await;
     let mut sue = app.log_in("sue").await;
     let edit = format!("/t/ours/members/{}/edit", town.mia);
-    let webhook = RobotKind::DingTalk.url("https://oapi.dingtalk.com", TOKEN);
+    let webhook = RobotKind::DingTalk.webhook_url("https://oapi.dingtalk.com", TOKEN);
 
     // It is saved and called while its name is what it seems to be. Nobody there has a certificate, so that it is tried again.
     sue.post(&edit, &[("role", "member"), ("dingtalk_robot", &webhook)]).await.leads_to("/t/ours/members");

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use belfry::sandbox::{Heard, RobotKind};
+use belfry::sandbox::{DeliveredMessage, RobotKind};
 use chrono::TimeDelta;
 use futures_util::StreamExt as _;
 
@@ -98,7 +98,7 @@ async fn whole(app: &TestApp) {
     assert!(process.wait().0.success());
     let verdict = account(app, &crew, &sender, alerts).await;
     crew.was_never_rung_too_often(app);
-    let heard: Vec<Heard> = app.sandbox.heard(token);
+    let heard: Vec<DeliveredMessage> = app.sandbox.delivered_messages(token);
     let read = crew.read(app);
     eprintln!(
         "{alerts} alerts to one robot within {posted:.1?}: in {} messages, which name {} and count {} more, all {complete:.1?} \

@@ -1,0 +1,155 @@
+//! Endpoints: which of them have something to do, and the lock that makes one process at a time decide for one.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _,
+    QueryDsl as _, RunQueryDsl as _, dsl::case_when, insert_into,
+};
+
+use crate::{
+    db::{AnyConnection, AtMost as _, change, schema::paces},
+    delivery::model::Priority,
+    error::Result,
+    robots::Channel,
+};
+
+/// How many robots are looked at in one transaction, which other writes wait for on SQLite.
+pub(super) const CLAIM_BATCH_SIZE: i64 = 8;
+
+/// An endpoint that is locked until the transaction ends.
+#[derive(diesel::Queryable)]
+pub(super) struct LockedEndpoint {
+    pub fingerprint: Vec<u8>,
+    pub cooldown_until: NaiveDateTime,
+}
+
+/// Says that something is to be decided for this endpoint from now on. On Postgres this also makes a process that is just deciding
+/// for the endpoint, without knowing of this transaction, look again.
+pub(super) fn mark_due(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel, now: NaiveDateTime) -> Result<()> {
+    let due = paces::due_at.eq(Some(now));
+    if change(paces::table, paces::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
+        return Ok(());
+    }
+    let row = (
+        paces::fingerprint.eq(fingerprint),
+        paces::channel.eq(channel.as_str()),
+        paces::rest_until.eq(now),
+        paces::due_at.eq(Some(now)),
+    );
+    let insert = insert_into(paces::table).values(row);
+    // Another transaction may have begun it since that look.
+    match c {
+        AnyConnection::Sqlite(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
+    }?;
+    Ok(())
+}
+
+/// Says so of several endpoints, in the one order that every transaction keeps, so that no two wait for each other.
+pub(super) fn mark_all_due<'b>(
+    c: &mut AnyConnection,
+    endpoints: impl IntoIterator<Item = (&'b [u8], Channel)>,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let sorted: BTreeMap<&[u8], Channel> = endpoints.into_iter().collect();
+    sorted.into_iter().try_for_each(|(fingerprint, channel)| mark_due(c, fingerprint, channel, now))
+}
+
+/// Says that something was put into the queues of these endpoints, each with the priority of the most urgent, in the order that every
+/// transaction keeps. Only what may go out before the endpoint's next ordinary message makes it due before that.
+pub(super) fn mark_queued<'b>(
+    c: &mut AnyConnection,
+    endpoints: impl IntoIterator<Item = (&'b [u8], Channel, Priority)>,
+    now: NaiveDateTime,
+) -> Result<()> {
+    let mut sorted: BTreeMap<&[u8], (Priority, Channel)> = BTreeMap::new();
+    for (fingerprint, channel, priority) in endpoints {
+        let known = sorted.entry(fingerprint).or_insert((priority, channel));
+        *known = (*known).min((priority, channel));
+    }
+    sorted.into_iter().try_for_each(|(fingerprint, (priority, channel))| match priority {
+        Priority::Ordinary => defer_until_capacity(c, fingerprint, now),
+        Priority::Interactive | Priority::Urgent => mark_due(c, fingerprint, channel, now),
+    })
+}
+
+/// Makes an endpoint due when it has a place for an ordinary message, unless it is due before.
+fn defer_until_capacity(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDateTime) -> Result<()> {
+    let endpoint = paces::fingerprint.eq(fingerprint);
+    match c {
+        // With one writer, what is due soon enough needs no write.
+        AnyConnection::Sqlite(_) => {
+            let next_due_at = case_when(paces::full_until.gt(Some(now)), paces::full_until).otherwise(Some(now));
+            let due_later = endpoint.and(paces::due_at.is_null().or(paces::due_at.gt(next_due_at).assume_not_null()));
+            change(paces::table, due_later).set(paces::due_at.eq(next_due_at)).execute(c)
+        }
+        // The row is written in any case: whoever is just deciding for the endpoint has not seen what was put into its queue, and
+        // this waits until he has decided.
+        AnyConnection::Postgres(_) => {
+            let soonest = case_when(paces::due_at.lt(paces::full_until), paces::due_at).otherwise(paces::full_until);
+            let next_due_at = case_when(paces::full_until.gt(Some(now)), soonest).otherwise(Some(now));
+            change(paces::table, endpoint).set(paces::due_at.eq(next_due_at)).execute(c)
+        }
+    }?;
+    Ok(())
+}
+
+/// Locks the endpoints that are due, longest due first, at most [`CLAIM_BATCH_SIZE`]. On Postgres those that another process has
+/// locked are left out.
+pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<LockedEndpoint>> {
+    let due = paces::table
+        .filter(paces::due_at.le(Some(now)))
+        .order(paces::due_at)
+        .select((paces::fingerprint, paces::rest_until));
+    Ok(match c {
+        AnyConnection::Sqlite(c) => due.at_most::<CLAIM_BATCH_SIZE>().load(c),
+        AnyConnection::Postgres(c) => due.limit(CLAIM_BATCH_SIZE).for_update().skip_locked().load(c),
+    }?)
+}
+
+/// Locks one endpoint.
+pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<LockedEndpoint> {
+    let endpoint =
+        paces::table.filter(paces::fingerprint.eq(fingerprint)).select((paces::fingerprint, paces::rest_until));
+    Ok(match c {
+        AnyConnection::Sqlite(c) => endpoint.first_row(c),
+        AnyConnection::Postgres(c) => endpoint.for_update().first(c),
+    }?)
+}
+
+/// Locks all endpoints, in the order that every transaction keeps.
+pub(super) fn lock_all(c: &mut AnyConnection) -> Result<()> {
+    if let AnyConnection::Postgres(c) = c {
+        let all = paces::table.order(paces::fingerprint).select(paces::fingerprint);
+        all.for_update().load::<Vec<u8>>(c)?;
+    }
+    Ok(())
+}
+
+/// When to look at this endpoint again; never, until something is put into its queue. Until `full_until` nothing ordinary that is
+/// put there makes it due.
+pub(super) fn set_next_due(
+    c: &mut AnyConnection,
+    fingerprint: &[u8],
+    due_at: Option<NaiveDateTime>,
+    capacity_at: Option<NaiveDateTime>,
+) -> Result<()> {
+    let next = (paces::due_at.eq(due_at), paces::full_until.eq(capacity_at));
+    change(paces::table, paces::fingerprint.eq(fingerprint)).set(next).execute(c)?;
+    Ok(())
+}
+
+/// Lets the endpoint rest until then, unless it rests longer anyway.
+pub(super) fn start_cooldown(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTime) -> Result<()> {
+    let ends_sooner = paces::fingerprint.eq(fingerprint).and(paces::rest_until.lt(until));
+    change(paces::table, ends_sooner).set(paces::rest_until.eq(until)).execute(c)?;
+    Ok(())
+}
+
+/// When the next endpoint is due, of all there are.
+pub(crate) fn next_due(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
+    let earliest = paces::table.filter(paces::due_at.is_not_null()).order(paces::due_at).select(paces::due_at);
+    Ok(earliest.first_row::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
+}
