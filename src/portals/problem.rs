@@ -592,7 +592,7 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&problem.document(Language::English)).unwrap();
         assert_eq!(document["type"], "urn:belfry:problem:invalid-fields");
         assert_eq!(document["status"], 422);
-        assert_eq!(document["errors"], json!([{ "field": "title", "message": "Please fill this in." }]));
+        assert_eq!(document["errors"], json!([{ "field": "title", "message": "This field is required." }]));
     }
 
     #[test]

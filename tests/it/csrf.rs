@@ -85,7 +85,7 @@ on_both! {
         let from_here = |request: RequestBuilder| request.header("sec-fetch-site", "same-origin");
         let mut page = sam.send(from_here(sam.request(Method::POST, &edit).form(&typed))).await.is(403);
         for _ in 0..2 {
-            assert_eq!(page.text("h1"), "You have been logged out");
+            assert_eq!(page.text("h1"), "Your session has expired");
             assert_eq!(page.attribute("main a", "href"), Some("/login".to_owned()));
             assert!(!page.body.contains("corp.example") && !page.body.contains("csrf"), "{}", page.body);
             page = sam.try_again(&page).await.is(403);
@@ -94,7 +94,7 @@ on_both! {
         // In another tab.
         sam.log_in("sam", crate::harness::PASSWORD).await.leads_to("/");
         let page = sam.try_again(&page).await.is(403);
-        assert_eq!(page.text("h1"), "Send this form after all?");
+        assert_eq!(page.text("h1"), "Submit this form anyway?");
         let kept = page.attribute("input[name=kept]", "value").expect("a kept form");
         let new = page.attribute("main form input[name=csrf]", "value").expect("a token");
         assert_ne!(unmasked(&new), unmasked(&old));

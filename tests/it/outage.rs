@@ -239,7 +239,7 @@ on_both! {
         // Whoever else gets hold of it is asked first, and has no token of that session.
         for user in [&mut eve, &mut app.visitor()] {
             let asked = user.try_again(&page).await.is(403);
-            assert_eq!(asked.texts("main button"), ["Send"], "{}", asked.body);
+            assert_eq!(asked.texts("main button"), ["Submit"], "{}", asked.body);
             assert!(!asked.body.contains("corp.example") && !asked.body.contains(&token), "{}", asked.body);
         }
         for to in [format!("{}?page=2", edit(&town)), "/t/ours/me".to_owned(), "/logout".to_owned(), "/login".to_owned()] {
@@ -289,7 +289,7 @@ on_both! {
         let path = "/t/ours/members?q=%E5%BC%A0&page=2";
         take_sessions_away(app).await;
         for (language, title, again) in
-            [("en", "The database cannot be reached right now", "Try again"), ("zh-CN", "暂时无法连接数据库", "重试")]
+            [("en", "The database is temporarily unavailable", "Try again"), ("zh-CN", "暂时无法连接数据库", "重试")]
         {
             sam.language = language;
             let page = is_the_page(sam.get(path).await);
@@ -319,7 +319,7 @@ fn refused(answer: Answer) {
 #[track_caller]
 fn gone(answer: Answer) {
     let answer = answer.is(400);
-    assert_eq!(answer.text("h1"), "This form is kept no longer");
+    assert_eq!(answer.text("h1"), "This saved form has expired");
     assert_eq!(answer.attribute("input[name=kept]", "value"), None);
 }
 

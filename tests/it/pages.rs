@@ -89,11 +89,11 @@ on_both! {
             assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{what}");
             let title = match what {
                 "not found" => "页面不存在",
-                "method" => "不能以这种方式打开此页面",
+                "method" => "无法直接打开此地址",
                 "malformed" => "无法读取请求",
                 "too large" => "表单过大",
                 "cross-site" => "此表单已失效",
-                "forbidden" => "您没有权限",
+                "forbidden" => "无权限",
                 _ => "失败次数过多",
             };
             assert_eq!(answer.text("h1"), title, "{what}");

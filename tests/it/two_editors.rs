@@ -135,7 +135,7 @@ on_both! {
             let stored = open(user, &case.page).await.value(case.field);
             let refused = opened.with(case.field, case.second).send(user).await.is(422);
             let told = refused.text("main [role=alert], dialog [role=alert]");
-            assert!(told.contains("Somebody else changed this meanwhile"), "{}: {told}", case.page);
+            assert!(told.contains("Another user changed this in the meantime"), "{}: {told}", case.page);
             assert!(told.contains(case.first) && told.contains(case.second), "{}: {told}", case.page);
             assert_eq!(open(user, &case.page).await.value(case.field), stored, "{}: nothing was saved", case.page);
             let again = Opened::of(&refused);
@@ -219,7 +219,7 @@ on_both! {
         open(&mut sue, page).await.with("title", "{{ product }} two").send(&mut sue).await.is(303);
         let reset = format!("{page}/reset");
         let refused = sue.post(&reset, &[("form_version", &version)]).await.is(422);
-        assert!(refused.text("main [role=alert]").contains("Somebody else saved this"), "{}", refused.body);
+        assert!(refused.text("main [role=alert]").contains("Another user saved this"), "{}", refused.body);
         assert_eq!(open(&mut sue, page).await.value("title"), "{{ product }} two");
         let version = refused.attribute("form[action$='/reset'] input[name=form_version]", "value").expect("a version");
         sue.post(&reset, &[("form_version", &version)]).await.is(303);
@@ -242,7 +242,7 @@ on_both! {
             for what in ["quiet", "loud"] {
                 let refused = chosen(opened.clone(), "1").with("what", what).send(&mut sue).await.is(422);
                 let told = refused.text("main [role=alert]");
-                assert!(told.contains("Disk full") && told.contains("it now holds until"), "{page}: {told}");
+                assert!(told.contains("Disk full") && told.contains("it is now on until"), "{page}: {told}");
                 assert_eq!(open(&mut sam, &event).await.value("form_version"), held, "{page}: nothing was changed");
             }
             let refused = chosen(opened, "1").send(&mut sue).await.is(422);
