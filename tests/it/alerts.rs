@@ -160,7 +160,7 @@ on_both! {
         assert_eq!(page.texts("table.told .badge"), ["Success", "Success"]);
         assert_eq!(page.texts("table.calls tbody tr").len(), 1, "one message, one call");
         assert_eq!(page.text("table.calls code"), "0");
-        assert_eq!(page.text("h2#time-line"), "Time line");
+        assert_eq!(page.text("h2#time-line"), "Timeline");
         assert_eq!(app.sandbox.delivered_messages(OTHER).len(), 1, "the other group heard only that its robot was saved");
         let list = sue.get(LIST).await.is(200);
         assert_eq!(titles(&list), ["磁盘将满"]);
@@ -198,7 +198,7 @@ on_both! {
         assert_ne!(sue.get(NEW).await.attribute("input[name=form_id]", "value"), Some(id.clone()));
         let fields = [("title", "Twice?"), ("form_id", id.as_str()), ("receivers", "mia")];
         let event = fire(&mut sue, &fields).await;
-        assert!(sue.get(&event).await.text(".note.good").contains("was fired"));
+        assert!(sue.get(&event).await.text(".note.good").contains("Alert fired"));
         assert_eq!(fire(&mut sue, &fields).await, event);
         assert!(sue.get(&event).await.text(".note.good").contains("already"));
         // Both clicks at the same moment.
@@ -235,7 +235,7 @@ on_both! {
         assert_eq!(page.text("#f-content"), "kept");
         assert_eq!(page.attribute("#f-title", "value").as_deref(), Some("Would it?"));
         let info = sue.post(NEW, &[("title", "Small"), ("severity", "info"), ("preview", "1")]).await.is(200);
-        assert!(info.body.contains("No alert rule is meant for it.") && info.body.contains("Nobody would hear it."));
+        assert!(info.body.contains("No alert rule matches.") && info.body.contains("Nobody would be notified."));
         assert_eq!(dump(&app.db).await, before);
 
         // What it says is what happens, and once an event is open it counts.
@@ -244,10 +244,10 @@ on_both! {
         heard(app, OTHER, 2).await;
         let page = sue.get(&event).await.is(200);
         assert_eq!(page.texts("table.told td:first-child"), ["mia", "sue", "dan", "nora", "tom"]);
-        assert!(page.text("article.entry ul").contains("Everybody: it rings"), "{}", page.text("article.entry ul"));
+        assert!(page.text("article.entry ul").contains("Everybody: sends notifications"), "{}", page.text("article.entry ul"));
         assert_eq!(status(&page), "Silencing");
         let page = sue.post(NEW, &fields).await.is(200);
-        assert!(page.texts("section ul li").iter().all(|line| line.contains("cools down")), "{}", page.body);
+        assert!(page.texts("section ul li").iter().all(|line| line.contains("notification interval")), "{}", page.body);
         assert!(page.texts("table.hears").is_empty());
         app.clock.advance(TimeDelta::minutes(11));
         assert_eq!(sue.post(NEW, &fields).await.is(200).texts("table.hears tbody tr").len(), 2);
@@ -333,7 +333,7 @@ on_both! {
         };
         app.db.write(may).await.expect("the permission");
         let preview = mia.post(NEW, &[("title", "Mine"), ("receivers", "mia"), ("preview", "1")]).await.is(200);
-        assert_eq!(preview.texts("table.hears td:nth-child(3)"), ["For administrators only"]);
+        assert_eq!(preview.texts("table.hears td:nth-child(3)"), ["Visible to administrators only"]);
         let mine = fire(&mut mia, &[("title", "Mine"), ("receivers", "mia")]).await;
         heard(app, GROUP, 4).await;
         settled(app).await;
@@ -367,15 +367,15 @@ on_both! {
         assert_eq!(status(&sue.get(&event).await), "Do not disturb");
         assert_eq!(fire(&mut sue, &firing).await, event);
         let preview = sue.post(NEW, &[&firing[..], &[("preview", "1")]].concat()).await.is(200);
-        assert!(preview.text(".note.wait").contains("do not disturb holds"));
+        assert!(preview.text(".note.wait").contains("do not disturb is on"));
         let page = sue.get(&event).await.is(200);
         assert_eq!(page.texts("article.entry h3"), ["Fired again (firing 2)", "Do not disturb", "Fired"]);
-        assert!(page.text("article.entry").contains("no rule was asked"));
+        assert!(page.text("article.entry").contains("no rule was evaluated"));
         assert_eq!(dump(&app.db).await["deliveries"].len(), 4, "nobody was told of the second firing");
 
         sue.post(&event, &[("what", "loud")]).await.leads_to(&event);
         let page = sue.get(&event).await.is(200);
-        assert!(page.text(".note.good").contains("lifted") && page.texts("button[value=loud]").is_empty());
+        assert!(page.text(".note.good").contains("is off") && page.texts("button[value=loud]").is_empty());
         sue.post(&event, &[("what", "loud")]).await.leads_to(&event);
         assert!(sue.get(&event).await.text(".note").contains("Nothing was changed"));
         fire(&mut sue, &firing).await;
@@ -394,7 +394,7 @@ on_both! {
         assert!(page.text(".note").contains("Nothing was changed"));
         assert_eq!(status(&page), "Finished");
         assert!(page.texts("#handle").is_empty());
-        assert_eq!(page.texts("article.entry h3")[0], "Finished by hand");
+        assert_eq!(page.texts("article.entry h3")[0], "Finished manually");
         settled(app).await;
         assert_eq!(app.sandbox.delivered_messages(GROUP).len(), 5);
         let log = sue.get("/t/ours/audit?action=alert-finished").await.is(200);
@@ -616,7 +616,7 @@ on_both! {
         sue.language = "zh-CN";
         let form = sue.get(NEW).await.is(200);
         let labels = form.texts("main label");
-        assert_eq!(labels, ["标题", "内容", "级别", "接收人", "链接", "事件键", "动作"]);
+        assert_eq!(labels, ["标题", "内容", "级别", "接收人", "链接", "去重标识", "动作"]);
         assert_eq!(form.text("h1"), "触发告警");
         let event = fire(&mut sue, &[("title", "磁盘将满"), ("receivers", "nora")]).await;
         let page = sue.get(&event).await.is(200);

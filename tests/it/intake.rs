@@ -270,7 +270,7 @@ on_both! {
             let page = sam.get(&path).await.is(200);
             assert_eq!((page.text("#since"), page.texts("#received").len()), (received().await, 0), "{odd}");
             let is_ahead = odd.starts_with("20");
-            assert_eq!(document.to_string().contains("more than five minutes ahead"), is_ahead, "{document}");
+            assert_eq!(document.to_string().contains("more than five minutes in the future"), is_ahead, "{document}");
             event(app, group("resolved", "", "")).await;
         }
         let (_, document) = event(app, group("resolved", &rfc(end), &rfc(start))).await;

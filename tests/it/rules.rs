@@ -325,7 +325,7 @@ on_both! {
         assert_eq!(page.text("#f-members"), "mia, ghost");
         let page = sam.post(NEW, &[("severity", "grave"), ("source", "x"), ("window", "x")]).await.is(422);
         let told = page.texts("[role=alert] li");
-        for label in ["Severity at least", "Source", "Time of day"] {
+        for label in ["Minimum severity", "Source", "Time of day"] {
             assert!(told.iter().any(|fault| fault.starts_with(label)), "{label} in {told:?}");
         }
         let named =
@@ -333,7 +333,7 @@ on_both! {
         let page = sam.post(NEW, &named("other", "mia, ghost")).await.is(422);
         assert!(page.text("#e-members").ends_with(": ghost"), "{}", page.text("#e-members"));
         let page = sam.post(NEW, &named("dISK", "mia")).await.is(422);
-        assert!(page.text("#e-name").contains("Another rule"));
+        assert!(page.text("#e-name").contains("rule with this name"));
         assert_eq!(dump(&app.db).await["alert_rules"].len(), 1);
     }
 
@@ -397,10 +397,10 @@ on_both! {
         assert!(cells[2].ends_with("Unverified"), "{cells:?}");
         assert!(outcome.contains("sam") && outcome.contains("no robot"), "{outcome}");
         let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team%3Dweb")).await.is(200);
-        assert!(page.text("#outcome").contains("No rule that is on"), "{}", page.text("#outcome"));
+        assert!(page.text("#outcome").contains("No enabled rule"), "{}", page.text("#outcome"));
         let page = sam.get(&format!("{RULES}/preview?preview=yes&example_labels=team")).await.is(422);
         let fault = page.text("main [role=alert]");
-        assert!(fault.contains("Please correct this first") && !fault.contains("saved"), "{fault}");
+        assert!(fault.contains("Fix the following first") && !fault.contains("saved"), "{fault}");
 
         // A rule that is typed stands in the place of the stored one, and beside the others.
         let path = format!("{RULES}/{}/edit", rule_id(&mut sam, "stored").await);
@@ -414,7 +414,7 @@ on_both! {
         ];
         let page = sam.post(&path, &typed).await.is(200);
         let outcome = page.text("#outcome");
-        assert!(outcome.contains("This rule as typed: it rings.") && outcome.contains("watch"), "{outcome}");
+        assert!(outcome.contains("This rule as entered: sends notifications.") && outcome.contains("watch"), "{outcome}");
         assert!(!outcome.contains("stored") && !outcome.contains("mia"), "{outcome}");
         assert_eq!(page.attribute("#f-name", "value").as_deref(), Some("typed"));
         assert_eq!(page.text("#f-example_labels"), "team=web");
@@ -423,7 +423,7 @@ on_both! {
         assert!(!page.text("main [role=alert]").contains("saved") && !page.text("#e-example_labels").is_empty());
         assert!(sam.post(NEW, &wrong[..1]).await.is(422).text("main [role=alert]").contains("Nothing was saved"));
         let page = sam.post(NEW, &[&typed[..], &[("matchers", "team=db")]].concat()).await.is(200);
-        assert!(page.text("#outcome").contains("meant for other alerts"), "{}", page.text("#outcome"));
+        assert!(page.text("#outcome").contains("does not match this alert"), "{}", page.text("#outcome"));
 
         let after = dump(&app.db).await;
         assert_eq!(before["alert_rules"], after["alert_rules"]);
@@ -436,7 +436,7 @@ on_both! {
     async fn without_any_rule_the_list_says_who_hears_alerts_then(app: &TestApp) {
         let (_, mut sam) = settled(app).await;
         let page = sam.get(RULES).await.is(200);
-        assert!(page.text(".empty").contains("only by the receivers whom its sender names"));
+        assert!(page.text(".empty").contains("only receivers named by the sender are notified"));
         sam.language = "zh-CN";
         assert_eq!(sam.get(RULES).await.is(200).text("h1"), "告警规则");
     }

@@ -115,7 +115,7 @@ on_both! {
         let before = dump(&app.db).await;
         let fields = [("title", "{{ product }} <b> {{ title }}"), ("body", body)];
         let page = sam.post(&format!("{FIRING}/preview"), &fields).await.is(200);
-        assert_eq!(page.text(".preview p b"), "Dataphin <b> Disk of db-7 is 95 % full");
+        assert_eq!(page.text(".preview p b"), "Dataphin <b> Disk usage on db-7 is at 95%");
         assert_eq!(page.texts(".preview strong"), ["Critical"]);
         assert_eq!(page.texts(".preview script").len(), 0);
         assert_eq!(page.attribute(".preview a", "href").as_deref(), Some("https://monitor.example/alerts/42"));
@@ -135,7 +135,7 @@ on_both! {
         let mut sam = app.log_in("sam").await;
         let page = sam.get(LIST).await.is(200);
         assert_eq!((page.texts("tbody tr").len(), page.texts("tbody td").len()), (6, 18));
-        assert!(page.texts("tbody td").iter().all(|cell| cell == "Belfry's own"));
+        assert!(page.texts("tbody td").iter().all(|cell| cell == "Default"));
         let belfrys = sam.get(SAVED).await.is(200);
         assert_eq!(belfrys.attribute("#f-title", "value").as_deref(), Some("{{ product }}: alerts for {{ member }} arrive in this group"));
         assert_eq!(belfrys.texts(&format!("form[action='{SAVED}/reset']")).len(), 0);
@@ -143,8 +143,8 @@ on_both! {
             sam.post(SAVED, &[("title", TITLE), ("body", BODY)]).await.leads_to(LIST);
         }
         let page = sam.get(LIST).await.is(200);
-        let own: Vec<String> = page.texts("tbody td").into_iter().filter(|cell| cell != "Belfry's own").collect();
-        assert!(own.len() == 1 && own[0].starts_with("This tenant's own sam, "), "{own:?}");
+        let own: Vec<String> = page.texts("tbody td").into_iter().filter(|cell| cell != "Default").collect();
+        assert!(own.len() == 1 && own[0].starts_with("Custom sam, "), "{own:?}");
         let page = sam.get(SAVED).await.is(200);
         assert_eq!(page.attribute("#f-title", "value").as_deref(), Some(TITLE));
         assert!(page.text("form.card .hint").contains("sam"));
@@ -174,7 +174,7 @@ on_both! {
         let heard = hears(app, DINGTALK, 1).await;
         assert!(heard[0].contains("Dataphin：mia 的告警将发送到本群") && heard[0].contains("保存人：sam"), "{heard:?}");
         let log = actions(&mut sam).await;
-        assert_eq!(log.iter().filter(|action| *action == "Changed the language of messages").count(), 1, "{log:?}");
+        assert_eq!(log.iter().filter(|action| *action == "Changed the message language").count(), 1, "{log:?}");
         sam.post(LIST, &[("message_language", "fr")]).await.is(422);
     }
 

@@ -1,113 +1,113 @@
-nav-alert-rules = Alert rules
-rules-title = Alert rules
+nav-alert-rules = Alert Rules
+rules-title = Alert Rules
 rules-add = Add Alert Rule
 rules-edit-title = Edit alert rule
 rules-edit = Edit
 rules-edit-this = Edit { $name }
 rules-actions = Actions
-rules-empty = There is no alert rule yet: an alert is heard only by the receivers whom its sender names. A rule says who hears the others.
-rules-nothing-found = No alert rule fits this search.
+rules-empty = No alert rules yet. Until you add one, only receivers named by the sender are notified.
+rules-nothing-found = No alert rules match your search.
 rules-show-all = Show all alert rules
 rules-all = All
 rules-name = Name
-rules-name-hint = At most 36 letters, digits, spaces, _ and -.
-rules-name-rule = Only letters, digits, spaces, _ and - please.
-rules-name-taken = Another rule has this name.
+rules-name-hint = Up to 36 letters, digits, spaces, _ and -.
+rules-name-rule = Use only letters, digits, spaces, _ and -.
+rules-name-taken = An alert rule with this name already exists.
 rules-first-name = All alerts
-rules-too-many = The tenant has 100 rules already; delete one that is not needed any more.
+rules-too-many = The tenant already has 100 rules. Delete one that is no longer needed.
 rules-is-on = Status
 rules-on = On
 rules-off = Off
-rules-switched-on = The rule is on
-rules-which = Which alerts
-rules-severity = Severity at least
+rules-switched-on = Enable this rule
+rules-which = Matching alerts
+rules-severity = Minimum severity
 rules-source = Source
 rules-any-source = Any
 rules-matchers = Label matchers
-rules-matchers-hint = One a line, and all must hold: label="value", or label=~"regular expression" for the whole value. The quotation marks may be left out. A label that is not there has the empty value.
-rules-matchers-many = At most 20 matchers, please.
-rules-matcher-shape = Line { $line }: write a label's name, then = or =~, then a value, as in team="db".
-rules-matcher-operator = Line { $line }: only = and =~ can be used.
-rules-matcher-quotes = Line { $line }: the value starts with a quotation mark, so it has to end with one.
-rules-matcher-other-quotes = Line { $line }: write straight quotation marks, as in team="db". Other ones would count as letters of the value; inside straight ones they may stand.
-rules-matcher-invisible = Line { $line }: the value consists of invisible characters. For a label that is not there or empty, write team="".
-rules-matcher-contradicts = Line { $line }: no alert fits both this line and line { $first }. For either of two values, write team=~"db|web".
-rules-matcher-too-long = Line { $line }: at most 128 characters for the label and 512 for the value, please.
-rules-matcher-unseen = Line { $line }: the value has a character that cannot be seen. Type it again by hand; where alerts really have it, write =~ and a dot in its place.
-rules-matcher-expression = Line { $line }: the regular expression cannot be read, or it is too large.
-rules-expressions-too-large = With this rule, the regular expressions of all rules of this tenant take { $all } KiB of memory; { $most } KiB is the limit. The largest one here takes { $size } KiB: { $largest }
+rules-matchers-hint = One per line, and all must match: label="value", or label=~"regular expression" for the whole value. Quotation marks are optional. A missing label has the empty value.
+rules-matchers-many = Use 20 matchers or fewer.
+rules-matcher-shape = Line { $line }: enter a label, then = or =~, then a value, such as team="db".
+rules-matcher-operator = Line { $line }: use only = or =~.
+rules-matcher-quotes = Line { $line }: the value starts with a quotation mark, so it must end with one.
+rules-matcher-other-quotes = Line { $line }: use straight quotation marks, such as team="db". Other quotation marks count as part of the value; inside straight ones they are allowed.
+rules-matcher-invisible = Line { $line }: the value contains only invisible characters. To match a missing or empty label, enter team="".
+rules-matcher-contradicts = Line { $line }: no alert can match both this line and line { $first }. To match either value, enter team=~"db|web".
+rules-matcher-too-long = Line { $line }: use 128 characters or fewer for the label and 512 or fewer for the value.
+rules-matcher-unseen = Line { $line }: the value contains an invisible character. Type it again by hand; if alerts really contain it, use =~ and a dot in its place.
+rules-matcher-expression = Line { $line }: the regular expression is invalid or too large.
+rules-expressions-too-large = With this rule, the regular expressions of all rules of this tenant need { $all } KiB of memory; the limit is { $most } KiB. The largest one here needs { $size } KiB: { $largest }
 rules-no-condition = None
 rules-and = {" "}and{" "}
 rules-condition-equal = { $label } is “{ $value }”
-rules-condition-empty = { $label } is not there or empty
-rules-condition-fits = { $label } fits “{ $value }”
+rules-condition-empty = { $label } is missing or empty
+rules-condition-fits = { $label } matches “{ $value }”
 rules-receivers = Receivers
-rules-receivers-none = Choose somebody: members, a role, a user group or a shift schedule.
+rules-receivers-none = Choose at least one receiver: members, a role, a user group or a shift schedule.
 rules-receiver-role = role { $name }
 rules-receiver-group = group { $name }
-rules-receiver-schedule = on duty by { $name }
+rules-receiver-schedule = on duty in { $name }
 rules-members = Members
-rules-members-hint = Usernames, with commas or line ends between them.
+rules-members-hint = Usernames, separated by commas or line breaks.
 rules-members-unknown = Not members of this tenant: { $names }
-rules-roles = Everybody with the role
+rules-roles = All members with the role
 rules-groups = User groups
-rules-groups-none = The tenant has no user group.
-rules-schedules = Whoever is on duty by the shift schedule
-rules-schedules-none = The tenant has no shift schedule.
-rules-how = How they hear it
+rules-groups-none = This tenant has no user groups.
+rules-schedules = On duty in the shift schedule
+rules-schedules-none = This tenant has no shift schedules.
+rules-how = Delivery
 rules-channels = Channels
 rules-channels-none = Choose at least one channel.
-rules-frequency = Frequency (minutes)
-rules-frequency-hint = After notifying of an event, the rule does not notify of it again for this long: 1 to 59 minutes. An alert of higher severity notifies at once.
+rules-frequency = Notification interval (minutes)
+rules-frequency-hint = Minimum time between two notifications of the same event by this rule, 1 to 59 minutes. Alerts of higher severity are sent at once.
 rules-minutes = { $minutes } min
-rules-max-sends = Sends per event
-rules-max-sends-hint = The most it rings for one event, 1 to 1,000; empty for no limit.
+rules-max-sends = Notification limit per event
+rules-max-sends-hint = Most notifications of one event by this rule, 1 to 1,000. Leave empty for no limit.
 rules-no-limit = No limit
 rules-window = Time of day
 rules-all-day = All day
 rules-hours = Only between these times
 rules-from = From
 rules-to = To
-rules-time-rule = Type a time as HH:MM.
-rules-window-empty = Both times are the same. Choose All day, or another end.
-rules-window-hint = By the clocks of { $zone }. A window that ends before it begins goes over midnight. Outside it nobody is rung, and the delivery record says so.
-rules-tick = Choose
-rules-tick-this = Choose { $name }
-rules-none-ticked = Choose at least one rule from the list.
+rules-time-rule = Enter a time as HH:MM.
+rules-window-empty = Start and end are the same. Choose All day, or another end.
+rules-window-hint = In the time zone { $zone }. If the end is before the start, the window continues past midnight. Outside it no notification is sent, and the delivery record says so.
+rules-tick = Select
+rules-tick-this = Select { $name }
+rules-none-ticked = Select at least one rule from the list.
 rules-enable = Enable
 rules-disable = Disable
 rules-delete = Delete
 rules-delete-title = Delete these rules?
-rules-delete-means = From now on they choose nobody. What they rang before stays in the records.
+rules-delete-means = They no longer notify anyone. Past deliveries stay in the record.
 rules-preview = Preview
-rules-preview-title = Who would hear it?
-rules-preview-lead = Describe an alert to see who would hear it by the rules as they stand now. Nothing is sent and nothing is stored.
-rules-preview-typed-lead = Describe an alert to see who would hear it by this rule as it is typed above, together with all other rules. Nothing is sent and nothing is stored.
-rules-example-title = Title of the example
-rules-example-severity = Severity of the example
-rules-example-source = Source of the example
-rules-example-labels = Labels of the example
-rules-example-labels-hint = As name=value, one a line.
-rules-example-label = Line { $line }: write it as name=value.
-rules-example-label-twice = Line { $line }: this label stands in an earlier line already.
-rules-example-labels-many = At most 64 labels, please.
-rules-outcome = Result of the preview
-rules-outcome-typed = This rule as typed:
-rules-outcome-no-rule = No rule that is on is meant for this alert.
-rules-outcome-hears = These would hear it
-rules-outcome-nobody = Nobody would hear it.
+rules-preview-title = Who would be notified?
+rules-preview-lead = Describe an alert to see who would be notified by the current rules. Nothing is sent or stored.
+rules-preview-typed-lead = Describe an alert to see who would be notified by this rule as entered above, together with all other rules. Nothing is sent or stored.
+rules-example-title = Example title
+rules-example-severity = Example severity
+rules-example-source = Example source
+rules-example-labels = Example labels
+rules-example-labels-hint = As name=value, one per line.
+rules-example-label = Line { $line }: use the form name=value.
+rules-example-label-twice = Line { $line }: this label already occurs in an earlier line.
+rules-example-labels-many = Use 64 labels or fewer.
+rules-outcome = Preview result
+rules-outcome-typed = This rule as entered:
+rules-outcome-no-rule = No enabled rule matches this alert.
+rules-outcome-hears = Would be notified
+rules-outcome-nobody = Nobody would be notified.
 rules-outcome-who = Recipient
 rules-outcome-over = Channel
-rules-outcome-by = Chosen by
+rules-outcome-by = Matched rules
 rules-outcome-why = Reason
-rules-outcome-misses = These are chosen and would not hear it
-rules-outcome-hint = For the first firing of a new event, at this moment.
-rules-verdict-rings = it rings.
-rules-verdict-other = it is meant for other alerts.
-rules-verdict-cools-down = it rang a short while ago and cools down.
-rules-verdict-enough = it has rung as often as it may.
-rules-verdict-quiet-hours = it is quiet at this time of the day.
-rules-verdict-off = it is off, so it chooses nobody.
-flash-rules-enabled = The rules are on.
-flash-rules-disabled = The rules are off.
-flash-rules-deleted = The rules were deleted.
+rules-outcome-misses = Not reachable, and why
+rules-outcome-hint = For a new event that fires for the first time now.
+rules-verdict-rings = sends notifications.
+rules-verdict-other = does not match this alert.
+rules-verdict-cools-down = is within its notification interval, so it does not notify again yet.
+rules-verdict-enough = has reached its notification limit.
+rules-verdict-quiet-hours = is outside its hours now.
+rules-verdict-off = is disabled, so it notifies nobody.
+flash-rules-enabled = Rules enabled.
+flash-rules-disabled = Rules disabled.
+flash-rules-deleted = Rules deleted.
