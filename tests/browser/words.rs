@@ -54,7 +54,7 @@ pub fn words(language: Language) -> &'static Words {
 
 const ENGLISH: Words = Words {
     set_up_code: "Set-up code",
-    make_first_account: "Make the first account",
+    make_first_account: "Create the first account",
     username: "Username",
     password: "Password",
     log_in: "Log in",
@@ -85,11 +85,11 @@ const ENGLISH: Words = Words {
     save: "Save",
     send_test_message: "Send test message",
     my_contact_information: "My Contact Information",
-    heard: "The group has the test message.",
+    heard: "The group received the test message.",
     wrong_keyword: "Keyword not accepted",
-    wrong_signature: "Signature wrong",
+    wrong_signature: "Invalid signature",
     disabled: "The robot is disabled",
-    unknown_token: "Token unknown",
+    unknown_token: "Unknown token",
 };
 
 const CHINESE: Words = Words {

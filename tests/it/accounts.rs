@@ -253,7 +253,7 @@ on_both! {
         nora.log_in("nora", PASSWORD).await.leads_to("/account/password");
         app.clock.advance(TimeDelta::minutes(2));
         let page = nora.post("/account/password", &[("new_password", OTHER), ("confirm_password", OTHER)]).await.is(422);
-        assert!(page.text("[role=alert]").contains("not valid any more"), "{}", page.body);
+        assert!(page.text("[role=alert]").contains("has expired"), "{}", page.body);
         app.visitor().log_in("nora", OTHER).await.is(422);
     }
 

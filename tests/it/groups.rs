@@ -118,7 +118,7 @@ on_both! {
         let other = make(&mut sam, &[("name", "Other")]).await;
         for path in ["/t/ours/groups/new".to_owned(), format!("{other}/edit")] {
             let page = sam.post(&path, &[("name", " üNDER "), ("members", "mia")]).await.is(422);
-            assert!(page.text("#e-name").contains("Another user group"));
+            assert!(page.text("#e-name").contains("user group with this name"));
             assert_eq!(typed(&page, "members"), "mia");
         }
         // Its own name is no other's.

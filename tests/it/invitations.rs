@@ -373,7 +373,7 @@ on_both! {
         let role = [("role", "system_administrator"), ("confirmed", "tom")];
         sue.post(&format!("/t/ours/members/{id}/edit"), &role).await.leads_to("/t/ours/members");
         tom.post("/invitations/accept", &accepted).await.leads_to("/");
-        assert!(tom.get("/").await.is(200).body.contains("The role of this invitation was changed meanwhile."));
+        assert!(tom.get("/").await.is(200).body.contains("The role in this invitation has changed."));
         tom.get("/t/ours").await.is(404);
         tom.accept_invitation().await.leads_to("/t/ours");
     }
@@ -503,7 +503,7 @@ on_both! {
         let town = app.settle().await;
         let mut sam = app.log_in("sam").await;
         let edit = format!("/t/ours/members/{}/edit", town.mia);
-        assert!(sam.get(&edit).await.is(200).text("dialog").contains("made by this tenant"));
+        assert!(sam.get(&edit).await.is(200).text("dialog").contains("created by this tenant"));
         let fields = [("role", "system_administrator"), ("phone", "+1 212 555 0123")];
         let page = sam.post(&edit, &fields).await.is(422);
         assert_eq!(page.attribute("#f-confirmed", "value").as_deref(), Some("mia"));

@@ -203,7 +203,7 @@ on_both! {
         }
         make(app, &mut sam, &[("name", &long[3..]), ("shifts", &crowd[..20].join("\r\n")), ("every", "366")]).await;
         let page = post(&mut sam, "/t/ours/schedules/new", &fields(app, &[("name", &long[3..])])).await.is(422);
-        assert!(page.text("#e-name").contains("Another shift schedule"));
+        assert!(page.text("#e-name").contains("shift schedule with this name"));
     }
 
     async fn the_list_is_searched_by_schedule_and_member_and_filtered_by_unit(app: &TestApp) {

@@ -3,4 +3,4 @@ people-disabled = Disabled
 people-left = Left the tenant
 people-takes-part = Active
 people-standing = Status
-people-unknown = Nobody in this tenant has this username: { $names }
+people-unknown = Not members of this tenant: { $names }

@@ -1,11 +1,11 @@
-retention-lead = What has ended is removed after so many days, a little at a time and for good. What is still waiting or open is kept. 0 keeps it for ever.
+retention-lead = Data is deleted permanently this many days after it ends, in small batches. Data that is still waiting or open is kept. Enter 0 to keep data forever.
 retention-alert-days = Finished alert events (days)
-retention-alert-days-hint = With their time lines and deliveries, counted from the end of the event. 0, or 7 to 3650.
+retention-alert-days-hint = With timelines and deliveries, counted from the end of the event. 0, or 7 to 3650.
 retention-delivery-days = Other deliveries (days)
-retention-delivery-days-hint = Test messages, verification codes and notices, counted from their end. 0, or 7 to 3650.
+retention-delivery-days-hint = Test messages, verification codes and notices, counted from the end of the delivery. 0, or 7 to 3650.
 retention-audit-days = Audit log (days)
-retention-audit-days-hint = Of the instance and of every tenant. 0, or 30 to 3650. Laws and contracts may ask for a longer time, often six months.
-retention-number = 0, or a whole number from { $min } to { $max }, please.
+retention-audit-days-hint = Of the instance and of every tenant. 0, or 30 to 3650. Laws and contracts may require longer retention, often six months.
+retention-number = Enter 0, or a whole number from { $min } to { $max }.
 retention-removed-all-deliveries = Deliveries before { $date } were removed.
 retention-removed-alert-deliveries = Deliveries of alerts that ended before { $date } were removed.
 retention-removed-deliveries = Test messages and notices before { $date } were removed.

@@ -3,4 +3,4 @@ people-disabled = 已停用
 people-left = 已离开租户
 people-takes-part = 正常
 people-standing = 状态
-people-unknown = 本租户没有以下用户名：{ $names }
+people-unknown = 以下用户名不是本租户的成员：{ $names }

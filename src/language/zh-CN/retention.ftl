@@ -1,4 +1,4 @@
-retention-lead = 已结束的数据超过保留天数后会分批永久删除；仍在等待或未结束的数据不会删除。填 0 表示永久保留。
+retention-lead = 已结束的数据超过保留天数后分批永久删除；仍在等待或未结束的数据会保留。填 0 表示永久保留。
 retention-alert-days = 已结束的告警事件（天）
 retention-alert-days-hint = 包括其时间线和推送记录，从事件结束时算起。0，或 7 到 3650。
 retention-delivery-days = 其他推送记录（天）
