@@ -63,9 +63,9 @@ on_both! {
         app.settle().await;
         let mut root = app.log_in("root").await;
         let page = root.get("/instance/message-channel").await.is(200);
-        assert_eq!(page.text(".note.wait"), "All channels are off wherever System Default applies.");
+        assert_eq!(page.text(".note.wait"), "All channels are off for tenants that use System Default.");
         root.post("/instance/message-channel", &[("on", "lark")]).await.leads_to("/instance/message-channel");
         let page = root.get("/instance/message-channel").await.is(200);
-        assert_eq!(page.text(".note.good"), "Saved. On wherever System Default applies: Lark Robot.");
+        assert_eq!(page.text(".note.good"), "Saved. On for tenants that use System Default: Lark Robot.");
     }
 }

@@ -296,9 +296,9 @@ on_both! {
         assert_eq!(class, "note good");
         let cases: [(&str, Change, &str); 4] = [
             ("keyword", |group| group.keywords = vec!["other".to_owned()], "Keyword not accepted"),
-            ("signature", |group| group.secret = Some(SECRET.to_owned()), "Signature wrong"),
+            ("signature", |group| group.secret = Some(SECRET.to_owned()), "Invalid signature"),
             ("disabled", |group| group.status = RobotStatus::Disabled, "disabled"),
-            ("reset", |group| group.status = RobotStatus::TokenReset, "Token unknown"),
+            ("reset", |group| group.status = RobotStatus::TokenReset, "Unknown token"),
         ];
         for (what, change, words) in cases {
             app.sandbox.update_group(DINGTALK, |group| {

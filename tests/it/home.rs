@@ -195,7 +195,7 @@ on_both! {
         let page = sam.get("/t/ours").await.is(200);
         let rows = cells(&page, "#unreached", 4);
         assert_eq!(rows.len(), 2, "{rows:?}");
-        assert!(rows[0][0].contains("has no robot") && rows[1][0].contains("Given up"), "{rows:?}");
+        assert!(rows[0][0].contains("has no robot") && rows[1][0].contains("Gave up"), "{rows:?}");
         assert_eq!(rows[0][1..3], ["5", "Receiver 4, Receiver 3, Receiver 2 …"]);
         assert_eq!(rows[1][1..3], ["2", "Receiver 1, Receiver 0"]);
         let link = page.attribute("#unreached a", "href").expect("a link");

@@ -258,7 +258,7 @@ on_both! {
         for foreign in ["https://evil.example/", "http://oa.corp.example/", "https://oa.corp.example@evil.example/", "/x"] {
             let page = browse(&back("3", foreign), "en").await.is(422);
             assert_eq!(page.header("location"), None, "{foreign}");
-            assert!(page.text("h1").contains("return"), "{foreign}");
+            assert!(page.text("h1").contains("Return address"), "{foreign}");
         }
         let page = browse(&portal.form(app, "3", SOON, &[("title", "")]), "en").await.is(422);
         assert!(page.text(".note.bad li").contains("title"), "{}", page.body);

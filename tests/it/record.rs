@@ -223,7 +223,7 @@ on_both! {
         }
         let page = mia.get(&format!("/t/ours/deliveries/{}", ids[0])).await.is(200);
         assert_eq!(page.attribute("a.cure", "href").as_deref(), Some("/t/ours/me"));
-        assert!(page.text("dl.facts").contains("You have no robot for this."), "her own page speaks to her");
+        assert!(page.text("dl.facts").contains("You have no robot for this channel."), "her own page speaks to her");
         assert!(mia.get(&format!("/t/ours/deliveries/{}", ids[1])).await.is(200).texts("a.cure").is_empty());
     }
 
@@ -286,7 +286,7 @@ on_both! {
         let known = facts(&page);
         assert!(known.contains("Dataphin disk") && known.contains("Night rule") && known.contains("sam"), "{known}");
         let page = sam.get(&path(id)).await.is(200);
-        assert!(facts(&page).contains("Sent again"), "{}", facts(&page));
+        assert!(facts(&page).contains("Resent"), "{}", facts(&page));
         assert_eq!(page.attribute("dl a[href*=deliveries]", "href"), Some(anew));
         assert!(page.texts("form[action$=resend]").is_empty(), "it is not offered twice");
         assert_eq!(total(app).await, before + 1);
@@ -405,7 +405,7 @@ on_both! {
         let mut sam = app.log_in("sam").await;
         let id = app.unreached(town.ours, town.mia, DeliveryReason::QuietHours).await;
         let page = sam.get(&path(id)).await.is(200);
-        assert!(facts(&page).contains("Nobody was to be disturbed"), "{}", facts(&page));
+        assert!(facts(&page).contains("do not disturb was on"), "{}", facts(&page));
         let answer = resend(&mut sam, id).await;
         let anew = answer.header("location").expect("a page").to_owned();
         let page = sam.get(&anew).await.is(200);
@@ -426,7 +426,7 @@ on_both! {
         assert!(disabled.contains("is disabled"), "{disabled}");
         sam.post(&format!("/t/ours/members/{}/remove", town.mia), &[]).await.is(303);
         let left = reason(&mut sam, rows[1]).await;
-        assert!(left.contains("not a member of the tenant any more"), "{left}");
+        assert!(left.contains("no longer a member of the tenant"), "{left}");
     }
 
     async fn what_reached_nobody_keeps_its_links_and_fixed_lines_when_it_is_sent_again_over_wecom(app: &TestApp) {
