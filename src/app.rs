@@ -94,7 +94,7 @@ impl App {
                 DeliveryWorker::start_with_settings(db, keys, origins, clock.clone(), waker.clone(), speller, calls)
             })
             .transpose()
-            .map_err(|fault| format!("The courier cannot be started: {fault}"))?;
+            .map_err(|fault| format!("The delivery worker cannot be started: {fault}"))?;
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
         let snapshots = alerts::Snapshots::default();
         let tools = alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone(), snapshots };

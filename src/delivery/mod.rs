@@ -1,7 +1,7 @@
-//! The delivery worker takes every message from the database to its robot: it loses none, and no robot gets more than it can bear.
+//! Delivery: sends every message in the outbox to its robot. It loses none, and it keeps every robot's rate limit.
 //!
 //! A request writes a notice into the outbox ([`enqueue`]) in the same transaction as what the notice is about, and goes on.
-//! The worker ([`Courier`]) claims what is due, commits, calls the robot, and records the end; no transaction is open
+//! The worker ([`DeliveryWorker`]) claims what is due, commits, calls the robot, and records the end; no transaction is open
 //! during a call. Several processes may work on one database. What is claimed and never recorded goes out again with the same
 //! identity, so a crash can double a message that was in flight, but not lose one.
 

@@ -322,7 +322,7 @@ pub struct Notice {
     pub title: String,
     /// Markdown; what people typed must be escaped already (`robots::escape_markdown`).
     pub body: String,
-    /// The tenant's robot that rings. Its channel is the delivery's.
+    /// The tenant's robot that sends it. Its channel is the delivery's.
     pub robot: RobotId,
     /// The member it is for.
     pub member: Option<MemberId>,

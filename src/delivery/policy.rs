@@ -72,7 +72,7 @@ pub(super) enum Disposition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CallDecision {
     pub disposition: Disposition,
-    /// For how long nobody may ring this endpoint.
+    /// How long nobody may call this endpoint.
     pub cooldown: Option<Duration>,
     /// The robot's configuration is broken, and from now on its messages are held.
     pub broken_cause: Option<BrokenCause>,

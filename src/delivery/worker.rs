@@ -66,7 +66,7 @@ const DATABASE_BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Dura
 /// How often a page that waits for a delivery looks by itself.
 const STATUS_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Wakes the workers, and whoever waits for the end of a delivery. Clones ring the same ones.
+/// Wakes the workers, and tasks that wait for the end of a delivery. Clones wake the same ones.
 #[derive(Clone, Debug, Default)]
 pub struct Waker {
     work_available: Arc<Notify>,
@@ -251,7 +251,7 @@ impl DeliveryWorker {
     pub async fn stop(self) {
         self.stop_signal.send_replace(true);
         if let Err(fault) = self.task.await {
-            tracing::error!(%fault, "the courier did not end by itself");
+            tracing::error!(%fault, "delivery worker did not stop cleanly");
         }
     }
 }
@@ -292,7 +292,7 @@ impl WorkerTask {
                     pause
                 }
                 Err(fault) => {
-                    tracing::error!(%fault, "the courier cannot use the database; it tries again");
+                    tracing::error!(%fault, "delivery worker cannot use the database; retrying");
                     // Not cut short by wakes: a database in trouble is not helped by being asked more often.
                     drop(timeout(backoff, stop_signal.changed()).await);
                     backoff = (backoff * 2).min(DATABASE_BACKOFF.1);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Channel;
 
-/// At most `count` messages in any window of length `per`, for one robot.
+/// At most `count` messages in any window of length `window`, for one robot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// How many messages.

@@ -34,7 +34,7 @@ const GATEWAY_BAN: Duration = Duration::from_secs(300);
 pub struct RobotResponse {
     /// What to make of it.
     pub meaning: Meaning,
-    /// How long the robot is to be left alone: always there for [`Meaning::Wait`]; for [`Meaning::Passing`] when the
+    /// How long the robot is to be left alone: always there for [`Meaning::RateLimited`]; for [`Meaning::Temporary`] when the
     /// answer asks for it.
     pub cooldown: Option<Duration>,
     /// The vendor's code, as in `310000`; none when the answer has none.
@@ -195,7 +195,7 @@ impl BrokenCause {
 }
 
 /// Reads an answer of the robot at `address`. `retry_after` is what the header of that name asks for, or Lark's
-/// `x-ogw-ratelimit-reset`, by [`retry_after`]. Time-outs and broken connections have no answer
+/// `x-ogw-ratelimit-reset`, by [`parse_retry_after`]. Time-outs and broken connections have no answer
 /// and are the caller's.
 #[must_use]
 pub fn parse_response(

@@ -17,7 +17,7 @@ const MAX_SECRET_BYTES: usize = 256;
 pub struct RobotUrl(String);
 
 impl RobotUrl {
-    /// Only [`super::RobotAddress::parse`] and [`super::request`] make one, so every `RobotUrl` points at a permitted host.
+    /// Only [`super::RobotAddress::parse`] and [`super::build_request`] make one, so every `RobotUrl` points at a permitted host.
     pub(super) fn new(url: String) -> Self {
         Self(url)
     }

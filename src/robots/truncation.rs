@@ -47,7 +47,7 @@ pub(super) fn truncate(text: &str, budget: usize, weigh: fn(char) -> usize) -> C
     Cow::Borrowed(text)
 }
 
-/// Whether a text that went through [`cut`] is still whole.
+/// Whether a text that went through [`truncate`] is still whole.
 #[expect(clippy::ptr_arg, reason = "whether anything was cut away is what the Cow tells")]
 pub(super) fn is_untruncated(text: &Cow<'_, str>) -> bool {
     matches!(text, Cow::Borrowed(_))

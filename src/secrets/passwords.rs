@@ -140,7 +140,7 @@ impl Weakness {
     }
 }
 
-/// What is wrong with the length of a new password, if anything. It costs nothing, and comes before [`Passwords::weakness`].
+/// What is wrong with the length of a new password, if anything. It costs nothing, and comes before [`Passwords::check_strength`].
 #[must_use]
 pub fn length_weakness(password: &str) -> Option<Weakness> {
     match password.chars().count() {

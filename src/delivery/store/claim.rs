@@ -112,7 +112,8 @@ pub(in crate::delivery) struct ClaimBatch {
     pub any_ended: bool,
 }
 
-/// Looks at the due endpoints, at most so many and at most [`endpoints::CLAIM_BATCH_SIZE`], and claims the next message of each that may ring.
+/// Looks at the due endpoints, at most `limit` and at most [`endpoints::CLAIM_BATCH_SIZE`], and claims the next message of each
+/// whose rate limit allows one.
 pub(in crate::delivery) fn claim_due(
     c: &mut AnyConnection,
     now: NaiveDateTime,
@@ -205,7 +206,7 @@ pub(super) enum WorkItem {
     Retry(MessageId),
 }
 
-/// Decides for a locked endpoint: the next message, if it may ring, and when to look again.
+/// Decides for a locked endpoint: the next message, if the rate limit allows one, and when to look again.
 fn decide(
     c: &mut AnyConnection,
     endpoint: &LockedEndpoint,

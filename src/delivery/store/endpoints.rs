@@ -128,7 +128,7 @@ pub(super) fn lock_all(c: &mut AnyConnection) -> Result<()> {
     Ok(())
 }
 
-/// When to look at this endpoint again; never, until something is put into its queue. Until `full_until` nothing ordinary that is
+/// When to look at this endpoint again; never, until something is put into its queue. Until `capacity_at` nothing ordinary that is
 /// put there makes it due.
 pub(super) fn set_next_due(
     c: &mut AnyConnection,

@@ -1,7 +1,7 @@
 //! The delivery worker's rows: robots and their endpoints, the outbox, what is on the wire, and every call.
 //!
-//! An endpoint (a row of `paces`) is one robot URL, whoever rings it. Whoever takes from its queue or records a call locks
-//! that row first, so of all processes only one at a time decides for an endpoint, and nobody waits in a circle.
+//! An endpoint (a row of `paces`) is one webhook URL, shared by all tenants that use it. Whoever takes from its queue or records
+//! a call locks that row first, so of all processes only one at a time decides for an endpoint, and nobody waits in a circle.
 
 pub(super) mod claim;
 pub(super) mod clock_jump;

@@ -58,7 +58,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Puts a notice into it, as [`enqueue`] does. Nothing goes out before [`Self::ring`].
+    /// Puts a notice into it, as [`enqueue`] does. Nothing goes out before [`Self::schedule`].
     ///
     /// # Errors
     /// [`Error::NotFound`] when the tenant has no such robot.

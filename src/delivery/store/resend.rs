@@ -305,7 +305,7 @@ fn content_of(c: &mut AnyConnection, entry: EntryId) -> Result<String> {
     Ok(words.unwrap_or_default())
 }
 
-/// The robots that are to ring, each with its endpoint told so, in the order that every transaction keeps.
+/// The robots that are to send, with their endpoints marked due in the order that every transaction keeps.
 fn schedule_endpoints(
     c: &mut AnyConnection,
     tenant: TenantId,
@@ -332,7 +332,7 @@ struct ResendContext {
     tenant: TenantId,
     /// The alerts that are critical.
     critical_alerts: BTreeSet<AlertId>,
-    /// The robots that ring.
+    /// The robots that send.
     robots: HashMap<RobotId, RobotInfo>,
     requested_by: AccountId,
     now: NaiveDateTime,

@@ -323,12 +323,12 @@ pub(super) struct RobotInfo {
 }
 
 impl RobotInfo {
-    /// The endpoint that it hangs on, for [`endpoints::touch_all`].
+    /// The endpoint that it hangs on, for [`endpoints::mark_all_due`].
     pub fn endpoint(&self) -> (&[u8], Channel) {
         (&self.fingerprint, self.channel)
     }
 
-    /// The endpoint, with the priority of what was put into its queue, for [`endpoints::queued`].
+    /// The endpoint, with the priority of what was put into its queue, for [`endpoints::mark_queued`].
     pub fn endpoint_with_priority(&self, priority: Priority) -> (&[u8], Channel, Priority) {
         (&self.fingerprint, self.channel, priority)
     }
@@ -368,7 +368,7 @@ pub(super) fn mark_broken(
     set_waiting_reason(c, robot, meaning.as_str())
 }
 
-/// Lets a robot that was broken ring again: it proved to work, or its configuration was changed. The caller has locked or
+/// Marks a broken robot as working: it proved to work, or its configuration was changed. The caller has locked or
 /// touched its endpoint before, so that it is looked at.
 pub(super) fn mark_healthy(c: &mut AnyConnection, robot: RobotId) -> Result<()> {
     let broken = robots::id.eq(robot).and(robots::state.eq(RobotState::Broken.as_str()));
