@@ -108,7 +108,7 @@ tenants-home-robots-desc = Segmented bar. OK: { $ok }. Rate-limited: { $resting 
 tenants-home-robots-none = No member has a robot yet.
 tenants-home-robots-means = A rate-limited robot receives messages again automatically.
 tenants-home-ledger = Delivery totals
-tenants-home-ledger-chosen = Receivers
+tenants-home-ledger-chosen = Total
 tenants-home-ledger-delivered = = Delivered
 tenants-home-ledger-waiting = + Waiting
 tenants-home-ledger-given-up = + Given up
