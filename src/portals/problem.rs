@@ -358,8 +358,17 @@ impl Manner {
     }
 }
 
-/// The first of what a request accepts that we can give.
+/// The first of what a request accepts that we can give. Programs get no page: what carries a bearer token or a body of JSON is
+/// no form of a browser.
 fn wish(request: &HttpRequest) -> Wish {
+    let is_program = web::bearer_token(request).is_some() || web::names_json(request, header::CONTENT_TYPE);
+    match accepted(request) {
+        Wish::Page if is_program || !web::accepts_pages(request) => Wish::Open,
+        wish => wish,
+    }
+}
+
+fn accepted(request: &HttpRequest) -> Wish {
     let ranked = Accept::parse(request).map(|accept| accept.ranked()).unwrap_or_default();
     let of = |media: &mime::Mime| match (media.type_().as_str(), media.subtype().as_str()) {
         ("application", "json" | "problem+json") => Some(Wish::Json),
@@ -397,7 +406,7 @@ pub fn answer(request: &HttpRequest, outcome: Result<Answer, Problem>, return_to
     let manner = Manner::of(request);
     match (outcome, return_to) {
         (Ok(_), Some(url)) if manner.wish != Wish::Json => web::redirect(url),
-        (Ok(answer), _) => accepted(request, manner, &answer),
+        (Ok(answer), _) => answer_accepted(request, manner, &answer),
         (Err(problem), _) => {
             Refusals::note(request, &problem);
             refused(request, manner, &problem)
@@ -405,7 +414,7 @@ pub fn answer(request: &HttpRequest, outcome: Result<Answer, Problem>, return_to
     }
 }
 
-fn accepted(request: &HttpRequest, manner: Manner, answer: &Answer) -> HttpResponse {
+fn answer_accepted(request: &HttpRequest, manner: Manner, answer: &Answer) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     if manner.is_json() {
         return HttpResponse::build(status).content_type(mime::APPLICATION_JSON).body(answer.body.clone());
@@ -610,7 +619,13 @@ mod tests {
         assert!(manner(&[("accept", "text/plain")]));
         assert!(manner(&[]));
         assert!(!manner(&[browser]));
-        assert!(!manner(&[("authorization", "Bearer x"), browser]));
-        assert!(!manner(&[("content-type", "application/json"), browser]));
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        assert!(!manner(&[form, browser]) && !manner(&[("authorization", "Basic eDp5"), browser]));
+        assert!(manner(&[("authorization", "Bearer x"), browser]));
+        assert!(manner(&[("content-type", "application/json"), browser]));
+        for java in ["*; q=.2, */*; q=.2", "*/*; q=0.2"] {
+            let accept = format!("text/html, image/gif, image/jpeg, {java}");
+            assert!(manner(&[form, ("accept", &accept)]), "{accept}");
+        }
     }
 }

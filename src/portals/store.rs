@@ -10,7 +10,7 @@ use super::model::{Details, OVERLAP, ReturnOrigins};
 use crate::{
     db::{AnyConnection, AtMost as _, PortalId, TenantId, schema::portals},
     error::{Error, Result},
-    secrets::{AssociatedData, KeyRing, PlainToken},
+    secrets::{AssociatedData, KeyRing, PORTAL_TOKEN_PREFIX, PlainToken},
 };
 
 /// A portal as its tenant's administrators see it.
@@ -120,8 +120,6 @@ pub struct Secrets {
     pub signing_key: PlainToken,
 }
 
-/// What every token begins with.
-const TOKEN_PREFIX: &str = "belfry_";
 /// What every signing key begins with.
 const KEY_PREFIX: &str = "belfry_key_";
 
@@ -132,7 +130,7 @@ impl Secrets {
     /// [`Error::Internal`] when the operating system gives no random bytes.
     pub fn generate() -> Result<Self> {
         Ok(Self {
-            token: PlainToken::generate_with_prefix(TOKEN_PREFIX)?,
+            token: PlainToken::generate_with_prefix(PORTAL_TOKEN_PREFIX)?,
             signing_key: PlainToken::generate_with_prefix(KEY_PREFIX)?,
         })
     }

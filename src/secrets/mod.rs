@@ -9,4 +9,7 @@ mod tokens;
 pub use blocklist::Blocklist;
 pub use passwords::{Passwords, RequestPermit, UNUSABLE_HASH, Weakness, WorkPermit, length_weakness};
 pub use sealing::{AssociatedData, KeyRing};
-pub use tokens::{PlainToken, constant_time_eq, one_time_code, one_time_code_as_typed, random_bytes, six_digit_code};
+pub use tokens::{
+    PORTAL_TOKEN_PREFIX, PlainToken, constant_time_eq, one_time_code, one_time_code_as_typed, random_bytes,
+    six_digit_code,
+};

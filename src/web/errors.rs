@@ -15,11 +15,15 @@ use askama::Template;
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded::byte_serialize;
 
-use super::{Fields, Frame, Shared, address, kept::Again, observe::RequestId, own_page, page, redirect};
+use super::{
+    Fields, Frame, Shared, accepts_pages, address, bearer_token, kept::Again, names_json, observe::RequestId, own_page,
+    page, redirect,
+};
 use crate::{
     access::{self, AnyoneSignedIn},
     error::Error,
     refusals::{Refusal, Refusals},
+    secrets::PORTAL_TOKEN_PREFIX,
 };
 
 /// In how many seconds it is worth trying again when the database cannot be used.
@@ -214,12 +218,7 @@ fn note_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest
 fn is_misdirected_post(status: StatusCode, request: &HttpRequest) -> bool {
     let takes_none =
         [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::UNSUPPORTED_MEDIA_TYPE].contains(&status);
-    // A browser sends what a proxy before Belfry asked it for, which is no token.
-    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let has_token = authorization
-        .and_then(|value| value.split_once(' '))
-        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    takes_none && !request.method().is_safe() && has_token
+    takes_none && !request.method().is_safe() && bearer_token(request).is_some()
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.
@@ -231,26 +230,17 @@ fn log_in(request: &HttpRequest) -> String {
     format!("/login?next={}", byte_serialize(to.as_bytes()).collect::<String>())
 }
 
-/// Whether a program asks, which reads no page: its path is one for programs, however its slashes are written, it sends what no
-/// browser sends to a page, or it accepts JSON and no HTML.
+/// Whether a program asks, which reads no page: its path is one for programs, however its slashes are written, it sends a
+/// portal's token, it sends what no browser sends to a page, or it accepts JSON and no HTML.
 fn is_program(request: &HttpRequest) -> bool {
     let path = percent_decode_str(request.path()).decode_utf8_lossy();
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let is_below = matches!(parts.next(), Some("intake" | "api"));
-    let is_json = |name| {
-        let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
-        let values = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
-        values.contains("json") && !values.contains("html")
-    };
-    let sends_as_program = is_json(header::CONTENT_TYPE) || request.headers().contains_key(header::AUTHORIZATION);
-    is_below || is_json(header::ACCEPT) || sends_as_program && !accepts_pages(request)
-}
-
-/// Whether a request names pages among what it accepts, as every browser's does.
-#[must_use]
-pub fn accepts_pages(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    accepted.is_some_and(|accepted| accepted.to_ascii_lowercase().contains("html"))
+    // A proxy that logs people in may add a bearer token of its own to what browsers send.
+    let is_portal = bearer_token(request).is_some_and(|token| token.starts_with(PORTAL_TOKEN_PREFIX));
+    let sends_as_program =
+        names_json(request, header::CONTENT_TYPE) || request.headers().contains_key(header::AUTHORIZATION);
+    is_below || is_portal || names_json(request, header::ACCEPT) || sends_as_program && !accepts_pages(request)
 }
 
 /// The error as a problem document (RFC 9457).

@@ -81,6 +81,33 @@ pub fn actor(request: &HttpRequest, account: &Account) -> Actor {
     Actor { account: Some(account.id), name: account.username.clone(), address: address(request) }
 }
 
+/// How `Accept` begins where Java's `HttpURLConnection` sends it for a program that names nothing.
+const JAVA_ACCEPT: &str = "text/html, image/gif, image/jpeg,";
+
+/// Whether a request names pages among what it accepts, as every browser's does.
+#[must_use]
+pub fn accepts_pages(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = accepted.to_ascii_lowercase();
+    accepted.contains("html") && !accepted.starts_with(JAVA_ACCEPT)
+}
+
+/// The bearer token of a request. Browsers behind a proxy that asks for a password send authorization of other kinds.
+#[must_use]
+pub fn bearer_token(request: &HttpRequest) -> Option<&str> {
+    let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok())?;
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Whether the values of a header name JSON and no HTML.
+#[must_use]
+pub fn names_json(request: &HttpRequest, name: header::HeaderName) -> bool {
+    let values = request.headers().get_all(name).filter_map(|value| value.to_str().ok());
+    let values = values.collect::<Vec<_>>().join(",").to_ascii_lowercase();
+    values.contains("json") && !values.contains("html")
+}
+
 /// A path of ours to come back to, or to try again; anything else is the start page.
 #[must_use]
 pub fn own_page(path: &str) -> &str {

@@ -14,6 +14,9 @@ use crate::harness::{Answer, TestApp, User};
 
 const INTAKE: [&str; 4] = ["/intake/alerts", "/intake/members", "/intake/alertmanager", "/intake/grafana"];
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+/// What Java's `HttpURLConnection` accepts when its program names nothing, before and since release 18.
+const JAVA: [&str; 2] =
+    ["text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, image/gif, image/jpeg, */*; q=0.2"];
 
 /// Adds a portal that may do everything, and returns its token.
 async fn token(app: &TestApp) -> String {
@@ -172,6 +175,47 @@ on_both! {
         let (status, _, document) = problem(&visitor.send(visitor.request(Method::POST, "/login").json(&1)).await, "JSON");
         assert_eq!(status, 415);
         assert!(document["detail"].as_str().is_some_and(|detail| detail.contains("urlencoded")), "{document}");
+    }
+
+    async fn a_program_gets_problems_whatever_it_accepts_and_a_browser_pages(app: &TestApp) {
+        app.settle().await;
+        let token = token(app).await;
+        let mut sender = app.visitor();
+        let post = |sender: &User, path: &str, accept: &str| {
+            sender.request(Method::POST, path).header(header::ACCEPT, accept).header(header::CONTENT_TYPE, "application/json")
+        };
+        for accept in [JAVA[0], JAVA[1], BROWSER] {
+            for path in INTAKE {
+                let wrong = post(&sender, path, accept).bearer_auth(&token).body("{");
+                assert_eq!(problem(&sender.send(wrong).await, path).0, 400, "{accept}");
+                let unproven = post(&sender, path, accept).body("{\"title\":\"x\"}");
+                assert_eq!(problem(&sender.send(unproven).await, path).1, "not-proven", "{accept}");
+                let get = sender.request(Method::GET, path).header(header::ACCEPT, accept).bearer_auth(&token);
+                assert_eq!(problem(&sender.send(get).await, path).1, "post-only", "{accept}");
+            }
+            let form = sender.request(Method::POST, "/intake/alerts").header(header::ACCEPT, accept).bearer_auth(&token);
+            assert_eq!(problem(&sender.send(form.form(&[("title", "")])).await, accept).1, "invalid-fields");
+            let stored = post(&sender, "/intake/alerts", accept).bearer_auth(&token).body("{\"title\":\"x\"}");
+            let stored = sender.send(stored).await.is(201);
+            assert_eq!(stored.header("content-type"), Some("application/json"), "{accept}");
+            for path in ["/webhook", "/t/ours/nothing", "/intake/nothing", "/api/v1/alerts"] {
+                let astray = post(&sender, path, accept).bearer_auth(&token).body("{}");
+                assert_eq!(problem(&sender.send(astray).await, path).0, 404, "{accept}");
+            }
+            let get = sender.request(Method::GET, "/t/ours").header(header::ACCEPT, accept).bearer_auth(&token);
+            sender.send(get).await.leads_to("/login?next=%2Ft%2Fours");
+        }
+        for accept in JAVA {
+            let signed = sender.request(Method::POST, "/intake/alerts").header(header::ACCEPT, accept).form(&[("title", "x")]);
+            assert_eq!(problem(&sender.send(signed).await, accept).1, "not-proven");
+            let page = sender.send(post(&sender, "/login", accept).body("{}")).await;
+            assert_eq!(problem(&page, accept).0, 415);
+        }
+        // A signed form of a browser, and whatever a proxy adds to what browsers send.
+        let signed = sender.request(Method::POST, "/intake/alerts").header(header::ACCEPT, BROWSER).form(&[("title", "x")]);
+        assert!(sender.send(signed).await.is(401).body.contains("<html"));
+        let behind_proxy = sender.request(Method::GET, "/nothing").header(header::ACCEPT, BROWSER).bearer_auth("eyJhbGciOi");
+        assert!(sender.send(behind_proxy).await.is(404).body.contains("<html"));
     }
 
     async fn every_mistake_is_named_at_once(app: &TestApp) {
