@@ -29,7 +29,10 @@ pub enum Error {
     /// There is no such thing, or it is not yours: the two look the same.
     NotFound,
     /// The page is there, but not for this method.
-    OtherWay,
+    OtherWay {
+        /// The methods that it is there for, as the header `Allow` lists them.
+        allow: &'static str,
+    },
     /// The request cannot be read: not UTF-8, a NUL, a malformed number.
     Malformed,
     /// The body is no form.

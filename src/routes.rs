@@ -1,9 +1,11 @@
 //! The whole URL map, a line a route. Nothing else imports pages.
 
+use std::future::ready;
+
 use actix_web::{
-    HttpResponse, Resource,
+    FromRequest, Handler, HttpResponse, Resource, Responder,
     body::BoxBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{AppService, HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
     web::{self as actix, ServiceConfig},
 };
@@ -145,12 +147,49 @@ fn door(
         InitError = (),
     >,
 > {
-    resource(path).wrap(from_fn(host_guard)).wrap(from_fn(answer_bare_errors))
+    let resource = actix::resource(path).default_service(actix::to(post_only));
+    resource.wrap(from_fn(host_guard)).wrap(from_fn(answer_bare_errors))
 }
 
-/// A path that says so when it is there but cannot be used that way.
-fn resource(path: &str) -> Resource {
-    actix::resource(path).default_service(actix::to(other_way))
+/// A path that is used by GET (and HEAD, which is answered as GET) or POST, and tells whoever uses another method which it knows.
+/// There is no third method: forms of other sites are kept off by what reads forms, which are posted.
+struct PageResource {
+    resource: Resource,
+    allow: &'static str,
+}
+
+fn resource(path: &str) -> PageResource {
+    PageResource { resource: actix::resource(path), allow: "" }
+}
+
+impl PageResource {
+    fn get<F, A>(self, handler: F) -> Self
+    where
+        F: Handler<A>,
+        A: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let allow = if self.allow.is_empty() { "GET, HEAD" } else { "GET, HEAD, POST" };
+        Self { resource: self.resource.get(handler), allow }
+    }
+
+    fn post<F, A>(self, handler: F) -> Self
+    where
+        F: Handler<A>,
+        A: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let allow = if self.allow.is_empty() { "POST" } else { "GET, HEAD, POST" };
+        Self { resource: self.resource.post(handler), allow }
+    }
+}
+
+impl HttpServiceFactory for PageResource {
+    fn register(self, config: &mut AppService) {
+        let allow = self.allow;
+        let refuse = move |_: Result<AnyoneSignedIn>| ready(Err::<HttpResponse, _>(Error::OtherWay { allow }));
+        self.resource.default_service(actix::to(refuse)).register(config);
+    }
 }
 
 /// Whoever is signed in keeps his navigation on the page that says so.
@@ -162,6 +201,6 @@ async fn no_door() -> Result<HttpResponse> {
     Err(Error::NotFound)
 }
 
-async fn other_way(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
-    Err(Error::OtherWay)
+async fn post_only() -> Result<HttpResponse> {
+    Err(Error::OtherWay { allow: "POST" })
 }

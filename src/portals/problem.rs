@@ -175,7 +175,7 @@ impl From<Error> for Problem {
             Error::TooLarge => Self::TooLarge,
             Error::TooSlow => Self::TooSlow,
             Error::NotFound => Self::NotFound,
-            Error::OtherWay => Self::OtherWay,
+            Error::OtherWay { .. } => Self::OtherWay,
             // What was just taken by somebody else is there at the next attempt.
             Error::Unavailable(_) | Error::Busy | Error::Taken => Self::NotStored(fault.to_string()),
             other => Self::Internal(other.to_string()),
@@ -487,7 +487,7 @@ pub async fn answer_bare_errors(
     let answer = next.call(request).await?.map_into_boxed_body();
     let Some(fault) = answer.response().error() else { return Ok(answer) };
     let problem = match fault.as_error::<Error>() {
-        Some(Error::OtherWay) => Problem::OtherWay,
+        Some(Error::OtherWay { .. }) => Problem::OtherWay,
         Some(Error::NotFound) => Problem::NotFound,
         Some(Error::WrongHost) => Problem::WrongHost,
         _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed(Unreadable::Request),

@@ -89,7 +89,7 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 ///
 /// # Errors
 /// What the handlers answer. Its own refusals are answers: [`Error::NotFound`], [`Error::CrossSite`], [`Error::SessionOver`],
-/// [`Error::Malformed`], [`Error::NoForm`], [`Error::OtherWay`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and
+/// [`Error::Malformed`], [`Error::NoForm`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and
 /// [`Error::Unavailable`] when the session could not be read.
 pub async fn guard(
     mut request: ServiceRequest,
@@ -125,11 +125,9 @@ async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> 
     let was_read = access::was_read(&request.get_session());
     let (token, new_cookie) = token(request.request(), &shared)?;
     request.extensions_mut().insert(CsrfToken(token.masked()?));
-    // Pages know no other methods: whatever they are used for, it is nothing of ours.
-    if ![Method::GET, Method::POST].contains(request.method()) {
-        return Err(Error::OtherWay);
-    }
-    if !request.method().is_safe() {
+    // Pages know no other methods: every resource refuses them itself, and names those that it knows.
+    let is_form = *request.method() == Method::POST;
+    if is_form {
         if !same_origin(request.request(), &shared) {
             let ours = is_misconfigured(request.request());
             return Err(if ours { Error::OtherOrigin } else { Error::CrossSite });

@@ -7,7 +7,11 @@ use actix_web::{
     HttpMessage as _, HttpRequest, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header, uri::PathAndQuery},
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+        uri::PathAndQuery,
+    },
     middleware::Next,
     web::Data,
 };
@@ -101,7 +105,7 @@ impl ResponseError for Error {
             Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
             Self::Forbidden | Self::CrossSite | Self::OtherOrigin | Self::SessionOver => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::OtherWay => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OtherWay { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Malformed | Self::NotKept | Self::WrongHost => StatusCode::BAD_REQUEST,
             Self::NoForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -119,6 +123,9 @@ impl ResponseError for Error {
             Self::LogInFirst => redirect("/login"),
             Self::PasswordFirst => redirect("/account/password"),
             Self::SetUpFirst => redirect("/setup"),
+            Self::OtherWay { allow } => {
+                HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, *allow)).finish()
+            }
             _ => HttpResponse::new(self.status_code()),
         }
     }
@@ -181,14 +188,13 @@ fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<Bo
         return fault.error_response();
     }
     let mut response = error_page(ours, status, request);
-    let wait = match ours {
-        Some(Error::TooMany { retry_after }) => Some(*retry_after),
-        Some(Error::Unavailable(_) | Error::Busy) => Some(SOON),
-        _ => None,
+    let headers = response.headers_mut();
+    match ours {
+        Some(Error::TooMany { retry_after }) => headers.insert(header::RETRY_AFTER, (*retry_after).into()),
+        Some(Error::Unavailable(_) | Error::Busy) => headers.insert(header::RETRY_AFTER, SOON.into()),
+        Some(Error::OtherWay { allow }) => headers.insert(header::ALLOW, HeaderValue::from_static(allow)),
+        _ => return response,
     };
-    if let Some(Ok(value)) = wait.map(|wait| wait.to_string().parse()) {
-        response.headers_mut().insert(header::RETRY_AFTER, value);
-    }
     response
 }
 

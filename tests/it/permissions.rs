@@ -728,7 +728,7 @@ fn the_reader_of_the_routes_sees_every_way_of_writing_one() {
 }
 
 /// The routes that a routes file declares, as `METHOD /path`.
-fn routes(text: &str) -> BTreeSet<String> {
+pub fn routes(text: &str) -> BTreeSet<String> {
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code: String = code.split_whitespace().collect();
     let mut routes = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Requests that are wrong in one way: the answer names that way, and a program gets no page.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Write as _},
     net::TcpStream,
     time::Duration,
@@ -10,7 +11,10 @@ use flate2::{Compression, write::GzEncoder};
 use reqwest::{Method, RequestBuilder, header};
 use serde_json::Value;
 
-use crate::harness::{Answer, TestApp, User};
+use crate::{
+    harness::{Answer, TestApp, User},
+    permissions::routes,
+};
 
 const INTAKE: [&str; 4] = ["/intake/alerts", "/intake/members", "/intake/alertmanager", "/intake/grafana"];
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
@@ -216,6 +220,35 @@ on_both! {
         assert!(sender.send(signed).await.is(401).body.contains("<html"));
         let behind_proxy = sender.request(Method::GET, "/nothing").header(header::ACCEPT, BROWSER).bearer_auth("eyJhbGciOi");
         assert!(sender.send(behind_proxy).await.is(404).body.contains("<html"));
+    }
+
+    async fn a_path_that_is_used_by_another_method_names_those_that_it_knows(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let routes = routes(include_str!("../../src/routes.rs"));
+        let paths: BTreeSet<&str> = routes.iter().filter_map(|route| Some(route.split_once(' ')?.1)).collect();
+        for path in paths {
+            let takes = |method: &str| routes.contains(&format!("{method} {path}"));
+            let allow = match (takes("GET"), takes("POST")) {
+                (true, true) => "GET, HEAD, POST",
+                (true, false) => "GET, HEAD",
+                _ => "POST",
+            };
+            let named = [("{tenant}", "ours"), ("{id}", "1"), ("{file}", "x"), ("{channel}", "x"), ("{reason}", "x")];
+            let address = named.iter().fold(path.to_owned(), |address, (name, value)| address.replace(name, value));
+            let mut wrong = vec![Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
+            wrong.extend((!takes("GET")).then_some(Method::GET));
+            for method in wrong {
+                for accept in [BROWSER, "application/json"] {
+                    let request = sue.request(method.clone(), &address).header(header::ACCEPT, accept);
+                    let answer = sue.send(request).await.is(405);
+                    assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+                }
+            }
+        }
+        let answer = sue.post("/t/ours/audit", &[]).await.is(405);
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+        assert!(answer.text("h1").len() > 1, "{}", answer.body);
     }
 
     async fn every_mistake_is_named_at_once(app: &TestApp) {
