@@ -79,6 +79,21 @@ impl AlertFields {
     }
 }
 
+impl AlertFields {
+    /// The people it names, as far as they can be read.
+    #[must_use]
+    pub fn readable_receivers(&self) -> Vec<Username> {
+        readable_usernames(&self.receivers)
+    }
+
+    /// The key of the event that it resolves; nothing when it resolves none, or none can be read.
+    #[must_use]
+    pub fn resolved_key(&self) -> Option<&str> {
+        let key = if text::is_blank(&self.key) { self.title.trim() } else { trimmed(&self.key) };
+        Some(key).filter(|key| Signal::parse(&self.status) == Some(Signal::Resolved) && !key.is_empty())
+    }
+}
+
 /// How many names an error repeats.
 const NAMES_IN_ERRORS: usize = 10;
 
@@ -89,16 +104,7 @@ pub(super) fn usernames<'t>(
     typed: impl IntoIterator<Item = &'t String>,
     errors: &mut FieldErrors,
 ) -> Option<Vec<Username>> {
-    let names = typed.into_iter().flat_map(|text| text.split([',', '，', '\n', '\r']));
-    let names = names.map(trimmed).filter(|name| !name.is_empty());
-    let (mut usernames, mut known, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
-    for name in names {
-        match Username::parse(name) {
-            Ok(username) if known.insert(username.key()) => usernames.push(username),
-            Ok(_) => {}
-            Err(_) => wrong.push(name),
-        }
-    }
+    let (usernames, wrong) = split_usernames(typed);
     if !wrong.is_empty() {
         let shown: Vec<String> =
             wrong.iter().take(NAMES_IN_ERRORS).map(|name| name.chars().take(64).collect()).collect();
@@ -114,6 +120,28 @@ pub(super) fn usernames<'t>(
         return None;
     }
     Some(usernames)
+}
+
+/// The usernames in a field, once each, and what stands there and cannot be one.
+fn split_usernames<'t>(typed: impl IntoIterator<Item = &'t String>) -> (Vec<Username>, Vec<&'t str>) {
+    let names = typed.into_iter().flat_map(|text| text.split([',', '，', '\n', '\r']));
+    let names = names.map(trimmed).filter(|name| !name.is_empty());
+    let (mut usernames, mut known, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
+    for name in names {
+        match Username::parse(name) {
+            Ok(username) if known.insert(username.key()) => usernames.push(username),
+            Ok(_) => {}
+            Err(_) => wrong.push(name),
+        }
+    }
+    (usernames, wrong)
+}
+
+/// The usernames in a field that can be looked up, whatever else is wrong with it.
+pub(super) fn readable_usernames<'t>(typed: impl IntoIterator<Item = &'t String>) -> Vec<Username> {
+    let (mut usernames, _) = split_usernames(typed);
+    usernames.truncate(MOST_RECEIVERS);
+    usernames
 }
 
 /// What a word means; the default when there is none.

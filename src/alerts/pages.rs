@@ -121,11 +121,18 @@ pub async fn fire(
         form: marks.hash(&fields),
     };
     let outcome = match fields.check(Source::Form, BTreeMap::new()) {
-        Err(errors) => Err(errors),
-        Ok(alert) if marks.preview.is_empty() => {
-            firing.store(&tools, who.tenant.clone(), &request, &who, alert).await?
+        Err(errors) => {
+            let typed = fields.clone();
+            let looked_up = tools.db.read(move |c| firing.look_up(c, &typed)).await?;
+            looked_up.joined_with(Err(errors))
         }
-        Ok(alert) => tools.db.read_aside(move |c| firing.preview(c, &alert)).await?,
+        Ok(alert) if marks.preview.is_empty() => {
+            firing.store(&tools, who.tenant.clone(), &request, &who, (fields.clone(), alert)).await?
+        }
+        Ok(alert) => {
+            let typed = fields.clone();
+            tools.db.read_aside(move |c| firing.preview(c, &typed, &alert)).await?
+        }
     };
     let (status, errors, preview) = match outcome {
         Ok(Outcome::Fired(event, said)) => return Ok(redirect_saying(&format!("{path}/{event}"), said)),
@@ -152,12 +159,13 @@ struct Firing {
 }
 
 impl Firing {
-    /// What is wrong with the receivers: a person who names people means people of the tenant.
-    fn refused(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<Option<FieldErrors>> {
+    /// The mistakes that only the database knows: whom a person names is somebody of the tenant, and what he resolves is his to
+    /// resolve.
+    fn look_up(&self, c: &mut AnyConnection, fields: &AlertFields) -> Result<FieldErrors> {
         let mut errors = FieldErrors::default();
-        if alert.signal == Signal::Resolved {
+        if let Some(key) = fields.resolved_key() {
             let owner = self.context.key_owner();
-            let key = self.context.event_key(&owner, &alert.key);
+            let key = self.context.event_key(&owner, key);
             let own = events::last_of_key(c, key)?.filter(|event| event.is_open());
             // Events from before keys had owners: whoever only fires alerts must not be able to end those of other systems.
             if own.as_ref().is_some_and(|event| event.source != Source::Form.as_str() && !self.administers) {
@@ -167,17 +175,23 @@ impl Firing {
                 errors.add("status", "alerts-resolve-other");
             }
         }
-        let named = people::named(c, self.context.tenant, &alert.receivers)?;
+        let named = people::named(c, self.context.tenant, &fields.readable_receivers())?;
         let unknown = named.into_iter().filter(|person| person.member.is_none());
         let unknown: Vec<String> = unknown.map(|person| person.name).collect();
         if !unknown.is_empty() {
             errors.0.extend(strangers(&unknown).0);
         }
-        Ok(Some(errors).filter(|errors| !errors.is_empty()))
+        Ok(errors)
     }
 
-    fn preview(&self, c: &mut AnyConnection, alert: &Incoming) -> Result<std::result::Result<Outcome, FieldErrors>> {
-        if let Some(errors) = self.refused(c, alert)? {
+    fn preview(
+        &self,
+        c: &mut AnyConnection,
+        fields: &AlertFields,
+        alert: &Incoming,
+    ) -> Result<std::result::Result<Outcome, FieldErrors>> {
+        let errors = self.look_up(c, fields)?;
+        if !errors.is_empty() {
             return Ok(Err(errors));
         }
         let found = preview(c, &self.context, alert)?;
@@ -195,7 +209,7 @@ impl Firing {
         tenant: Tenant,
         request: &HttpRequest,
         who: &Can<FireAlerts>,
-        alert: Incoming,
+        (fields, alert): (AlertFields, Incoming),
     ) -> Result<std::result::Result<Outcome, FieldErrors>> {
         let (firing, actor) = (self.clone(), actor(request, &who.principal.account));
         let stored = who
@@ -203,7 +217,8 @@ impl Firing {
                 if let Some(event) = firing.fired_before(c)? {
                     return Ok(Ok(event));
                 }
-                if let Some(errors) = firing.refused(c, &alert)? {
+                let errors = firing.look_up(c, &fields)?;
+                if !errors.is_empty() {
                     return Ok(Err(errors));
                 }
                 let taken = take(c, &firing.context, &alert)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError};
 
 use super::{
-    form::{usernames, word},
+    form::{readable_usernames, usernames, word},
     matcher::{Matcher, is_label, unquoted},
     model::{Incoming, Receiver, Rule, Severity, Source, Window},
 };
@@ -243,6 +243,18 @@ impl RuleForm {
             }
             _ => Err(errors),
         }
+    }
+
+    /// Whom it names, as far as that can be read.
+    #[must_use]
+    pub fn readable_receivers(&self) -> (Vec<Username>, Vec<Receiver>) {
+        (readable_usernames([&self.members]), self.receivers(&mut FieldErrors::default()))
+    }
+
+    /// Its conditions, as far as they can be read. Compiles their expressions.
+    #[must_use]
+    pub fn readable_matchers(&self) -> Vec<Matcher> {
+        self.matchers(&mut FieldErrors::default())
     }
 
     fn matchers(&self, errors: &mut FieldErrors) -> Vec<Matcher> {

@@ -12,6 +12,7 @@ use chrono::NaiveDateTime;
 
 use super::{
     choose::{Call, Verdict},
+    matcher::Matcher,
     model::{Incoming, LARGEST_EXPRESSIONS, Receiver, Rule, Severity, Source},
     rule_form::{Example, ListQuery, Proposed, RuleForm, SAVED_FIELDS, Ticked, Typed},
     rule_words::{changes, condition, receivers, window},
@@ -26,6 +27,7 @@ use crate::{
         Action, Actor, Can, Role,
         permissions::{EditAlertRules, ViewAlerts},
     },
+    accounts::Username,
     audit::{self, Change, Effect},
     channels::{Switches, channel_key, store as channels},
     clock::Clock,
@@ -35,6 +37,7 @@ use crate::{
     first_steps::{Step, store as first_steps},
     language::Language,
     robots::Channel,
+    text::as_name,
     web::{self, Edits as _, FieldError, FieldErrors, Form, Frame, Parameters, Query, actor, redirect_saying},
 };
 
@@ -442,23 +445,23 @@ async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: E
     }
     let (id, typed) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
     // Regular expressions take a while to compile.
-    let done = match db.compute_aside(move || typed.check(id)).await? {
-        Err(mut errors) => {
-            let faults = if example.is_asked() { example.check().err() } else { None };
-            errors.0.extend(faults.into_iter().flat_map(|faults| faults.0));
-            Err(errors)
+    let checked = db.compute_aside(move || typed.check(id)).await?;
+    let alert = if example.is_asked() { example.check().map(Some) } else { Ok(None) };
+    let looked_up = look_up(&db, task.tenant, id, (&form, &checked), !example.is_asked()).await?;
+    let (alert, errors) = match looked_up.joined_with(alert) {
+        Ok(alert) => (alert, FieldErrors::default()),
+        Err(errors) => (None, errors),
+    };
+    let done = match errors.joined_with(checked).map(|typed| (typed, alert)) {
+        Ok((typed, Some(alert))) => {
+            let context = context(&who, &frame, task.now);
+            db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?
         }
-        Ok(typed) if example.is_asked() => match example.check() {
-            Ok(alert) => {
-                let context = context(&who, &frame, task.now);
-                db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?
-            }
-            Err(errors) => Err(errors),
-        },
-        Ok(typed) => match save(&db, &who, task, typed, form.clone()).await? {
+        Ok((typed, None)) => match save(&db, &who, task, typed, form.clone()).await? {
             Ok(effect) => return Ok(redirect_saying(&list_path(&who), effect.flash_key())),
             Err(errors) => Err(errors),
         },
+        Err(errors) => Err(errors),
     };
     let (outcome, errors) = match done {
         Ok(outcome) => (Some(outcome), FieldErrors::default()),
@@ -511,6 +514,40 @@ fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: 
     Ok(Ok(Outcome::of(c, context.tenant, preview, Some(&rule))?))
 }
 
+/// The mistakes of a form that only the database knows. Where the rule is not to be saved, they are those about whom it names.
+async fn look_up(
+    db: &Database,
+    tenant: TenantId,
+    id: RuleId,
+    (form, checked): (&RuleForm, &Checked<Typed>),
+    is_saved: bool,
+) -> Result<FieldErrors> {
+    let typed = form.clone();
+    let (mut errors, rules) = db
+        .read(move |c| {
+            let (mut errors, rules) = (FieldErrors::default(), store::all(c, tenant)?);
+            if is_saved && store::name_is_taken(c, tenant, &as_name(&typed.name), id)? {
+                errors.add("name", "rules-name-taken");
+            }
+            let (members, receivers) = typed.readable_receivers();
+            let unknown = all_receivers(c, tenant, id, &members, receivers)?.err().unwrap_or_default();
+            errors.0.extend(unknown.0);
+            Ok((errors, rules))
+        })
+        .await?;
+    if !is_saved {
+        return Ok(errors);
+    }
+    if id == UNSAVED && rules.len() >= MOST_RULES {
+        errors.add("", "rules-too-many");
+    }
+    let read = checked.as_ref().ok().map(|typed| typed.rule.matchers.clone());
+    let typed = form.clone();
+    let own = move || read.unwrap_or_else(|| typed.readable_matchers());
+    errors.0.extend(db.compute_aside(move || too_large(&rules, id, &own())).await?);
+    Ok(errors)
+}
+
 async fn save(
     db: &Database,
     who: &Can<EditAlertRules>,
@@ -518,11 +555,6 @@ async fn save(
     typed: Typed,
     form: RuleForm,
 ) -> Result<Checked<Effect>> {
-    let (tenant, rule) = (task.tenant, typed.rule.clone());
-    let rules = db.read(move |c| store::all(c, tenant)).await?;
-    if let Some(error) = db.compute_aside(move || too_large(&rules, &rule)).await? {
-        return Ok(Err(FieldErrors(vec![error])));
-    }
     match who.write(db, move |c| saved(c, &task, typed, &form)).await {
         Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
         saved => saved,
@@ -530,12 +562,12 @@ async fn save(
 }
 
 /// What is wrong when the expressions of the tenant's rules would be too large with this rule in the place of the stored one.
-fn too_large(rules: &[Rule], typed: &Rule) -> Option<FieldError> {
-    let own = typed.expressions_size();
-    let others: usize = rules.iter().filter(|rule| rule.id != typed.id).map(Rule::expressions_size).sum();
-    let largest = typed.matchers.iter().max_by_key(|matcher| matcher.size())?;
+fn too_large(rules: &[Rule], id: RuleId, matchers: &[Matcher]) -> Option<FieldError> {
+    let own: usize = matchers.iter().map(Matcher::size).sum();
+    let others: usize = rules.iter().filter(|rule| rule.id != id).map(Rule::expressions_size).sum();
+    let largest = matchers.iter().max_by_key(|matcher| matcher.size())?;
     // A rule that has none, or becomes smaller, can always be saved.
-    let before = rules.iter().find(|rule| rule.id == typed.id).map_or(0, Rule::expressions_size);
+    let before = rules.iter().find(|rule| rule.id == id).map_or(0, Rule::expressions_size);
     if own <= before || own + others <= LARGEST_EXPRESSIONS {
         return None;
     }
@@ -580,17 +612,29 @@ fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> R
     task.save(c, action, &rule.name, changes, write).map(Ok)
 }
 
-/// The rule with the members whom it names. Who left the tenant may stay in a rule that named him before.
+/// The rule with the members whom it names.
 fn completed(c: &mut AnyConnection, tenant: TenantId, typed: Typed) -> Result<Checked<Rule>> {
     let Typed { mut rule, members } = typed;
-    let stored: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|known| known.id == rule.id).collect();
+    let receivers = all_receivers(c, tenant, rule.id, &members, std::mem::take(&mut rule.receivers))?;
+    Ok(receivers.map(|receivers| Rule { receivers, ..rule }))
+}
+
+/// These receivers and the members of these names. Who left the tenant may stay in a rule that named him before.
+fn all_receivers(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    id: RuleId,
+    members: &[Username],
+    mut receivers: Vec<Receiver>,
+) -> Result<Checked<Vec<Receiver>>> {
+    let stored: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|known| known.id == id).collect();
     let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
-    let known = store::member_accounts(c, tenant, &members)?;
+    let known = store::member_accounts(c, tenant, members)?;
     let kept = |key: &str| names.accounts.iter().find(|(_, name)| name.eq_ignore_ascii_case(key)).map(|(id, _)| *id);
     let (mut errors, mut unknown) = (FieldErrors::default(), Vec::new());
-    for member in &members {
+    for member in members {
         match known.get(&member.key()).copied().or_else(|| kept(&member.key())) {
-            Some(account) => rule.receivers.push(Receiver::Account(account)),
+            Some(account) => receivers.push(Receiver::Account(account)),
             None => unknown.push(member.as_str()),
         }
     }
@@ -598,7 +642,7 @@ fn completed(c: &mut AnyConnection, tenant: TenantId, typed: Typed) -> Result<Ch
         let variables = vec![("names".into(), unknown.join(", "))];
         errors.0.push(FieldError { field: "members".into(), key: "rules-members-unknown".into(), variables });
     }
-    for receiver in &rule.receivers {
+    for receiver in &receivers {
         match receiver {
             Receiver::Group(group) if names.group(*group).is_none() => errors.add("groups", "form-choose"),
             Receiver::Schedule(schedule) if names.schedule(*schedule).is_none() => {
@@ -607,6 +651,6 @@ fn completed(c: &mut AnyConnection, tenant: TenantId, typed: Typed) -> Result<Ch
             _ => {}
         }
     }
-    rule.receivers.sort_unstable();
-    Ok(if errors.is_empty() { Ok(rule) } else { Err(errors) })
+    receivers.sort_unstable();
+    Ok(if errors.is_empty() { Ok(receivers) } else { Err(errors) })
 }

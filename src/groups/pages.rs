@@ -19,7 +19,8 @@ use crate::{
     clock::Clock,
     db::{AccountId, AnyConnection, Database, GroupId, Pager, TenantId},
     error::{Error, Result},
-    people::joined,
+    people::{joined, typed_names},
+    text::as_name,
     web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
 };
 
@@ -137,25 +138,44 @@ pub async fn add(
     frame: Frame,
     Form(form): Form<EditGroup>,
 ) -> Result<HttpResponse> {
-    let (details, members) = match form.check() {
-        Ok(checked) => checked,
-        Err(errors) => return add_page(&who, frame, form, errors),
-    };
     let (tenant, actor, now) = (who.tenant.id, actor(&request, &who.principal.account), clock.now());
-    let stored = who.write(&db, move |c| store::insert(c, tenant, &details, &members, &actor, now)).await;
-    match refused(stored)? {
+    let typed = form.clone();
+    let store = move |c: &mut AnyConnection| {
+        let looked_up = look_up(c, tenant, None, true, &typed)?;
+        match looked_up.joined_with(typed.check()) {
+            Ok((details, members)) => {
+                let stored = store::insert(c, tenant, &details, &members, &actor, now)?;
+                Ok(stored.map_err(FieldErrors::from))
+            }
+            Err(errors) => Ok(Err(errors)),
+        }
+    };
+    let stored = match who.write(&db, store).await {
+        Err(Error::Taken) => Err(FieldErrors::one("name", "groups-name-taken")),
+        stored => stored?,
+    };
+    match stored {
         Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => add_page(&who, frame, form, errors),
     }
 }
 
-/// What a person can mend is shown beside its field; everything else is an error.
-fn refused<T>(stored: Result<std::result::Result<T, store::Unknown>>) -> Result<std::result::Result<T, FieldErrors>> {
-    match stored {
-        Ok(written) => Ok(written.map_err(FieldErrors::from)),
-        Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "groups-name-taken"))),
-        Err(fault) => Err(fault),
+/// The mistakes of a form that only the database knows. Whoever may change the members alone answers for them alone.
+fn look_up(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    before: Option<&Group>,
+    whole: bool,
+    form: &EditGroup,
+) -> Result<FieldErrors> {
+    let mut errors = FieldErrors::default();
+    if whole && store::name_is_taken(c, tenant, &as_name(&form.name), before.map(|group| group.id))? {
+        errors.add("name", "groups-name-taken");
     }
+    let admins = whole.then(|| typed_names(&form.admins));
+    let unknown = store::unknown_names(c, tenant, before, admins.as_deref(), &form.members())?;
+    errors.0.extend(FieldErrors::from(unknown).0);
+    Ok(errors)
 }
 
 /// What every request about one group brings: who asks, and the group in the path.
@@ -230,28 +250,24 @@ pub async fn edit(
         true => form.check().map(|(details, members)| (Some(details), members)),
         false => Ok((None, form.members())),
     };
-    let saved = match checked(&form) {
-        Ok(_) => {
-            let (actor, now, typed) = (actor(&request, &who.principal.account), clock.now(), form.clone());
-            let save = move |c: &mut AnyConnection| {
-                let before = asker.lock(c, id, needed)?;
-                let form = match typed.reconciled(&EditGroup::from(&before), fields)? {
-                    Ok(form) => form,
-                    Err(outdated) => return Ok(Err(outdated.refused())),
-                };
-                let (details, members) = match checked(&form) {
-                    Ok(checked) => checked,
-                    Err(errors) => return Ok(Err((form, errors))),
-                };
-                let stored = store::update(c, asker.tenant, &before, details.as_ref(), &members, &actor, now)?;
-                Ok(stored.map_err(|unknown| (typed, unknown.into())))
-            };
-            match who.write(&db, save).await {
-                Err(Error::Taken) => Err((form, FieldErrors::one("name", "groups-name-taken"))),
-                saved => saved?,
-            }
-        }
-        Err(errors) => Err((form, errors)),
+    let (actor, now, typed) = (actor(&request, &who.principal.account), clock.now(), form.clone());
+    let save = move |c: &mut AnyConnection| {
+        let before = asker.lock(c, id, needed)?;
+        let form = match typed.reconciled(&EditGroup::from(&before), fields)? {
+            Ok(form) => form,
+            Err(outdated) => return Ok(Err(outdated.refused())),
+        };
+        let looked_up = look_up(c, asker.tenant, Some(&before), whole, &form)?;
+        let (details, members) = match looked_up.joined_with(checked(&form)) {
+            Ok(checked) => checked,
+            Err(errors) => return Ok(Err((form, errors))),
+        };
+        let stored = store::update(c, asker.tenant, &before, details.as_ref(), &members, &actor, now)?;
+        Ok(stored.map_err(|unknown| (form, unknown.into())))
+    };
+    let saved = match who.write(&db, save).await {
+        Err(Error::Taken) => Err((form, FieldErrors::one("name", "groups-name-taken"))),
+        saved => saved?,
     };
     match saved {
         Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),

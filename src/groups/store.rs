@@ -233,18 +233,18 @@ pub fn accounts_of(
     Ok(Some((name, is_on, accounts)))
 }
 
-/// The accounts behind names. Who is in the group already may stay, even when he has left the tenant; without details, its
-/// administrators stay who they are.
+/// The accounts behind names. Who is in the group already may stay, even when he has left the tenant; without names of
+/// administrators, they stay who they are.
 fn resolve(
     c: &mut AnyConnection,
     tenant: TenantId,
     before: Option<&Group>,
-    details: Option<&Details>,
+    admins: Option<&[String]>,
     members: &[String],
 ) -> Result<std::result::Result<HashMap<AccountId, Place>, Unknown>> {
     let was_admin = |account| before.is_some_and(|group| holds(&group.admins, account));
-    let admins = match details {
-        Some(details) => details.admins.clone(),
+    let admins = match admins {
+        Some(admins) => admins.to_vec(),
         None => before.iter().flat_map(|group| group.admins.iter().map(|admin| admin.username.clone())).collect(),
     };
     let kept: Vec<AccountId> = before
@@ -278,6 +278,31 @@ fn resolve(
     }
 }
 
+/// The names that nobody in the tenant has. Who is in the group already may stay in it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn unknown_names(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    before: Option<&Group>,
+    admins: Option<&[String]>,
+    members: &[String],
+) -> Result<Unknown> {
+    Ok(resolve(c, tenant, before, admins, members)?.err().unwrap_or_default())
+}
+
+/// Whether another group than this one has the name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str, own: Option<GroupId>) -> Result<bool> {
+    let named = user_groups::table.filter(user_groups::tenant.eq(tenant));
+    let named = named.filter(user_groups::name_key.eq(name.to_lowercase()));
+    let found: Option<GroupId> = named.select(user_groups::id).first_row(c).optional()?;
+    Ok(found.is_some_and(|found| Some(found) != own))
+}
+
 fn holds(people: &[Person], account: AccountId) -> bool {
     people.iter().any(|person| person.account == account)
 }
@@ -294,7 +319,7 @@ pub fn insert(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<GroupId, Unknown>> {
-    let places = match resolve(c, tenant, None, Some(details), members)? {
+    let places = match resolve(c, tenant, None, Some(&details.admins), members)? {
         Ok(places) => places,
         Err(unknown) => return Ok(Err(unknown)),
     };
@@ -330,7 +355,8 @@ pub fn update(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<Effect, Unknown>> {
-    let places_now = match resolve(c, tenant, Some(before), details, members)? {
+    let places_now = match resolve(c, tenant, Some(before), details.map(|details| details.admins.as_slice()), members)?
+    {
         Ok(places) => places,
         Err(unknown) => return Ok(Err(unknown)),
     };

@@ -23,10 +23,13 @@ use crate::{
         Affected, Can, Role, Sessions, may_edit, may_end, may_reinstate_suspended,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
-    accounts::{Origin, RenewCode, Username, store as accounts},
+    accounts::{
+        Origin, RenewCode, Username,
+        store::{self as accounts, Credentials},
+    },
     audit::{self, Change, Effect},
     channels::channel_key,
-    db::{AnyConnection, Database, MemberId, Pager},
+    db::{AnyConnection, Database, MemberId, Pager, TenantId},
     error::{Error, Result},
     first_steps::{Step, store as first_steps},
     robots::Channel,
@@ -215,7 +218,12 @@ pub async fn add(
             let confirmed = form.confirmed.clone();
             add_checked(&tools, &who, &request, username, name, role, confirmed).await?
         }
-        Err(errors) => Added::Refused(errors),
+        Err(errors) => {
+            let (tenant, typed) = (who.tenant.id, form.clone());
+            let (looked_up, origin) = tools.db.read(move |c| look_up(c, tenant, &typed)).await?;
+            let errors = looked_up.joined_with::<()>(Err(errors)).err().unwrap_or_default();
+            Added::Refused(errors, origin)
+        }
     };
     match added {
         Added::Done { username, code, is_invited } => {
@@ -223,18 +231,18 @@ pub async fn add(
             let page = CodePage { frame: frame.seen_by(&who), username, code, is_invited, back };
             web::page(StatusCode::OK, &page)
         }
-        Added::Asks(origin) => {
-            let day = Times::of(&who.tenant.time_zone).day(&origin.made_at);
-            let sees_tenants = who.principal.administers_instance();
-            let existing = Existing {
-                confirmation: origin.confirmation(),
-                made: origin.sentence(frame.language, Some(who.tenant.id), sees_tenants, &day),
-                is_invited: !origin.is_of(who.tenant.id),
-            };
-            let errors = FieldErrors::one("confirmed", "accounts-confirm-first");
-            add_page(&tools, &who, frame, query, form, errors, Some(existing)).await
+        Added::Refused(errors, origin) => {
+            let existing = origin.map(|origin| {
+                let day = Times::of(&who.tenant.time_zone).day(&origin.made_at);
+                let sees_tenants = who.principal.administers_instance();
+                Existing {
+                    confirmation: origin.confirmation(),
+                    made: origin.sentence(frame.language, Some(who.tenant.id), sees_tenants, &day),
+                    is_invited: !origin.is_of(who.tenant.id),
+                }
+            });
+            add_page(&tools, &who, frame, query, form, errors, existing).await
         }
-        Added::Refused(errors) => add_page(&tools, &who, frame, query, form, errors, None).await,
     }
 }
 
@@ -245,9 +253,39 @@ enum Added {
         code: Option<String>,
         is_invited: bool,
     },
-    /// There is an account of this name, and whoever adds it has not confirmed that it is the right one.
-    Asks(Origin),
-    Refused(FieldErrors),
+    /// Something is wrong; with the account of this name, where it has to be confirmed that it is the right one.
+    Refused(FieldErrors, Option<Origin>),
+}
+
+/// The mistakes of a form that only the database knows, and the account that has to be confirmed.
+fn look_up(c: &mut AnyConnection, tenant: TenantId, form: &AddMember) -> Result<(FieldErrors, Option<Origin>)> {
+    let known = match Username::parse(&form.username) {
+        Ok(username) => accounts::by_username(c, &username)?,
+        Err(_) => None,
+    };
+    let Some(known) = known else { return Ok((FieldErrors::default(), None)) };
+    Ok(objection(c, tenant, &known, Role::parse(&form.role), &form.confirmed)?.unwrap_or_default())
+}
+
+/// What stands against making the owner of an account a member, and the account where it has yet to be confirmed.
+fn objection(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    known: &Credentials,
+    role: Option<Role>,
+    confirmed: &str,
+) -> Result<Option<(FieldErrors, Option<Origin>)>> {
+    let refused = |key| Ok(Some((FieldErrors::one("username", key), None)));
+    if store::of_account(c, tenant, known.id)?.is_some() {
+        return refused("members-already");
+    }
+    if known.holds_foreign_code(tenant) {
+        return refused("members-account-unused");
+    }
+    let origin = accounts::origin(c, known.id)?;
+    let asks = role.is_some_and(Role::administers) || !known.joins_directly(tenant);
+    let asks = asks && confirmed != origin.confirmation();
+    Ok(asks.then(|| (FieldErrors::one("confirmed", "accounts-confirm-first"), Some(origin))))
 }
 
 async fn add_checked(
@@ -261,23 +299,16 @@ async fn add_checked(
 ) -> Result<Added> {
     let (code, hash) = new_code(tools, who, request).await?;
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
-    let refused = |key| Ok(Added::Refused(FieldErrors::one("username", key)));
     let stored = who
         .permit()
         .affecting(Affected::Username(username.key()))
         .write(&tools.db, move |c| {
             let (account, username, code, joins_directly) = match accounts::lock_by_username(c, &username)? {
                 Some(known) => {
-                    if store::of_account(c, tenant, known.id)?.is_some() {
-                        return refused("members-already");
+                    if let Some((errors, origin)) = objection(c, tenant, &known, Some(role), &confirmed)? {
+                        return Ok(Added::Refused(errors, origin));
                     }
-                    if known.holds_foreign_code(tenant) {
-                        return refused("members-account-unused");
-                    }
-                    let (origin, joins_directly) = (accounts::origin(c, known.id)?, known.joins_directly(tenant));
-                    if (role.administers() || !joins_directly) && confirmed != origin.confirmation() {
-                        return Ok(Added::Asks(origin));
-                    }
+                    let joins_directly = known.joins_directly(tenant);
                     // As the account writes it, not as it was typed here.
                     (known.id, known.username()?, None, joins_directly)
                 }
@@ -302,7 +333,7 @@ async fn add_checked(
         .await;
     match stored {
         // Somebody else has just added it.
-        Err(Error::Taken) => refused("members-already"),
+        Err(Error::Taken) => Ok(Added::Refused(FieldErrors::one("username", "members-already"), None)),
         stored => stored,
     }
 }

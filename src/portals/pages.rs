@@ -25,7 +25,7 @@ use crate::{
     db::{AnyConnection, PortalId, TenantId, lock_settings},
     error::{Error, Result},
     members::Tools,
-    text::join_names,
+    text::{as_name, join_names},
     web::{
         self, Edits as _, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
         redirect_saying,
@@ -86,7 +86,12 @@ pub async fn add(
     let refused = StatusCode::UNPROCESSABLE_ENTITY;
     let details = match form.check() {
         Ok(details) => details,
-        Err(errors) => return add_page(refused, &who, frame, form, errors),
+        Err(errors) => {
+            let (tenant, name) = (who.tenant.id, as_name(&form.name));
+            let looked_up = tools.db.read(move |c| look_up(c, tenant, &name, None)).await?;
+            let errors = looked_up.joined_with::<()>(Err(errors)).err().unwrap_or_default();
+            return add_page(refused, &who, frame, form, errors);
+        }
     };
     let (asked, secrets) = (Asked::new(&tools, &who, &request), Secrets::generate()?);
     let (shared, given, typed) = (asked.clone(), secrets.clone(), details.clone());
@@ -106,6 +111,13 @@ pub async fn add(
         Err(Error::Taken) => add_page(refused, &who, frame, form, FieldErrors::one("name", "portals-name-taken")),
         Err(fault) => Err(fault),
     }
+}
+
+/// The mistakes of a form that only the database knows: a name that is another portal's.
+fn look_up(c: &mut AnyConnection, tenant: TenantId, name: &str, own: Option<PortalId>) -> Result<FieldErrors> {
+    let known = store::by_name(c, tenant, name)?;
+    let is_taken = known.is_some_and(|known| Some(known) != own);
+    Ok(if is_taken { FieldErrors::one("name", "portals-name-taken") } else { FieldErrors::default() })
 }
 
 /// What every request about a tenant's portals has in common.
@@ -283,7 +295,8 @@ impl Asked {
             Ok(form) => form,
             Err(outdated) => return Ok(Err(outdated.refused())),
         };
-        let details = match form.check() {
+        let looked_up = look_up(c, self.tenant, &as_name(&form.name), Some(id))?;
+        let details = match looked_up.joined_with(form.check()) {
             Ok(details) => details,
             Err(errors) => return Ok(Err((form, errors))),
         };

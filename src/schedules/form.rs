@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     db::AccountId,
-    people::{joined, words},
+    people::{joined, typed_names, words},
     text::{as_name, whole_number},
     web::{
         Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, is_page, name, query_string,
@@ -113,6 +113,12 @@ impl EditSchedule {
             }
             _ => Err(errors),
         }
+    }
+
+    /// The names in the shifts, and those outside the hours where hours are set, right or wrong.
+    pub fn names(&self) -> (Vec<String>, Vec<String>) {
+        let outside = if self.day == "hours" { typed_names(&self.outside) } else { Vec::new() };
+        (typed_names(&self.shifts), outside)
     }
 
     fn duty(&self, errors: &mut FieldErrors) -> Option<Duty> {

@@ -15,7 +15,7 @@ use super::{
     OnDuty, Schedule, Unit,
     form::{Asked, EditSchedule, SAVED_FIELDS},
     model::clock_time,
-    store::{self, Found, Unknown},
+    store::{self, Found},
 };
 use crate::{
     access::{
@@ -23,9 +23,10 @@ use crate::{
         permissions::{ManageSchedules, ViewSchedules},
     },
     clock::Clock,
-    db::{AccountId, AnyConnection, Database, Pager, ScheduleId},
+    db::{AccountId, AnyConnection, Database, Pager, ScheduleId, TenantId},
     error::{Error, Result},
     people::{Person, Standing, joined},
+    text::as_name,
     web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
 };
 
@@ -242,31 +243,44 @@ pub async fn add(
     frame: Frame,
     Form(form): Form<EditSchedule>,
 ) -> Result<HttpResponse> {
-    let (checked, wants_preview) = (form.check(), form.wants_preview());
-    let now = Now::of(&clock, &who.tenant);
+    let (now, tenant, typed) = (Now::of(&clock, &who.tenant), who.tenant.id, form.clone());
     let page = EditPage::of(&who, frame, now, None, form);
-    let draft = match checked {
-        Ok(draft) => draft,
-        Err(errors) => return page.with_errors(errors).answer(),
-    };
-    if wants_preview {
-        return preview(&db, &who, page, draft, None, now).await;
+    if typed.wants_preview() {
+        return preview(&db, &who, page, None, now).await;
     }
-    let (tenant, actor) = (who.tenant.id, actor(&request, &who.principal.account));
-    let stored = who.write(&db, move |c| store::insert(c, tenant, &draft, &actor, now.at)).await;
-    match refused(stored)? {
+    let actor = actor(&request, &who.principal.account);
+    let store = move |c: &mut AnyConnection| {
+        let looked_up = look_up(c, tenant, None, &typed)?;
+        match looked_up.joined_with(typed.check()) {
+            Ok(draft) => Ok(store::insert(c, tenant, &draft, &actor, now.at)?.map_err(FieldErrors::from)),
+            Err(errors) => Ok(Err(errors)),
+        }
+    };
+    let stored = match who.write(&db, store).await {
+        Err(Error::Taken) => Err(FieldErrors::one("name", "schedules-name-taken")),
+        stored => stored?,
+    };
+    match stored {
         Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => page.with_errors(errors).answer(),
     }
 }
 
-/// What a person can mend is shown beside its field; everything else is an error.
-fn refused<T>(stored: Result<std::result::Result<T, Unknown>>) -> Result<std::result::Result<T, FieldErrors>> {
-    match stored {
-        Ok(written) => Ok(written.map_err(FieldErrors::from)),
-        Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "schedules-name-taken"))),
-        Err(fault) => Err(fault),
+/// The mistakes of a form that only the database knows.
+fn look_up(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    before: Option<&Found>,
+    form: &EditSchedule,
+) -> Result<FieldErrors> {
+    let mut errors = FieldErrors::default();
+    if before.is_none() && store::name_is_taken(c, tenant, &as_name(&form.name))? {
+        errors.add("name", "schedules-name-taken");
     }
+    let (shifts, outside) = form.names();
+    let unknown = store::unknown_names(c, tenant, &shifts, &outside, before)?;
+    errors.0.extend(FieldErrors::from(unknown).0);
+    Ok(errors)
 }
 
 /// The form as it was typed, with the roster that would come of it. Nothing is saved.
@@ -274,17 +288,23 @@ async fn preview(
     db: &Database,
     who: &Can<ManageSchedules>,
     page: EditPage,
-    draft: store::Draft,
     before: Option<Found>,
     now: Now,
 ) -> Result<HttpResponse> {
-    let tenant = who.tenant.id;
-    match db.read(move |c| store::resolve(c, tenant, &draft, before.as_ref())).await? {
+    let (tenant, typed) = (who.tenant.id, page.form.clone());
+    let drafted = db.read(move |c| {
+        let looked_up = look_up(c, tenant, before.as_ref(), &typed)?;
+        match looked_up.joined_with(typed.check()) {
+            Ok(draft) => Ok(store::resolve(c, tenant, &draft, before.as_ref())?.map_err(FieldErrors::from)),
+            Err(errors) => Ok(Err(errors)),
+        }
+    });
+    match drafted.await? {
         Ok((schedule, people)) => {
             let roster = Some(now.roster(&schedule, &people));
             EditPage { roster, unreached: unreached(&people), ..page }.answer()
         }
-        Err(unknown) => page.with_errors(unknown.into()).answer(),
+        Err(errors) => page.with_errors(errors).answer(),
     }
 }
 
@@ -305,15 +325,10 @@ pub async fn edit(
     let found = db.read(move |c| store::find(c, tenant, id)).await?;
     // The name is not the form's to change.
     let form = EditSchedule { name: found.name.clone(), ..form };
-    let (checked, wants_preview) = (form.check(), form.wants_preview());
     let now = Now::of(&clock, &who.tenant);
     let page = EditPage::of(&who, frame, now, Some(&found), form);
-    let draft = match checked {
-        Ok(draft) => draft,
-        Err(errors) => return page.with_errors(errors).answer(),
-    };
-    if wants_preview {
-        return preview(&db, &who, page, draft, Some(found), now).await;
+    if page.form.wants_preview() {
+        return preview(&db, &who, page, Some(found), now).await;
     }
     let (actor, typed) = (actor(&request, &who.principal.account), page.form.clone());
     let save = move |c: &mut AnyConnection| {
@@ -322,12 +337,13 @@ pub async fn edit(
             Ok(form) => form,
             Err(outdated) => return Ok(Err(outdated.refused())),
         };
-        let draft = match form.check() {
+        let looked_up = look_up(c, tenant, Some(&before), &form)?;
+        let draft = match looked_up.joined_with(form.check()) {
             Ok(draft) => draft,
             Err(errors) => return Ok(Err((form, errors))),
         };
         let stored = store::update(c, tenant, &before, &draft, &actor, now.at)?;
-        Ok(stored.map_err(|unknown| (typed, unknown.into())))
+        Ok(stored.map_err(|unknown| (form, unknown.into())))
     };
     match who.write(&db, save).await? {
         Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),

@@ -309,6 +309,34 @@ pub fn resolve(
     }
 }
 
+/// The names that nobody in the tenant has. Who is in the schedule already may stay in it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn unknown_names(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    shifts: &[String],
+    outside: &[String],
+    before: Option<&Found>,
+) -> Result<Unknown> {
+    let kept: Vec<AccountId> = before.map(|found| found.schedule.accounts()).unwrap_or_default();
+    let known = people::store::named(c, tenant, &[shifts, outside].concat(), &kept)?;
+    let unknown = |names| people::match_names(names, &known).err().unwrap_or_default();
+    Ok(Unknown { shifts: unknown(shifts), outside: unknown(outside) })
+}
+
+/// Whether a schedule of the tenant has this name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<bool> {
+    let named = shift_schedules::table.filter(shift_schedules::tenant.eq(tenant));
+    let named = named.filter(shift_schedules::name_key.eq(name.to_lowercase()));
+    let found: Option<ScheduleId> = named.select(shift_schedules::id).first_row(c).optional()?;
+    Ok(found.is_some())
+}
+
 /// The columns that an edit changes.
 #[derive(AsChangeset, Insertable)]
 #[diesel(table_name = shift_schedules)]

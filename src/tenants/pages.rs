@@ -134,23 +134,15 @@ pub async fn add(
     let (refused, frame) = (StatusCode::UNPROCESSABLE_ENTITY, frame.seen_by(&who));
     let language = frame.language;
     let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
-    let (slug, details, username) = match form.check(proposed) {
+    let (typed, by) = (form.clone(), who.principal.account.id);
+    let (looked_up, origin) = db.read(move |c| look_up(c, &typed, by)).await?;
+    let (slug, details, username) = match looked_up.joined_with(form.check(proposed)) {
         Ok(checked) => checked,
-        Err(errors) => return add_page(refused, frame, form, errors, None),
+        Err(errors) => {
+            let existing = origin.map(|origin| Existing::of(&origin, &frame, None));
+            return add_page(refused, frame, form, errors, existing);
+        }
     };
-    let (wanted, owner) = (slug.clone(), username.clone());
-    let (taken, known) =
-        db.read(move |c| Ok((store::slug_is_taken(c, wanted.as_str())?, accounts::by_username(c, &owner)?))).await?;
-    let mut errors = FieldErrors::default();
-    if taken {
-        errors.add("slug", "tenants-slug-taken");
-    }
-    if known.as_ref().is_some_and(accounts::Credentials::holds_a_tenants_code) {
-        errors.add("super_admin", "members-account-unused");
-    }
-    if !errors.is_empty() {
-        return add_page(refused, frame, form, errors, None);
-    }
     let (code, code_hash) = new_code(&passwords, &who, &request).await?;
     let addition = Addition { slug, details, code_hash, confirmed: form.confirmed.clone(), username };
     let (name, username) = (addition.details.name.clone(), addition.username.as_str().to_owned());
@@ -170,6 +162,30 @@ pub async fn add(
             add_page(refused, frame, form, errors, Some(existing))
         }
     }
+}
+
+/// The mistakes of a form that only the database knows, and the account that becomes a super administrator once it is confirmed.
+fn look_up(c: &mut AnyConnection, form: &form::AddTenant, by: AccountId) -> Result<(FieldErrors, Option<Origin>)> {
+    let mut errors = FieldErrors::default();
+    if let Ok(slug) = Slug::parse(&form.slug)
+        && store::slug_is_taken(c, slug.as_str())?
+    {
+        errors.add("slug", "tenants-slug-taken");
+    }
+    let known = match Username::parse(&form.super_admin) {
+        Ok(username) => accounts::by_username(c, &username)?,
+        Err(_) => None,
+    };
+    let Some(known) = known.filter(|known| known.id != by) else { return Ok((errors, None)) };
+    if known.holds_a_tenants_code() {
+        errors.add("super_admin", "members-account-unused");
+        return Ok((errors, None));
+    }
+    let origin = accounts::origin(c, known.id)?;
+    if form.confirmed != origin.confirmation() {
+        errors.add("confirmed", "accounts-confirm-first");
+    }
+    Ok((errors, Some(origin)))
 }
 
 /// A one-time code and its hash, which takes as long as any password's.

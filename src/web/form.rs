@@ -156,6 +156,21 @@ impl FieldErrors {
         self.0.push(FieldError { field: field.into(), key: key.into(), variables });
     }
 
+    /// What a form says, when neither it nor what was looked up about it is wrong.
+    ///
+    /// # Errors
+    /// Every mistake: those of the form, then these.
+    pub fn joined_with<T>(self, checked: std::result::Result<T, Self>) -> std::result::Result<T, Self> {
+        match checked {
+            Ok(value) if self.is_empty() => Ok(value),
+            Ok(_) => Err(self),
+            Err(mut errors) => {
+                errors.0.extend(self.0);
+                Err(errors)
+            }
+        }
+    }
+
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_empty(&self) -> bool {

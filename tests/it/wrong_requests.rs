@@ -64,6 +64,8 @@ fn cut_gzip() -> Vec<u8> {
     whole
 }
 
+/// Who posts what to which page, and the fields in which it is wrong.
+type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], &'c [&'c str]);
 type Change = fn(RequestBuilder) -> RequestBuilder;
 
 /// What a post with a token and a body of JSON is changed by, and the problem that it has then.
@@ -283,6 +285,48 @@ on_both! {
         assert_eq!(page.texts("main .fault").len(), 2, "{}", page.body);
         let page = sue.post("/t/ours/settings/message-channel", &[("mode", "odd"), ("on", "fax")]).await.is(422);
         assert_eq!(page.texts("main [role=alert] li").len(), 2, "{}", page.body);
+    }
+
+    async fn what_only_the_database_knows_is_named_with_every_other_mistake(app: &TestApp) {
+        app.settle().await;
+        let mut sue = app.log_in("sue").await;
+        let (long, stranger) = ("x".repeat(200), "nobody.here");
+        let schedule = [("shifts", "mia"), ("every", "1"), ("unit", "day"), ("starts_on", "2026-03-02"), ("day", "all"), ("handover", "09:00")];
+        let rule = [("severity", "info"), ("roles", "super_administrator"), ("channels", "dingtalk"), ("frequency", "5")];
+        let portal = [("name", "taken"), ("scopes", "fire_alerts")];
+        sue.post("/t/ours/groups/new", &[("name", "taken")]).await.is(303);
+        sue.post("/t/ours/schedules/new", &[&schedule[..], &[("name", "taken")]].concat()).await.is(303);
+        sue.post("/t/ours/alert-rules/new", &[&rule[..], &[("name", "taken")]].concat()).await.is(303);
+        sue.post("/t/ours/settings/portals/new", &portal).await.is(201);
+        let group = sue.post("/t/ours/groups/new", &[("name", "other")]).await.is(303);
+        let edit = format!("{}/edit", group.header("location").expect("a path"));
+        let group = [("name", "Taken"), ("description", long.as_str()), ("members", stranger), ("admins", stranger)];
+        let shifts = [("name", "Taken"), ("shifts", stranger), ("day", "hours"), ("hours_from", "x"), ("hours_to", "18:00"), ("outside", stranger)];
+        let rules = [("name", "Taken"), ("members", stranger), ("groups", "999"), ("frequency", "x"), ("severity", "info"), ("channels", "dingtalk")];
+        let fired = [("title", ""), ("receivers", stranger), ("key", "x"), ("link", "x")];
+        let member = [("username", "mia"), ("display_name", "\u{200b}"), ("role", "x")];
+        let tenant = [("name", ""), ("slug", "ours"), ("super_admin", "root")];
+        let portal = [("name", "Taken"), ("return_origins", "x")];
+        let cases: [Case<'_>; 8] = [
+            ("sue", "/t/ours/groups/new", &group, &["admins", "description", "members", "name"]),
+            ("sue", &edit, &group, &["admins", "description", "members", "name"]),
+            ("sue", "/t/ours/schedules/new", &shifts, &["every", "hours_from", "name", "outside", "shifts", "starts_on", "unit"]),
+            ("sue", "/t/ours/alert-rules/new", &rules, &["frequency", "groups", "members", "name"]),
+            ("sue", "/t/ours/alerts/new", &fired, &["link", "receivers", "title"]),
+            ("sue", "/t/ours/members/new", &member, &["display_name", "role", "username"]),
+            ("sue", "/t/ours/settings/portals/new", &portal, &["name", "return_origins", "scopes"]),
+            ("root", "/instance/tenants/new", &tenant, &["name", "slug"]),
+        ];
+        for (username, path, fields, wrong) in cases {
+            let page = app.log_in(username).await.post(path, fields).await.is(422);
+            let mut named = page.attributes("[role=alert] li a", "href");
+            named.sort_unstable();
+            assert_eq!(named, wrong.iter().map(|field| format!("#f-{field}")).collect::<Vec<_>>(), "{path}");
+        }
+        // An account that has to be confirmed is asked about beside the rest.
+        let tenant = [("name", ""), ("slug", "Wrong"), ("super_admin", "sue")];
+        let page = app.log_in("root").await.post("/instance/tenants/new", &tenant).await.is(422);
+        assert!(page.attribute("#f-confirmed", "value").is_some(), "{}", page.body);
     }
 
     async fn a_body_that_is_said_to_be_too_large_is_refused_by_its_head(app: &TestApp) {

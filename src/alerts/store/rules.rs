@@ -16,7 +16,7 @@ use crate::{
         model::{Receiver, Rule, Severity, Source, Window},
     },
     db::{
-        AccountId, AlertId, AnyConnection, GroupId, RuleId, ScheduleId, TenantId, change, directly,
+        AccountId, AlertId, AnyConnection, AtMost as _, GroupId, RuleId, ScheduleId, TenantId, change, directly,
         schema::{accounts, alert_rules, members, rule_receivers, rule_sends, user_groups},
     },
     error::{Error, Result},
@@ -123,6 +123,17 @@ pub fn all(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<Rule> {
     all(c, tenant)?.into_iter().find(|rule| rule.id == id).ok_or(Error::NotFound)
+}
+
+/// Whether another rule than this one has the name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str, own: RuleId) -> Result<bool> {
+    let named = alert_rules::table.filter(alert_rules::tenant.eq(tenant));
+    let named = named.filter(alert_rules::name_key.eq(name.to_lowercase()));
+    let found: Option<RuleId> = named.select(alert_rules::id).first_row(c).optional()?;
+    Ok(found.is_some_and(|found| found != own))
 }
 
 fn load(c: &mut AnyConnection, tenant: TenantId, only_on: bool) -> Result<Vec<Rule>> {
