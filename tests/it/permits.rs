@@ -63,7 +63,7 @@ pub fn hold(app: &TestApp, lock: &str) -> Box<dyn FnMut(&str)> {
 }
 
 /// Waits until the form of this browser has been looked at and waits for the database.
-async fn form_waits(app: &TestApp, mut browser: User) {
+pub async fn form_waits(app: &TestApp, mut browser: User) {
     match &app.postgres {
         Some(postgres) => postgres.somebody_waits().await,
         // Requests are looked at in the order in which they come. When it is late all the same, its right has ended before, and it
@@ -181,7 +181,7 @@ const PORTAL_CHANGES: [(&str, &str, u16); 4] = [
 ];
 
 /// As the application tells the locks of portals apart.
-const PORTAL_LOCKS: i64 = 0x706f_7274_616c_0000;
+pub const PORTAL_LOCKS: i64 = 0x706f_7274_616c_0000;
 
 /// The ways on which a post is stored.
 #[derive(Clone, Copy, Debug)]

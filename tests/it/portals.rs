@@ -24,7 +24,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::form_urlencoded::byte_serialize;
 
-use crate::harness::{Answer, Backend, PASSWORD, Process, TestApp, Tweaks, User, dump, run_with};
+use crate::{
+    harness::{Answer, Backend, PASSWORD, Process, TestApp, Tweaks, User, dump, run_with},
+    permits::{PORTAL_LOCKS, form_waits, hold},
+};
 
 const PORTALS: &str = "/t/ours/settings/portals";
 const ALERTS: &str = "/intake/alerts";
@@ -294,6 +297,45 @@ on_both! {
         app.clock.advance(TimeDelta::hours(24) + TimeDelta::seconds(1));
         send(&portal, "k", "two").await.is(201);
         assert_eq!(stored(app).await, (3, 4));
+    }
+
+    async fn a_post_whose_rules_change_while_it_waits_is_stored_with_its_key_and_nonce(app: &TestApp) {
+        let mut sam = settled(app).await;
+        let portal = Portal::add(&mut sam, "OA", &BOTH).await;
+        let rule = [
+            ("name", "all"), ("on", "yes"), ("severity", "info"), ("roles", "super_administrator"), ("channels", "dingtalk"),
+            ("frequency", "5"),
+        ];
+        sam.post("/t/ours/alert-rules/new", &rule).await.is(303);
+        let lock = format!("SELECT pg_advisory_xact_lock({})", PORTAL_LOCKS ^ portal.id.parse::<i64>().expect("an id"));
+        let keyed = |title: &str, sends: u32| {
+            let request = app.visitor().request(Method::POST, ALERTS).header("idempotency-key", title.to_owned());
+            (request.bearer_auth(&portal.token).form(&[("title", title)]), sends)
+        };
+        let form = portal.form(app, "n", SOON, &[("title", "signed")]);
+        let signed = || app.visitor().request(Method::POST, ALERTS).header("accept", "application/json").form(&form);
+        let posts = [keyed("one", 11), keyed("two", 12), (signed(), 13)];
+        let mut ids = Vec::new();
+        for (post, sends) in posts {
+            let again = post.try_clone().expect("the same post");
+            let (mut holder, browser) = (hold(app, &lock), sam.clone());
+            let change = async {
+                form_waits(app, browser).await;
+                holder(&format!("UPDATE alert_rules SET max_sends = {sends}; COMMIT"));
+            };
+            let mut sender = app.visitor();
+            let (answer, ()) = tokio::join!(sender.send(post), change);
+            ids.push(document(&answer.is(201))["id"].clone());
+            let repeated = sender.send(again).await;
+            if sends < 13 {
+                assert_eq!(Some(&document(&repeated.is(201))["id"]), ids.last());
+            } else {
+                assert_eq!(problem(&repeated, 401), "nonce-used");
+            }
+        }
+        ids.dedup();
+        assert_eq!(ids.len(), 3);
+        assert_eq!(dump(&app.db).await["alerts"].len(), 3);
     }
 
     async fn eight_posts_with_one_key_at_a_time_are_one_alert(app: &TestApp) {
