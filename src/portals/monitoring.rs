@@ -29,6 +29,8 @@ const GRAFANA_VERSION: &str = "1";
 /// The most alerts of one body that are stored: they are stored together, and everybody else who writes waits for them. An event
 /// of its own says how many more there were.
 const MOST_ALERTS: usize = 2000;
+/// The most characters of a fingerprint that an event is known by.
+const LONGEST_FINGERPRINT: usize = 64;
 /// How many nanoseconds a second has.
 const NANOSECONDS: u32 = 1_000_000_000;
 
@@ -238,6 +240,9 @@ impl Alert {
                 faults.push((field, "portals-time-unreadable"));
             }
         }
+        if !self.fingerprint.is_empty() && !self.has_fingerprint() {
+            faults.push(("fingerprint", "portals-fingerprint-replaced"));
+        }
         let fields = AlertFields {
             title: one_line(title.unwrap_or("Alert")),
             content: cut_bytes(content, LONGEST_CONTENT),
@@ -256,10 +261,15 @@ impl Alert {
         if Signal::parse(said).is_some() { said.clone() } else { "?".to_owned() }
     }
 
+    /// Whether the sender gives a fingerprint that can be one.
+    fn has_fingerprint(&self) -> bool {
+        let letters = self.fingerprint.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        letters && (1..=LONGEST_FINGERPRINT).contains(&self.fingerprint.len())
+    }
+
     /// The fingerprint of the alert's labels, or our own where the sender gives none.
     fn key(&self) -> String {
-        let given = !self.fingerprint.is_empty() && self.fingerprint.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if given && self.fingerprint.len() <= 64 {
+        if self.has_fingerprint() {
             return self.fingerprint.clone();
         }
         let mut digest = Sha256::new();

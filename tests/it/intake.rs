@@ -343,6 +343,25 @@ on_both! {
         assert_eq!(links, ["", "http://prom.corp:9090/graph"]);
     }
 
+    async fn a_fingerprint_that_is_replaced_is_named(app: &TestApp) {
+        app.settle().await;
+        let token = portal(&mut app.log_in("sam").await, "P").await;
+        for path in [AM, GF] {
+            for (fingerprint, is_kept) in [("c6eadffa33fcdf37", true), ("", true), ("a b", false), (&"f".repeat(65), false)] {
+                let body = json!({ "status": "firing", "alerts": [
+                    { "status": "firing", "labels": { "alertname": "A" }, "fingerprint": "a1" },
+                    { "status": "firing", "labels": { "alertname": "B" }, "fingerprint": fingerprint },
+                ] });
+                let answer: Value = serde_json::from_str(&post(app, path, &token, body.to_string()).await.is(201).body).expect("JSON");
+                let warnings = answer["warnings"].as_array().cloned().unwrap_or_default();
+                let named = warnings.iter().filter_map(Value::as_str).filter(|text| text.contains("fingerprint"));
+                let named: Vec<&str> = named.collect();
+                assert_eq!(named.is_empty(), is_kept, "{path} {fingerprint}: {answer}");
+                assert!(named.iter().all(|text| text.starts_with("alerts[1].fingerprint: ")), "{answer}");
+            }
+        }
+    }
+
     async fn a_key_or_a_name_that_shows_nothing_does_not_win_over_what_does(app: &TestApp) {
         app.settle().await;
         let mut sam = app.log_in("sam").await;

@@ -144,6 +144,7 @@ portals-unreadable-gzip = The header Content-Encoding says gzip, but the body is
 portals-problem-wrong-content-encoding = Unsupported Content-Encoding
 portals-problem-wrong-content-encoding-detail = Nothing was stored. Use gzip in the header Content-Encoding, or omit the header for an uncompressed body.
 portals-time-unreadable = Not a time such as 2026-11-22T09:51:03Z, so the time of receipt is used.
+portals-fingerprint-replaced = Not a fingerprint of at most 64 letters and digits, so the event is known by its labels.
 portals-more-warnings = { $count ->
     [one] 1 more warning.
    *[other] { $count } more warnings.

@@ -138,6 +138,7 @@ portals-unreadable-gzip = 请求头 Content-Encoding 为 gzip，但请求体不�
 portals-problem-wrong-content-encoding = 不支持此 Content-Encoding
 portals-problem-wrong-content-encoding-detail = 未保存任何内容。请求头 Content-Encoding 只能为 gzip；未压缩的内容请不要携带此请求头。
 portals-time-unreadable = 不是 2026-11-22T09:51:03Z 这样的时间，已改用接收时间。
+portals-fingerprint-replaced = 不是由最多 64 个字母和数字组成的指纹，已改为按标签识别事件。
 portals-more-warnings = 另有 { $count } 条提醒。
 portals-monitoring-too-many = 本组另有 { $count } 条告警被省略：一次提交最多读取 2000 条
 portals-too-many-alerts = 仅保存了前 2000 条告警，另有一个事件说明省略的数量。请调小 max_alerts。
