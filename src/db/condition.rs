@@ -1,6 +1,9 @@
 //! Whether a database can be used by this program: of its version, readable, writable, whole.
 
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::LazyLock,
+};
 
 use diesel::{RunQueryDsl as _, migration::MigrationSource, sql_query, sql_types::Text, sqlite::Sqlite};
 
@@ -13,47 +16,28 @@ static OWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     own.iter().map(|migration| migration.name().version().to_string()).collect()
 });
 
-/// The tables of this program, in the order of `schema.rs`.
-const TABLES: [&str; 38] = [
-    "accounts",
-    "known_devices",
-    "tenants",
-    "members",
-    "robots",
-    "contacts",
-    "channel_switches",
-    "paces",
-    "messages",
-    "deliveries",
-    "attempts",
-    "sessions",
-    "log_in_failures",
-    "lockouts",
-    "log_in_settings",
-    "retention",
-    "set_up_codes",
-    "audit",
-    "verifications",
-    "alerts",
-    "alert_entries",
-    "config_versions",
-    "fan_out_plans",
-    "fan_out_parts",
-    "fan_outs",
-    "alert_rules",
-    "rule_receivers",
-    "rule_sends",
-    "user_groups",
-    "user_group_accounts",
-    "shift_schedules",
-    "shift_accounts",
-    "message_templates",
-    "portals",
-    "portal_nonces",
-    "idempotency",
-    "refused_posts",
-    "added_members",
-];
+/// The tables of this program, each with its columns.
+static SCHEMA: LazyLock<Vec<(&str, Vec<&str>)>> = LazyLock::new(|| read_schema(include_str!("schema.rs")));
+
+fn read_schema(text: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
+    let mut tables: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in text.lines() {
+        match (line.strip_prefix("        "), line.strip_prefix("    ")) {
+            (Some(column), _) => {
+                if let (Some((name, _)), Some((_, columns))) = (column.split_once(" -> "), tables.last_mut()) {
+                    columns.push(name);
+                }
+            }
+            (None, Some(table)) => {
+                tables.extend(
+                    table.split_once(" (").filter(|_| table.ends_with('{')).map(|(name, _)| (name, Vec::new())),
+                );
+            }
+            (None, None) => {}
+        }
+    }
+    tables
+}
 
 #[derive(diesel::QueryableByName)]
 struct Line {
@@ -70,12 +54,13 @@ fn applied(c: &mut AnyConnection) -> Result<BTreeSet<String>> {
 }
 
 impl Database {
-    /// Whether the tables are those of this program: neither older nor newer, and none is missing.
+    /// Whether the tables are those of this program: neither older nor newer, and none of them, nor of their columns, is
+    /// missing.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn is_of_this_version(&self) -> Result<bool> {
-        self.read(|c| Ok(applied(c)? == *OWN && missing_tables(c)?.is_empty())).await
+        self.read(|c| Ok(applied(c)? == *OWN && missing_parts(c)?.is_none())).await
     }
 
     /// Writes a row as it was, down to the disk.
@@ -114,22 +99,36 @@ pub(super) fn not_ours(c: &mut AnyConnection) -> Option<&'static str> {
     }
 }
 
-/// The tables of this program that a migrated database does not have: somebody dropped or renamed them, or restored a part.
-pub(super) fn missing_tables(c: &mut AnyConnection) -> Result<Vec<String>> {
+/// What a migrated database does not have of this program's tables and columns, as the end of a sentence: somebody dropped or renamed
+/// them, made half a migration by hand, or restored a part. One query: it is asked whenever somebody asks whether a process is ready.
+pub(super) fn missing_parts(c: &mut AnyConnection) -> Result<Option<String>> {
     let asked = match c {
-        AnyConnection::Sqlite(_) => "SELECT name AS line FROM sqlite_master WHERE type = 'table'".to_owned(),
+        AnyConnection::Sqlite(_) => "SELECT own.name || '.' || own_column.name AS line FROM sqlite_master AS own \
+             JOIN pragma_table_info(own.name) AS own_column WHERE own.type = 'table'"
+            .to_owned(),
         AnyConnection::Postgres(_) => {
-            let names = TABLES.map(|name| format!("('{name}')")).join(", ");
-            format!("SELECT name AS line FROM (VALUES {names}) AS own (name) WHERE to_regclass(name) IS NOT NULL")
+            let names: Vec<String> = SCHEMA.iter().map(|(name, _)| format!("('{name}')")).collect();
+            format!(
+                "SELECT own.name || '.' || attname AS line FROM (VALUES {}) AS own (name) \
+                 JOIN pg_attribute ON attrelid = to_regclass(own.name) WHERE attnum > 0 AND NOT attisdropped",
+                names.join(", ")
+            )
         }
     };
-    let there = lines(c, &asked)?;
-    Ok(TABLES.iter().filter(|name| !there.iter().any(|known| known == *name)).map(|name| (*name).to_owned()).collect())
-}
-
-/// The sentence about them.
-pub(super) fn missing(tables: &[String]) -> String {
-    format!("it has no table {}; restore a backup", tables.join(", "))
+    let there: HashSet<String> = lines(c, &asked)?.into_iter().collect();
+    let (mut tables, mut columns) = (Vec::new(), Vec::new());
+    for (table, own) in SCHEMA.iter() {
+        let own = own.iter().map(|column| format!("{table}.{column}"));
+        let (known, missing): (Vec<_>, Vec<_>) = own.partition(|column| there.contains(column));
+        if known.is_empty() {
+            tables.push((*table).to_owned());
+        } else {
+            columns.extend(missing);
+        }
+    }
+    let parts = [("table", tables), ("column", columns)].into_iter().filter(|(_, names)| !names.is_empty());
+    let parts: Vec<String> = parts.map(|(what, names)| format!("no {what} {}", names.join(", "))).collect();
+    Ok((!parts.is_empty()).then(|| format!("it has {}; restore a backup", parts.join(" and "))))
 }
 
 fn foreign_tables(c: &mut AnyConnection) -> Option<&'static str> {
@@ -151,9 +150,9 @@ pub fn faults(c: &mut AnyConnection) -> Vec<String> {
             "The database's tables are of an older Belfry: make a backup and start belfry, which migrates them."
                 .to_owned(),
         ),
-        Ok(_) => match missing_tables(c) {
-            Ok(tables) if tables.is_empty() => {}
-            Ok(tables) => faults.push(format!("The database is damaged: {}.", missing(&tables))),
+        Ok(_) => match missing_parts(c) {
+            Ok(None) => {}
+            Ok(Some(missing)) => faults.push(format!("The database is damaged: {missing}.")),
             Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
         },
         Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
@@ -211,10 +210,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_table_of_the_schema_is_looked_for() {
-        let schema = include_str!("schema.rs").lines();
-        let tables = schema.filter_map(|line| line.strip_prefix("    ").filter(|line| !line.starts_with(' ')));
-        let tables: Vec<&str> = tables.filter_map(|line| line.split_once(" (").map(|(name, _)| name)).collect();
-        assert_eq!(TABLES.to_vec(), tables);
+    fn every_table_of_the_schema_is_looked_for_with_its_columns() {
+        let schema = include_str!("schema.rs");
+        assert_eq!(SCHEMA.len(), schema.matches("diesel::table!").count());
+        let columns: usize = SCHEMA.iter().map(|(_, columns)| columns.len()).sum();
+        assert_eq!(
+            columns,
+            schema.lines().filter(|line| line.starts_with("        ") && line.contains(" -> ")).count()
+        );
+        let (name, columns) = &SCHEMA[0];
+        assert_eq!((*name, columns[0], columns[1]), ("accounts", "id", "username"));
     }
 }

@@ -374,11 +374,9 @@ fn first_connection(address: &Address) -> std::result::Result<AnyConnection, Str
     }
     migrate(&mut first)
         .map_err(|fault| format!("The database at {address} could not be migrated: {fault}{}", what_to_do(&fault)))?;
-    match condition::missing_tables(&mut first) {
-        Ok(missing) if missing.is_empty() => {}
-        Ok(missing) => {
-            return Err(format!("The database at {address} cannot be used: {}.", condition::missing(&missing)));
-        }
+    match condition::missing_parts(&mut first) {
+        Ok(None) => {}
+        Ok(Some(missing)) => return Err(format!("The database at {address} cannot be used: {missing}.")),
         Err(fault) => return Err(format!("The database at {address} cannot be read: {fault}")),
     }
     if let AnyConnection::Sqlite(sqlite) = &mut first {

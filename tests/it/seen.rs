@@ -94,6 +94,8 @@ on_both! {
         for (statement, status, word) in [
             ("ALTER TABLE refused_posts RENAME TO gone", 503, "database-version"),
             ("ALTER TABLE gone RENAME TO refused_posts", 200, "ready"),
+            ("ALTER TABLE refused_posts RENAME COLUMN first_at TO gone_at", 503, "database-version"),
+            ("ALTER TABLE refused_posts RENAME COLUMN gone_at TO first_at", 200, "ready"),
         ] {
             app.db.write(move |c| Ok(c.batch_execute(statement)?)).await.expect("a statement");
             readyz(app, status, word).await;

@@ -45,14 +45,18 @@ fn it_serves_on_postgres_too() {
 }
 
 #[test]
-fn a_postgres_without_one_of_its_tables_ends_the_start_with_its_name() {
+fn a_postgres_without_a_table_or_a_column_ends_the_start_and_the_check_with_their_names() {
     let (folder, database) = (folder(), TestDatabase::empty());
     let settings = [("BELFRY_DATABASE_URL", database.url.as_str())];
     drop(Process::start(folder.path(), &settings));
     let mut c = belfry::db::Address::parse(&database.url).unwrap().connect().unwrap();
-    diesel::connection::SimpleConnection::batch_execute(&mut c, "ALTER TABLE portal_nonces RENAME TO gone").unwrap();
+    let half = "ALTER TABLE portal_nonces RENAME TO gone; ALTER TABLE members DROP COLUMN email CASCADE";
+    diesel::connection::SimpleConnection::batch_execute(&mut c, half).unwrap();
+    let words = "it has no table portal_nonces and no column members.email; restore a backup.";
     let sentence = refuses_to_start(folder.path(), &settings);
-    assert!(sentence.contains("has no table portal_nonces"), "{sentence}");
+    assert!(sentence.contains(words), "{sentence}");
+    let (_, said) = Process::ends(folder.path(), &settings, &["check"], "");
+    assert!(said.contains(words), "{said}");
 }
 
 #[test]
@@ -284,6 +288,11 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
     sql("newer.db", "INSERT INTO __diesel_schema_migrations (version) VALUES ('99999999999999')");
     fs::write(path("cut-out.db"), &whole).unwrap();
     sql("cut-out.db", "DROP TABLE refused_posts; ALTER TABLE lockouts RENAME TO lockouts_old");
+    fs::write(path("half.db"), &whole).unwrap();
+    sql(
+        "half.db",
+        "ALTER TABLE refused_posts RENAME COLUMN first_at TO seen_at; ALTER TABLE audit RENAME COLUMN at TO time",
+    );
     sql("foreign.db", "CREATE TABLE invoices (id INTEGER)");
     for (url, words) in [
         ("sqlite://a-folder", "a-folder (BELFRY_DATABASE_URL) could not be opened: it is a folder"),
@@ -296,6 +305,7 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
         ("sqlite://newer.db", "newer Belfry"),
         ("sqlite://foreign.db", "tables of another program"),
         ("sqlite://cut-out.db", "has no table lockouts, refused_posts; restore a backup"),
+        ("sqlite://half.db", "has no column audit.at, refused_posts.first_at; restore a backup"),
         ("sqlite://file:good.db?mode=ro", "a file: URI is not read"),
         ("sqlite://:memory:", "BELFRY_DATABASE_URL"),
         ("sqlite://good.db?mode=ro", "BELFRY_DATABASE_URL"),
