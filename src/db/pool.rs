@@ -78,6 +78,9 @@ impl Address {
                     Ok(there) if !there.is_file() => return Err(cannot(&"it is no regular file")),
                     _ => {}
                 }
+                if let Some(folder) = folder_beside(path) {
+                    return Err(cannot(&format!("{} is a folder, and SQLite needs a file there", folder.display())));
+                }
                 make_private(path).map_err(|fault| cannot(&fault))?;
                 let mut sqlite =
                     SqliteConnection::establish(&path.to_string_lossy()).map_err(|fault| cannot(&fault))?;
@@ -112,6 +115,16 @@ fn in_libpqs_words(fault: &str, url: &str) -> String {
         false => part,
     });
     quoted.collect::<Vec<_>>().join("\"")
+}
+
+/// A folder that stands where SQLite keeps a side file of this database. SQLite says something else about each.
+fn folder_beside(path: &Path) -> Option<PathBuf> {
+    let side_files = ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    side_files.into_iter().find(|file| file.is_dir())
 }
 
 /// Makes the file, and the folder it is in, for its owner alone: people's contact information is in it. SQLite gives its

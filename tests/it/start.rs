@@ -293,6 +293,11 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
         "half.db",
         "ALTER TABLE refused_posts RENAME COLUMN first_at TO seen_at; ALTER TABLE audit RENAME COLUMN at TO time",
     );
+    for side_file in ["beside.db-wal", "fresh.db-journal"] {
+        fs::create_dir(path(side_file)).unwrap();
+    }
+    fs::write(path("with-shm.db"), &whole).unwrap();
+    fs::create_dir(path("with-shm.db-shm")).unwrap();
     sql("foreign.db", "CREATE TABLE invoices (id INTEGER)");
     for (url, words) in [
         ("sqlite://a-folder", "a-folder (BELFRY_DATABASE_URL) could not be opened: it is a folder"),
@@ -305,6 +310,9 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
         ("sqlite://newer.db", "newer Belfry"),
         ("sqlite://foreign.db", "tables of another program"),
         ("sqlite://cut-out.db", "has no table lockouts, refused_posts; restore a backup"),
+        ("sqlite://beside.db", "beside.db-wal is a folder"),
+        ("sqlite://with-shm.db", "with-shm.db-shm is a folder"),
+        ("sqlite://fresh.db", "fresh.db-journal is a folder"),
         ("sqlite://half.db", "has no column audit.at, refused_posts.first_at; restore a backup"),
         ("sqlite://file:good.db?mode=ro", "a file: URI is not read"),
         ("sqlite://:memory:", "BELFRY_DATABASE_URL"),
