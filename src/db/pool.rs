@@ -98,16 +98,17 @@ impl Address {
 }
 
 /// What libpq says of a URL, whose first line says what is wrong, without what it quotes of it: where a password holds a sign
-/// that should have been escaped, libpq takes part of it for the host or the port, and says so. The host, user and database of
-/// a URL that can be read safely stay.
+/// that should have been escaped, libpq takes part of it for the host or the port, and says so. The host, user, database and
+/// names of parameters of a URL that can be read safely stay.
 fn in_libpqs_words(fault: &str, url: &str) -> String {
     let read = Url::parse(url).ok().filter(is_whole);
     let shown = read
         .as_ref()
         .map(|url| [url.host_str().unwrap_or_default(), url.username(), url.path().trim_start_matches('/')]);
+    let names = read.as_ref().map(parameter_names).unwrap_or_default();
     let is_secret = |quoted: &str| {
         let of_url = url.contains(quoted) || percent_decode_str(url).decode_utf8_lossy().contains(quoted);
-        of_url && !shown.is_some_and(|shown| shown.contains(&quoted))
+        of_url && !names.contains(&quoted) && !shown.is_some_and(|shown| shown.contains(&quoted))
     };
     let line = fault.lines().next().unwrap_or_default().replace(url, "…");
     let quoted = line.split('"').enumerate().map(|(place, part)| match place % 2 == 1 && is_secret(part) {
@@ -115,6 +116,16 @@ fn in_libpqs_words(fault: &str, url: &str) -> String {
         false => part,
     });
     quoted.collect::<Vec<_>>().join("\"")
+}
+
+/// The names of a URL's parameters that are no part of a value: what stands behind a password may be the rest of it, after a `&` that
+/// should have been escaped.
+fn parameter_names(url: &Url) -> Vec<&str> {
+    let pairs: Vec<(&str, &str)> =
+        url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let end = pairs.iter().position(|(name, _)| name.contains("password")).map_or(pairs.len(), |place| place + 1);
+    let is_value = |name: &str| url.password() == Some(name) || pairs.iter().any(|(_, value)| *value == name);
+    pairs.iter().take(end).map(|(name, _)| *name).filter(|name| !is_value(name)).collect()
 }
 
 /// A folder that stands where SQLite keeps a side file of this database. SQLite says something else about each.
@@ -285,6 +296,21 @@ mod tests {
         ] {
             let fault = Address::Postgres(url.to_owned()).connect().err().unwrap();
             assert!(fault.starts_with("The database at postgres://") && !fault.contains("s3"), "{url}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_a_parameter_and_never_its_value() {
+        for (url, words) in [
+            ("postgres://u@localhost/db?sslmod=require", "\"sslmod\""),
+            ("postgres://u@localhost/db?sslmode=s3cret", "sslmode value: \"…\""),
+            ("postgres://u@localhost/db?password=s3=cret", "\"password\""),
+            ("postgres://u@localhost/db?password=x&s3cret=1", "\"…\""),
+            ("postgres://u:s3cret@localhost/db?s3cret=1", "\"…\""),
+            ("postgres://u@localhost/db?s3cret", "\"…\""),
+        ] {
+            let fault = Address::Postgres(url.to_owned()).connect().err().unwrap();
+            assert!(fault.contains(words) && !fault.contains("s3"), "{url}: {fault}");
         }
     }
 
