@@ -398,6 +398,8 @@ pub struct DeliveryStatus {
     pub code: String,
     /// The vendor's own words in the last answer, or the operating system's about the connection; secrets masked.
     pub answer: String,
+    /// Until when its robot rests, of a test message that failed because it does.
+    pub rests_until: Option<chrono::NaiveDateTime>,
 }
 
 #[cfg(test)]

@@ -70,6 +70,8 @@ pub(super) struct Answer {
     pub outcome: DeliveryStatus,
     /// Whether its robot is only typed, not saved.
     pub unsaved: bool,
+    /// When that was found.
+    pub now: NaiveDateTime,
 }
 
 impl Answer {
@@ -93,6 +95,16 @@ impl Answer {
 
     pub(super) fn reason(&self) -> &'static str {
         reason_key(&self.outcome.reason)
+    }
+
+    /// When a robot that rests can be tested again: the key of the text, and the seconds or minutes in it.
+    pub(super) fn rest(&self) -> Option<(&'static str, i64)> {
+        let seconds = (self.outcome.rests_until? - self.now).num_seconds() + 1;
+        match seconds {
+            ..=0 => None,
+            1..=120 => Some(("members-test-rests-seconds", seconds)),
+            _ => Some(("members-test-rests-minutes", (seconds + 59) / 60)),
+        }
     }
 }
 
@@ -544,7 +556,7 @@ impl Task {
     pub(super) async fn answers(&self, tools: &Tools, sent: Vec<Sent>) -> Result<Vec<Answer>> {
         try_join_all(sent.into_iter().map(|Sent { kind, channel, delivery, unsaved }| async move {
             let outcome = tools.waker.wait_for_delivery(&tools.db, self.tenant.id, delivery, ANSWER_WITHIN).await?;
-            Ok(Answer { kind, channel, delivery, outcome, unsaved })
+            Ok(Answer { kind, channel, delivery, outcome, unsaved, now: tools.clock.now() })
         }))
         .await
     }

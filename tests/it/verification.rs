@@ -85,6 +85,27 @@ fn holds(text: &str, code: &str) -> bool {
 }
 
 on_both! {
+    async fn a_robot_that_rests_is_named_with_the_time_that_is_left(app: &TestApp) {
+        app.settle().await;
+        app.switch_on().await;
+        let mut mia = app.log_in("mia").await;
+        reach(app, &mut mia, DINGTALK).await;
+        ask(app, &mut mia, DINGTALK).await;
+        for (seconds, unit) in [(40, "seconds"), (240, "minutes")] {
+            app.sandbox.inject_fault(DINGTALK, InjectedFault::TooManyRequests(Duration::from_secs(seconds)), Some(1));
+            for path in [VERIFY, "/t/ours/me/test"] {
+                let page = mia.post(path, &[ON_DINGTALK]).await.is(200);
+                let note = page.text(".note.bad");
+                let left = note.split("Try again in ").nth(1).unwrap_or_else(|| panic!("{path}: {note}"));
+                let (number, rest) = left.split_once(' ').expect("a number and a unit");
+                let number: u64 = number.parse().expect("a number");
+                let most = if unit == "minutes" { seconds / 60 } else { seconds } + 1;
+                assert!(rest.starts_with(unit) && number <= most && number + 10 > most, "{path}: {note}");
+            }
+            app.clock.advance(TimeDelta::minutes(20));
+        }
+    }
+
     async fn who_types_in_the_code_from_his_group_is_verified(app: &TestApp) {
         app.settle().await;
         app.switch_on().await;

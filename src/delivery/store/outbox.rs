@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use chrono::NaiveDateTime;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _, RunQueryDsl as _, insert_into, update,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, insert_into, update,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::{
         AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, change, directly,
-        schema::{attempts, deliveries, messages},
+        schema::{attempts, deliveries, messages, paces, robots as all_robots},
     },
     delivery::model::{DeliveryReason, DeliveryState, DeliveryStatus, Notice, Priority, UnreachableRecipient},
     error::{Error, Result},
@@ -174,10 +174,10 @@ pub fn load_delivery_status(c: &mut AnyConnection, tenant: TenantId, delivery: D
     let row = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
-        .select((deliveries::state, deliveries::reason, deliveries::message))
-        .first_row::<(String, String, Option<MessageId>), _>(c)
+        .select((deliveries::state, deliveries::reason, deliveries::message, deliveries::robot))
+        .first_row::<(String, String, Option<MessageId>, Option<RobotId>), _>(c)
         .optional()?;
-    let (state, reason, message) = row.ok_or(Error::NotFound)?;
+    let (state, reason, message, robot) = row.ok_or(Error::NotFound)?;
     let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
     let last = attempts::table
         .filter(attempts::message.nullable().eq(message))
@@ -185,7 +185,20 @@ pub fn load_delivery_status(c: &mut AnyConnection, tenant: TenantId, delivery: D
         .order(attempts::number.desc())
         .select((attempts::code, attempts::answer));
     let (code, answer) = last.first_row::<(String, String), _>(c).optional()?.unwrap_or_default();
-    Ok(DeliveryStatus { state, reason, code, answer })
+    let rests_until = match robot.filter(|_| reason == DeliveryReason::TestRateLimited.as_str()) {
+        Some(robot) => rests_until(c, robot)?,
+        None => None,
+    };
+    Ok(DeliveryStatus { state, reason, code, answer, rests_until })
+}
+
+/// Until when a robot's address rests.
+fn rests_until(c: &mut AnyConnection, robot: RobotId) -> Result<Option<NaiveDateTime>> {
+    let resting = paces::table
+        .inner_join(all_robots::table.on(all_robots::fingerprint.eq(paces::fingerprint)))
+        .filter(all_robots::id.eq(robot))
+        .select(paces::rest_until);
+    Ok(resting.first_row(c).optional()?)
 }
 
 /// What a group has now: the word of its kind, and since when it was waited for.

@@ -50,6 +50,14 @@ members-test-good = The group received the test message.
 members-test-unsaved = This robot is not saved yet. Press OK to save it.
 members-test-waiting = The test message is still being sent. See its record for the result.
 members-test-answer = The robot's answer:
+members-test-rests-seconds = { $count ->
+    [one] Try again in 1 second.
+   *[other] Try again in { $count } seconds.
+}
+members-test-rests-minutes = { $count ->
+    [one] Try again in 1 minute.
+   *[other] Try again in { $count } minutes.
+}
 members-test-record = Open this message's record
 members-tested-not-saved = The webhook you tested is not saved yet. Press OK to save it, or Cancel to discard it.
 members-nothing-to-test = Nothing to test: paste a webhook first.
