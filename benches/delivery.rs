@@ -158,7 +158,7 @@ fn hanging() {
 fn memory() {
     let site = Site::new(2);
     crew::enqueue(&site.address(), 50);
-    site.sql("UPDATE paces SET rest_until = datetime('now', '+10 minutes')");
+    site.sql("UPDATE endpoints SET cooldown_until = datetime('now', '+10 minutes')");
     let belfry = site.belfry();
     thread::sleep(Duration::from_secs(15));
     let peak = float(usize::try_from(belfry.peak()).unwrap()) / 1024.0;

@@ -47,7 +47,7 @@ use belfry::{
     robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
     secrets::{KeyRing, Passwords},
-    templates::{self, Reason, Source},
+    templates::{self, MessageReason, TemplateSource},
     tenants::store::{self as tenants, NewTenant},
 };
 use chrono::{NaiveDateTime, TimeDelta};
@@ -306,8 +306,8 @@ fn work_at_every_limit(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTi
         rules::insert(c, tenant, &rule(format!("rule {number}"), (0..20).map(matcher).collect()), now)?;
     }
     let body = format!("{{{{content{}}}}}", "|upper".repeat(29)).repeat(38);
-    let source = Source { title: "{{ product }}: {{ title }}".to_owned(), body };
-    for reason in [Reason::Firing, Reason::Repeated, Reason::Resolved] {
+    let source = TemplateSource { title: "{{ product }}: {{ title }}".to_owned(), body };
+    for reason in [MessageReason::Firing, MessageReason::Repeated, MessageReason::Resolved] {
         templates::store::save(c, tenant, Channel::DingTalk, reason, &source, ("bench", now))?;
     }
     Ok(())

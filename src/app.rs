@@ -86,7 +86,8 @@ impl App {
             .delivers()
             .then(|| {
                 let (db, keys, origins) = (db.by(Share::Courier), keys.clone(), settings.robot_origins.clone());
-                let speller = templates::speller(settings.product_name.clone(), public_origin(&settings, &listener));
+                let speller =
+                    templates::digest_renderer(settings.product_name.clone(), public_origin(&settings, &listener));
                 let calls = CallSettings {
                     retry_schedule: settings.retry_schedule.clone(),
                     proxy: settings.robot_proxy.clone(),
@@ -98,7 +99,7 @@ impl App {
         let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
         let snapshots = alerts::Snapshots::default();
         let tools = alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone(), snapshots };
-        let fan_out = tokio::spawn(alerts::expand_forever(tools.clone()));
+        let fan_out = tokio::spawn(alerts::run_fan_out(tools.clone()));
         let timekeeper = db.tells().then(|| tokio::spawn(keep_time(db.clone(), clock.clone())));
         let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(DeliveryWorker::heartbeat));
         let teller = settings.work.delivers().then(|| {
@@ -244,7 +245,7 @@ async fn sweep(db: Database, clock: Clock) {
         let swept = db.write(move |c| {
             access::Sessions::sweep(c, now)?;
             portals::store::posts::sweep(c, now)?;
-            alerts::store::fan_outs::clean(c, now, PLANS_AT_ONCE)?;
+            alerts::store::fan_outs::delete_unused_plans(c, now, PLANS_AT_ONCE)?;
             accounts::store::sweep(c, now)
         });
         if let Err(fault) = swept.await {

@@ -44,7 +44,7 @@ const SYSTEMS: [Sign; 9] = [
 pub fn in_words(agent: &str, language: Language) -> String {
     match (found(&BROWSERS, agent), found(&SYSTEMS, agent)) {
         (Some(browser), Some(system)) if agent.starts_with("Mozilla/") => {
-            language.with("accounts-session-browser-on", &[("browser", browser), ("system", system)]).into_owned()
+            language.text_with("accounts-session-browser-on", &[("browser", browser), ("system", system)]).into_owned()
         }
         _ => shortened(agent),
     }

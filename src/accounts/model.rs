@@ -79,7 +79,7 @@ impl Origin {
             Some(_) => ("accounts-made-by-another-tenant", ""),
         };
         let variables = [("username", self.username.as_str()), ("tenant", tenant), ("day", day)];
-        language.with(key, &variables).into_owned()
+        language.text_with(key, &variables).into_owned()
     }
 
     /// What the checkbox of a page that asks about this account sends, so that it confirms no other.

@@ -117,7 +117,7 @@ pub fn by_username(c: &mut AnyConnection, username: &Username) -> Result<Option<
             accounts::password_hash,
             accounts::code_expires_at,
             accounts::code_used_at,
-            accounts::made_in,
+            accounts::created_by_tenant,
         ))
         .first_row(c)
         .optional()?;
@@ -167,7 +167,7 @@ pub fn insert_for(
     now: NaiveDateTime,
 ) -> Result<AccountId> {
     let account = insert(c, username, code_hash, true, now)?;
-    diesel::update(accounts::table.find(account)).set(accounts::made_in.eq(Some(tenant))).execute(c)?;
+    diesel::update(accounts::table.find(account)).set(accounts::created_by_tenant.eq(Some(tenant))).execute(c)?;
     Ok(account)
 }
 
@@ -192,7 +192,7 @@ pub fn insert_without_code(
 /// # Errors
 /// When the database cannot be read.
 pub fn is_home(c: &mut AnyConnection, account: AccountId, tenant: &Tenant) -> Result<bool> {
-    let made_in: Option<TenantId> = accounts::table.find(account).select(accounts::made_in).first_row(c)?;
+    let made_in: Option<TenantId> = accounts::table.find(account).select(accounts::created_by_tenant).first_row(c)?;
     Ok(made_in.map_or(tenant.metadata_warehouse, |made_in| made_in == tenant.id))
 }
 
@@ -203,7 +203,7 @@ pub fn is_home(c: &mut AnyConnection, account: AccountId, tenant: &Tenant) -> Re
 pub fn origin(c: &mut AnyConnection, account: AccountId) -> Result<Origin> {
     let (username, made_in, made_at): (String, Option<TenantId>, NaiveDateTime) = accounts::table
         .find(account)
-        .select((accounts::username, accounts::made_in, accounts::created_at))
+        .select((accounts::username, accounts::created_by_tenant, accounts::created_at))
         .first_row(c)?;
     let made_in = match made_in {
         Some(tenant) => Some((tenant, tenants::table.find(tenant).select(tenants::name).first_row(c)?)),
@@ -389,9 +389,10 @@ impl Subjects {
     }
 
     fn locked_until(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<NaiveDateTime>> {
-        let lock =
-            lockouts::table.filter(lockouts::subject.eq(&self.account_at_address)).filter(lockouts::until.gt(now));
-        Ok(lock.select(lockouts::until).first_row(c).optional()?)
+        let lock = lockouts::table
+            .filter(lockouts::subject.eq(&self.account_at_address))
+            .filter(lockouts::locked_until.gt(now));
+        Ok(lock.select(lockouts::locked_until).first_row(c).optional()?)
     }
 
     fn paused_until(&self, c: &mut AnyConnection, now: NaiveDateTime) -> Result<Option<NaiveDateTime>> {
@@ -444,9 +445,9 @@ impl Subjects {
         forget_failures(c, &self.account_at_address)?;
         let until = now + TimeDelta::minutes(lock_minutes);
         // Another log-in may fail at the same time and lock the account too.
-        let row = (lockouts::subject.eq(&self.account_at_address), lockouts::until.eq(until));
+        let row = (lockouts::subject.eq(&self.account_at_address), lockouts::locked_until.eq(until));
         let insert = diesel::insert_into(lockouts::table).values(row).on_conflict(lockouts::subject).do_update();
-        let upsert = insert.set(lockouts::until.eq(until));
+        let upsert = insert.set(lockouts::locked_until.eq(until));
         match c {
             AnyConnection::Sqlite(c) => upsert.execute(c),
             AnyConnection::Postgres(c) => upsert.execute(c),
@@ -615,7 +616,7 @@ pub fn set_log_in_settings(
 pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
     diesel::delete(log_in_failures::table.filter(log_in_failures::failed_at.lt(now - FAILURES_COUNT_FOR)))
         .execute(c)?;
-    diesel::delete(lockouts::table.filter(lockouts::until.lt(now))).execute(c)?;
+    diesel::delete(lockouts::table.filter(lockouts::locked_until.lt(now))).execute(c)?;
     diesel::delete(known_devices::table.filter(known_devices::seen_at.lt(now - DEVICE_LASTS))).execute(c)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::Url;
 use validator::Validate;
 
-use super::model::{Incoming, Severity, Signal, Source};
+use super::model::{IncomingAlert, Severity, Signal, Source};
 use crate::{
     accounts::Username,
     text::{self, is_invisible, trimmed},
@@ -14,20 +14,20 @@ use crate::{
 };
 
 /// The longest headline, in characters.
-pub const LONGEST_TITLE: u64 = 128;
+pub const MAX_TITLE_CHARS: u64 = 128;
 /// The longest content, in bytes.
-pub const LONGEST_CONTENT: usize = 16 * 1024;
+pub const MAX_CONTENT_BYTES: usize = 16 * 1024;
 /// The longest link, in characters.
-pub const LONGEST_LINK: u64 = 2048;
+pub const MAX_LINK_CHARS: u64 = 2048;
 /// The most people an alert names.
-const MOST_RECEIVERS: usize = 1000;
+const MAX_RECEIVERS: usize = 1000;
 
 /// An alert as it is typed or posted.
 #[derive(Clone, Debug, Default, Deserialize, Validate)]
 #[serde(default)]
 pub struct AlertFields {
     /// The headline.
-    #[validate(length(max = LONGEST_TITLE, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
+    #[validate(length(max = MAX_TITLE_CHARS, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
     pub title: String,
     /// More about it.
     pub content: String,
@@ -49,30 +49,30 @@ impl AlertFields {
     ///
     /// # Errors
     /// Every mistake, beside its field.
-    pub fn check(&self, source: Source, labels: BTreeMap<String, String>) -> Result<Incoming, FieldErrors> {
+    pub fn check(&self, source: Source, labels: BTreeMap<String, String>) -> Result<IncomingAlert, FieldErrors> {
         let mut errors = validated(self).err().unwrap_or_default();
-        if self.content.len() > LONGEST_CONTENT {
+        if self.content.len() > MAX_CONTENT_BYTES {
             errors.add("content", "alerts-content-too-long");
         }
-        let severity = word(&self.severity, Severity::Warning, Severity::parse);
+        let severity = parse_or_default(&self.severity, Severity::Warning, Severity::parse);
         if severity.is_none() {
             errors.add("severity", "form-choose");
         }
-        let signal = word(&self.status, Signal::Firing, Signal::parse);
+        let signal = parse_or_default(&self.status, Signal::Firing, Signal::parse);
         if signal.is_none() {
             errors.add("status", "form-choose");
         }
         let link = trimmed(&self.link);
-        if let Some(fault) = link_fault(link) {
+        if let Some(fault) = link_error(link) {
             errors.add("link", fault);
         }
-        let receivers = usernames("receivers", &self.receivers, &mut errors);
+        let receivers = parse_usernames("receivers", &self.receivers, &mut errors);
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
-                let firing = Incoming::firing(source, severity, self.title.trim().to_owned(), labels);
+                let firing = IncomingAlert::firing(source, severity, self.title.trim().to_owned(), labels);
                 let key = if text::is_blank(&self.key) { firing.key.clone() } else { trimmed(&self.key).to_owned() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
-                Ok(Incoming { signal, key, content, link, receivers, ..firing })
+                Ok(IncomingAlert { signal, key, content, link, receivers, ..firing })
             }
             _ => Err(errors),
         }
@@ -95,11 +95,11 @@ impl AlertFields {
 }
 
 /// How many names an error repeats.
-const NAMES_IN_ERRORS: usize = 10;
+const MAX_NAMES_IN_ERROR: usize = 10;
 
 /// Everybody who is named in a field, once each; nothing, and a mistake that names them, when some cannot be usernames or there are too
 /// many.
-pub(super) fn usernames<'t>(
+pub(super) fn parse_usernames<'t>(
     field: &'static str,
     typed: impl IntoIterator<Item = &'t String>,
     errors: &mut FieldErrors,
@@ -107,15 +107,15 @@ pub(super) fn usernames<'t>(
     let (usernames, wrong) = split_usernames(typed);
     if !wrong.is_empty() {
         let shown: Vec<String> =
-            wrong.iter().take(NAMES_IN_ERRORS).map(|name| name.chars().take(64).collect()).collect();
+            wrong.iter().take(MAX_NAMES_IN_ERROR).map(|name| name.chars().take(64).collect()).collect();
         let mut shown = shown.join(", ");
-        if wrong.len() > NAMES_IN_ERRORS {
+        if wrong.len() > MAX_NAMES_IN_ERROR {
             shown.push_str(", …");
         }
         errors.add_with(field, "alerts-receivers-not-usernames", "names", shown);
         return None;
     }
-    if usernames.len() > MOST_RECEIVERS {
+    if usernames.len() > MAX_RECEIVERS {
         errors.add(field, "alerts-receivers-rule");
         return None;
     }
@@ -140,18 +140,18 @@ fn split_usernames<'t>(typed: impl IntoIterator<Item = &'t String>) -> (Vec<User
 /// The usernames in a field that can be looked up, whatever else is wrong with it.
 pub(super) fn readable_usernames<'t>(typed: impl IntoIterator<Item = &'t String>) -> Vec<Username> {
     let (mut usernames, _) = split_usernames(typed);
-    usernames.truncate(MOST_RECEIVERS);
+    usernames.truncate(MAX_RECEIVERS);
     usernames
 }
 
 /// What a word means; the default when there is none.
-pub(super) fn word<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> Option<T> {
+pub(super) fn parse_or_default<T>(text: &str, default: T, parse: fn(&str) -> Option<T>) -> Option<T> {
     if text.is_empty() { Some(default) } else { parse(text) }
 }
 
 /// Why a link cannot be kept: the key of the text. An empty link is none.
 #[must_use]
-pub fn link_fault(link: &str) -> Option<&'static str> {
+pub fn link_error(link: &str) -> Option<&'static str> {
     if link.is_empty() {
         return None;
     }
@@ -162,7 +162,7 @@ pub fn link_fault(link: &str) -> Option<&'static str> {
     match Url::parse(link) {
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Some("alerts-link-scheme"),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => Some("alerts-link-password"),
-        Ok(_) if u64::try_from(link.chars().count()).is_ok_and(|length| length > LONGEST_LINK) => {
+        Ok(_) if u64::try_from(link.chars().count()).is_ok_and(|length| length > MAX_LINK_CHARS) => {
             Some("alerts-link-long")
         }
         Ok(url) if url.host().is_some() => None,
@@ -182,10 +182,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_counts_and_those_that_cannot_be_usernames_are_named() {
+    fn usernames_are_split_and_invalid_ones_are_listed_in_the_error() {
         let read = |typed: &str| {
             let mut errors = FieldErrors::default();
-            let names = usernames("receivers", &[typed.to_owned()], &mut errors);
+            let names = parse_usernames("receivers", &[typed.to_owned()], &mut errors);
             let names =
                 names.map(|names| names.iter().map(|name| name.as_str().to_owned()).collect::<Vec<_>>().join(" "));
             (
@@ -235,7 +235,7 @@ mod tests {
             "http://localhost",
             "https://g.example/?q=a:b@c",
         ] {
-            assert_eq!(link_fault(kept), None, "{kept}");
+            assert_eq!(link_error(kept), None, "{kept}");
         }
         for (refused, why) in [
             ("javascript:alert(1)", "alerts-link-scheme"),
@@ -260,7 +260,7 @@ mod tests {
             ("https://g.example/\n", "alerts-link-rule"),
             (&format!("https://g.example/{}", "a".repeat(2048)), "alerts-link-long"),
         ] {
-            assert_eq!(link_fault(refused), Some(why), "{refused}");
+            assert_eq!(link_error(refused), Some(why), "{refused}");
         }
     }
 }

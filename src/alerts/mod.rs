@@ -1,45 +1,51 @@
 //! Alerts: they come in, find those who are to hear them, and are followed until they end.
 //!
-//! Every door (the form Fire Alert, internal portals, monitoring systems) makes an [`Incoming`] by the same rules and hands it to
-//! [`take`], which stores the event, its receivers and what goes out to them in one transaction.
+//! Every source (the form Fire Alert, internal portals, monitoring systems) makes an [`IncomingAlert`] by the same rules and hands it to
+//! [`ingest`], which stores the event, its receivers and what goes out to them in one transaction.
 
-mod choose;
 mod decider;
 mod fan_out;
-mod fire;
+mod fire_form;
 mod form;
-mod handle;
+mod handling;
+mod ingest;
 mod list;
 mod matcher;
 mod model;
+mod no_recipient;
+mod notification;
 pub mod pages;
 mod portal_names;
 mod prepare;
+mod routing;
 mod rule_form;
 pub mod rule_pages;
-mod rule_words;
-mod severity_words;
+mod rule_text;
+mod severity_aliases;
 mod snapshot;
 pub mod store;
-mod suppressed;
-mod take;
+mod suppressed_notifier;
 #[cfg(test)]
 mod tests;
 mod tools;
-mod unheard;
-mod words;
 
-pub use choose::{Call, Choice, Miss, Person, Pick, Sent, Verdict, outcome_key, reach};
-pub use fan_out::{expand_all, expand_forever};
-pub use form::{AlertFields, LONGEST_CONTENT, LONGEST_LINK, LONGEST_TITLE, link_fault};
-pub use handle::Handling;
-pub use list::{Filter, Place};
+pub use fan_out::{expand_pending, run_fan_out};
+pub use form::{AlertFields, MAX_CONTENT_BYTES, MAX_LINK_CHARS, MAX_TITLE_CHARS, link_error};
+pub use handling::Handling;
+pub use ingest::{
+    AlertContext, IngestTransaction, Ingested, PreparedBatch, RoutingPreview, ingest, ingest_all, preview_routing,
+    preview_routing_with_rule,
+};
+pub use list::{EventFilter, EventPosition};
 pub use matcher::{Matcher, Operator};
-pub use model::{EventStatus, Incoming, Receiver, Rule, Severity, Signal, Source, Window};
+pub use model::{EventStatus, IncomingAlert, Receiver, Rule, Severity, Signal, Source, Window};
+pub use no_recipient::NoRecipientReason;
 pub use portal_names::{PORTAL_LABEL, follow_portal_rename};
-pub use severity_words::severity_of;
+pub use routing::{
+    Candidate, RecipientProfile, RobotDelivery, Routing, RuleHistory, Undeliverable, Verdict, outcome_key,
+    resolve_recipients,
+};
+pub use severity_aliases::parse_severity_alias;
 pub use snapshot::Snapshots;
-pub use suppressed::SuppressedNotifier;
-pub use take::{Context, Ingest, Prepared, Preview, Taken, preview, preview_with, take, take_all};
+pub use suppressed_notifier::SuppressedNotifier;
 pub use tools::Tools;
-pub use unheard::Unheard;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Declares an enum whose values are words in the database, in forms and in other systems' posts.
-macro_rules! words {
+macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident, $count:literal { $($(#[$value_doc:meta])* $value:ident = $word:literal, $key:literal;)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ macro_rules! words {
     };
 }
 
-words! {
+string_enum! {
     /// How grave an alert is; the greater the graver.
     Severity, 3 {
         /// Good to know.
@@ -63,7 +63,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What an incoming alert says of its event.
     Signal, 2 {
         /// It is there.
@@ -73,7 +73,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// By which door an alert came in.
     Source, 4 {
         /// The page Fire Alert.
@@ -87,15 +87,15 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// How an event stands.
     EventStatus, 4 {
         /// It is firing, and its next firing rings.
         Alerting = "alerting", "alerts-status-alerting";
         /// It is firing, and its rules cool down before they ring again.
-        Silencing = "silencing", "alerts-status-silencing";
+        Throttled = "silencing", "alerts-status-silencing";
         /// Somebody asked not to be disturbed by it for a while.
-        DoNotDisturb = "do_not_disturb", "alerts-status-do-not-disturb";
+        Muted = "do_not_disturb", "alerts-status-do-not-disturb";
         /// It was resolved, or finished by hand.
         Finished = "finished", "alerts-status-finished";
     }
@@ -112,17 +112,17 @@ impl Source {
 impl EventStatus {
     /// How an event stands now, by what its row says.
     #[must_use]
-    pub fn at(
+    pub fn from_timestamps(
         now: NaiveDateTime,
         finished_at: Option<NaiveDateTime>,
-        quiet_until: Option<NaiveDateTime>,
-        silent_until: Option<NaiveDateTime>,
+        muted_until: Option<NaiveDateTime>,
+        throttled_until: Option<NaiveDateTime>,
     ) -> Self {
         let lasts = |until: Option<NaiveDateTime>| until.is_some_and(|until| until > now);
         match () {
             () if finished_at.is_some() => Self::Finished,
-            () if lasts(quiet_until) => Self::DoNotDisturb,
-            () if lasts(silent_until) => Self::Silencing,
+            () if lasts(muted_until) => Self::Muted,
+            () if lasts(throttled_until) => Self::Throttled,
             () => Self::Alerting,
         }
     }
@@ -134,8 +134,8 @@ impl EventStatus {
     pub const fn badge(self) -> &'static str {
         match self {
             Self::Alerting => "bad",
-            Self::Silencing => "wait",
-            Self::DoNotDisturb => "off",
+            Self::Throttled => "wait",
+            Self::Muted => "off",
             Self::Finished => "good",
         }
     }
@@ -155,7 +155,7 @@ impl Severity {
 
 /// An alert as it comes in, by whichever door, with everything checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
+pub struct IncomingAlert {
     /// The door.
     pub source: Source,
     /// Whether it begins or ends.
@@ -182,7 +182,7 @@ pub struct Incoming {
     pub receivers: Vec<Username>,
 }
 
-impl Incoming {
+impl IncomingAlert {
     /// A firing of which nothing else is known.
     #[must_use]
     pub fn firing(source: Source, severity: Severity, title: String, labels: BTreeMap<String, String>) -> Self {
@@ -204,26 +204,26 @@ impl Incoming {
 }
 
 /// How far ahead of ours a sender's clock may be for its times to count.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// A sender's time that can be meant at this moment: not the year 1 that stands for no time, and not in the future. What is ahead by
 /// no more than the clocks differ is now.
-fn plausible(time: Option<NaiveDateTime>, now: NaiveDateTime) -> Option<NaiveDateTime> {
-    time.filter(|time| time.and_utc().timestamp() > 0 && *time <= now + CLOCK_SKEW).map(|time| time.min(now))
+fn plausible_time(time: Option<NaiveDateTime>, now: NaiveDateTime) -> Option<NaiveDateTime> {
+    time.filter(|time| time.and_utc().timestamp() > 0 && *time <= now + MAX_CLOCK_SKEW).map(|time| time.min(now))
 }
 
-impl Incoming {
+impl IncomingAlert {
     /// When it began, as far as its sender says so.
     #[must_use]
-    pub fn started(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
-        plausible(self.starts_at, now)
+    pub fn plausible_start(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        plausible_time(self.starts_at, now)
     }
 
     /// The times of the sender that do not count, each by the name that monitoring systems give it, with the key of the reason. The
     /// year 1, which stands for no time, is none of them, and neither is the end of what still fires: senders set one ahead.
     #[must_use]
     pub fn refused_times(&self, now: NaiveDateTime) -> Vec<(&'static str, &'static str)> {
-        let is_ahead = |time: Option<NaiveDateTime>| time.is_some_and(|time| time > now + CLOCK_SKEW);
+        let is_ahead = |time: Option<NaiveDateTime>| time.is_some_and(|time| time > now + MAX_CLOCK_SKEW);
         let mut refused = Vec::new();
         if is_ahead(self.starts_at) {
             refused.push(("startsAt", "alerts-time-ahead"));
@@ -231,7 +231,7 @@ impl Incoming {
         if self.signal == Signal::Resolved {
             if is_ahead(self.ends_at) {
                 refused.push(("endsAt", "alerts-time-ahead"));
-            } else if plausible(self.ends_at, now).is_some() && self.ended(now).is_none() {
+            } else if plausible_time(self.ends_at, now).is_some() && self.plausible_end(now).is_none() {
                 refused.push(("endsAt", "alerts-time-order"));
             }
         }
@@ -240,8 +240,8 @@ impl Incoming {
 
     /// When it ended, as far as its sender says so.
     #[must_use]
-    pub fn ended(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
-        plausible(self.ends_at, now).filter(|end| self.started(now).is_none_or(|start| start <= *end))
+    pub fn plausible_end(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        plausible_time(self.ends_at, now).filter(|end| self.plausible_start(now).is_none_or(|start| start <= *end))
     }
 }
 
@@ -258,7 +258,7 @@ pub struct Window {
 impl Window {
     /// Whether this time of the day is in it.
     #[must_use]
-    pub fn holds(self, time: NaiveTime) -> bool {
+    pub fn contains(self, time: NaiveTime) -> bool {
         let minute = time.num_seconds_from_midnight() / 60;
         let (from, to) = (u32::from(self.from), u32::from(self.to));
         if from < to { (from..to).contains(&minute) } else { minute >= from || minute < to }
@@ -266,8 +266,8 @@ impl Window {
 
     /// Whether this moment (UTC) is in it, by the clocks of a zone.
     #[must_use]
-    pub fn holds_at(self, moment: NaiveDateTime, zone: Tz) -> bool {
-        self.holds(zone.from_utc_datetime(&moment).time())
+    pub fn contains_at(self, moment: NaiveDateTime, zone: Tz) -> bool {
+        self.contains(zone.from_utc_datetime(&moment).time())
     }
 }
 
@@ -312,17 +312,17 @@ pub struct Rule {
 }
 
 /// The most memory that the expressions of all rules of a tenant take, in bytes: each alert is compared with all of them.
-pub const LARGEST_EXPRESSIONS: usize = 2 * 1024 * 1024;
+pub const MAX_EXPRESSION_BYTES_PER_TENANT: usize = 2 * 1024 * 1024;
 
 impl Rule {
     /// How much memory its expressions take, in bytes. Compiles them.
     #[must_use]
-    pub fn expressions_size(&self) -> usize {
-        self.matchers.iter().map(Matcher::size).sum()
+    pub fn expression_bytes(&self) -> usize {
+        self.matchers.iter().map(Matcher::expression_bytes).sum()
     }
 
     /// The people whom it names one by one.
-    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+    pub fn named_accounts(&self) -> impl Iterator<Item = AccountId> {
         self.receivers.iter().filter_map(|receiver| match receiver {
             Receiver::Account(account) => Some(*account),
             _ => None,
@@ -331,11 +331,13 @@ impl Rule {
 
     /// Whether this alert is meant.
     #[must_use]
-    pub fn matches(&self, alert: &Incoming) -> bool {
+    pub fn matches(&self, alert: &IncomingAlert) -> bool {
         // Expressions last: they are compiled only for alerts that pass everything else.
-        let of = |operator| self.matchers.iter().filter(move |matcher| matcher.operator == operator);
+        let with_operator = |operator| self.matchers.iter().filter(move |matcher| matcher.operator == operator);
         alert.severity >= self.severity
             && self.source.is_none_or(|source| source == alert.source)
-            && of(Operator::Equal).chain(of(Operator::Fits)).all(|matcher| matcher.matches(&alert.labels))
+            && with_operator(Operator::Equal)
+                .chain(with_operator(Operator::Matches))
+                .all(|matcher| matcher.matches(&alert.labels))
     }
 }

@@ -12,20 +12,19 @@ use chrono::NaiveDateTime;
 use serde::Deserialize;
 
 use super::{
-    AlertFields, Call, Context, EventStatus, Incoming, Matcher, Operator, Place, Preview, Severity, Signal, Source,
-    Tools, Unheard, Verdict,
-    fire::{FormMarks, strangers},
-    handle::{self, HandleForm, Handling, Unit},
-    list::ListQuery,
-    outcome_key, preview,
+    AlertContext, AlertFields, EventPosition, EventStatus, IncomingAlert, Matcher, NoRecipientReason, Operator,
+    RobotDelivery, RoutingPreview, Severity, Signal, Source, Tools, Verdict,
+    fire_form::{FormNonce, unknown_members_error},
+    handling::{self, HandleForm, Handling, MuteUnit},
+    list::EventListQuery,
+    outcome_key, preview_routing,
     store::{
+        candidates,
         events::{self, EntryKind},
-        handle as handling,
-        list::{self as events_list, Listed},
-        people,
-        show::{self as shown, Entry, Found, NamedRobot, TimeLine},
+        handling as event_handling,
+        list::{self as events_list, EventRow},
+        timeline::{self as shown, EventDetails, NamedRobot, Timeline, TimelineEntry},
     },
-    take,
 };
 use crate::{
     access::{
@@ -34,7 +33,7 @@ use crate::{
     },
     audit::{self, Change},
     db::{AlertId, AnyConnection, EntryId, Keyset, MemberId, RobotId},
-    deliveries::store::Scope,
+    deliveries::store::DeliveryScope,
     error::{Error, Result},
     retention,
     text::join_names,
@@ -45,7 +44,7 @@ use crate::{
 };
 
 /// Where the tenant's events are.
-fn path_of(tenant: &Tenant) -> String {
+fn alerts_path(tenant: &Tenant) -> String {
     format!("/t/{}/alerts", tenant.slug)
 }
 
@@ -55,27 +54,27 @@ struct FirePage {
     frame: Frame,
     path: String,
     fields: AlertFields,
-    marks: FormMarks,
+    nonce: FormNonce,
     errors: FieldErrors,
-    preview: Option<PreviewPart>,
+    preview: Option<PreviewSection>,
 }
 
 /// Who would hear the alert, as the page shows it.
-struct PreviewPart {
-    found: Preview,
+struct PreviewSection {
+    routing_preview: RoutingPreview,
     /// The robots, for those who may see them.
     robots: HashMap<(MemberId, RobotId), NamedRobot>,
 }
 
-impl PreviewPart {
-    fn robot(&self, call: &Call) -> Option<&NamedRobot> {
-        self.robots.get(&(call.person.member?, call.robot))
+impl PreviewSection {
+    fn robot(&self, delivery: &RobotDelivery) -> Option<&NamedRobot> {
+        self.robots.get(&(delivery.person.member?, delivery.robot))
     }
 }
 
 impl FirePage {
     /// The names of the rules that chose somebody, or that the sender did.
-    fn chosen_by(&self, rules: &[String]) -> String {
+    fn rule_names_text(&self, rules: &[String]) -> String {
         if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { join_names(rules, ", ") }
     }
 
@@ -84,7 +83,7 @@ impl FirePage {
     }
 
     /// Whether something is set that the page hides at first.
-    fn shows_more(&self) -> bool {
+    fn has_optional_values(&self) -> bool {
         let fields = &self.fields;
         !fields.key.is_empty() || fields.status == Signal::Resolved.as_str() || self.errors.of("key").is_some()
     }
@@ -93,9 +92,9 @@ impl FirePage {
 /// The form Fire Alert.
 pub async fn fire_form(who: Can<FireAlerts>, frame: Frame) -> Result<HttpResponse> {
     let fields = AlertFields { severity: Severity::Warning.as_str().to_owned(), ..AlertFields::default() };
-    let path = path_of(&who.tenant);
-    let (errors, marks) = (FieldErrors::default(), FormMarks::fresh()?);
-    web::page(StatusCode::OK, &FirePage { frame: frame.seen_by(&who), path, fields, marks, errors, preview: None })
+    let path = alerts_path(&who.tenant);
+    let (errors, nonce) = (FieldErrors::default(), FormNonce::generate()?);
+    web::page(StatusCode::OK, &FirePage { frame: frame.seen_by(&who), path, fields, nonce, errors, preview: None })
 }
 
 /// Fires the alert, or shows who would hear it.
@@ -105,60 +104,60 @@ pub async fn fire(
     request: HttpRequest,
     frame: Frame,
     Form(fields): Form<AlertFields>,
-    Form(marks): Form<FormMarks>,
+    Form(nonce): Form<FormNonce>,
 ) -> Result<HttpResponse> {
-    let path = path_of(&who.tenant);
-    let firing = Firing {
-        context: Context {
+    let path = alerts_path(&who.tenant);
+    let submission = AlertSubmission {
+        context: AlertContext {
             tenant: who.tenant.id,
             sender: who.principal.account.username.clone(),
-            by: Some(who.principal.account.id),
+            fired_by: Some(who.principal.account.id),
             portal: None,
             product: frame.product.clone(),
             now: tools.clock.now(),
         },
-        administers: who.role().is_some_and(Role::administers),
-        form: marks.hash(&fields),
+        is_administrator: who.role().is_some_and(Role::administers),
+        form_hash: nonce.hash(&fields),
     };
     let outcome = match fields.check(Source::Form, BTreeMap::new()) {
         Err(errors) => {
             let typed = fields.clone();
-            let looked_up = tools.db.read(move |c| firing.look_up(c, &typed)).await?;
+            let looked_up = tools.db.read(move |c| submission.look_up(c, &typed)).await?;
             looked_up.joined_with(Err(errors))
         }
-        Ok(alert) if marks.preview.is_empty() => {
-            firing.store(&tools, who.tenant.clone(), &request, &who, (fields.clone(), alert)).await?
+        Ok(alert) if nonce.preview.is_empty() => {
+            submission.submit(&tools, who.tenant.clone(), &request, &who, (fields.clone(), alert)).await?
         }
         Ok(alert) => {
             let typed = fields.clone();
-            tools.db.read_aside(move |c| firing.preview(c, &typed, &alert)).await?
+            tools.db.read_aside(move |c| submission.preview(c, &typed, &alert)).await?
         }
     };
     let (status, errors, preview) = match outcome {
-        Ok(Outcome::Fired(event, said)) => return Ok(redirect_saying(&format!("{path}/{event}"), said)),
-        Ok(Outcome::Preview(part)) => (StatusCode::OK, FieldErrors::default(), Some(part)),
+        Ok(FireOutcome::Fired(event, flash_key)) => return Ok(redirect_saying(&format!("{path}/{event}"), flash_key)),
+        Ok(FireOutcome::Preview(part)) => (StatusCode::OK, FieldErrors::default(), Some(part)),
         Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, errors, None),
     };
-    web::page(status, &FirePage { frame: frame.seen_by(&who), path, fields, marks, errors, preview })
+    web::page(status, &FirePage { frame: frame.seen_by(&who), path, fields, nonce, errors, preview })
 }
 
 /// What became of the form.
-enum Outcome {
+enum FireOutcome {
     /// The event, and the key of what the next page says.
     Fired(AlertId, &'static str),
-    Preview(PreviewPart),
+    Preview(PreviewSection),
 }
 
 /// Somebody who fires an alert by the form.
 #[derive(Clone)]
-struct Firing {
-    context: Context,
-    administers: bool,
+struct AlertSubmission {
+    context: AlertContext,
+    is_administrator: bool,
     /// What the database keeps of the form.
-    form: Option<Vec<u8>>,
+    form_hash: Option<Vec<u8>>,
 }
 
-impl Firing {
+impl AlertSubmission {
     /// The mistakes that only the database knows: whom a person names is somebody of the tenant, and what he resolves is his to
     /// resolve.
     fn look_up(&self, c: &mut AnyConnection, fields: &AlertFields) -> Result<FieldErrors> {
@@ -168,18 +167,18 @@ impl Firing {
             let key = self.context.event_key(&owner, key);
             let own = events::last_of_key(c, key)?.filter(|event| event.is_open());
             // Events from before keys had owners: whoever only fires alerts must not be able to end those of other systems.
-            if own.as_ref().is_some_and(|event| event.source != Source::Form.as_str() && !self.administers) {
+            if own.as_ref().is_some_and(|event| event.source != Source::Form.as_str() && !self.is_administrator) {
                 errors.add("status", "alerts-resolve-rule");
             }
-            if own.is_none() && events::is_open_of_another(c, key)? {
+            if own.is_none() && events::is_open_for_other_owner(c, key)? {
                 errors.add("status", "alerts-resolve-other");
             }
         }
-        let named = people::named(c, self.context.tenant, &fields.readable_receivers())?;
+        let named = candidates::find_by_usernames(c, self.context.tenant, &fields.readable_receivers())?;
         let unknown = named.into_iter().filter(|person| person.member.is_none());
         let unknown: Vec<String> = unknown.map(|person| person.name).collect();
         if !unknown.is_empty() {
-            errors.0.extend(strangers(&unknown).0);
+            errors.0.extend(unknown_members_error(&unknown).0);
         }
         Ok(errors)
     }
@@ -188,42 +187,43 @@ impl Firing {
         &self,
         c: &mut AnyConnection,
         fields: &AlertFields,
-        alert: &Incoming,
-    ) -> Result<std::result::Result<Outcome, FieldErrors>> {
+        alert: &IncomingAlert,
+    ) -> Result<std::result::Result<FireOutcome, FieldErrors>> {
         let errors = self.look_up(c, fields)?;
         if !errors.is_empty() {
             return Ok(Err(errors));
         }
-        let found = preview(c, &self.context, alert)?;
+        let routing_preview = preview_routing(c, &self.context, alert)?;
         let mut robots = HashMap::new();
-        if self.administers {
-            let ids: Vec<MemberId> = found.choice.calls.iter().filter_map(|call| call.person.member).collect();
-            robots = shown::robots(c, self.context.tenant, &ids)?;
+        if self.is_administrator {
+            let ids: Vec<MemberId> =
+                routing_preview.routing.deliveries.iter().filter_map(|delivery| delivery.person.member).collect();
+            robots = shown::find_named_robots(c, self.context.tenant, &ids)?;
         }
-        Ok(Ok(Outcome::Preview(PreviewPart { found, robots })))
+        Ok(Ok(FireOutcome::Preview(PreviewSection { routing_preview, robots })))
     }
 
-    async fn store(
+    async fn submit(
         &self,
         tools: &Tools,
         tenant: Tenant,
         request: &HttpRequest,
         who: &Can<FireAlerts>,
-        (fields, alert): (AlertFields, Incoming),
-    ) -> Result<std::result::Result<Outcome, FieldErrors>> {
-        let (firing, actor) = (self.clone(), actor(request, &who.principal.account));
+        (fields, alert): (AlertFields, IncomingAlert),
+    ) -> Result<std::result::Result<FireOutcome, FieldErrors>> {
+        let (submission, actor) = (self.clone(), actor(request, &who.principal.account));
         let stored = who
             .write(&tools.db, move |c| {
-                if let Some(event) = firing.fired_before(c)? {
+                if let Some(event) = submission.find_earlier(c)? {
                     return Ok(Ok(event));
                 }
-                let errors = firing.look_up(c, &fields)?;
+                let errors = submission.look_up(c, &fields)?;
                 if !errors.is_empty() {
                     return Ok(Err(errors));
                 }
-                let taken = take(c, &firing.context, &alert)?;
-                if let Some(form) = &firing.form {
-                    events::note_form(c, taken.entry, form)?;
+                let ingested = super::ingest::ingest(c, &submission.context, &alert)?;
+                if let Some(form) = &submission.form_hash {
+                    events::record_form_hash(c, ingested.entry, form)?;
                 }
                 let entry = audit::Entry {
                     tenant: Some(tenant.id),
@@ -231,22 +231,22 @@ impl Firing {
                     object: &alert.title,
                     changes: Vec::new(),
                 };
-                audit::record(c, &actor, &entry, firing.context.now)?;
+                audit::record(c, &actor, &entry, submission.context.now)?;
                 let resolves = alert.signal == Signal::Resolved;
-                let said = match &taken.unheard {
-                    Some(Unheard::NotOpen) => "flash-alert-not-open-unheard",
+                let flash_key = match &ingested.no_recipient_reason {
+                    Some(NoRecipientReason::NotOpen) => "flash-alert-not-open-unheard",
                     Some(_) => "flash-alert-fired-unheard",
                     None if resolves => "flash-alert-resolved",
                     None => "flash-alert-fired",
                 };
-                Ok(Ok(Outcome::Fired(taken.alert, said)))
+                Ok(Ok(FireOutcome::Fired(ingested.alert, flash_key)))
             })
             .await;
         match stored {
             // Two clicks at the same moment: the other one was stored.
             Err(Error::Taken) => {
-                let firing = self.clone();
-                let before = tools.db.read(move |c| firing.fired_before(c)).await?;
+                let submission = self.clone();
+                let before = tools.db.read(move |c| submission.find_earlier(c)).await?;
                 before.map(Ok).ok_or(Error::Taken)
             }
             stored => stored.inspect(|_| tools.waker.wake()),
@@ -254,10 +254,10 @@ impl Firing {
     }
 
     /// What this very form has fired already.
-    fn fired_before(&self, c: &mut AnyConnection) -> Result<Option<Outcome>> {
-        let Some(form) = &self.form else { return Ok(None) };
-        let event = events::fired_by_form(c, self.context.tenant, form)?;
-        Ok(event.map(|event| Outcome::Fired(event, "flash-alert-fired-once")))
+    fn find_earlier(&self, c: &mut AnyConnection) -> Result<Option<FireOutcome>> {
+        let Some(form) = &self.form_hash else { return Ok(None) };
+        let event = events::find_by_form_hash(c, self.context.tenant, form)?;
+        Ok(event.map(|event| FireOutcome::Fired(event, "flash-alert-fired-once")))
     }
 }
 
@@ -266,9 +266,9 @@ impl Firing {
 struct ListPage {
     frame: Frame,
     path: String,
-    query: ListQuery,
-    rows: Vec<Listed>,
-    keyset: Keyset<Place>,
+    query: EventListQuery,
+    rows: Vec<EventRow>,
+    keyset: Keyset<EventPosition>,
     now: NaiveDateTime,
     may_fire: bool,
     may_handle: bool,
@@ -279,7 +279,7 @@ struct ListPage {
 }
 
 impl ListPage {
-    fn is_chosen(&self, id: &AlertId) -> bool {
+    fn is_selected(&self, id: &AlertId) -> bool {
         self.form.id.contains(id)
     }
 }
@@ -288,7 +288,7 @@ async fn list_page<P>(
     tools: &Tools,
     who: &Can<P>,
     frame: Frame,
-    query: ListQuery,
+    query: EventListQuery,
     form: HandleForm,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
@@ -305,12 +305,12 @@ async fn list_page<P>(
     let removed = removed.filter(|_| ends).map(|before| Times::of(&who.tenant.time_zone).day(&before));
     let removed = removed.map(|date| frame.with("retention-removed-alerts", "date", &date).into_owned());
     let frame = frame.seen_by(who);
-    let version = handle::version(rows.iter().map(|row| (row.id, row.is_quiet_until(&now))));
+    let version = handling::version(rows.iter().map(|row| (row.id, row.is_quiet_until(&now))));
     let form = HandleForm { form_version: version, ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
         frame,
-        path: path_of(&who.tenant),
+        path: alerts_path(&who.tenant),
         query,
         rows,
         keyset,
@@ -329,7 +329,7 @@ pub async fn list(
     tools: Data<Tools>,
     who: Can<ViewAlerts>,
     frame: Frame,
-    Parameters(query, unread): Parameters<ListQuery>,
+    Parameters(query, unread): Parameters<EventListQuery>,
 ) -> Result<HttpResponse> {
     list_page(&tools, &who, frame.refusing(unread), query, HandleForm::default(), FieldErrors::default()).await
 }
@@ -340,13 +340,15 @@ pub async fn handle_many(
     who: Can<HandleAlerts>,
     request: HttpRequest,
     frame: Frame,
-    Parameters(query, unread): Parameters<ListQuery>,
+    Parameters(query, unread): Parameters<EventListQuery>,
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
     let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
-    match (form.chosen(), what) {
-        (Ok(ids), Ok(what)) => match store_handling(&tools, &who, &request, ids, what, form.clone()).await? {
-            Ok(said) => Ok(redirect_saying(&format!("{}{}", path_of(&who.tenant), query.marked()), said)),
+    match (form.selected_ids(), what) {
+        (Ok(ids), Ok(what)) => match apply_handling(&tools, &who, &request, ids, what, form.clone()).await? {
+            Ok(flash_key) => {
+                Ok(redirect_saying(&format!("{}{}", alerts_path(&who.tenant), query.to_url_suffix()), flash_key))
+            }
             Err(errors) => list_page(&tools, &who, frame.refusing(unread), query, form, errors).await,
         },
         (ids, what) => {
@@ -357,7 +359,7 @@ pub async fn handle_many(
 }
 
 /// Does it, and answers the key of what the next page says, unless somebody else changed the same meanwhile.
-async fn store_handling(
+async fn apply_handling(
     tools: &Tools,
     who: &Can<HandleAlerts>,
     request: &HttpRequest,
@@ -368,23 +370,23 @@ async fn store_handling(
     let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
     let times = Times::of(&who.tenant.time_zone);
     who.write(&tools.db, move |c| {
-        let events = handling::lock(c, tenant, &ids, now)?;
+        let events = event_handling::lock(c, tenant, &ids, now)?;
         if let Err(errors) = form.check_unchanged(what, &events, times) {
             return Ok(Err(errors));
         }
-        let titles = handling::handle(c, tenant, &ids, what, &actor.name, now)?;
+        let titles = event_handling::apply_to_events(c, tenant, &ids, what, &actor.name, now)?;
         for title in &titles {
             let changes = match what {
-                Handling::Quiet(until) => {
+                Handling::Mute(until) => {
                     let until = format!("{} ({})", times.show(&until), times.zone());
                     Change::between("alerts-quiet-until", "", &until).into_iter().collect()
                 }
-                Handling::Loud | Handling::Finish => Vec::new(),
+                Handling::Unmute | Handling::Finish => Vec::new(),
             };
-            let entry = audit::Entry { tenant: Some(tenant), action: what.action(), object: title, changes };
+            let entry = audit::Entry { tenant: Some(tenant), action: what.audit_action(), object: title, changes };
             audit::record(c, &actor, &entry, now)?;
         }
-        Ok(Ok(what.said(titles.len())))
+        Ok(Ok(what.flash_key(titles.len())))
     })
     .await
 }
@@ -392,21 +394,21 @@ async fn store_handling(
 /// Which page of a time line is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct AskedEntries {
+pub struct TimelineQuery {
     /// The page of the entries older than this one.
     before: String,
 }
 
-impl AskedEntries {
+impl TimelineQuery {
     fn before(&self) -> Option<EntryId> {
         self.before.parse().ok().map(EntryId)
     }
 }
 
-impl ListParameters for AskedEntries {
+impl ListParameters for TimelineQuery {
     const NAMES: &'static [&'static str] = &["before"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         unread(&[("before", &self.before, self.before().is_some())])
     }
 }
@@ -416,8 +418,8 @@ impl ListParameters for AskedEntries {
 struct ShowPage {
     frame: Frame,
     base: String,
-    event: Found,
-    line: TimeLine,
+    event: EventDetails,
+    timeline: Timeline,
     /// Whether this is not the newest page of the time line.
     is_older: bool,
     now: NaiveDateTime,
@@ -428,10 +430,10 @@ struct ShowPage {
 }
 
 /// The fields of a rule that matches alerts like this one, as the query of the page that adds it.
-fn rule_query(event: &Found) -> String {
+fn new_rule_query(event: &EventDetails) -> String {
     let label = ["alertname", "portal"].into_iter().find_map(|name| Some((name, event.labels.get(name)?)));
     let matcher =
-        label.map(|(name, value)| Matcher::stored(name.to_owned(), Operator::Equal, value.clone()).to_string());
+        label.map(|(name, value)| Matcher::from_stored(name.to_owned(), Operator::Equal, value.clone()).to_string());
     let letters = event.title.chars().map(|c| if c.is_alphanumeric() || "_- ".contains(c) { c } else { ' ' });
     let words: String = letters.take(36).collect();
     let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -448,19 +450,19 @@ impl ShowPage {
         format!("{}/alerts", self.base)
     }
 
-    fn chosen_by(&self, rules: &str) -> String {
+    fn rule_names_text(&self, rules: &str) -> String {
         if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.to_owned() }
     }
 
     /// Why nobody has been notified of an open event, by its newest firing.
-    fn unheard(&self) -> Option<&'static str> {
+    fn no_recipient_key(&self) -> Option<&'static str> {
         if self.is_older || self.event.reached > 0 || self.event.finished_at.is_some() {
             return None;
         }
-        let firing = |entry: &&Entry| matches!(entry.kind, EntryKind::Firing | EntryKind::Repeated);
-        let entry = self.line.entries.iter().find(firing)?;
+        let is_firing = |entry: &&TimelineEntry| matches!(entry.kind, EntryKind::Firing | EntryKind::Repeated);
+        let entry = self.timeline.entries.iter().find(is_firing)?;
         Some(match () {
-            () if entry.rules.iter().any(|asked| asked.outcome == "do-not-disturb") => "alerts-unheard-muted",
+            () if entry.rules.iter().any(|evaluated| evaluated.outcome == "do-not-disturb") => "alerts-unheard-muted",
             () if !entry.deliveries.is_empty() => "alerts-unheard-nobody-reachable",
             () if !entry.rules.is_empty() => "alerts-unheard-rules",
             () => "alerts-unheard-no-rule",
@@ -468,10 +470,10 @@ impl ShowPage {
     }
 
     /// Where a rule for alerts like this one is added, for those who may.
-    fn add_rule(&self) -> Option<String> {
+    fn new_rule_url(&self) -> Option<String> {
         let event = &self.event;
         let is_rules = event.receivers.is_empty();
-        (self.may_add_rules && is_rules).then(|| format!("{}/alert-rules/new?{}", self.base, rule_query(event)))
+        (self.may_add_rules && is_rules).then(|| format!("{}/alert-rules/new?{}", self.base, new_rule_query(event)))
     }
 
     /// The key of an entry's heading.
@@ -480,16 +482,16 @@ impl ShowPage {
             EntryKind::Firing => "alerts-entry-firing",
             EntryKind::Repeated => "alerts-entry-repeated",
             EntryKind::Resolved => "alerts-entry-resolved",
-            EntryKind::Quiet => "alerts-entry-quiet",
-            EntryKind::Loud => "alerts-entry-loud",
-            EntryKind::QuietEnded => "alerts-entry-quiet-ended",
+            EntryKind::Muted => "alerts-entry-quiet",
+            EntryKind::Unmuted => "alerts-entry-loud",
+            EntryKind::MuteEnded => "alerts-entry-quiet-ended",
             EntryKind::Finished => "alerts-entry-finished",
         }
     }
 
     /// Whether an alert came in by this entry, so that somebody may have been told.
-    fn came_in(&self, kind: &EntryKind) -> bool {
-        matches!(kind, EntryKind::Firing | EntryKind::Repeated | EntryKind::QuietEnded | EntryKind::Resolved)
+    fn is_incoming(&self, kind: &EntryKind) -> bool {
+        matches!(kind, EntryKind::Firing | EntryKind::Repeated | EntryKind::MuteEnded | EntryKind::Resolved)
     }
 }
 
@@ -503,26 +505,26 @@ async fn show_page<P>(
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
     let scope = match &who.membership {
-        Some(membership) if membership.role.administers() => Scope::Everyone,
-        Some(membership) => Scope::Only(membership.member),
+        Some(membership) if membership.role.administers() => DeliveryScope::Tenant,
+        Some(membership) => DeliveryScope::Member(membership.member),
         None => return Err(Error::NotFound),
     };
-    let (event, line) = tools
+    let (event, timeline) = tools
         .db
         .read(move |c| {
             let event = shown::find(c, tenant, id)?;
-            let line = shown::time_line(c, tenant, &event, before, scope)?;
-            Ok((event, line))
+            let timeline = shown::load_timeline(c, tenant, &event, before, scope)?;
+            Ok((event, timeline))
         })
         .await?;
     let now = tools.clock.now();
-    let form = HandleForm { form_version: handle::version([(event.id, event.is_quiet_until(&now))]), ..form };
+    let form = HandleForm { form_version: handling::version([(event.id, event.active_mute_until(&now))]), ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ShowPage {
         frame: frame.seen_by(who),
         base: format!("/t/{}", who.tenant.slug),
         event,
-        line,
+        timeline,
         is_older: before.is_some(),
         now,
         may_handle: who.may(Action::HandleAlerts),
@@ -539,7 +541,7 @@ pub async fn show(
     who: Can<ViewAlerts>,
     frame: Frame,
     path: Path<(String, AlertId)>,
-    Parameters(asked, unread): Parameters<AskedEntries>,
+    Parameters(asked, unread): Parameters<TimelineQuery>,
 ) -> Result<HttpResponse> {
     let frame = frame.refusing(unread);
     show_page(&tools, &who, frame, (path.1, asked.before()), HandleForm::default(), FieldErrors::default()).await
@@ -556,8 +558,8 @@ pub async fn handle(
 ) -> Result<HttpResponse> {
     let id = path.1;
     match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
-        Ok(what) => match store_handling(&tools, &who, &request, vec![id], what, form.clone()).await? {
-            Ok(said) => Ok(redirect_saying(&format!("{}/{id}", path_of(&who.tenant)), said)),
+        Ok(what) => match apply_handling(&tools, &who, &request, vec![id], what, form.clone()).await? {
+            Ok(flash_key) => Ok(redirect_saying(&format!("{}/{id}", alerts_path(&who.tenant)), flash_key)),
             Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
         },
         Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,

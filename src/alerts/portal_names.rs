@@ -5,7 +5,7 @@ use chrono::NaiveDateTime;
 use super::{
     matcher::{Matcher, Operator},
     model::{Rule, Source},
-    rule_words::changes,
+    rule_text::rule_changes,
     store::rules as store,
 };
 use crate::{
@@ -38,14 +38,14 @@ impl Renamed {
         let is_lost = |matcher: &Matcher| {
             matcher.label == PORTAL_LABEL && matcher.matches_value(before) && !matcher.matches_value(after)
         };
-        if rule.matchers.iter().any(|matcher| matcher.operator == Operator::Fits && is_lost(matcher)) {
+        if rule.matchers.iter().any(|matcher| matcher.operator == Operator::Matches && is_lost(matcher)) {
             return Self::Stuck;
         }
         if !rule.matchers.iter().any(is_lost) {
             return Self::Unchanged;
         }
         let follow = |matcher: &Matcher| match is_lost(matcher) {
-            true => Matcher::stored(matcher.label.clone(), matcher.operator, after.to_owned()),
+            true => Matcher::from_stored(matcher.label.clone(), matcher.operator, after.to_owned()),
             false => matcher.clone(),
         };
         Self::Followed(Rule { matchers: rule.matchers.iter().map(follow).collect(), ..rule.clone() })
@@ -66,7 +66,7 @@ pub fn follow_portal_rename(
     now: NaiveDateTime,
 ) -> Result<Vec<String>> {
     store::lock(c, tenant)?;
-    let rules = store::all(c, tenant)?;
+    let rules = store::load_all(c, tenant)?;
     let (mut followed, mut stuck) = (Vec::new(), Vec::new());
     for rule in &rules {
         match Renamed::of(rule, before, after) {
@@ -79,8 +79,8 @@ pub fn follow_portal_rename(
         return Ok(stuck);
     }
     for (rule, changed) in followed {
-        let names = store::names(c, tenant, &[rule])?;
-        let changes = changes(Some(rule), Some(&changed), &names);
+        let names = store::load_names(c, tenant, &[rule])?;
+        let changes = rule_changes(Some(rule), Some(&changed), &names);
         let entry = audit::Entry { tenant: Some(tenant), action: "rule-edited", object: &rule.name, changes };
         audit::save_changes(c, who, &entry, now, |c| store::update(c, tenant, &changed))?;
     }

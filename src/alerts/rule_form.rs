@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationError};
 
 use super::{
-    form::{readable_usernames, usernames, word},
-    matcher::{Matcher, is_label, unquoted},
-    model::{Incoming, Receiver, Rule, Severity, Source, Window},
+    form::{parse_or_default, parse_usernames, readable_usernames},
+    matcher::{Matcher, is_label_name, unquote},
+    model::{IncomingAlert, Receiver, Rule, Severity, Source, Window},
 };
 use crate::{
     access::Role,
@@ -25,22 +25,26 @@ use crate::{
 };
 
 /// The most conditions of a rule.
-const MOST_MATCHERS: usize = 20;
+const MAX_MATCHERS: usize = 20;
 /// The most labels of an example.
-const MOST_LABELS: usize = 64;
+const MAX_EXAMPLE_LABELS: usize = 64;
 /// The minutes between two sends that can be chosen.
-const FREQUENCY: RangeInclusive<i64> = 1..=59;
+const FREQUENCY_MINUTES: RangeInclusive<i64> = 1..=59;
 /// The minutes between two sends unless others are chosen.
-const USUAL_FREQUENCY: i64 = 5;
+const DEFAULT_FREQUENCY_MINUTES: i64 = 5;
 /// The numbers of sends that can be chosen.
-const MAX_SENDS: RangeInclusive<i64> = 1..=1000;
+const MAX_SENDS_RANGE: RangeInclusive<i64> = 1..=1000;
 
 /// An alert rule as it is typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, Validate)]
 #[serde(default)]
 pub struct RuleForm {
     /// Its name.
-    #[validate(length(max = 36, code = "form-too-long"), custom(function = "name"), custom(function = "name_letters"))]
+    #[validate(
+        length(max = 36, code = "form-too-long"),
+        custom(function = "name"),
+        custom(function = "allowed_name_chars")
+    )]
     pub name: String,
     /// `yes` when it is to be asked.
     pub on: String,
@@ -98,7 +102,7 @@ pub const SAVED_FIELDS: [&str; 15] = [
 /// What a link to the page Add Rule proposes for some fields; the rest is as for any new rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Proposed {
+pub struct RulePrefill {
     /// See [`RuleForm::name`].
     pub name: String,
     /// See [`RuleForm::severity`].
@@ -109,10 +113,10 @@ pub struct Proposed {
     pub matchers: String,
 }
 
-impl ListParameters for Proposed {
+impl ListParameters for RulePrefill {
     const NAMES: &'static [&'static str] = &["name", "severity", "source", "matchers"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         unread(&[
             ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
             ("source", &self.source, Source::parse(&self.source).is_some()),
@@ -120,20 +124,20 @@ impl ListParameters for Proposed {
     }
 }
 
-impl Proposed {
+impl RulePrefill {
     /// The form with what is proposed.
     #[must_use]
-    pub fn form(self, on: &Switches) -> RuleForm {
+    pub fn into_form(self, switches: &Switches) -> RuleForm {
         let Self { name, severity, source, matchers } = self;
         let severity = Severity::parse(&severity).map(|known| known.as_str().to_owned()).unwrap_or_default();
         let source = Source::parse(&source).map(|known| known.as_str().to_owned()).unwrap_or_default();
-        RuleForm { name, severity, source, matchers, ..RuleForm::fresh(on) }
+        RuleForm { name, severity, source, matchers, ..RuleForm::for_new_rule(switches) }
     }
 }
 
 /// A rule as it was typed, as far as it can be told without the database.
 #[derive(Clone, Debug)]
-pub struct Typed {
+pub struct RuleDraft {
     /// The rule, without the members whom it names.
     pub rule: Rule,
     /// The members whom it names.
@@ -141,7 +145,7 @@ pub struct Typed {
 }
 
 /// A `validator` rule: letters of any script, digits, spaces, `_` and `-`.
-fn name_letters(name: &str) -> Result<(), ValidationError> {
+fn allowed_name_chars(name: &str) -> Result<(), ValidationError> {
     let fits = as_name(name).chars().all(|c| c.is_alphanumeric() || "_- ".contains(c));
     if fits { Ok(()) } else { Err(ValidationError::new("rules-name-rule")) }
 }
@@ -149,26 +153,26 @@ fn name_letters(name: &str) -> Result<(), ValidationError> {
 impl RuleForm {
     /// The form of a rule that is to be added: it rings over the channels that are on.
     #[must_use]
-    pub fn fresh(on: &Switches) -> Self {
-        let channels = Channel::ALL.iter().filter(|channel| on.is_on(channel));
+    pub fn for_new_rule(switches: &Switches) -> Self {
+        let channels = Channel::ALL.iter().filter(|channel| switches.is_on(channel));
         Self {
             on: "yes".to_owned(),
             channels: channels.map(|channel| channel.as_str().to_owned()).collect(),
-            frequency: USUAL_FREQUENCY.to_string(),
+            frequency: DEFAULT_FREQUENCY_MINUTES.to_string(),
             ..Self::default()
         }
     }
 
     /// The form of a tenant's first rule: every alert for its super administrator, so that none is lost.
     #[must_use]
-    pub fn first(on: &Switches, name: &str) -> Self {
+    pub fn for_first_rule(switches: &Switches, name: &str) -> Self {
         let roles = vec![Role::SuperAdministrator.as_str().to_owned()];
-        Self { name: name.to_owned(), roles, ..Self::fresh(on) }
+        Self { name: name.to_owned(), roles, ..Self::for_new_rule(switches) }
     }
 
     /// The form of a stored rule, with the usernames of those whom it names.
     #[must_use]
-    pub fn of(rule: &Rule, usernames: &[&str]) -> Self {
+    pub fn from_rule(rule: &Rule, usernames: &[&str]) -> Self {
         let mut form = Self {
             name: rule.name.clone(),
             on: if rule.is_on { "yes" } else { "" }.to_owned(),
@@ -184,7 +188,7 @@ impl RuleForm {
         // Rules from before such a window was refused have it for the whole day.
         if let Some(window) = rule.window.filter(|window| window.from != window.to) {
             form.window = "hours".to_owned();
-            (form.from, form.to) = (clock(window.from), clock(window.to));
+            (form.from, form.to) = (format_minute(window.from), format_minute(window.to));
         }
         for receiver in &rule.receivers {
             match receiver {
@@ -199,31 +203,32 @@ impl RuleForm {
 
     /// Whether a checkbox of roles or channels is ticked.
     #[must_use]
-    pub fn has(&self, word: &str) -> bool {
-        self.roles.iter().chain(&self.channels).any(|chosen| chosen == word)
+    pub fn is_checked(&self, word: &str) -> bool {
+        self.roles.iter().chain(&self.channels).any(|selected| selected == word)
     }
 
     /// The rule that is to stand in the place of the one of this id.
     ///
     /// # Errors
     /// Every mistake, beside its field.
-    pub fn check(&self, id: RuleId) -> Result<Typed, FieldErrors> {
+    pub fn check(&self, id: RuleId) -> Result<RuleDraft, FieldErrors> {
         let mut errors = validated(self).err().unwrap_or_default();
-        let severity = required(word(&self.severity, Severity::Info, Severity::parse), "severity", &mut errors);
+        let severity =
+            require(parse_or_default(&self.severity, Severity::Info, Severity::parse), "severity", &mut errors);
         let source = match self.source.as_str() {
             "" => None,
-            source => required(Source::parse(source), "source", &mut errors),
+            source => require(Source::parse(source), "source", &mut errors),
         };
-        let matchers = self.matchers(&mut errors);
-        let members = usernames("members", [&self.members], &mut errors);
-        let receivers = self.receivers(&mut errors);
+        let matchers = self.parse_matchers(&mut errors);
+        let members = parse_usernames("members", [&self.members], &mut errors);
+        let receivers = self.parse_receivers(&mut errors);
         if members.as_ref().is_some_and(Vec::is_empty) && receivers.is_empty() {
             errors.add("members", "rules-receivers-none");
         }
-        let channels = self.channels(&mut errors);
-        let frequency = number("frequency", &self.frequency, FREQUENCY, &mut errors);
-        let max_sends = number("max_sends", &self.max_sends, MAX_SENDS, &mut errors);
-        let window = self.window(&mut errors);
+        let channels = self.parse_channels(&mut errors);
+        let frequency = parse_number("frequency", &self.frequency, FREQUENCY_MINUTES, &mut errors);
+        let max_sends = parse_number("max_sends", &self.max_sends, MAX_SENDS_RANGE, &mut errors);
+        let window = self.parse_window(&mut errors);
         match (severity, members) {
             (Some(severity), Some(members)) if errors.is_empty() => {
                 let rule = Rule {
@@ -234,12 +239,12 @@ impl RuleForm {
                     source,
                     matchers,
                     channels,
-                    frequency: TimeDelta::minutes(frequency.unwrap_or(USUAL_FREQUENCY)),
+                    frequency: TimeDelta::minutes(frequency.unwrap_or(DEFAULT_FREQUENCY_MINUTES)),
                     max_sends,
                     window,
                     receivers,
                 };
-                Ok(Typed { rule, members })
+                Ok(RuleDraft { rule, members })
             }
             _ => Err(errors),
         }
@@ -248,24 +253,24 @@ impl RuleForm {
     /// Whom it names, as far as that can be read.
     #[must_use]
     pub fn readable_receivers(&self) -> (Vec<Username>, Vec<Receiver>) {
-        (readable_usernames([&self.members]), self.receivers(&mut FieldErrors::default()))
+        (readable_usernames([&self.members]), self.parse_receivers(&mut FieldErrors::default()))
     }
 
     /// Its conditions, as far as they can be read. Compiles their expressions.
     #[must_use]
     pub fn readable_matchers(&self) -> Vec<Matcher> {
-        self.matchers(&mut FieldErrors::default())
+        self.parse_matchers(&mut FieldErrors::default())
     }
 
-    fn matchers(&self, errors: &mut FieldErrors) -> Vec<Matcher> {
+    fn parse_matchers(&self, errors: &mut FieldErrors) -> Vec<Matcher> {
         let mut matchers = Vec::new();
-        for (number, line) in lines(&self.matchers) {
+        for (number, line) in numbered_lines(&self.matchers) {
             match Matcher::parse(line) {
                 Ok(matcher) => matchers.push((number, matcher)),
-                Err(fault) => errors.0.push(in_line("matchers", fault.key(), number)),
+                Err(fault) => errors.0.push(line_error("matchers", fault.key(), number)),
             }
         }
-        if matchers.len() > MOST_MATCHERS {
+        if matchers.len() > MAX_MATCHERS {
             errors.add("matchers", "rules-matchers-many");
         }
         contradictions(&matchers, errors);
@@ -273,10 +278,10 @@ impl RuleForm {
     }
 
     /// Roles, groups and schedules, each once.
-    fn receivers(&self, errors: &mut FieldErrors) -> Vec<Receiver> {
+    fn parse_receivers(&self, errors: &mut FieldErrors) -> Vec<Receiver> {
         let mut receivers = Vec::new();
         for role in &self.roles {
-            receivers.extend(required(Role::parse(role), "roles", errors).map(Receiver::Role));
+            receivers.extend(require(Role::parse(role), "roles", errors).map(Receiver::Role));
         }
         receivers.extend(self.groups.iter().copied().map(Receiver::Group));
         receivers.extend(self.schedules.iter().copied().map(Receiver::Schedule));
@@ -285,18 +290,18 @@ impl RuleForm {
         receivers
     }
 
-    fn channels(&self, errors: &mut FieldErrors) -> Vec<Channel> {
+    fn parse_channels(&self, errors: &mut FieldErrors) -> Vec<Channel> {
         if self.channels.is_empty() {
             errors.add("channels", "rules-channels-none");
         }
-        let mut chosen = Vec::new();
+        let mut selected = Vec::new();
         for word in &self.channels {
-            chosen.extend(required(Channel::parse(word), "channels", errors));
+            selected.extend(require(Channel::parse(word), "channels", errors));
         }
-        Channel::ALL.into_iter().filter(|channel| chosen.contains(channel)).collect()
+        Channel::ALL.into_iter().filter(|channel| selected.contains(channel)).collect()
     }
 
-    fn window(&self, errors: &mut FieldErrors) -> Option<Window> {
+    fn parse_window(&self, errors: &mut FieldErrors) -> Option<Window> {
         match self.window.as_str() {
             "hours" => {}
             // Times that stand beside All day mean nothing, but one that cannot be read is a mistake all the same.
@@ -308,7 +313,7 @@ impl RuleForm {
                 }
                 return None;
             }
-            _ => return required(None, "window", errors),
+            _ => return require(None, "window", errors),
         }
         let (from, to) = (read_minute("from", &self.from, errors), read_minute("to", &self.to, errors));
         let window = Window { from: from?, to: to? };
@@ -320,7 +325,7 @@ impl RuleForm {
 }
 
 /// A value that cannot be missing but by a mistake in its field.
-fn required<T>(value: Option<T>, field: &'static str, errors: &mut FieldErrors) -> Option<T> {
+fn require<T>(value: Option<T>, field: &'static str, errors: &mut FieldErrors) -> Option<T> {
     if value.is_none() {
         errors.add(field, "form-choose");
     }
@@ -328,7 +333,7 @@ fn required<T>(value: Option<T>, field: &'static str, errors: &mut FieldErrors) 
 }
 
 /// A whole number, when one is typed.
-fn number(field: &'static str, text: &str, range: RangeInclusive<i64>, errors: &mut FieldErrors) -> Option<i64> {
+fn parse_number(field: &'static str, text: &str, range: RangeInclusive<i64>, errors: &mut FieldErrors) -> Option<i64> {
     let text = text.trim();
     if text.is_empty() {
         return None;
@@ -355,18 +360,18 @@ fn contradictions(matchers: &[(usize, Matcher)], errors: &mut FieldErrors) {
 }
 
 /// The lines that are not empty, with their numbers from 1.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+fn numbered_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(place, line)| (place + 1, line)).filter(|(_, line)| !line.trim().is_empty())
 }
 
 /// A mistake in a line.
-fn in_line(field: &'static str, key: &'static str, line: usize) -> FieldError {
+fn line_error(field: &'static str, key: &'static str, line: usize) -> FieldError {
     FieldError { field: field.into(), key: key.into(), variables: vec![("line".into(), line.to_string())] }
 }
 
 /// A time of the day, or a mistake in its field.
 fn read_minute(field: &'static str, text: &str, errors: &mut FieldErrors) -> Option<u16> {
-    let minute = minute(text);
+    let minute = parse_minute(text);
     if minute.is_none() {
         errors.add(field, "rules-time-rule");
     }
@@ -374,21 +379,21 @@ fn read_minute(field: &'static str, text: &str, errors: &mut FieldErrors) -> Opt
 }
 
 /// Minutes from midnight of a time as HH:MM.
-fn minute(text: &str) -> Option<u16> {
+fn parse_minute(text: &str) -> Option<u16> {
     let time = NaiveTime::parse_from_str(text.trim(), "%H:%M").ok()?;
     u16::try_from(time.num_seconds_from_midnight() / 60).ok()
 }
 
 /// HH:MM of minutes from midnight.
 #[must_use]
-pub fn clock(minute: u16) -> String {
+pub fn format_minute(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 
 /// The example alert that a preview is asked for.
 #[derive(Clone, Debug, Default, Deserialize, Validate)]
 #[serde(default)]
-pub struct Example {
+pub struct ExampleAlert {
     /// The headline.
     #[validate(length(max = 128, code = "form-too-long"), custom(function = "one_line"))]
     pub example_title: String,
@@ -402,10 +407,10 @@ pub struct Example {
     pub preview: String,
 }
 
-impl Example {
+impl ExampleAlert {
     /// Whether the button Preview was pressed.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         !self.preview.is_empty()
     }
 
@@ -413,30 +418,31 @@ impl Example {
     ///
     /// # Errors
     /// Every mistake, beside its field.
-    pub fn check(&self) -> Result<Incoming, FieldErrors> {
+    pub fn check(&self) -> Result<IncomingAlert, FieldErrors> {
         let mut errors = validated(self).err().unwrap_or_default();
-        let severity = required(
-            word(&self.example_severity, Severity::Critical, Severity::parse),
+        let severity = require(
+            parse_or_default(&self.example_severity, Severity::Critical, Severity::parse),
             "example_severity",
             &mut errors,
         );
-        let source = required(word(&self.example_source, Source::Form, Source::parse), "example_source", &mut errors);
+        let source =
+            require(parse_or_default(&self.example_source, Source::Form, Source::parse), "example_source", &mut errors);
         let mut labels = BTreeMap::new();
-        for (number, line) in lines(&self.example_labels) {
-            match label(line) {
+        for (number, line) in numbered_lines(&self.example_labels) {
+            match parse_label(line) {
                 Some((name, _)) if labels.contains_key(&name) => {
-                    errors.0.push(in_line("example_labels", "rules-example-label-twice", number));
+                    errors.0.push(line_error("example_labels", "rules-example-label-twice", number));
                 }
                 Some((name, value)) => drop(labels.insert(name, value)),
-                None => errors.0.push(in_line("example_labels", "rules-example-label", number)),
+                None => errors.0.push(line_error("example_labels", "rules-example-label", number)),
             }
         }
-        if labels.len() > MOST_LABELS {
+        if labels.len() > MAX_EXAMPLE_LABELS {
             errors.add("example_labels", "rules-example-labels-many");
         }
         match (severity, source) {
             (Some(severity), Some(source)) if errors.is_empty() => {
-                Ok(Incoming::firing(source, severity, self.example_title.trim().to_owned(), labels))
+                Ok(IncomingAlert::firing(source, severity, self.example_title.trim().to_owned(), labels))
             }
             _ => Err(errors),
         }
@@ -444,48 +450,48 @@ impl Example {
 }
 
 /// A label with its value, with or without quotation marks.
-fn label(line: &str) -> Option<(String, String)> {
+fn parse_label(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once('=')?;
     let name = name.trim();
-    is_label(name).then_some(())?;
-    Some((name.to_owned(), unquoted(value.trim())?))
+    is_label_name(name).then_some(())?;
+    Some((name.to_owned(), unquote(value.trim())?))
 }
 
 /// The query of the list, as the URL has it.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct ListQuery {
+pub struct RuleListQuery {
     /// Part of a name.
     pub q: String,
     /// `on`, `off`, or nothing for all.
     pub state: String,
 }
 
-impl ListParameters for ListQuery {
+impl ListParameters for RuleListQuery {
     const NAMES: &'static [&'static str] = &["q", "state"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         unread(&[("state", &self.state, ["on", "off"].contains(&self.state.as_str()))])
     }
 }
 
-impl ListQuery {
+impl RuleListQuery {
     /// Whether a rule is shown.
     #[must_use]
-    pub fn shows(&self, rule: &Rule) -> bool {
-        let stands = match self.state.as_str() {
+    pub fn matches(&self, rule: &Rule) -> bool {
+        let has_state = match self.state.as_str() {
             "on" => rule.is_on,
             "off" => !rule.is_on,
             _ => true,
         };
-        stands && rule.name.to_lowercase().contains(&self.q.trim().to_lowercase())
+        has_state && rule.name.to_lowercase().contains(&self.q.trim().to_lowercase())
     }
 }
 
 /// The rules that are ticked on the list, and whether their deletion was confirmed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Ticked {
+pub struct SelectedRules {
     /// The rules.
     pub id: Vec<RuleId>,
     /// `yes` once it was confirmed.
@@ -508,31 +514,31 @@ mod tests {
         }
     }
 
-    fn keys(form: &RuleForm) -> Vec<(String, String)> {
+    fn error_keys(form: &RuleForm) -> Vec<(String, String)> {
         let errors = form.check(ID).err().unwrap_or_default();
         errors.0.into_iter().map(|error| (error.field.into_owned(), error.key.into_owned())).collect()
     }
 
-    fn one(form: RuleForm) -> (String, String) {
-        let keys = keys(&form);
+    fn only_error(form: RuleForm) -> (String, String) {
+        let keys = error_keys(&form);
         assert_eq!(keys.len(), 1, "{keys:?}");
         keys.into_iter().next().unwrap()
     }
 
-    fn mistake(field: &str, key: &str) -> (String, String) {
+    fn expected_error(field: &str, key: &str) -> (String, String) {
         (field.to_owned(), key.to_owned())
     }
 
     #[test]
     fn a_label_that_stands_twice_in_an_example_is_named_by_its_line() {
-        let example = Example { example_labels: "a=1\nb=2\na=3".into(), ..Example::default() };
+        let example = ExampleAlert { example_labels: "a=1\nb=2\na=3".into(), ..ExampleAlert::default() };
         let errors = example.check().unwrap_err();
         assert!(errors.of("example_labels").unwrap().text(Language::English).contains('3'));
     }
 
     #[test]
     fn what_is_left_out_has_its_usual_value() {
-        let Typed { rule, members } = form().check(ID).unwrap();
+        let RuleDraft { rule, members } = form().check(ID).unwrap();
         assert_eq!((rule.name.as_str(), rule.id, rule.is_on), ("数据库 night-shift_1", ID, false));
         assert_eq!((rule.severity, rule.source, rule.max_sends, rule.window), (Severity::Info, None, None, None));
         assert_eq!(rule.frequency, TimeDelta::minutes(5));
@@ -543,9 +549,9 @@ mod tests {
     fn a_name_has_at_most_36_characters_of_letters_digits_and_a_few_signs() {
         let named = |name: &str| RuleForm { name: name.to_owned(), ..form() };
         assert!(named(&"名".repeat(36)).check(ID).is_ok());
-        assert_eq!(one(named(&"名".repeat(37))), mistake("name", "form-too-long"));
-        assert_eq!(one(named("a/b")), mistake("name", "rules-name-rule"));
-        assert_eq!(one(named("  ")), mistake("name", "form-required"));
+        assert_eq!(only_error(named(&"名".repeat(37))), expected_error("name", "form-too-long"));
+        assert_eq!(only_error(named("a/b")), expected_error("name", "rules-name-rule"));
+        assert_eq!(only_error(named("  ")), expected_error("name", "form-required"));
     }
 
     #[test]
@@ -556,19 +562,28 @@ mod tests {
         assert_eq!(texts.len(), 2);
         assert!(texts[0].contains("Line 3") && texts[1].contains("Line 4"), "{texts:?}");
         let many = RuleForm { matchers: "a=b\n".repeat(21), ..form() };
-        assert_eq!(one(many), mistake("matchers", "rules-matchers-many"));
+        assert_eq!(only_error(many), expected_error("matchers", "rules-matchers-many"));
     }
 
     #[test]
     fn a_rule_has_a_receiver_and_a_channel() {
-        assert_eq!(one(RuleForm { members: String::new(), ..form() }), mistake("members", "rules-receivers-none"));
-        assert_eq!(one(RuleForm { channels: Vec::new(), ..form() }), mistake("channels", "rules-channels-none"));
-        assert_eq!(one(RuleForm { channels: vec!["pager".into()], ..form() }), mistake("channels", "form-choose"));
+        assert_eq!(
+            only_error(RuleForm { members: String::new(), ..form() }),
+            expected_error("members", "rules-receivers-none")
+        );
+        assert_eq!(
+            only_error(RuleForm { channels: Vec::new(), ..form() }),
+            expected_error("channels", "rules-channels-none")
+        );
+        assert_eq!(
+            only_error(RuleForm { channels: vec!["pager".into()], ..form() }),
+            expected_error("channels", "form-choose")
+        );
         let role = RuleForm { members: String::new(), roles: vec!["member".into(), "member".into()], ..form() };
         assert_eq!(role.check(ID).unwrap().rule.receivers, [Receiver::Role(Role::Member)]);
         assert_eq!(
-            one(RuleForm { members: "a b".into(), ..form() }),
-            mistake("members", "alerts-receivers-not-usernames")
+            only_error(RuleForm { members: "a b".into(), ..form() }),
+            expected_error("members", "alerts-receivers-not-usernames")
         );
     }
 
@@ -581,7 +596,10 @@ mod tests {
                 "{text}"
             );
         }
-        assert_eq!(one(RuleForm { max_sends: "1001".into(), ..form() }), mistake("max_sends", "form-number"));
+        assert_eq!(
+            only_error(RuleForm { max_sends: "1001".into(), ..form() }),
+            expected_error("max_sends", "form-number")
+        );
         let both = RuleForm { frequency: "59".into(), max_sends: "1000".into(), ..form() }.check(ID).unwrap().rule;
         assert_eq!((both.frequency, both.max_sends), (TimeDelta::minutes(59), Some(1000)));
     }
@@ -592,16 +610,16 @@ mod tests {
             |from: &str, to: &str| RuleForm { window: "hours".into(), from: from.into(), to: to.into(), ..form() };
         let window = hours("22:30", "06:00").check(ID).unwrap().rule.window;
         assert_eq!(window, Some(Window { from: 22 * 60 + 30, to: 6 * 60 }));
-        assert_eq!(one(hours("22:30", "")), mistake("to", "rules-time-rule"));
-        assert_eq!(keys(&hours("24:00", "six")).len(), 2);
+        assert_eq!(only_error(hours("22:30", "")), expected_error("to", "rules-time-rule"));
+        assert_eq!(error_keys(&hours("24:00", "six")).len(), 2);
         let all_day = RuleForm { window: "all-day".into(), ..hours("22:30", "") };
         assert_eq!(all_day.check(ID).unwrap().rule.window, None);
         let unread = RuleForm { window: "all-day".into(), ..hours("", "zz") };
-        assert_eq!(one(unread), mistake("to", "rules-time-rule"));
-        assert_eq!(one(hours("08:00", "08:00")), mistake("to", "rules-window-empty"));
+        assert_eq!(only_error(unread), expected_error("to", "rules-time-rule"));
+        assert_eq!(only_error(hours("08:00", "08:00")), expected_error("to", "rules-window-empty"));
         // A rule from before that was refused rings all day, and its form says so.
-        let Typed { rule, .. } = form().check(ID).unwrap();
-        let shown = RuleForm::of(&Rule { window: Some(Window { from: 480, to: 480 }), ..rule }, &["mia"]);
+        let RuleDraft { rule, .. } = form().check(ID).unwrap();
+        let shown = RuleForm::from_rule(&Rule { window: Some(Window { from: 480, to: 480 }), ..rule }, &["mia"]);
         assert_eq!((shown.window.as_str(), shown.from.as_str()), ("", ""));
     }
 
@@ -623,7 +641,7 @@ mod tests {
 
     #[test]
     fn the_form_of_a_stored_rule_is_checked_into_the_same_rule() {
-        let typed = RuleForm {
+        let filled_form = RuleForm {
             on: "yes".into(),
             severity: "critical".into(),
             source: "grafana".into(),
@@ -638,21 +656,22 @@ mod tests {
             to: "00:00".into(),
             ..form()
         };
-        let Typed { rule, members } = typed.check(ID).unwrap();
+        let RuleDraft { rule, members } = filled_form.check(ID).unwrap();
         let names: Vec<&str> = members.iter().map(Username::as_str).collect();
-        let again = RuleForm::of(&rule, &names).check(ID).unwrap();
-        assert_eq!(format!("{:?}", again.rule), format!("{rule:?}"));
-        assert_eq!(again.members, members);
+        let reparsed = RuleForm::from_rule(&rule, &names).check(ID).unwrap();
+        assert_eq!(format!("{:?}", reparsed.rule), format!("{rule:?}"));
+        assert_eq!(reparsed.members, members);
     }
 
     #[test]
     fn an_example_has_labels_one_a_line() {
-        let example = Example { example_labels: "team=db\r\n\r\nsay = \"a b\"".into(), ..Example::default() };
+        let example = ExampleAlert { example_labels: "team=db\r\n\r\nsay = \"a b\"".into(), ..ExampleAlert::default() };
         let alert = example.check().unwrap();
         let pairs: Vec<(&str, &str)> =
             alert.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("say", "a b"), ("team", "db")]);
-        let wrong = Example { example_labels: "team=db\nnothing".into(), ..Example::default() }.check().unwrap_err();
+        let wrong =
+            ExampleAlert { example_labels: "team=db\nnothing".into(), ..ExampleAlert::default() }.check().unwrap_err();
         assert!(wrong.0[0].text(Language::English).contains("Line 2"));
     }
 }

@@ -11,16 +11,16 @@ use askama::Template;
 use chrono::NaiveDateTime;
 
 use super::{
-    choose::{Call, Verdict},
+    ingest::{AlertContext, RoutingPreview, preview_routing as preview_of, preview_routing_with_rule},
     matcher::Matcher,
-    model::{Incoming, LARGEST_EXPRESSIONS, Receiver, Rule, Severity, Source},
-    rule_form::{Example, ListQuery, Proposed, RuleForm, SAVED_FIELDS, Ticked, Typed},
-    rule_words::{changes, condition, receivers, window},
+    model::{IncomingAlert, MAX_EXPRESSION_BYTES_PER_TENANT, Receiver, Rule, Severity, Source},
+    routing::{RobotDelivery, Verdict},
+    rule_form::{ExampleAlert, RuleDraft, RuleForm, RuleListQuery, RulePrefill, SAVED_FIELDS, SelectedRules},
+    rule_text::{describe_condition, format_window, receiver_names, rule_changes},
     store::{
-        rules::{self as store, MOST_RULES, Names},
-        show::{self as shown, NamedRobot},
+        rules::{self as store, MAX_RULES, ReceiverNames},
+        timeline::{self as shown, NamedRobot},
     },
-    take::{Context, Preview, preview as preview_of, preview_with},
 };
 use crate::{
     access::{
@@ -34,7 +34,7 @@ use crate::{
     db::{AnyConnection, Database, GroupId, MemberId, RobotId, RuleId, ScheduleId, TenantId},
     delivery::reason_key,
     error::{Error, Result},
-    first_steps::{Step, store as first_steps},
+    first_steps::{FirstStep, store as first_steps},
     language::Language,
     robots::Channel,
     text::as_name,
@@ -44,7 +44,7 @@ use crate::{
 /// The id of a rule that is not stored yet; stored ones start at 1.
 const UNSAVED: RuleId = RuleId(0);
 
-fn list_path<P>(who: &Can<P>) -> String {
+fn rules_path<P>(who: &Can<P>) -> String {
     format!("/t/{}/alert-rules", who.tenant.slug)
 }
 
@@ -60,21 +60,21 @@ struct ListRow {
 #[template(path = "alert-rules/list.html")]
 struct ListPage {
     frame: Frame,
-    query: ListQuery,
+    query: RuleListQuery,
     rows: Vec<ListRow>,
     /// How many rules the tenant has.
     total: usize,
     errors: FieldErrors,
-    example: Example,
+    example: ExampleAlert,
     may_edit: bool,
     path: String,
     /// Where the tenant's pages are, and the step to go on with.
     base: String,
-    next: Option<Step>,
+    next_step: Option<FirstStep>,
 }
 
 impl ListPage {
-    fn is_ticked(&self) -> bool {
+    fn has_selection_error(&self) -> bool {
         self.errors.of("rules").is_some()
     }
 }
@@ -84,7 +84,7 @@ pub async fn list(
     db: Data<Database>,
     who: Can<ViewAlerts>,
     frame: Frame,
-    Parameters(query, unread): Parameters<ListQuery>,
+    Parameters(query, unread): Parameters<RuleListQuery>,
 ) -> Result<HttpResponse> {
     list_page(&db, &who, frame.refusing(unread), query, FieldErrors::default()).await
 }
@@ -93,49 +93,50 @@ async fn list_page<P>(
     db: &Database,
     who: &Can<P>,
     frame: Frame,
-    query: ListQuery,
+    query: RuleListQuery,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
     let (tenant, language, may_edit) = (who.tenant.id, frame.language, who.may(Action::EditAlertRules));
-    let goes_on = may_edit && frame.said.is_some();
+    let shows_next_step = may_edit && frame.said.is_some();
     let (rules, names, progress) = db
         .read(move |c| {
-            let rules = store::all(c, tenant)?;
-            let names = store::names(c, tenant, &rules.iter().collect::<Vec<_>>())?;
-            let progress = goes_on.then(|| first_steps::progress(c, tenant)).transpose()?;
+            let rules = store::load_all(c, tenant)?;
+            let names = store::load_names(c, tenant, &rules.iter().collect::<Vec<_>>())?;
+            let progress = shows_next_step.then(|| first_steps::load_progress(c, tenant)).transpose()?;
             Ok((rules, names, progress))
         })
         .await?;
-    let next = progress.and_then(|progress| progress.next_after(Step::Rule));
+    let next = progress.and_then(|progress| progress.next_step_after(FirstStep::Rule));
     let total = rules.len();
-    let rows = rules.into_iter().filter(|rule| query.shows(rule)).map(|rule| row(rule, &names, language)).collect();
+    let rows =
+        rules.into_iter().filter(|rule| query.matches(rule)).map(|rule| to_row(rule, &names, language)).collect();
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (path, base) = (list_path(who), format!("/t/{}", who.tenant.slug));
-    let (frame, example) = (frame.seen_by(who), Example::default());
-    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path, base, next })
+    let (path, base) = (rules_path(who), format!("/t/{}", who.tenant.slug));
+    let (frame, example) = (frame.seen_by(who), ExampleAlert::default());
+    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path, base, next_step: next })
 }
 
-fn row(rule: Rule, names: &Names, language: Language) -> ListRow {
+fn to_row(rule: Rule, names: &ReceiverNames, language: Language) -> ListRow {
     ListRow {
-        conditions: rule.matchers.iter().map(|matcher| condition(matcher, language)).collect(),
-        receivers: receivers(&rule, names, language),
-        window: window(&rule),
+        conditions: rule.matchers.iter().map(|matcher| describe_condition(matcher, language)).collect(),
+        receivers: receiver_names(&rule, names, language),
+        window: format_window(&rule),
         rule,
     }
 }
 
 /// What every request that changes rules brings.
-type Asked = (Data<Database>, Data<Clock>, Can<EditAlertRules>, HttpRequest, Frame);
+type RuleRequest = (Data<Database>, Data<Clock>, Can<EditAlertRules>, HttpRequest, Frame);
 
 /// Who changes rules, where and when.
-struct Task {
+struct RuleChange {
     tenant: TenantId,
     actor: Actor,
     now: NaiveDateTime,
 }
 
-impl Task {
-    fn of((_, clock, who, request, _): &Asked) -> Self {
+impl RuleChange {
+    fn from_request((_, clock, who, request, _): &RuleRequest) -> Self {
         Self { tenant: who.tenant.id, actor: actor(request, &who.principal.account), now: clock.now() }
     }
 
@@ -154,29 +155,29 @@ impl Task {
 
 /// What is done to the rules that are ticked.
 #[derive(Clone, Copy)]
-enum Deed {
+enum BulkAction {
     Enable,
     Disable,
     Delete,
 }
 
-impl Deed {
-    fn do_it(self, c: &mut AnyConnection, task: &Task, rule: &Rule) -> Result<()> {
+impl BulkAction {
+    fn apply(self, c: &mut AnyConnection, change: &RuleChange, rule: &Rule) -> Result<()> {
         let (action, after) = match self {
             Self::Enable => ("rule-enabled", Some(Rule { is_on: true, ..rule.clone() })),
             Self::Disable => ("rule-disabled", Some(Rule { is_on: false, ..rule.clone() })),
             Self::Delete => ("rule-deleted", None),
         };
-        let names = store::names(c, task.tenant, &[rule])?;
-        let changes = changes(Some(rule), after.as_ref(), &names);
+        let names = store::load_names(c, change.tenant, &[rule])?;
+        let changes = rule_changes(Some(rule), after.as_ref(), &names);
         let write = |c: &mut AnyConnection| match after {
-            Some(after) => store::set_on(c, task.tenant, rule.id, after.is_on),
-            None => store::delete(c, task.tenant, rule.id),
+            Some(after) => store::set_enabled(c, change.tenant, rule.id, after.is_on),
+            None => store::delete(c, change.tenant, rule.id),
         };
-        task.save(c, action, &rule.name, changes, write).map(drop)
+        change.save(c, action, &rule.name, changes, write).map(drop)
     }
 
-    fn said(self) -> &'static str {
+    fn flash_key(self) -> &'static str {
         match self {
             Self::Enable => "flash-rules-enabled",
             Self::Disable => "flash-rules-disabled",
@@ -186,34 +187,38 @@ impl Deed {
 }
 
 /// The tenant's rules that are ticked. What somebody else deleted meanwhile is left out.
-fn ticked(c: &mut AnyConnection, tenant: TenantId, ids: &[RuleId]) -> Result<Vec<Rule>> {
-    let rules: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|rule| ids.contains(&rule.id)).collect();
+fn selected_rules(c: &mut AnyConnection, tenant: TenantId, ids: &[RuleId]) -> Result<Vec<Rule>> {
+    let rules: Vec<Rule> = store::load_all(c, tenant)?.into_iter().filter(|rule| ids.contains(&rule.id)).collect();
     if rules.is_empty() { Err(Error::NotFound) } else { Ok(rules) }
 }
 
-async fn deed(asked: Asked, deed: Deed, Ticked { id: ids, .. }: Ticked) -> Result<HttpResponse> {
-    let task = Task::of(&asked);
-    let (db, _, who, _, frame) = asked;
+async fn apply_bulk_action(
+    parts: RuleRequest,
+    action: BulkAction,
+    SelectedRules { id: ids, .. }: SelectedRules,
+) -> Result<HttpResponse> {
+    let change = RuleChange::from_request(&parts);
+    let (db, _, who, _, frame) = parts;
     if ids.is_empty() {
         let errors = FieldErrors::one("rules", "rules-none-ticked");
-        return list_page(&db, &who, frame, ListQuery::default(), errors).await;
+        return list_page(&db, &who, frame, RuleListQuery::default(), errors).await;
     }
     who.write(&db, move |c| {
-        store::lock(c, task.tenant)?;
-        ticked(c, task.tenant, &ids)?.iter().try_for_each(|rule| deed.do_it(c, &task, rule))
+        store::lock(c, change.tenant)?;
+        selected_rules(c, change.tenant, &ids)?.iter().try_for_each(|rule| action.apply(c, &change, rule))
     })
     .await?;
-    Ok(redirect_saying(&list_path(&who), deed.said()))
+    Ok(redirect_saying(&rules_path(&who), action.flash_key()))
 }
 
 /// Switches rules on.
-pub async fn enable(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
-    deed(asked, Deed::Enable, form).await
+pub async fn enable(parts: RuleRequest, Form(form): Form<SelectedRules>) -> Result<HttpResponse> {
+    apply_bulk_action(parts, BulkAction::Enable, form).await
 }
 
 /// Switches rules off.
-pub async fn disable(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
-    deed(asked, Deed::Disable, form).await
+pub async fn disable(parts: RuleRequest, Form(form): Form<SelectedRules>) -> Result<HttpResponse> {
+    apply_bulk_action(parts, BulkAction::Disable, form).await
 }
 
 #[derive(Template)]
@@ -225,54 +230,60 @@ struct DeletePage {
 }
 
 /// Asks whether rules are really to be deleted, and deletes them once that is confirmed.
-pub async fn delete(asked: Asked, Form(form): Form<Ticked>) -> Result<HttpResponse> {
+pub async fn delete(parts: RuleRequest, Form(form): Form<SelectedRules>) -> Result<HttpResponse> {
     if form.sure == "yes" || form.id.is_empty() {
-        return deed(asked, Deed::Delete, form).await;
+        return apply_bulk_action(parts, BulkAction::Delete, form).await;
     }
-    let (db, _, who, _, frame) = asked;
+    let (db, _, who, _, frame) = parts;
     let tenant = who.tenant.id;
-    let rules = db.read(move |c| ticked(c, tenant, &form.id)).await?;
-    let path = list_path(&who);
+    let rules = db.read(move |c| selected_rules(c, tenant, &form.id)).await?;
+    let path = rules_path(&who);
     web::page(StatusCode::OK, &DeletePage { frame: frame.seen_by(&who), rules, path })
 }
 
 /// Who would hear an example alert, in words.
-struct Outcome {
+struct PreviewResult {
     /// What the rule that is being typed says: the key of the text.
-    typed: Option<&'static str>,
+    draft_verdict: Option<&'static str>,
     /// The rules that are meant for the alert, with the key of what each says.
-    rules: Vec<(String, &'static str)>,
-    calls: Vec<Call>,
+    verdicts: Vec<(String, &'static str)>,
+    deliveries: Vec<RobotDelivery>,
     robots: HashMap<(MemberId, RobotId), NamedRobot>,
     /// The name, the key of the reason, and the rules.
-    misses: Vec<(String, &'static str, Vec<String>)>,
+    undeliverables: Vec<(String, &'static str, Vec<String>)>,
 }
 
-impl Outcome {
+impl PreviewResult {
     /// Whether the rule that is being typed rings.
-    fn rings(&self) -> bool {
-        self.typed == Some(Verdict::Rings.key())
+    fn draft_notifies(&self) -> bool {
+        self.draft_verdict == Some(Verdict::Notifies.key())
     }
 
-    fn robot(&self, call: &Call) -> Option<&NamedRobot> {
+    fn robot(&self, call: &RobotDelivery) -> Option<&NamedRobot> {
         self.robots.get(&(call.person.member?, call.robot))
     }
 
-    fn of(c: &mut AnyConnection, tenant: TenantId, preview: Preview, typed: Option<&Rule>) -> Result<Self> {
-        let said = |rule: &Rule| {
-            let verdict = preview.rules.iter().find(|(name, _)| *name == rule.name).map(|(_, verdict)| verdict.key());
+    fn load(c: &mut AnyConnection, tenant: TenantId, preview: RoutingPreview, draft: Option<&Rule>) -> Result<Self> {
+        let verdict_key = |rule: &Rule| {
+            let verdict =
+                preview.verdicts.iter().find(|(name, _)| *name == rule.name).map(|(_, verdict)| verdict.key());
             if rule.is_on { verdict.unwrap_or("rules-verdict-other") } else { "rules-verdict-off" }
         };
-        let typed = typed.map(said);
-        let ids: Vec<MemberId> = preview.choice.calls.iter().filter_map(|call| call.person.member).collect();
-        let robots = shown::robots(c, tenant, &ids)?;
-        let misses = preview.choice.misses.into_iter();
+        let draft = draft.map(verdict_key);
+        let ids: Vec<MemberId> =
+            preview.routing.deliveries.iter().filter_map(|delivery| delivery.person.member).collect();
+        let robots = shown::find_named_robots(c, tenant, &ids)?;
+        let undeliverables = preview.routing.undeliverables.into_iter();
         Ok(Self {
-            typed,
-            rules: preview.rules.into_iter().map(|(name, verdict)| (name, verdict.key())).collect(),
-            calls: preview.choice.calls,
+            draft_verdict: draft,
+            verdicts: preview.verdicts.into_iter().map(|(name, verdict)| (name, verdict.key())).collect(),
+            deliveries: preview.routing.deliveries,
             robots,
-            misses: misses.map(|miss| (miss.name, reason_key(miss.reason.as_str()), miss.chosen_by)).collect(),
+            undeliverables: undeliverables
+                .map(|undeliverable| {
+                    (undeliverable.name, reason_key(undeliverable.reason.as_str()), undeliverable.rule_names)
+                })
+                .collect(),
         })
     }
 }
@@ -282,8 +293,8 @@ impl Outcome {
 struct PreviewPage {
     frame: Frame,
     errors: FieldErrors,
-    example: Example,
-    outcome: Option<Outcome>,
+    example: ExampleAlert,
+    outcome: Option<PreviewResult>,
     path: String,
 }
 
@@ -293,30 +304,30 @@ pub async fn preview(
     clock: Data<Clock>,
     who: Can<EditAlertRules>,
     frame: Frame,
-    Query(example): Query<Example>,
+    Query(example): Query<ExampleAlert>,
 ) -> Result<HttpResponse> {
-    let checked = if example.is_asked() { example.check().map(Some) } else { Ok(None) };
+    let checked = if example.is_requested() { example.check().map(Some) } else { Ok(None) };
     let (outcome, errors) = match checked {
         Ok(None) => (None, FieldErrors::default()),
         Ok(Some(alert)) => {
-            let context = context(&who, &frame, clock.now());
+            let context = preview_context(&who, &frame, clock.now());
             let outcome = db.read_aside(move |c| {
                 let preview = preview_of(c, &context, &alert)?;
-                Outcome::of(c, context.tenant, preview, None)
+                PreviewResult::load(c, context.tenant, preview, None)
             });
             (Some(outcome.await?), FieldErrors::default())
         }
         Err(errors) => (None, errors),
     };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (frame, path) = (frame.seen_by(&who), list_path(&who));
+    let (frame, path) = (frame.seen_by(&who), rules_path(&who));
     web::page(status, &PreviewPage { frame, errors, example, outcome, path })
 }
 
-fn context<P>(who: &Can<P>, frame: &Frame, now: NaiveDateTime) -> Context {
+fn preview_context<P>(who: &Can<P>, frame: &Frame, now: NaiveDateTime) -> AlertContext {
     let account = &who.principal.account;
     let (sender, product) = (account.username.clone(), frame.product.clone());
-    Context { tenant: who.tenant.id, sender, by: Some(account.id), portal: None, product, now }
+    AlertContext { tenant: who.tenant.id, sender, fired_by: Some(account.id), portal: None, product, now }
 }
 
 #[derive(Template)]
@@ -327,10 +338,10 @@ struct EditPage {
     rule: Option<Rule>,
     form: RuleForm,
     errors: FieldErrors,
-    names: Names,
+    names: ReceiverNames,
     switches: Switches,
-    example: Example,
-    outcome: Option<Outcome>,
+    example: ExampleAlert,
+    outcome: Option<PreviewResult>,
     path: String,
 }
 
@@ -356,109 +367,129 @@ impl EditPage {
 }
 
 /// What became of a form: the page is shown again with it, unless it was saved.
-struct Shown {
+struct EditPageState {
     rule: Option<Rule>,
     form: Option<RuleForm>,
     errors: FieldErrors,
-    example: Example,
-    outcome: Option<Outcome>,
+    example: ExampleAlert,
+    outcome: Option<PreviewResult>,
 }
 
-async fn edit_page(db: &Database, who: &Can<EditAlertRules>, frame: Frame, shown: Shown) -> Result<HttpResponse> {
-    let Shown { rule, form, errors, example, outcome } = shown;
+async fn edit_page(
+    db: &Database,
+    who: &Can<EditAlertRules>,
+    frame: Frame,
+    shown: EditPageState,
+) -> Result<HttpResponse> {
+    let EditPageState { rule, form, errors, example, outcome } = shown;
     let (tenant, stored) = (who.tenant.id, rule.clone());
     let (names, switches, is_first) = db
         .read(move |c| {
-            let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
-            Ok((names, channels::settings(c, tenant)?.effective().clone(), store::all(c, tenant)?.is_empty()))
+            let names = store::load_names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
+            Ok((names, channels::settings(c, tenant)?.effective().clone(), store::load_all(c, tenant)?.is_empty()))
         })
         .await?;
     let form = form.unwrap_or_else(|| match &rule {
-        Some(rule) => RuleForm::of(rule, &usernames(rule, &names)),
-        None if is_first => RuleForm::first(&switches, &frame.t("rules-first-name")),
-        None => RuleForm::fresh(&switches),
+        Some(rule) => RuleForm::from_rule(rule, &receiver_usernames(rule, &names)),
+        None if is_first => RuleForm::for_first_rule(&switches, &frame.t("rules-first-name")),
+        None => RuleForm::for_new_rule(&switches),
     });
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (frame, path) = (frame.seen_by(who), list_path(who));
+    let (frame, path) = (frame.seen_by(who), rules_path(who));
     web::page(status, &EditPage { frame, rule, form, errors, names, switches, example, outcome, path })
 }
 
-fn usernames<'n>(rule: &Rule, names: &'n Names) -> Vec<&'n str> {
+fn receiver_usernames<'n>(rule: &Rule, names: &'n ReceiverNames) -> Vec<&'n str> {
     let mut usernames: Vec<&str> =
-        rule.accounts().filter_map(|account| names.accounts.get(&account).map(String::as_str)).collect();
+        rule.named_accounts().filter_map(|account| names.accounts.get(&account).map(String::as_str)).collect();
     usernames.sort_unstable();
     usernames
 }
 
 /// Where a rule is added.
 pub async fn add_form(
-    (db, _, who, _, frame): Asked,
-    Parameters(proposed, unread): Parameters<Proposed>,
+    (db, _, who, _, frame): RuleRequest,
+    Parameters(proposed, unread): Parameters<RulePrefill>,
 ) -> Result<HttpResponse> {
     let (tenant, frame) = (who.tenant.id, frame.refusing(unread));
-    let form = if proposed == Proposed::default() {
+    let form = if proposed == RulePrefill::default() {
         None
     } else {
         let switches = db.read(move |c| Ok(channels::settings(c, tenant)?.effective().clone())).await?;
-        Some(proposed.form(&switches))
+        Some(proposed.into_form(&switches))
     };
-    let shown = Shown { rule: None, form, errors: FieldErrors::default(), example: Example::default(), outcome: None };
+    let shown = EditPageState {
+        rule: None,
+        form,
+        errors: FieldErrors::default(),
+        example: ExampleAlert::default(),
+        outcome: None,
+    };
     edit_page(&db, &who, frame, shown).await
 }
 
 /// Where a rule is edited.
-pub async fn edit_form((db, _, who, _, frame): Asked, path: Path<(String, RuleId)>) -> Result<HttpResponse> {
+pub async fn edit_form((db, _, who, _, frame): RuleRequest, path: Path<(String, RuleId)>) -> Result<HttpResponse> {
     let (tenant, id) = (who.tenant.id, path.1);
     let rule = db.read(move |c| store::find(c, tenant, id)).await?;
-    let (errors, example) = (FieldErrors::default(), Example::default());
-    edit_page(&db, &who, frame, Shown { rule: Some(rule), form: None, errors, example, outcome: None }).await
+    let (errors, example) = (FieldErrors::default(), ExampleAlert::default());
+    edit_page(&db, &who, frame, EditPageState { rule: Some(rule), form: None, errors, example, outcome: None }).await
 }
 
 /// Adds a rule, or shows who would hear an alert if it were there.
-pub async fn add(asked: Asked, Form(form): Form<RuleForm>, Form(example): Form<Example>) -> Result<HttpResponse> {
-    answer(asked, None, form, example).await
+pub async fn add(
+    parts: RuleRequest,
+    Form(form): Form<RuleForm>,
+    Form(example): Form<ExampleAlert>,
+) -> Result<HttpResponse> {
+    submit_form(parts, None, form, example).await
 }
 
 /// Saves an edited rule, or shows who would hear an alert if it were saved.
 pub async fn edit(
-    asked: Asked,
+    parts: RuleRequest,
     path: Path<(String, RuleId)>,
     Form(form): Form<RuleForm>,
-    Form(example): Form<Example>,
+    Form(example): Form<ExampleAlert>,
 ) -> Result<HttpResponse> {
-    let (tenant, id) = (asked.2.tenant.id, path.1);
-    let rule = asked.0.read(move |c| store::find(c, tenant, id)).await?;
-    answer(asked, Some(rule), form, example).await
+    let (tenant, id) = (parts.2.tenant.id, path.1);
+    let rule = parts.0.read(move |c| store::find(c, tenant, id)).await?;
+    submit_form(parts, Some(rule), form, example).await
 }
 
-async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: Example) -> Result<HttpResponse> {
-    let task = Task::of(&asked);
-    let (db, _, who, _, frame) = asked;
-    if let Some(stored) = rule.clone().filter(|_| !example.is_asked()) {
-        match reconciled(&db, task.tenant, stored, form, frame.language).await? {
+async fn submit_form(
+    parts: RuleRequest,
+    rule: Option<Rule>,
+    mut form: RuleForm,
+    example: ExampleAlert,
+) -> Result<HttpResponse> {
+    let change = RuleChange::from_request(&parts);
+    let (db, _, who, _, frame) = parts;
+    if let Some(stored) = rule.clone().filter(|_| !example.is_requested()) {
+        match reconcile_with_stored(&db, change.tenant, stored, form, frame.language).await? {
             Ok(merged) => form = merged,
             Err((form, errors)) => {
-                let shown = Shown { rule, form: Some(form), errors, example, outcome: None };
+                let shown = EditPageState { rule, form: Some(form), errors, example, outcome: None };
                 return edit_page(&db, &who, frame, shown).await;
             }
         }
     }
-    let (id, typed) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
+    let (id, typed_form) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
     // Regular expressions take a while to compile.
-    let checked = db.compute_aside(move || typed.check(id)).await?;
-    let alert = if example.is_asked() { example.check().map(Some) } else { Ok(None) };
-    let looked_up = look_up(&db, task.tenant, id, (&form, &checked), !example.is_asked()).await?;
+    let checked = db.compute_aside(move || typed_form.check(id)).await?;
+    let alert = if example.is_requested() { example.check().map(Some) } else { Ok(None) };
+    let looked_up = look_up(&db, change.tenant, id, (&form, &checked), !example.is_requested()).await?;
     let (alert, errors) = match looked_up.joined_with(alert) {
         Ok(alert) => (alert, FieldErrors::default()),
         Err(errors) => (None, errors),
     };
-    let done = match errors.joined_with(checked).map(|typed| (typed, alert)) {
-        Ok((typed, Some(alert))) => {
-            let context = context(&who, &frame, task.now);
-            db.read_aside(move |c| previewed(c, &context, &alert, typed)).await?
+    let done = match errors.joined_with(checked).map(|draft| (draft, alert)) {
+        Ok((draft, Some(alert))) => {
+            let context = preview_context(&who, &frame, change.now);
+            db.read_aside(move |c| preview_draft(c, &context, &alert, draft)).await?
         }
-        Ok((typed, None)) => match save(&db, &who, task, typed, form.clone()).await? {
-            Ok(effect) => return Ok(redirect_saying(&list_path(&who), effect.flash_key())),
+        Ok((draft, None)) => match save(&db, &who, change, draft, form.clone()).await? {
+            Ok(effect) => return Ok(redirect_saying(&rules_path(&who), effect.flash_key())),
             Err(errors) => Err(errors),
         },
         Err(errors) => Err(errors),
@@ -467,28 +498,28 @@ async fn answer(asked: Asked, rule: Option<Rule>, mut form: RuleForm, example: E
         Ok(outcome) => (Some(outcome), FieldErrors::default()),
         Err(errors) => (None, errors),
     };
-    edit_page(&db, &who, frame, Shown { rule, form: Some(form), errors, example, outcome }).await
+    edit_page(&db, &who, frame, EditPageState { rule, form: Some(form), errors, example, outcome }).await
 }
 
 /// The form with what somebody else changed in the rule meanwhile, or what both changed.
-async fn reconciled(
+async fn reconcile_with_stored(
     db: &Database,
     tenant: TenantId,
     stored: Rule,
     form: RuleForm,
     language: Language,
 ) -> Result<std::result::Result<RuleForm, (RuleForm, FieldErrors)>> {
-    let (names, stored) = db.read(move |c| Ok((store::names(c, tenant, &[&stored])?, stored))).await?;
-    let shown = RuleForm::of(&stored, &usernames(&stored, &names));
+    let (names, stored) = db.read(move |c| Ok((store::load_names(c, tenant, &[&stored])?, stored))).await?;
+    let shown = RuleForm::from_rule(&stored, &receiver_usernames(&stored, &names));
     let outdated = match form.reconciled(&shown, &SAVED_FIELDS)? {
         Ok(form) => return Ok(Ok(form)),
         Err(outdated) => outdated,
     };
-    Ok(Err(outdated.refused_in_words(|field, value| value_in_words(field, value, &names, language))))
+    Ok(Err(outdated.refused_in_words(|field, value| display_value(field, value, &names, language))))
 }
 
 /// What the page calls a value of one of its fields; nothing where it is shown as it is.
-fn value_in_words(field: &str, value: &str, names: &Names, language: Language) -> Option<String> {
+fn display_value(field: &str, value: &str, names: &ReceiverNames, language: Language) -> Option<String> {
     let key = match field {
         "severity" => Severity::parse(value)?.key(),
         "source" => Source::parse(value)?.key(),
@@ -503,15 +534,20 @@ fn value_in_words(field: &str, value: &str, names: &Names, language: Language) -
 }
 
 /// What an accepted form leads to, or what was wrong with it after all.
-type Checked<T> = std::result::Result<T, FieldErrors>;
+type FormResult<T> = std::result::Result<T, FieldErrors>;
 
-fn previewed(c: &mut AnyConnection, context: &Context, alert: &Incoming, typed: Typed) -> Result<Checked<Outcome>> {
-    let rule = match completed(c, context.tenant, typed)? {
+fn preview_draft(
+    c: &mut AnyConnection,
+    context: &AlertContext,
+    alert: &IncomingAlert,
+    draft: RuleDraft,
+) -> Result<FormResult<PreviewResult>> {
+    let rule = match resolve_draft_members(c, context.tenant, draft)? {
         Ok(rule) => rule,
         Err(errors) => return Ok(Err(errors)),
     };
-    let preview = preview_with(c, context, alert, &rule)?;
-    Ok(Ok(Outcome::of(c, context.tenant, preview, Some(&rule))?))
+    let preview = preview_routing_with_rule(c, context, alert, &rule)?;
+    Ok(Ok(PreviewResult::load(c, context.tenant, preview, Some(&rule))?))
 }
 
 /// The mistakes of a form that only the database knows. Where the rule is not to be saved, they are those about whom it names.
@@ -519,13 +555,13 @@ async fn look_up(
     db: &Database,
     tenant: TenantId,
     id: RuleId,
-    (form, checked): (&RuleForm, &Checked<Typed>),
+    (form, checked): (&RuleForm, &FormResult<RuleDraft>),
     is_saved: bool,
 ) -> Result<FieldErrors> {
     let typed = form.clone();
     let (mut errors, rules) = db
         .read(move |c| {
-            let (mut errors, rules) = (FieldErrors::default(), store::all(c, tenant)?);
+            let (mut errors, rules) = (FieldErrors::default(), store::load_all(c, tenant)?);
             if is_saved && store::name_is_taken(c, tenant, &as_name(&typed.name), id)? {
                 errors.add("name", "rules-name-taken");
             }
@@ -538,83 +574,88 @@ async fn look_up(
     if !is_saved {
         return Ok(errors);
     }
-    if id == UNSAVED && rules.len() >= MOST_RULES {
+    if id == UNSAVED && rules.len() >= MAX_RULES {
         errors.add("", "rules-too-many");
     }
     let read = checked.as_ref().ok().map(|typed| typed.rule.matchers.clone());
     let typed = form.clone();
     let own = move || read.unwrap_or_else(|| typed.readable_matchers());
-    errors.0.extend(db.compute_aside(move || too_large(&rules, id, &own())).await?);
+    errors.0.extend(db.compute_aside(move || expressions_too_large(&rules, id, &own())).await?);
     Ok(errors)
 }
 
 async fn save(
     db: &Database,
     who: &Can<EditAlertRules>,
-    task: Task,
-    typed: Typed,
+    change: RuleChange,
+    draft: RuleDraft,
     form: RuleForm,
-) -> Result<Checked<Effect>> {
-    match who.write(db, move |c| saved(c, &task, typed, &form)).await {
+) -> Result<FormResult<Effect>> {
+    match who.write(db, move |c| save_draft(c, &change, draft, &form)).await {
         Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
         saved => saved,
     }
 }
 
 /// What is wrong when the expressions of the tenant's rules would be too large with this rule in the place of the stored one.
-fn too_large(rules: &[Rule], id: RuleId, matchers: &[Matcher]) -> Option<FieldError> {
-    let own: usize = matchers.iter().map(Matcher::size).sum();
-    let others: usize = rules.iter().filter(|rule| rule.id != id).map(Rule::expressions_size).sum();
-    let largest = matchers.iter().max_by_key(|matcher| matcher.size())?;
+fn expressions_too_large(rules: &[Rule], id: RuleId, matchers: &[Matcher]) -> Option<FieldError> {
+    let own: usize = matchers.iter().map(Matcher::expression_bytes).sum();
+    let others: usize = rules.iter().filter(|rule| rule.id != id).map(Rule::expression_bytes).sum();
+    let largest = matchers.iter().max_by_key(|matcher| matcher.expression_bytes())?;
     // A rule that has none, or becomes smaller, can always be saved.
-    let before = rules.iter().find(|rule| rule.id == id).map_or(0, Rule::expressions_size);
-    if own <= before || own + others <= LARGEST_EXPRESSIONS {
+    let before = rules.iter().find(|rule| rule.id == id).map_or(0, Rule::expression_bytes);
+    if own <= before || own + others <= MAX_EXPRESSION_BYTES_PER_TENANT {
         return None;
     }
     let kib = |bytes: usize| (bytes / 1024).to_string();
     let variables = vec![
         ("all".into(), kib(own + others)),
-        ("most".into(), kib(LARGEST_EXPRESSIONS)),
+        ("most".into(), kib(MAX_EXPRESSION_BYTES_PER_TENANT)),
         ("largest".into(), largest.to_string()),
-        ("size".into(), kib(largest.size())),
+        ("size".into(), kib(largest.expression_bytes())),
     ];
     Some(FieldError { field: "matchers".into(), key: "rules-expressions-too-large".into(), variables })
 }
 
-fn saved(c: &mut AnyConnection, task: &Task, typed: Typed, form: &RuleForm) -> Result<Checked<Effect>> {
-    store::lock(c, task.tenant)?;
-    if typed.rule.id != UNSAVED {
-        let stored = store::find(c, task.tenant, typed.rule.id)?;
-        let names = store::names(c, task.tenant, &[&stored])?;
-        if !form.is_current(&RuleForm::of(&stored, &usernames(&stored, &names))) {
+fn save_draft(
+    c: &mut AnyConnection,
+    change: &RuleChange,
+    draft: RuleDraft,
+    form: &RuleForm,
+) -> Result<FormResult<Effect>> {
+    store::lock(c, change.tenant)?;
+    if draft.rule.id != UNSAVED {
+        let stored = store::find(c, change.tenant, draft.rule.id)?;
+        let names = store::load_names(c, change.tenant, &[&stored])?;
+        if !form.is_current(&RuleForm::from_rule(&stored, &receiver_usernames(&stored, &names))) {
             return Ok(Err(FieldErrors::of_form("form-saved-by-another")));
         }
     }
-    let rule = match completed(c, task.tenant, typed)? {
+    let rule = match resolve_draft_members(c, change.tenant, draft)? {
         Ok(rule) => rule,
         Err(errors) => return Ok(Err(errors)),
     };
-    let rules = store::all(c, task.tenant)?;
+    let rules = store::load_all(c, change.tenant)?;
     let before = rules.iter().find(|known| known.id == rule.id);
     let named: Vec<&Rule> = before.into_iter().chain([&rule]).collect();
-    let names = store::names(c, task.tenant, &named)?;
-    let changes = changes(before, Some(&rule), &names);
+    let names = store::load_names(c, change.tenant, &named)?;
+    let changes = rule_changes(before, Some(&rule), &names);
     let action = match before {
         Some(_) => "rule-edited",
         None if rule.id != UNSAVED => return Err(Error::NotFound),
-        None if rules.len() >= MOST_RULES => return Ok(Err(FieldErrors::of_form("rules-too-many"))),
+        None if rules.len() >= MAX_RULES => return Ok(Err(FieldErrors::of_form("rules-too-many"))),
         None => "rule-added",
     };
     let write = |c: &mut AnyConnection| match before {
-        Some(_) => store::update(c, task.tenant, &rule),
-        None => store::insert(c, task.tenant, &rule, task.now).map(drop),
+        Some(_) => store::update(c, change.tenant, &rule),
+        None => store::insert(c, change.tenant, &rule, change.now).map(drop),
     };
-    task.save(c, action, &rule.name, changes, write).map(Ok)
+    change.save(c, action, &rule.name, changes, write).map(Ok)
 }
 
 /// The rule with the members whom it names.
-fn completed(c: &mut AnyConnection, tenant: TenantId, typed: Typed) -> Result<Checked<Rule>> {
-    let Typed { mut rule, members } = typed;
+fn resolve_draft_members(c: &mut AnyConnection, tenant: TenantId, draft: RuleDraft) -> Result<FormResult<Rule>> {
+    let RuleDraft { mut rule, members } = draft;
     let receivers = all_receivers(c, tenant, rule.id, &members, std::mem::take(&mut rule.receivers))?;
     Ok(receivers.map(|receivers| Rule { receivers, ..rule }))
 }
@@ -626,14 +667,15 @@ fn all_receivers(
     id: RuleId,
     members: &[Username],
     mut receivers: Vec<Receiver>,
-) -> Result<Checked<Vec<Receiver>>> {
-    let stored: Vec<Rule> = store::all(c, tenant)?.into_iter().filter(|known| known.id == id).collect();
-    let names = store::names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
+) -> Result<FormResult<Vec<Receiver>>> {
+    let stored: Vec<Rule> = store::load_all(c, tenant)?.into_iter().filter(|known| known.id == id).collect();
+    let names = store::load_names(c, tenant, &stored.iter().collect::<Vec<_>>())?;
     let known = store::member_accounts(c, tenant, members)?;
-    let kept = |key: &str| names.accounts.iter().find(|(_, name)| name.eq_ignore_ascii_case(key)).map(|(id, _)| *id);
+    let already_named =
+        |key: &str| names.accounts.iter().find(|(_, name)| name.eq_ignore_ascii_case(key)).map(|(id, _)| *id);
     let (mut errors, mut unknown) = (FieldErrors::default(), Vec::new());
     for member in members {
-        match known.get(&member.key()).copied().or_else(|| kept(&member.key())) {
+        match known.get(&member.key()).copied().or_else(|| already_named(&member.key())) {
             Some(account) => receivers.push(Receiver::Account(account)),
             None => unknown.push(member.as_str()),
         }

@@ -14,8 +14,8 @@ use chrono_tz::Tz;
 use tokio::sync::Notify;
 
 use super::{
-    choose::Person,
     model::{Receiver, Rule},
+    routing::RecipientProfile,
 };
 use crate::{
     access::Role,
@@ -27,14 +27,14 @@ use crate::{
 };
 
 /// The most snapshots that are kept, and the most people in all of them: some 10 MiB.
-const MOST_SNAPSHOTS: usize = 64;
-const MOST_PEOPLE: usize = 50_000;
+const MAX_SNAPSHOTS: usize = 64;
+const MAX_CACHED_PEOPLE: usize = 50_000;
 
 /// A user group: its name, whether it is on, and its accounts.
-pub(super) type Group = (String, bool, Vec<AccountId>);
+pub(super) type GroupAccounts = (String, bool, Vec<AccountId>);
 
 /// Somebody whom a rule picks, or the name of a group or schedule that has nobody, and why.
-pub(super) type Who = Result<Person, (String, DeliveryReason)>;
+pub(super) type ResolvedReceiver = Result<RecipientProfile, (String, DeliveryReason)>;
 
 /// What a tenant's alerts are decided by. The time is no part of it: windows and schedules are asked with the moment.
 #[derive(Clone, Debug)]
@@ -48,11 +48,11 @@ pub struct Snapshot {
     /// The rules that are on, by name.
     pub(super) rules: Vec<Rule>,
     /// What those rules name.
-    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) groups: BTreeMap<GroupId, GroupAccounts>,
     pub(super) schedules: BTreeMap<ScheduleId, (String, Schedule)>,
-    pub(super) roles: BTreeMap<Role, Vec<Person>>,
+    pub(super) roles: BTreeMap<Role, Vec<RecipientProfile>>,
     /// Everybody who is named by a rule, a group or a schedule.
-    pub(super) people: HashMap<AccountId, Person>,
+    pub(super) people: HashMap<AccountId, RecipientProfile>,
     /// How much memory the rules' expressions take, in bytes.
     pub(super) expressions_size: usize,
 }
@@ -63,7 +63,7 @@ impl Snapshot {
     }
 
     /// Everybody behind the receivers of a rule at this moment, each account once.
-    pub(super) fn behind(&self, receivers: &[Receiver], now: NaiveDateTime) -> Vec<Who> {
+    pub(super) fn expand_receivers(&self, receivers: &[Receiver], now: NaiveDateTime) -> Vec<ResolvedReceiver> {
         let (mut accounts, mut found) = (Vec::new(), Vec::new());
         for receiver in receivers {
             match receiver {
@@ -96,17 +96,17 @@ impl Snapshot {
     }
 
     /// How many people it holds.
-    fn size(&self) -> usize {
+    fn person_count(&self) -> usize {
         self.people.len() + self.roles.values().map(Vec::len).sum::<usize>()
     }
 }
 
 /// The snapshots that this process has read. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshots(Arc<Mutex<Known>>, Arc<Notify>);
+pub struct Snapshots(Arc<Mutex<SnapshotCache>>, Arc<Notify>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct SnapshotCache {
     /// Each with the number of its last use.
     snapshots: HashMap<TenantId, (u64, Arc<Snapshot>)>,
     uses: u64,
@@ -114,7 +114,7 @@ struct Known {
 
 impl Snapshots {
     /// The snapshot of a tenant, if it has this version.
-    pub(super) fn of(&self, tenant: TenantId, version: i64) -> Option<Arc<Snapshot>> {
+    pub(super) fn get(&self, tenant: TenantId, version: i64) -> Option<Arc<Snapshot>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.uses += 1;
         let uses = known.uses;
@@ -124,24 +124,24 @@ impl Snapshots {
     }
 
     /// Says that receivers were put off (`fan_out.rs`).
-    pub fn put_some_off(&self) {
+    pub fn request_fan_out(&self) {
         self.1.notify_one();
     }
 
     /// Waits until receivers are put off.
-    pub(super) async fn put_off(&self) {
+    pub(super) async fn fan_out_requested(&self) {
         self.1.notified().await;
     }
 
     /// Keeps a snapshot, and forgets those that were not used for longest when there are too many.
-    pub(super) fn keep(&self, tenant: TenantId, snapshot: &Arc<Snapshot>) {
+    pub(super) fn insert(&self, tenant: TenantId, snapshot: &Arc<Snapshot>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.uses += 1;
         let uses = known.uses;
         known.snapshots.insert(tenant, (uses, Arc::clone(snapshot)));
-        let too_many = |known: &Known| {
-            let people: usize = known.snapshots.values().map(|(_, snapshot)| snapshot.size()).sum();
-            known.snapshots.len() > MOST_SNAPSHOTS || people > MOST_PEOPLE
+        let too_many = |known: &SnapshotCache| {
+            let people: usize = known.snapshots.values().map(|(_, snapshot)| snapshot.person_count()).sum();
+            known.snapshots.len() > MAX_SNAPSHOTS || people > MAX_CACHED_PEOPLE
         };
         while known.snapshots.len() > 1 && too_many(&known) {
             let oldest = known.snapshots.iter().min_by_key(|(_, (used, _))| *used).map(|(tenant, _)| *tenant);

@@ -1,11 +1,11 @@
 //! Alerts in the database. Every query takes the tenant first.
 
-pub mod clean;
+pub mod candidates;
 pub mod events;
 pub mod fan_outs;
-pub mod handle;
+pub mod handling;
 pub mod list;
-pub mod people;
+pub mod retention;
 pub mod rules;
-pub mod show;
 pub mod snapshots;
+pub mod timeline;

@@ -7,8 +7,8 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::{
-    Call, Choice, Incoming, Matcher, Miss, Person, Pick, Rule, Sent, Severity, Signal, Source, Verdict, Window,
-    choose::place as place_of, reach,
+    Candidate, IncomingAlert, Matcher, RecipientProfile, RobotDelivery, Routing, Rule, RuleHistory, Severity, Signal,
+    Source, Undeliverable, Verdict, Window, resolve_recipients, routing::channel_order as place_of,
 };
 use crate::{
     channels::Switches,
@@ -17,8 +17,8 @@ use crate::{
     robots::Channel,
 };
 
-fn alert() -> Incoming {
-    Incoming {
+fn alert() -> IncomingAlert {
+    IncomingAlert {
         source: Source::Form,
         signal: Signal::Firing,
         key: "k".into(),
@@ -77,7 +77,7 @@ fn zone() -> impl Strategy<Value = Tz> {
 
 proptest! {
     #[test]
-    fn a_rule_rings_exactly_when_it_is_open_has_rested_and_has_not_rung_enough(
+    fn a_rule_notifies_only_in_its_window_unthrottled_and_below_its_limit(
         frequency in 1i64..=59,
         max_sends in proptest::option::of(1i64..6),
         window in window(),
@@ -89,45 +89,45 @@ proptest! {
         ),
     ) {
         let rule = rule(frequency, max_sends, window);
-        let (mut now, mut sent, mut rings, mut notes) = (start(), None::<Sent>, Vec::new(), Vec::new());
-        let (mut notified_severity, mut noted_severity) = (None, None);
+        let (mut now, mut history, mut notifications, mut records) = (start(), None::<RuleHistory>, Vec::new(), Vec::new());
+        let (mut notified_severity, mut recorded_severity) = (None, None);
         for (gap, reaches, severity) in gaps {
             now += TimeDelta::seconds(gap);
-            let alert = Incoming { severity, ..alert() };
+            let alert = IncomingAlert { severity, ..alert() };
             let rises = |last: Option<Severity>| last.is_some_and(|last| severity > last);
-            let verdict = rule.verdict(&alert, sent, now, zone);
-            let rests = |moments: &[NaiveDateTime]| moments.iter().all(|at| *at + rule.frequency <= now);
-            let is_enough = max_sends.is_some_and(|most| rings.len() as i64 >= most);
-            let may_ring = rises(notified_severity) || (!is_enough && rests(&rings));
+            let verdict = rule.evaluate(&alert, history, now, zone);
+            let has_cooled_down = |moments: &[NaiveDateTime]| moments.iter().all(|at| *at + rule.frequency <= now);
+            let is_enough = max_sends.is_some_and(|most| notifications.len() as i64 >= most);
+            let may_ring = rises(notified_severity) || (!is_enough && has_cooled_down(&notifications));
             let expected = may_ring && is_open(window, now, zone);
-            prop_assert_eq!(verdict == Verdict::Rings, expected, "{:?} at {}", verdict, now);
+            prop_assert_eq!(verdict == Verdict::Notifies, expected, "{:?} at {}", verdict, now);
             if verdict == Verdict::QuietHours {
                 prop_assert!(!is_open(window, now, zone));
-                prop_assert!((rests(&rings) && rests(&notes)) || rises(noted_severity));
-                notes.push(now);
+                prop_assert!((has_cooled_down(&notifications) && has_cooled_down(&records)) || rises(recorded_severity));
+                records.push(now);
             }
-            let noted_until = rule.noted_until(&alert, sent, now, zone);
-            if verdict == Verdict::Rings {
-                let open_notes: Vec<_> = notes.iter().copied().filter(|at| is_open(window, *at, zone)).collect();
+            let recorded_until = rule.recorded_until(&alert, history, now, zone);
+            if verdict == Verdict::Notifies {
+                let open_notes: Vec<_> = records.iter().copied().filter(|at| is_open(window, *at, zone)).collect();
                 let is_noted =
-                    notes.last() == open_notes.last() && !rests(&open_notes) && !rises(noted_severity);
-                prop_assert_eq!(noted_until.is_some(), is_noted, "what was noted is noted as rarely as a rule rings");
+                    records.last() == open_notes.last() && !has_cooled_down(&open_notes) && !rises(recorded_severity);
+                prop_assert_eq!(recorded_until.is_some(), is_noted, "what was noted is noted as rarely as a rule rings");
                 match reaches {
-                    true => rings.push(now),
+                    true => notifications.push(now),
                     false if is_noted => continue,
                     false => {}
                 }
-                notes.push(now);
+                records.push(now);
             }
-            // As the store notes it.
-            if matches!(verdict, Verdict::Rings | Verdict::QuietHours) {
-                let rang = verdict == Verdict::Rings && reaches;
-                let (sends, rang_at) = sent.map_or((0, None), |sent| (sent.sends, sent.rang_at));
-                let rang_at = if rang { Some(now) } else { rang_at };
-                notified_severity = if rang { Some(severity) } else { notified_severity };
-                noted_severity = Some(severity);
-                let sends = sends + i64::from(rang);
-                sent = Some(Sent { sends, rang_at, last_at: now, notified_severity, noted_severity });
+            // As the store records it.
+            if matches!(verdict, Verdict::Notifies | Verdict::QuietHours) {
+                let has_notified = verdict == Verdict::Notifies && reaches;
+                let (sends, notified_at) = history.map_or((0, None), |sent| (sent.sends, sent.notified_at));
+                let notified_at = if has_notified { Some(now) } else { notified_at };
+                notified_severity = if has_notified { Some(severity) } else { notified_severity };
+                recorded_severity = Some(severity);
+                let sends = sends + i64::from(has_notified);
+                history = Some(RuleHistory { sends, notified_at, recorded_at: now, notified_severity, recorded_severity });
             }
         }
     }
@@ -139,7 +139,7 @@ proptest! {
         minutes in 0i64..(400 * 1440),
     ) {
         let moment = start() + TimeDelta::minutes(minutes);
-        let holds = window.is_none_or(|window| window.holds_at(moment, zone));
+        let holds = window.is_none_or(|window| window.contains_at(moment, zone));
         prop_assert_eq!(holds, is_open(window, moment, zone));
     }
 }
@@ -150,7 +150,7 @@ fn minutes_held(window: Window, zone: Tz, (year, month, day): (i32, u32, u32)) -
     let day = NaiveDate::from_ymd_opt(year, month, day).unwrap();
     let (begin, end) = (midnight(day), midnight(day.succ_opt().unwrap()));
     let minutes = (end - begin).num_minutes();
-    (0..minutes).filter(|minute| window.holds_at(begin + TimeDelta::minutes(*minute), zone)).count()
+    (0..minutes).filter(|minute| window.contains_at(begin + TimeDelta::minutes(*minute), zone)).count()
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn on_the_days_when_clocks_change_an_hour_is_left_out_or_comes_twice() {
 
 proptest! {
     #[test]
-    fn an_alert_is_meant_when_every_condition_holds(
+    fn an_alert_matches_when_every_condition_holds(
         least in 0usize..3,
         severity in 0usize..3,
         only in proptest::option::of(0usize..4),
@@ -186,17 +186,17 @@ proptest! {
             ..rule(5, None, None)
         };
         let labels = team.iter().map(|team| ("team".to_owned(), team.clone())).collect();
-        let alert = Incoming { severity: Severity::ALL[severity], source: Source::ALL[source], labels, ..alert() };
+        let alert = IncomingAlert { severity: Severity::ALL[severity], source: Source::ALL[source], labels, ..alert() };
         let expected = severity >= least && only.is_none_or(|only| only == source) && (wanted.is_none() || team == wanted);
         prop_assert_eq!(rule.matches(&alert), expected);
-        prop_assert_eq!(rule.verdict(&alert, None, start(), Tz::UTC) == Verdict::Other, !expected);
+        prop_assert_eq!(rule.evaluate(&alert, None, start(), Tz::UTC) == Verdict::NoMatch, !expected);
     }
 }
 
 /// A person of the town: whether he is a member, takes part, and which channels reach him.
-type Sketch = (bool, bool, [bool; 3]);
+type PersonSpec = (bool, bool, [bool; 3]);
 /// A pick: who, by which rule, over which channels, and whether that rule is quiet.
-type PickSketch = (usize, usize, [bool; 3], bool);
+type CandidateSpec = (usize, usize, [bool; 3], bool);
 
 const RULES: [&str; 3] = ["", "day", "night"];
 
@@ -204,10 +204,10 @@ fn channels(chosen: [bool; 3]) -> Vec<Channel> {
     Channel::ALL.into_iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(channel, _)| channel).collect()
 }
 
-fn person(place: usize, (is_member, is_active, reached): Sketch) -> Person {
+fn person(place: usize, (is_member, is_active, reached): PersonSpec) -> RecipientProfile {
     let number = i64::try_from(place).unwrap() + 1;
     let robot = |channel| RobotId(10 * number + i64::try_from(place_of(channel).unwrap()).unwrap());
-    Person {
+    RecipientProfile {
         account: Some(AccountId(number)),
         member: is_member.then_some(MemberId(number)),
         name: format!("person {place}"),
@@ -218,7 +218,7 @@ fn person(place: usize, (is_member, is_active, reached): Sketch) -> Person {
 }
 
 /// The names of the rules of these picks, each once, in their order.
-fn rules_of<'p>(picks: impl Iterator<Item = &'p PickSketch>) -> Vec<String> {
+fn rule_names_of<'p>(picks: impl Iterator<Item = &'p CandidateSpec>) -> Vec<String> {
     let mut names = Vec::new();
     for (_, rule, ..) in picks {
         if *rule > 0 && !names.contains(&RULES[*rule].to_owned()) {
@@ -229,76 +229,85 @@ fn rules_of<'p>(picks: impl Iterator<Item = &'p PickSketch>) -> Vec<String> {
 }
 
 /// What is to become of one person, written out.
-fn expected(place: usize, sketch: Sketch, picks: &[PickSketch], on: &Switches) -> (Vec<Call>, Option<Miss>) {
+fn expected(
+    place: usize,
+    sketch: PersonSpec,
+    picks: &[CandidateSpec],
+    on: &Switches,
+) -> (Vec<RobotDelivery>, Option<Undeliverable>) {
     let person = person(place, sketch);
-    let own: Vec<PickSketch> = picks.iter().filter(|pick| pick.0 == place).copied().collect();
-    if own.is_empty() {
+    let own_candidates: Vec<CandidateSpec> =
+        picks.iter().filter(|to_candidate| to_candidate.0 == place).copied().collect();
+    if own_candidates.is_empty() {
         return (Vec::new(), None);
     }
-    let loud = || own.iter().filter(|pick| !pick.3);
-    let asked: BTreeSet<usize> = loud().flat_map(|pick| channels(pick.2)).filter_map(place_of).collect();
-    let wants = |channel: Channel| asked.contains(&place_of(channel).unwrap());
-    let rings = person.robots.iter().filter(|(channel, _)| wants(*channel) && on.is_on(channel));
-    let calls: Vec<Call> = rings
-        .map(|(channel, robot)| Call {
+    let outside_quiet_hours = || own_candidates.iter().filter(|to_candidate| !to_candidate.3);
+    let wanted_channels: BTreeSet<usize> =
+        outside_quiet_hours().flat_map(|to_candidate| channels(to_candidate.2)).filter_map(place_of).collect();
+    let wants = |channel: Channel| wanted_channels.contains(&place_of(channel).unwrap());
+    let notified = person.robots.iter().filter(|(channel, _)| wants(*channel) && on.is_on(channel));
+    let deliveries: Vec<RobotDelivery> = notified
+        .map(|(channel, robot)| RobotDelivery {
             person: person.clone(),
             channel: *channel,
             robot: *robot,
-            chosen_by: rules_of(loud().filter(|pick| channels(pick.2).contains(channel))),
+            rule_names: rule_names_of(
+                outside_quiet_hours().filter(|to_candidate| channels(to_candidate.2).contains(channel)),
+            ),
         })
         .collect();
     let reason = match () {
         () if !sketch.0 => DeliveryReason::LeftTenant,
         () if !sketch.1 => DeliveryReason::MemberDisabled,
-        () if loud().next().is_none() => DeliveryReason::QuietHours,
-        () if !calls.is_empty() => return (calls, None),
+        () if outside_quiet_hours().next().is_none() => DeliveryReason::QuietHours,
+        () if !deliveries.is_empty() => return (deliveries, None),
         () if person.robots.iter().any(|(channel, _)| wants(*channel)) => DeliveryReason::ChannelOff,
         () => DeliveryReason::NoContact,
     };
-    let chosen_by = rules_of(own.iter());
-    (Vec::new(), Some(Miss { member: person.member, name: person.name, reason, chosen_by }))
+    let chosen_by = rule_names_of(own_candidates.iter());
+    (Vec::new(), Some(Undeliverable { member: person.member, name: person.name, reason, rule_names: chosen_by }))
 }
 
 proptest! {
     #[test]
-    fn everybody_who_is_picked_is_called_once_over_each_robot_or_missed_for_the_first_reason_that_holds(
-        sketches in proptest::collection::vec(any::<Sketch>(), 4),
+    fn each_candidate_gets_one_delivery_per_robot_or_one_reason(
+        sketches in proptest::collection::vec(any::<PersonSpec>(), 4),
         picks in proptest::collection::vec((0usize..4, 0usize..3, any::<[bool; 3]>(), any::<bool>()), 0..12),
         on in any::<[bool; 3]>(),
     ) {
         let on = Switches::on(channels(on));
-        let pick = |(who, rule, asked, is_quiet): &PickSketch| Pick {
-            who: Ok(person(*who, sketches[*who])),
-            rule: RULES[*rule].to_owned(),
+        let to_candidate = |(who, rule, asked, is_quiet): &CandidateSpec| Candidate {
+            receiver: Ok(person(*who, sketches[*who])),
+            rule_name: RULES[*rule].to_owned(),
             channels: channels(*asked),
-            is_quiet: *is_quiet,
+            in_quiet_hours: *is_quiet,
         };
-        let choice = reach(picks.iter().map(pick).collect(), &on);
-        let (mut calls, mut misses) = (Vec::new(), Vec::new());
+        let routing = resolve_recipients(picks.iter().map(to_candidate).collect(), &on);
+        let (mut deliveries, mut undeliverables) = (Vec::new(), Vec::new());
         for (place, sketch) in sketches.iter().enumerate() {
             let (called, missed) = expected(place, *sketch, &picks, &on);
-            calls.extend(called);
-            misses.extend(missed);
+            deliveries.extend(called);
+            undeliverables.extend(missed);
         }
-        calls.sort_by_key(|call| (place_of(call.channel), call.robot));
-        prop_assert_eq!(choice, Choice { calls, misses });
+        deliveries.sort_by_key(|delivery| (place_of(delivery.channel), delivery.robot));
+        prop_assert_eq!(routing, Routing { deliveries, undeliverables });
     }
 }
 
 #[test]
-fn a_group_that_has_nobody_is_missed_once_however_many_rules_picked_it() {
-    let pick = |rule: &str| Pick {
-        who: Err(("night watch".to_owned(), DeliveryReason::GroupDisabled)),
-        rule: rule.to_owned(),
+fn an_empty_group_is_undeliverable_once_however_many_rules_name_it() {
+    let to_candidate = |rule: &str| Candidate {
+        receiver: Err(("night watch".to_owned(), DeliveryReason::GroupDisabled)),
+        rule_name: rule.to_owned(),
         channels: Channel::ALL.to_vec(),
-        is_quiet: false,
+        in_quiet_hours: false,
     };
-    let choice = reach(vec![pick("a"), pick("b")], &Switches::on(Channel::ALL));
-    let miss = Miss {
+    let routing = resolve_recipients(vec![to_candidate("a"), to_candidate("b")], &Switches::on(Channel::ALL));
+    let undeliverable = Undeliverable {
         member: None,
         name: "night watch".into(),
         reason: DeliveryReason::GroupDisabled,
-        chosen_by: vec!["a".into(), "b".into()],
+        rule_names: vec!["a".into(), "b".into()],
     };
-    assert_eq!(choice, Choice { calls: Vec::new(), misses: vec![miss] });
+    assert_eq!(routing, Routing { deliveries: Vec::new(), undeliverables: vec![undeliverable] });
 }

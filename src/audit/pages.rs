@@ -33,7 +33,7 @@ pub struct Asked {
 impl ListParameters for Asked {
     const NAMES: &'static [&'static str] = &["who", "action", "before", "after"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         let is_id = |text: &str| text.parse::<i64>().is_ok();
         unread(&[
             ("action", &self.action, ACTIONS.contains(&self.action.as_str())),

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     db::{AnyConnection, Database, lock_settings},
     error::Result,
-    first_steps::{Step, store as first_steps},
+    first_steps::{FirstStep, store as first_steps},
     language::Language,
     robots::Channel,
     web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
@@ -33,7 +33,7 @@ struct ChannelsPage {
     action: String,
     /// Where the tenant's pages are, and the step to go on with.
     base: String,
-    next: Option<Step>,
+    next: Option<FirstStep>,
 }
 
 /// What only a tenant's page has.
@@ -98,13 +98,13 @@ pub async fn show(db: Data<Database>, who: Can<ViewChannels>, frame: Frame) -> R
     let goes_on = may_edit && frame.said.is_some();
     let (settings, progress) = db
         .read(move |c| {
-            let progress = goes_on.then(|| first_steps::progress(c, tenant)).transpose()?;
+            let progress = goes_on.then(|| first_steps::load_progress(c, tenant)).transpose()?;
             Ok((store::settings(c, tenant)?, progress))
         })
         .await?;
     let frame = frame.seen_by(&who);
     let page = ChannelsPage::of_tenant(frame, &who.tenant.slug, settings, may_edit, FieldErrors::default());
-    let next = progress.and_then(|progress| progress.next_after(Step::Channel));
+    let next = progress.and_then(|progress| progress.next_step_after(FirstStep::Channel));
     web::page(StatusCode::OK, &ChannelsPage { next, ..page })
 }
 

@@ -9,7 +9,7 @@ diesel::table! {
         username_key -> Text,
         password_hash -> Text,
         code_expires_at -> Nullable<Timestamp>,
-        made_in -> Nullable<BigInt>,
+        created_by_tenant -> Nullable<BigInt>,
         language -> Nullable<Text>,
         created_at -> Timestamp,
         failed_log_ins -> BigInt,
@@ -77,7 +77,7 @@ diesel::table! {
         state -> Text,
         reason -> Text,
         created_at -> Timestamp,
-        untold_since -> Nullable<Timestamp>,
+        notice_pending_since -> Nullable<Timestamp>,
     }
 }
 
@@ -99,12 +99,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    paces (fingerprint) {
+    endpoints (fingerprint) {
         fingerprint -> Binary,
         channel -> Text,
-        rest_until -> Timestamp,
+        cooldown_until -> Timestamp,
         due_at -> Nullable<Timestamp>,
-        full_until -> Nullable<Timestamp>,
+        capacity_at -> Nullable<Timestamp>,
     }
 }
 
@@ -125,7 +125,7 @@ diesel::table! {
         tries -> BigInt,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
-        folded -> BigInt,
+        alert_count -> BigInt,
     }
 }
 
@@ -150,10 +150,10 @@ diesel::table! {
         alert -> Nullable<BigInt>,
         entry -> Nullable<BigInt>,
         mention -> Text,
-        chosen_by -> Text,
+        rule_names -> Text,
         sealed_body -> Nullable<Binary>,
         resent_as -> Nullable<BigInt>,
-        portion -> BigInt,
+        batch_no -> BigInt,
     }
 }
 
@@ -195,7 +195,7 @@ diesel::table! {
 diesel::table! {
     lockouts (subject) {
         subject -> Binary,
-        until -> Timestamp,
+        locked_until -> Timestamp,
     }
 }
 
@@ -267,8 +267,8 @@ diesel::table! {
         reached -> BigInt,
         first_at -> Timestamp,
         last_at -> Timestamp,
-        silent_until -> Nullable<Timestamp>,
-        quiet_until -> Nullable<Timestamp>,
+        throttled_until -> Nullable<Timestamp>,
+        muted_until -> Nullable<Timestamp>,
         finished_at -> Nullable<Timestamp>,
         suppressed_entry -> Nullable<BigInt>,
         suppressed_critical_at -> Nullable<Timestamp>,
@@ -291,7 +291,7 @@ diesel::table! {
         rules -> Text,
         at -> Timestamp,
         form_hash -> Nullable<Binary>,
-        chosen -> Nullable<BigInt>,
+        recipient_count -> Nullable<BigInt>,
     }
 }
 
@@ -328,7 +328,7 @@ diesel::table! {
         kind -> Text,
         is_urgent -> Bool,
         requested_by -> Nullable<BigInt>,
-        words -> Text,
+        texts -> Text,
         created_at -> Timestamp,
     }
 }
@@ -366,10 +366,10 @@ diesel::table! {
         alert -> BigInt,
         rule -> BigInt,
         sends -> BigInt,
-        last_at -> Timestamp,
-        rang_at -> Nullable<Timestamp>,
+        recorded_at -> Timestamp,
+        notified_at -> Nullable<Timestamp>,
         notified_severity -> Text,
-        noted_severity -> Text,
+        recorded_severity -> Text,
     }
 }
 
@@ -401,12 +401,12 @@ diesel::table! {
         name -> Text,
         name_key -> Text,
         unit -> Text,
-        every -> BigInt,
+        shift_length -> BigInt,
         starts_on -> Text,
-        handover -> BigInt,
+        handover_minute -> BigInt,
         hours_from -> Nullable<BigInt>,
         hours_to -> Nullable<BigInt>,
-        outside -> Nullable<BigInt>,
+        off_hours_account -> Nullable<BigInt>,
         created_at -> Timestamp,
     }
 }
@@ -442,14 +442,14 @@ diesel::table! {
         fires_alerts -> Bool,
         return_origins -> Text,
         per_minute -> Nullable<BigInt>,
-        minute_at -> Nullable<Timestamp>,
-        minute_count -> BigInt,
+        rate_window_start -> Nullable<Timestamp>,
+        rate_window_count -> BigInt,
         token_hash -> Binary,
         token_last_four -> Text,
         sealed_signing_key -> Binary,
         old_token_hash -> Nullable<Binary>,
         old_sealed_signing_key -> Nullable<Binary>,
-        old_until -> Nullable<Timestamp>,
+        overlap_until -> Nullable<Timestamp>,
         last_used_at -> Nullable<Timestamp>,
         created_at -> Timestamp,
         revoked_at -> Nullable<Timestamp>,
@@ -465,12 +465,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    idempotency (portal, key) {
+    idempotency_keys (portal, key) {
         portal -> BigInt,
         key -> Text,
         body_hash -> Binary,
         status -> BigInt,
-        answer -> Text,
+        response_body -> Text,
         created_at -> Timestamp,
     }
 }
@@ -487,12 +487,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    added_members (robot) {
+    bulk_additions (robot) {
         robot -> BigInt,
         tenant -> BigInt,
         added_by -> Text,
         count -> BigInt,
-        announced -> BigInt,
+        announced_count -> BigInt,
         began_at -> Timestamp,
         last_at -> Timestamp,
     }
@@ -511,14 +511,14 @@ diesel::joinable!(deliveries -> alerts (alert));
 diesel::joinable!(portals -> tenants (tenant));
 diesel::allow_tables_to_appear_in_same_query!(
     refused_posts,
-    added_members,
+    bulk_additions,
     accounts,
     tenants,
     members,
     robots,
     contacts,
     channel_switches,
-    paces,
+    endpoints,
     messages,
     deliveries,
     attempts,
@@ -547,5 +547,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     message_templates,
     portals,
     portal_nonces,
-    idempotency
+    idempotency_keys,
 );

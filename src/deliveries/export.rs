@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::store::Listed;
+use super::store::DeliveryRow;
 use crate::{
     channels::channel_key,
     delivery::reason_key,
@@ -21,7 +21,7 @@ const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋',
 const MARKS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{61c}'];
 
 /// The keys of the columns' names.
-const COLUMNS: [&str; 10] = [
+const COLUMN_KEYS: [&str; 10] = [
     "deliveries-number",
     "deliveries-time",
     "deliveries-finished",
@@ -38,22 +38,22 @@ const COLUMNS: [&str; 10] = [
 ///
 /// # Errors
 /// Never in practice; the writer's memory is all that could fail.
-pub fn head(language: Language) -> Result<Vec<u8>> {
+pub fn csv_header(language: Language) -> Result<Vec<u8>> {
     // By this mark Excel sees that the file is UTF-8.
     let mut file = BYTE_ORDER_MARK.to_string().into_bytes();
-    file.extend(lines([COLUMNS.map(|key| language.text(key).into_owned())])?);
+    file.extend(csv_records([COLUMN_KEYS.map(|key| language.text(key).into_owned())])?);
     Ok(file)
 }
 
 /// Some rows of the file.
 ///
 /// # Errors
-/// As [`head`].
-pub fn rows(rows: &[Listed], language: Language, times: Times) -> Result<Vec<u8>> {
-    lines(rows.iter().map(|row| cells(row, language, times)))
+/// As [`csv_header`].
+pub fn csv_rows(rows: &[DeliveryRow], language: Language, times: Times) -> Result<Vec<u8>> {
+    csv_records(rows.iter().map(|row| csv_cells(row, language, times)))
 }
 
-fn cells(row: &Listed, language: Language, times: Times) -> [String; 10] {
+fn csv_cells(row: &DeliveryRow, language: Language, times: Times) -> [String; 10] {
     let reason =
         if row.reason.is_empty() { String::new() } else { language.text(reason_key(&row.reason)).into_owned() };
     [
@@ -66,18 +66,20 @@ fn cells(row: &Listed, language: Language, times: Times) -> [String; 10] {
         row.recipient_in(&language).into_owned(),
         language.text(super::state_key(&row.state)).into_owned(),
         reason,
-        row.chosen_by.clone(),
+        row.rule_names.clone(),
     ]
 }
 
-fn lines<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>> {
+fn csv_records<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Vec<u8>> {
     // All in quotes: where a country's spreadsheets expect semicolons between cells, a bare one within would begin another cell.
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .quote_style(csv::QuoteStyle::Always)
         .from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.map(|cell| harmless(seen(&close_directions(&cell))))).map_err(Error::internal)?;
+        writer
+            .write_record(row.map(|cell| neutralize_formula(seen(&close_directions(&cell)))))
+            .map_err(Error::internal)?;
     }
     writer.into_inner().map_err(Error::internal)
 }
@@ -99,7 +101,7 @@ fn seen(cell: &str) -> String {
 }
 
 /// A cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): an apostrophe in front makes it text.
-fn harmless(cell: String) -> String {
+fn neutralize_formula(cell: String) -> String {
     let shown = cell.trim_start_matches(|c| is_direction_control(c) || MARKS.contains(&c));
     if shown.starts_with(FORMULA) { format!("'{cell}") } else { cell }
 }
@@ -111,8 +113,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_begins_with_the_mark_and_the_names_in_the_viewers_language() {
-        let text = String::from_utf8(head(Language::Chinese).unwrap()).unwrap();
+    fn the_file_starts_with_a_byte_order_mark_and_translated_headers() {
+        let text = String::from_utf8(csv_header(Language::Chinese).unwrap()).unwrap();
         assert!(text.starts_with("\u{feff}\"编号\",\"时间\","), "{text}");
         assert!(text.ends_with("\r\n"));
     }
@@ -135,15 +137,15 @@ mod tests {
             ("می\u{200c}خواهم \u{200f}!", "می\u{200c}خواهم \u{200f}!"),
             ("磁盘　a", "磁盘　a"),
         ] {
-            let file = String::from_utf8(lines([[cell.to_owned()]]).unwrap()).unwrap();
+            let file = String::from_utf8(csv_records([[cell.to_owned()]]).unwrap()).unwrap();
             assert_eq!(file, format!("\"{written}\"\r\n"), "{cell:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_cell_begins_a_formula_and_no_word_is_lost(cell in "[=+@\\-\t\r\n\"',;a-z磁 ]{0,12}") {
-            let file = lines([[cell.clone(), "next".to_owned()]]).unwrap();
+        fn no_cell_starts_a_formula_and_no_text_is_lost(cell in "[=+@\\-\t\r\n\"',;a-z磁 ]{0,12}") {
+            let file = csv_records([[cell.clone(), "next".to_owned()]]).unwrap();
             let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file.as_slice());
             let row = reader.records().next().unwrap().unwrap();
             prop_assert!(!row[0].starts_with(['=', '+', '-', '@', '\t', '\r', '\n']), "{:?}", &row[0]);

@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;
 
-use super::store::Filter;
+use super::store::DeliveryFilter;
 use crate::{
     db::{MessageId, Seek},
     delivery::{DeliveryReason, DeliveryState},
@@ -14,7 +14,7 @@ use crate::{
 /// The query of the record's URL, and the form that sends again all that it finds. What does not exist narrows nothing, and the page says so.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct DeliveryQuery {
     /// The state's word.
     pub status: String,
     /// The channel's word.
@@ -39,11 +39,11 @@ pub struct Asked {
     pub newest: Option<i64>,
 }
 
-impl ListParameters for Asked {
+impl ListParameters for DeliveryQuery {
     const NAMES: &'static [&'static str] =
         &["status", "channel", "reason", "q", "recipient", "from", "to", "message", "before", "after"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         let is_id = |text: &str| text.parse::<i64>().is_ok();
         let unread = unread(&[
             ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
@@ -59,12 +59,12 @@ impl ListParameters for Asked {
     }
 }
 
-impl Asked {
+impl DeliveryQuery {
     /// The rows that were asked for; days begin as in these times.
-    pub fn filter(&self, times: Times) -> Filter {
+    pub fn filter(&self, times: Times) -> DeliveryFilter {
         let next = |day: NaiveDate| day.checked_add_days(Days::new(1));
         let (first, last) = Times::typed_days(&self.from, &self.to);
-        Filter {
+        DeliveryFilter {
             state: DeliveryState::parse(&self.status),
             channel: Channel::parse(&self.channel),
             reason: DeliveryReason::parse(&self.reason),
@@ -82,7 +82,7 @@ impl Asked {
     }
 
     /// The filters by the keys of their labels, as they stand in the URL; the empty ones too.
-    pub fn fields(&self) -> [(&'static str, &'static str, &str); 8] {
+    pub fn filter_fields(&self) -> [(&'static str, &'static str, &str); 8] {
         [
             ("deliveries-keyword", "q", &self.q),
             ("deliveries-recipient", "recipient", &self.recipient),
@@ -96,8 +96,8 @@ impl Asked {
     }
 
     /// The filters as the query of a URL.
-    pub fn query(&self) -> String {
-        query_string(&self.fields().map(|(_, name, value)| (name, value)))
+    pub fn to_query_string(&self) -> String {
+        query_string(&self.filter_fields().map(|(_, name, value)| (name, value)))
     }
 }
 
@@ -107,31 +107,31 @@ mod tests {
 
     use super::*;
 
-    fn asked(query: &str) -> Asked {
+    fn parse_query(query: &str) -> DeliveryQuery {
         serde_html_form::from_str(query).unwrap()
     }
 
     #[test]
-    fn what_a_browser_sends_is_read_and_what_does_not_exist_narrows_nothing() {
-        let read = asked("status=failed&channel=lark&reason=no-contact&q=+ann+&recipient=+bob&before=7");
+    fn query_values_are_parsed_and_unknown_ones_filter_nothing() {
+        let read = parse_query("status=failed&channel=lark&reason=no-contact&q=+ann+&recipient=+bob&before=7");
         let filter = read.filter(Times::utc());
         assert_eq!((filter.state, filter.channel), (Some(DeliveryState::Failed), Some(Channel::Lark)));
         assert_eq!((filter.reason, filter.text.as_str()), (Some(DeliveryReason::NoContact), "ann"));
         assert_eq!((filter.recipient.as_str(), read.seek().before), ("bob", Some(7)));
-        let empty = asked("status=&channel=fax&reason=none&q=&recipient=&from=yesterday&to=2026-13-01&before=");
-        assert_eq!((empty.filter(Times::utc()), empty.seek()), (Filter::default(), Seek::default()));
+        let empty = parse_query("status=&channel=fax&reason=none&q=&recipient=&from=yesterday&to=2026-13-01&before=");
+        assert_eq!((empty.filter(Times::utc()), empty.seek()), (DeliveryFilter::default(), Seek::default()));
     }
 
     #[test]
     fn days_begin_and_end_in_the_tenants_time_zone() {
-        let filter = asked("from=2026-11-22&to=2026-11-22").filter(Times::of("Asia/Shanghai"));
+        let filter = parse_query("from=2026-11-22&to=2026-11-22").filter(Times::of("Asia/Shanghai"));
         let at = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok();
         assert_eq!((filter.since, filter.until), (at("2026-11-21 16:00"), at("2026-11-22 16:00")));
     }
 
     #[test]
-    fn the_query_of_the_page_finds_the_same_rows_again() {
+    fn the_query_string_round_trips() {
         let query = "q=a+%26+b&from=2026-01-01&status=failed";
-        assert_eq!(asked(query).query(), query);
+        assert_eq!(parse_query(query).to_query_string(), query);
     }
 }

@@ -8,4 +8,4 @@ mod model;
 pub mod pages;
 pub mod store;
 
-pub use model::{first_sentence, reasons, state_badge, state_key};
+pub use model::{first_sentence, selectable_reasons, state_badge, state_key};

@@ -28,18 +28,18 @@ pub const fn state_badge(state: &DeliveryState) -> &'static str {
 
 /// Who looks at a delivery, and whom it was for.
 #[derive(Clone, Copy, Debug)]
-pub struct Viewed {
+pub struct DeliveryViewer {
     /// The member who looks, if he is one.
     pub viewer: Option<MemberId>,
     /// Whether he administers the tenant.
-    pub administers: bool,
+    pub is_administrator: bool,
     /// The member it was for.
     pub recipient: Option<MemberId>,
     /// The alert event it tells of.
     pub alert: Option<AlertId>,
 }
 
-impl Viewed {
+impl DeliveryViewer {
     /// Whether it was for whoever looks.
     #[must_use]
     pub fn is_own(self) -> bool {
@@ -49,33 +49,35 @@ impl Viewed {
     /// The page where the cause that a reason names can be removed, and the key of what it is called; nothing when there is
     /// none, or it is not for this viewer. `base` is the path of the tenant's pages.
     #[must_use]
-    pub fn cure(self, reason: &str, base: &str) -> Option<(&'static str, String)> {
-        let for_administrators = |key, page: &str| self.administers.then(|| (key, format!("{base}{page}")));
+    pub fn remedy_link(self, reason: &str, base: &str) -> Option<(&'static str, String)> {
+        let for_administrators = |key, page: &str| self.is_administrator.then(|| (key, format!("{base}{page}")));
         match reason {
             "channel-off" => for_administrators("channels-title", "/settings/message-channel"),
             "group-off" => for_administrators("groups-title", "/groups"),
             "nobody-on-duty" => for_administrators("schedules-title", "/schedules"),
             "left-tenant" | "no-such-member" => for_administrators("nav-members", "/members"),
             "quiet-hours" => self.alert.map(|alert| ("deliveries-alert", format!("{base}/alerts/{alert}"))),
-            "no-contact" | "given-up" | "sealed" | "test-too-fast" | "test-passing" => self.contact(base),
-            "member-disabled" if !self.is_own() => self.contact(base),
-            broken if broken.starts_with("broken-") => self.contact(base),
+            "no-contact" | "given-up" | "sealed" | "test-too-fast" | "test-passing" => self.contact_link(base),
+            "member-disabled" if !self.is_own() => self.contact_link(base),
+            broken if broken.starts_with("broken-") => self.contact_link(base),
             _ => None,
         }
     }
 
     /// Where the recipient's robots are saved and tested.
-    fn contact(self, base: &str) -> Option<(&'static str, String)> {
+    fn contact_link(self, base: &str) -> Option<(&'static str, String)> {
         match self.recipient {
             Some(_) if self.is_own() => Some(("nav-me", format!("{base}/me"))),
-            Some(member) if self.administers => Some(("members-edit-account", format!("{base}/members/{member}/edit"))),
+            Some(member) if self.is_administrator => {
+                Some(("members-edit-account", format!("{base}/members/{member}/edit")))
+            }
             _ => None,
         }
     }
 }
 
 /// The reasons that a row can have, for a choice among them: the first sentence of each text is its name.
-pub fn reasons() -> impl Iterator<Item = DeliveryReason> {
+pub fn selectable_reasons() -> impl Iterator<Item = DeliveryReason> {
     DeliveryReason::all().filter(|reason| *reason != DeliveryReason::Robot(crate::robots::Meaning::Delivered))
 }
 
@@ -102,9 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_told_apart_by_their_first_sentences() {
+    fn reasons_differ_in_their_first_sentences() {
         for language in Language::ALL {
-            let texts: Vec<_> = reasons().map(|reason| language.text(reason.key())).collect();
+            let texts: Vec<_> = selectable_reasons().map(|reason| language.text(reason.key())).collect();
             let mut names: Vec<&str> = texts.iter().map(|text| first_sentence(text)).collect();
             let all = names.len();
             names.sort_unstable();

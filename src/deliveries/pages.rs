@@ -10,9 +10,9 @@ use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{
     export,
-    form::Asked,
-    model::Viewed,
-    store::{self, Filter, Found, Listed, RESENT_AT_ONCE, Scope},
+    form::DeliveryQuery,
+    model::DeliveryViewer,
+    store::{self, DeliveryDetails, DeliveryFilter, DeliveryRow, DeliveryScope, MAX_RESENT_AT_ONCE},
 };
 use crate::{
     access::{
@@ -32,19 +32,19 @@ use crate::{
 };
 
 /// Rows of a download that are read at once.
-const BATCH: usize = 1_000;
+const CSV_BATCH_ROWS: usize = 1_000;
 
 /// Administrators see every row of their tenant, members their own.
-fn scope(who: &Can<ViewDeliveries>) -> Result<Scope> {
+fn visible_scope(who: &Can<ViewDeliveries>) -> Result<DeliveryScope> {
     match &who.membership {
-        Some(membership) if membership.role.administers() => Ok(Scope::Everyone),
-        Some(membership) => Ok(Scope::Only(membership.member)),
+        Some(membership) if membership.role.administers() => Ok(DeliveryScope::Tenant),
+        Some(membership) => Ok(DeliveryScope::Member(membership.member)),
         None => Err(Error::NotFound),
     }
 }
 
 /// Where the record is.
-fn record<P>(who: &Can<P>) -> String {
+fn record_path<P>(who: &Can<P>) -> String {
     format!("/t/{}/deliveries", who.tenant.slug)
 }
 
@@ -55,10 +55,10 @@ struct ListPage {
     /// Where the tenant's pages are.
     base: String,
     path: String,
-    own_only: bool,
-    asked: Asked,
+    is_own_only: bool,
+    filters: DeliveryQuery,
     switches: Switches,
-    rows: Vec<Listed>,
+    rows: Vec<DeliveryRow>,
     keyset: Keyset,
     /// What is no longer there, where the list ends.
     removed: Vec<String>,
@@ -66,15 +66,15 @@ struct ListPage {
 
 impl ListPage {
     /// The names of the channels that are off; nothing when none is.
-    fn off(&self) -> String {
-        let off = Channel::ALL.iter().filter(|channel| !self.switches.is_on(channel));
-        off.map(|channel| self.frame.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
+    fn disabled_channels(&self) -> String {
+        let disabled = Channel::ALL.iter().filter(|channel| !self.switches.is_on(channel));
+        disabled.map(|channel| self.frame.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
     }
 
     /// The reasons that can be chosen, by word, each with the first sentence of its text.
-    fn reasons(&self) -> Vec<(&'static str, String)> {
+    fn reason_options(&self) -> Vec<(&'static str, String)> {
         let name = |reason: DeliveryReason| super::first_sentence(&self.frame.t(reason.key())).to_owned();
-        super::reasons().map(|reason| (reason.as_str(), name(reason))).collect()
+        super::selectable_reasons().map(|reason| (reason.as_str(), name(reason))).collect()
     }
 }
 
@@ -84,10 +84,11 @@ pub async fn list(
     clock: Data<Clock>,
     who: Can<ViewDeliveries>,
     frame: Frame,
-    Parameters(asked, unread): Parameters<Asked>,
+    Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     let frame = frame.seen_by(&who).refusing(unread);
-    let (tenant, scope, filter, seek) = (who.tenant.id, scope(&who)?, asked.filter(frame.times()), asked.seek());
+    let (tenant, scope, filter, seek) =
+        (who.tenant.id, visible_scope(&who)?, asked.filter(frame.times()), asked.seek());
     let (since, now) = (filter.since, clock.now());
     let ((rows, keyset), settings, removed) = db
         .read(move |c| {
@@ -95,13 +96,13 @@ pub async fn list(
             Ok((listed, channels::settings(c, tenant)?, retention::store::removed(c, Some(tenant), now)?))
         })
         .await?;
-    let removed = if keyset.older.is_none() { removed_sentences(&frame, removed, since) } else { Vec::new() };
+    let removed = if keyset.older.is_none() { removal_notices(&frame, removed, since) } else { Vec::new() };
     let page = ListPage {
-        path: record(&who),
+        path: record_path(&who),
         base: format!("/t/{}", who.tenant.slug),
-        own_only: !who.role().is_some_and(Role::administers),
+        is_own_only: !who.role().is_some_and(Role::administers),
         frame,
-        asked,
+        filters: asked,
         switches: settings.effective().clone(),
         rows,
         keyset,
@@ -111,7 +112,7 @@ pub async fn list(
 }
 
 /// Which deliveries are no longer there, of those that a list back to `since` would show.
-fn removed_sentences(frame: &Frame, removed: Removed, since: Option<chrono::NaiveDateTime>) -> Vec<String> {
+fn removal_notices(frame: &Frame, removed: Removed, since: Option<chrono::NaiveDateTime>) -> Vec<String> {
     let sentence = |key, before: Option<chrono::NaiveDateTime>| {
         let date = before.filter(|_| reaches(before, since)).map(|before| frame.times().day(&before))?;
         Some(frame.with(key, "date", &date).into_owned())
@@ -134,21 +135,21 @@ pub async fn download(
     who: Can<ViewDeliveries>,
     request: HttpRequest,
     frame: Frame,
-    Parameters(asked, unread): Parameters<Asked>,
+    Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     // A file would not say which of its filters was left out; the page does.
     if !unread.is_empty() && !web::accepts_pages(&request) {
         return Ok(web::refuse_parameters(&unread, frame.language));
     }
     if !unread.is_empty() {
-        return Ok(redirect(&format!("{}?{}", record(&who), request.query_string())));
+        return Ok(redirect(&format!("{}?{}", record_path(&who), request.query_string())));
     }
     let frame = frame.seen_by(&who);
     let (times, language) = (frame.times(), frame.language);
     let name = format!("deliveries-{}-{}.csv", who.tenant.slug, times.day(&clock.now()));
-    let (tenant, scope, filter) = (who.tenant.id, scope(&who)?, asked.filter(times));
-    let head = Bytes::from(export::head(language)?);
-    let rows = lines(db, tenant, scope, filter, language, times);
+    let (tenant, scope, filter) = (who.tenant.id, visible_scope(&who)?, asked.filter(times));
+    let head = Bytes::from(export::csv_header(language)?);
+    let rows = csv_stream(db, tenant, scope, filter, language, times);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
         .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
@@ -156,34 +157,34 @@ pub async fn download(
 }
 
 /// How far a download is.
-enum Progress {
+enum DownloadState {
     Rows(Option<(chrono::NaiveDateTime, DeliveryId)>),
     Done,
 }
 
 /// The lines of a download, batch after batch, so that a record of any length needs the memory of one batch. Rows that
 /// come in meanwhile are newer than what is read and are left out.
-fn lines(
+fn csv_stream(
     db: Data<Database>,
     tenant: TenantId,
-    scope: Scope,
-    filter: Filter,
+    scope: DeliveryScope,
+    filter: DeliveryFilter,
     language: Language,
     times: Times,
 ) -> impl Stream<Item = Result<Bytes>> {
-    stream::try_unfold(Progress::Rows(None), move |progress| {
+    stream::try_unfold(DownloadState::Rows(None), move |progress| {
         let (db, filter) = (db.clone(), filter.clone());
         async move {
-            let Progress::Rows(after) = progress else { return Ok(None) };
-            let size = i64::try_from(BATCH).unwrap_or(i64::MAX);
-            let batch = db.read(move |c| store::batch(c, tenant, scope, &filter, after, size)).await;
+            let DownloadState::Rows(after) = progress else { return Ok(None) };
+            let size = i64::try_from(CSV_BATCH_ROWS).unwrap_or(i64::MAX);
+            let batch = db.read(move |c| store::load_batch(c, tenant, scope, &filter, after, size)).await;
             // The head of the answer is sent already: all that the reader sees is a file that breaks off.
             let batch = batch.inspect_err(|fault| tracing::warn!(%tenant, %fault, "download broken off"))?;
             let next = match batch.last() {
-                Some(last) if batch.len() == BATCH => Progress::Rows(Some((last.created_at, last.id))),
-                _ => Progress::Done,
+                Some(last) if batch.len() == CSV_BATCH_ROWS => DownloadState::Rows(Some((last.created_at, last.id))),
+                _ => DownloadState::Done,
             };
-            Ok(Some((Bytes::from(export::rows(&batch, language, times)?), next)))
+            Ok(Some((Bytes::from(export::csv_rows(&batch, language, times)?), next)))
         }
     })
 }
@@ -196,23 +197,23 @@ struct ShowPage {
     /// Whether the delivery's channel is on, if it has one.
     channel_is_on: bool,
     /// Whether the viewer may send it again.
-    resends: bool,
-    delivery: Found,
-    viewed: Viewed,
+    may_resend: bool,
+    delivery: DeliveryDetails,
+    viewer: DeliveryViewer,
 }
 
 impl ShowPage {
     /// Why it stands as it does; to the recipient himself it is said in the second person.
     fn reason(&self) -> String {
-        let word = self.delivery.listed.reason.as_str();
+        let word = self.delivery.row.reason.as_str();
         let key =
-            if word == "no-contact" && self.viewed.is_own() { "courier-no-contact-own" } else { reason_key(word) };
+            if word == "no-contact" && self.viewer.is_own() { "courier-no-contact-own" } else { reason_key(word) };
         self.frame.t(key).into_owned()
     }
 
     /// The name of the page where the cause can be removed, and its path.
-    fn cure(&self) -> Option<(&'static str, String)> {
-        self.viewed.cure(&self.delivery.listed.reason, &format!("/t/{}", self.slug))
+    fn remedy_link(&self) -> Option<(&'static str, String)> {
+        self.viewer.remedy_link(&self.delivery.row.reason, &format!("/t/{}", self.slug))
     }
 }
 
@@ -223,44 +224,47 @@ pub async fn show(
     frame: Frame,
     path: Path<(String, DeliveryId)>,
 ) -> Result<HttpResponse> {
-    let (tenant, scope, (_, id)) = (who.tenant.id, scope(&who)?, path.into_inner());
+    let (tenant, scope, (_, id)) = (who.tenant.id, visible_scope(&who)?, path.into_inner());
     let (delivery, settings) =
         db.read(move |c| Ok((store::find(c, tenant, scope, id)?, channels::settings(c, tenant)?))).await?;
-    let channel_is_on = delivery.listed.channel.is_none_or(|channel| settings.effective().is_on(&channel));
-    let resends = delivery.listed.may_be_resent && who.role().is_some_and(Role::administers);
+    let channel_is_on = delivery.row.channel.is_none_or(|channel| settings.effective().is_on(&channel));
+    let may_resend = delivery.row.may_be_resent && who.role().is_some_and(Role::administers);
     let slug = who.tenant.slug.clone();
-    let viewed = Viewed {
+    let viewer = DeliveryViewer {
         viewer: who.member(),
-        administers: who.role().is_some_and(Role::administers),
+        is_administrator: who.role().is_some_and(Role::administers),
         recipient: delivery.member,
-        alert: delivery.listed.alert,
+        alert: delivery.row.alert,
     };
-    web::page(StatusCode::OK, &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, resends, delivery, viewed })
+    web::page(
+        StatusCode::OK,
+        &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, may_resend, delivery, viewer },
+    )
 }
 
 /// Who sends again what failed in a tenant, and when.
-struct Resend {
+struct ResendRequest {
     tenant: TenantId,
-    by: AccountId,
+    account: AccountId,
     actor: Actor,
     now: chrono::NaiveDateTime,
 }
 
-impl Resend {
-    fn new(who: &Can<ResendDeliveries>, request: &HttpRequest, clock: &Clock) -> Self {
+impl ResendRequest {
+    fn from_request(who: &Can<ResendDeliveries>, request: &HttpRequest, clock: &Clock) -> Self {
         let account = &who.principal.account;
-        Self { tenant: who.tenant.id, by: account.id, actor: actor(request, account), now: clock.now() }
+        Self { tenant: who.tenant.id, account: account.id, actor: actor(request, account), now: clock.now() }
     }
 
     /// Sends again what may be of these, and writes down what was asked for.
-    fn these(
+    fn resend_and_audit(
         &self,
         c: &mut AnyConnection,
-        these: &[DeliveryId],
+        deliveries: &[DeliveryId],
         object: &str,
         changes: Vec<Change>,
     ) -> Result<Vec<delivery::Resent>> {
-        let resent = delivery::resend(c, self.tenant, these, self.by, self.now)?;
+        let resent = delivery::resend(c, self.tenant, deliveries, self.account, self.now)?;
         if !resent.is_empty() {
             let entry = Entry { tenant: Some(self.tenant), action: "deliveries-resent", object, changes };
             audit::record(c, &self.actor, &entry, self.now)?;
@@ -276,19 +280,19 @@ pub async fn resend(
     request: HttpRequest,
     path: Path<(String, DeliveryId)>,
 ) -> Result<HttpResponse> {
-    let (task, (_, id)) = (Resend::new(&who, &request, &clock), path.into_inner());
+    let (resend_request, (_, id)) = (ResendRequest::from_request(&who, &request, &clock), path.into_inner());
     let resent = who
         .write(&db, move |c| {
-            let found = store::find(c, task.tenant, Scope::Everyone, id)?.listed;
+            let found = store::find(c, resend_request.tenant, DeliveryScope::Tenant, id)?.row;
             let number = Change::between("deliveries-number", "", &id.to_string());
-            task.these(c, &[id], &found.object, number.into_iter().collect())
+            resend_request.resend_and_audit(c, &[id], &found.object, number.into_iter().collect())
         })
         .await?;
-    let page = |id: DeliveryId| format!("{}/{id}", record(&who));
+    let page = |id: DeliveryId| format!("{}/{id}", record_path(&who));
     let Some(one) = resent.first() else { return Ok(redirect_saying(&page(id), "flash-deliveries-not-resent")) };
     waker.wake();
-    let said = if one.is_waiting { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
-    Ok(redirect_saying(&page(one.replacement), said))
+    let flash_key = if one.is_waiting { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
+    Ok(redirect_saying(&page(one.replacement), flash_key))
 }
 
 #[derive(Template)]
@@ -296,37 +300,37 @@ pub async fn resend(
 struct ResendPage {
     frame: Frame,
     path: String,
-    asked: Asked,
+    filters: DeliveryQuery,
     /// How many are sent again.
     count: i64,
     /// The newest of them.
     newest: i64,
     /// Whether more fit than are sent at once.
-    more: bool,
+    has_more: bool,
 }
 
 impl ResendPage {
     /// What narrows the choice: the label's key, and the value as people read it.
-    fn chosen(&self) -> Vec<(&'static str, String)> {
-        chosen(&self.asked, |key| self.frame.t(key).into_owned())
+    fn active_filters(&self) -> Vec<(&'static str, String)> {
+        active_filters(&self.filters, |key| self.frame.t(key).into_owned())
     }
 
     /// The largest number that is sent again at once.
     fn limit(&self) -> i64 {
-        i64::try_from(RESENT_AT_ONCE).unwrap_or(i64::MAX)
+        i64::try_from(MAX_RESENT_AT_ONCE).unwrap_or(i64::MAX)
     }
 }
 
 /// The filters that are set, by their labels' keys; the words of the program as `text` says them.
-fn chosen(asked: &Asked, text: impl Fn(&str) -> String) -> Vec<(&'static str, String)> {
-    let named = |name: &str, value: &str| match name {
+fn active_filters(query: &DeliveryQuery, text: impl Fn(&str) -> String) -> Vec<(&'static str, String)> {
+    let display_value = |name: &str, value: &str| match name {
         "status" => DeliveryState::parse(value).map(|state| text(super::state_key(&state))),
         "channel" => Channel::parse(value).map(|channel| text(channel_key(&channel))),
         "reason" => DeliveryReason::parse(value).map(|reason| text(reason.key())),
         _ => Some(value.to_owned()),
     };
-    let set = asked.fields().into_iter().filter(|(_, _, value)| !value.trim().is_empty());
-    set.filter_map(|(key, name, value)| Some((key, named(name, value)?))).collect()
+    let set = query.filter_fields().into_iter().filter(|(_, _, value)| !value.trim().is_empty());
+    set.filter_map(|(key, name, value)| Some((key, display_value(name, value)?))).collect()
 }
 
 /// Asks whether all that failed and fits is really to be sent again.
@@ -335,19 +339,19 @@ pub async fn resend_all_form(
     who: Can<ResendDeliveries>,
     request: HttpRequest,
     frame: Frame,
-    Parameters(asked, unread): Parameters<Asked>,
+    Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     // What is narrowed by nothing would be everything.
     if !unread.is_empty() {
-        return Ok(redirect(&format!("{}?{}", record(&who), request.query_string())));
+        return Ok(redirect(&format!("{}?{}", record_path(&who), request.query_string())));
     }
     let frame = frame.seen_by(&who);
     let (tenant, filter) = (who.tenant.id, asked.filter(frame.times()));
-    let mut ids = db.read(move |c| store::resendable(c, tenant, &filter, None)).await?;
-    let more = ids.len() > RESENT_AT_ONCE;
-    ids.truncate(RESENT_AT_ONCE);
+    let mut ids = db.read(move |c| store::find_resendable(c, tenant, &filter, None)).await?;
+    let has_more = ids.len() > MAX_RESENT_AT_ONCE;
+    ids.truncate(MAX_RESENT_AT_ONCE);
     let (count, newest) = (i64::try_from(ids.len()).unwrap_or(i64::MAX), ids.iter().max().map_or(0, |id| id.0));
-    web::page(StatusCode::OK, &ResendPage { frame, path: record(&who), asked, count, newest, more })
+    web::page(StatusCode::OK, &ResendPage { frame, path: record_path(&who), filters: asked, count, newest, has_more })
 }
 
 /// Sends again all that failed and fits.
@@ -356,33 +360,34 @@ pub async fn resend_all(
     who: Can<ResendDeliveries>,
     request: HttpRequest,
     frame: Frame,
-    Form(asked): Form<Asked>,
+    Form(query): Form<DeliveryQuery>,
 ) -> Result<HttpResponse> {
-    if !asked.unread().is_empty() {
-        return Ok(redirect(&format!("{}?{}", record(&who), asked.query())));
+    if !query.unknown_parameters().is_empty() {
+        return Ok(redirect(&format!("{}?{}", record_path(&who), query.to_query_string())));
     }
-    let (task, filter) = (Resend::new(&who, &request, &clock), asked.filter(frame.seen_by(&who).times()));
+    let (resend_request, filter) =
+        (ResendRequest::from_request(&who, &request, &clock), query.filter(frame.seen_by(&who).times()));
     // Without a number nobody has seen how many it would be.
-    let newest = asked.newest.unwrap_or_default();
+    let newest = query.newest.unwrap_or_default();
     let resent = who
         .write(&db, move |c| {
-            let mut ids = store::resendable(c, task.tenant, &filter, Some(newest))?;
-            ids.truncate(RESENT_AT_ONCE);
+            let mut ids = store::find_resendable(c, resend_request.tenant, &filter, Some(newest))?;
+            ids.truncate(MAX_RESENT_AT_ONCE);
             let count = ids.len().to_string();
-            let filters = chosen(&asked, str::to_owned).into_iter();
+            let filters = active_filters(&query, str::to_owned).into_iter();
             let filters = filters.filter_map(|(key, value)| Change::between(key, "", &value));
             let changes = filters.chain(Change::between("deliveries-count", "", &count)).collect();
-            task.these(c, &ids, "", changes)
+            resend_request.resend_and_audit(c, &ids, "", changes)
         })
         .await?;
     if resent.is_empty() {
-        return Ok(redirect_saying(&record(&who), "flash-deliveries-none-resent"));
+        return Ok(redirect_saying(&record_path(&who), "flash-deliveries-none-resent"));
     }
     waker.wake();
-    let said = match resent.iter().filter(|one| one.is_waiting).count() {
+    let flash_key = match resent.iter().filter(|one| one.is_waiting).count() {
         0 => "flash-deliveries-all-in-vain",
         waiting if waiting < resent.len() => "flash-deliveries-resent-some",
         _ => "flash-deliveries-resent-all",
     };
-    Ok(redirect_saying(&record(&who), said))
+    Ok(redirect_saying(&record_path(&who), flash_key))
 }

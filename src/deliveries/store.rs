@@ -22,23 +22,23 @@ use crate::{
 };
 
 /// The most deliveries that are sent again by one press of a button: as long as that takes, nothing else is stored.
-pub const RESENT_AT_ONCE: usize = 5_000;
+pub const MAX_RESENT_AT_ONCE: usize = 5_000;
 
 /// The two databases behind one connection.
 type Backend = <AnyConnection as Connection>::Backend;
 
 /// Whose rows somebody may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum DeliveryScope {
     /// All of the tenant's.
-    Everyone,
+    Tenant,
     /// Those that are for this member.
-    Only(MemberId),
+    Member(MemberId),
 }
 
 /// Which rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DeliveryFilter {
     /// Only those in this state.
     pub state: Option<DeliveryState>,
     /// Only those over this channel.
@@ -59,7 +59,7 @@ pub struct Filter {
 
 /// A delivery as the record lists it.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct DeliveryRow {
     /// Its id.
     pub id: DeliveryId,
     /// What it is about: the title of its alert, or its own.
@@ -81,7 +81,7 @@ pub struct Listed {
     /// Why: a word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// The names of the alert rules that chose the recipient; empty when there were none.
-    pub chosen_by: String,
+    pub rule_names: String,
     /// The delivery by which it was sent again.
     pub resent_as: Option<DeliveryId>,
     /// Whether it can be sent again: it failed, was not sent again yet, and is no test.
@@ -89,7 +89,7 @@ pub struct Listed {
 }
 
 #[derive(Queryable)]
-struct ListedRow {
+struct StoredDeliveryRow {
     id: DeliveryId,
     kind: String,
     object: String,
@@ -100,17 +100,17 @@ struct ListedRow {
     finished_at: Option<NaiveDateTime>,
     state: String,
     reason: String,
-    chosen_by: String,
+    rule_names: String,
     resent_as: Option<DeliveryId>,
 }
 
-/// The columns of [`ListedRow`].
-macro_rules! listed {
+/// The columns of [`StoredDeliveryRow`].
+macro_rules! delivery_columns {
     () => {
         (
             deliveries::id,
             deliveries::kind,
-            sql::<Text>(OBJECT),
+            sql::<Text>(OBJECT_SQL),
             deliveries::alert,
             deliveries::channel,
             deliveries::recipient,
@@ -118,19 +118,20 @@ macro_rules! listed {
             deliveries::finished_at,
             deliveries::state,
             deliveries::reason,
-            deliveries::chosen_by,
+            deliveries::rule_names,
             deliveries::resent_as,
         )
     };
 }
 
 /// What a delivery is about.
-const OBJECT: &str = "coalesce((SELECT alerts.title FROM alerts WHERE alerts.id = deliveries.alert), deliveries.title)";
+const OBJECT_SQL: &str =
+    "coalesce((SELECT alerts.title FROM alerts WHERE alerts.id = deliveries.alert), deliveries.title)";
 
-impl TryFrom<ListedRow> for Listed {
+impl TryFrom<StoredDeliveryRow> for DeliveryRow {
     type Error = Error;
 
-    fn try_from(row: ListedRow) -> Result<Self> {
+    fn try_from(row: StoredDeliveryRow) -> Result<Self> {
         let channel = match row.channel.as_str() {
             "" => None,
             word => Some(Channel::parse(word).ok_or_else(|| Error::internal("a delivery has an unknown channel"))?),
@@ -150,7 +151,7 @@ impl TryFrom<ListedRow> for Listed {
             finished_at: row.finished_at,
             state,
             reason: row.reason,
-            chosen_by: row.chosen_by,
+            rule_names: row.rule_names,
             resent_as: row.resent_as,
         })
     }
@@ -159,32 +160,32 @@ impl TryFrom<ListedRow> for Listed {
 /// The number in a recipient that is the number of members in words of whichever language.
 fn counted(recipient: &str) -> Option<i64> {
     let count = recipient.split(' ').next()?.parse().ok()?;
-    Language::ALL.into_iter().any(|language| language.count(ADDED, count) == recipient).then_some(count)
+    Language::ALL.into_iter().any(|language| language.text_count(ADDED, count) == recipient).then_some(count)
 }
 
 /// The key of the text that counts members.
 const ADDED: &str = "members-added-count";
 
-impl Listed {
+impl DeliveryRow {
     /// Who it is for, in the words of whoever reads it.
     #[must_use]
     pub fn recipient_in(&self, language: &Language) -> Cow<'_, str> {
-        self.member_count.map_or(Cow::Borrowed(&self.recipient), |count| language.count(ADDED, count))
+        self.member_count.map_or(Cow::Borrowed(&self.recipient), |count| language.text_count(ADDED, count))
     }
 }
 
 /// The rows that may be seen and fit.
-fn narrowed<'q>(
+fn filter_query<'q>(
     c: &AnyConnection,
     tenant: TenantId,
-    scope: Scope,
-    filter: &Filter,
+    scope: DeliveryScope,
+    filter: &DeliveryFilter,
 ) -> deliveries::BoxedQuery<'q, Backend> {
     let mut query = deliveries::table.into_boxed();
     query = match scope {
-        Scope::Everyone => query.filter(deliveries::tenant.eq(tenant)),
+        DeliveryScope::Tenant => query.filter(deliveries::tenant.eq(tenant)),
         // As a sum, the tenant leads to no index: a member's own rows are few, and always found by him.
-        Scope::Only(member) => query
+        DeliveryScope::Member(member) => query
             .filter(deliveries::member.eq(Some(member)))
             .filter(sql::<BigInt>("deliveries.tenant + 0").eq(tenant.0)),
     };
@@ -231,27 +232,27 @@ fn narrowed<'q>(
 }
 
 /// Where a row stands in the record.
-type Place = (NaiveDateTime, DeliveryId);
+type RowPosition = (NaiveDateTime, DeliveryId);
 
 /// Where the row of this id stands, if the tenant has it.
-fn place(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<Place>> {
+fn find_position(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<RowPosition>> {
     let row = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::id.eq(id));
     Ok(row.select((deliveries::created_at, deliveries::id)).first_row(c).optional()?)
 }
 
 /// The rows that stand on this side of a place: `<` for the older ones, `>` for the newer.
-fn beside<'q>(
+fn beyond_position<'q>(
     query: deliveries::BoxedQuery<'q, Backend>,
     side: &str,
-    (created_at, id): Place,
+    (created_at, id): RowPosition,
 ) -> deliveries::BoxedQuery<'q, Backend> {
     // Compared as one value, in the order of the indexes, a page is found by a step into the index.
-    let there = sql::<Bool>(&format!("(deliveries.created_at, deliveries.id) {side} ("))
+    let is_beyond = sql::<Bool>(&format!("(deliveries.created_at, deliveries.id) {side} ("))
         .bind::<Timestamp, _>(created_at)
         .sql(", ")
         .bind::<BigInt, _>(id.0)
         .sql(")");
-    query.filter(there)
+    query.filter(is_beyond)
 }
 
 /// One page of the record, newest first.
@@ -263,42 +264,42 @@ fn beside<'q>(
 pub fn list(
     c: &mut AnyConnection,
     tenant: TenantId,
-    scope: Scope,
-    filter: &Filter,
+    scope: DeliveryScope,
+    filter: &DeliveryFilter,
     seek: Seek,
-) -> Result<(Vec<Listed>, Keyset)> {
-    let mut query = narrowed(c, tenant, scope, filter);
-    if let Some(place) = seek.before.or(seek.after).map(|id| place(c, tenant, id)).transpose()?.flatten() {
-        query = beside(query, if seek.upwards() { ">" } else { "<" }, place);
+) -> Result<(Vec<DeliveryRow>, Keyset)> {
+    let mut query = filter_query(c, tenant, scope, filter);
+    if let Some(position) = seek.before.or(seek.after).map(|id| find_position(c, tenant, id)).transpose()?.flatten() {
+        query = beyond_position(query, if seek.upwards() { ">" } else { "<" }, position);
     }
     query = match seek.upwards() {
         true => query.order((deliveries::created_at.asc(), deliveries::id.asc())),
         false => query.order((deliveries::created_at.desc(), deliveries::id.desc())),
     };
-    let rows: Vec<ListedRow> = query.limit(Seek::LIMIT).select(listed!()).load(c)?;
+    let rows: Vec<StoredDeliveryRow> = query.limit(Seek::LIMIT).select(delivery_columns!()).load(c)?;
     let (rows, keyset) = seek.page(rows, |row| row.id.0);
-    Ok((rows.into_iter().map(Listed::try_from).collect::<Result<_>>()?, keyset))
+    Ok((rows.into_iter().map(DeliveryRow::try_from).collect::<Result<_>>()?, keyset))
 }
 
 /// So many rows that come after this one in the record, or its first.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn batch(
+pub fn load_batch(
     c: &mut AnyConnection,
     tenant: TenantId,
-    scope: Scope,
-    filter: &Filter,
-    after: Option<Place>,
+    scope: DeliveryScope,
+    filter: &DeliveryFilter,
+    after: Option<RowPosition>,
     size: i64,
-) -> Result<Vec<Listed>> {
-    let mut query = narrowed(c, tenant, scope, filter);
-    if let Some(place) = after {
-        query = beside(query, "<", place);
+) -> Result<Vec<DeliveryRow>> {
+    let mut query = filter_query(c, tenant, scope, filter);
+    if let Some(position) = after {
+        query = beyond_position(query, "<", position);
     }
     let query = query.order((deliveries::created_at.desc(), deliveries::id.desc()));
-    let rows: Vec<ListedRow> = query.limit(size).select(listed!()).load(c)?;
-    rows.into_iter().map(Listed::try_from).collect()
+    let rows: Vec<StoredDeliveryRow> = query.limit(size).select(delivery_columns!()).load(c)?;
+    rows.into_iter().map(DeliveryRow::try_from).collect()
 }
 
 /// Those of the tenant's rows that fit and can be sent again, oldest first, and one more than are sent at once to know
@@ -306,33 +307,33 @@ pub fn batch(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn resendable(
+pub fn find_resendable(
     c: &mut AnyConnection,
     tenant: TenantId,
-    filter: &Filter,
+    filter: &DeliveryFilter,
     newest: Option<i64>,
 ) -> Result<Vec<DeliveryId>> {
     let failed = DeliveryState::Failed;
     if filter.state.is_some_and(|state| state != failed) {
         return Ok(Vec::new());
     }
-    let filter = Filter { state: Some(failed), ..filter.clone() };
-    let mut query = narrowed(c, tenant, Scope::Everyone, &filter)
+    let filter = DeliveryFilter { state: Some(failed), ..filter.clone() };
+    let mut query = filter_query(c, tenant, DeliveryScope::Tenant, &filter)
         .filter(deliveries::kind.eq_any(DeliveryKind::resendable_names()))
         .filter(deliveries::resent_as.is_null());
     if let Some(newest) = newest {
         query = query.filter(deliveries::id.le(newest));
     }
-    let limit = i64::try_from(RESENT_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
+    let limit = i64::try_from(MAX_RESENT_AT_ONCE).unwrap_or(i64::MAX).saturating_add(1);
     let query = query.order((deliveries::created_at.asc(), deliveries::id.asc()));
     Ok(query.limit(limit).select(deliveries::id).load(c)?)
 }
 
 /// A delivery with all that is known of it.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct DeliveryDetails {
     /// What the list shows of it.
-    pub listed: Listed,
+    pub row: DeliveryRow,
     /// The member it is for.
     pub member: Option<MemberId>,
     /// The text that was or will be sent, as Markdown.
@@ -342,9 +343,9 @@ pub struct Found {
     /// Its robot: host and last four characters of the webhook.
     pub robot: Option<(String, String)>,
     /// Whether it waits until its robot's configuration is mended.
-    pub held: bool,
+    pub is_held: bool,
     /// When its message is to be tried again, if that is known.
-    pub next_try: Option<NaiveDateTime>,
+    pub next_attempt_at: Option<NaiveDateTime>,
     /// The digest that it went out in, and of how many alerts that tells.
     pub digest: Option<(MessageId, i64)>,
     /// Every call of the robot, first to last.
@@ -374,44 +375,49 @@ pub struct Attempt {
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none, or it is not for this member.
-pub fn find(c: &mut AnyConnection, tenant: TenantId, scope: Scope, delivery: DeliveryId) -> Result<Found> {
+pub fn find(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    scope: DeliveryScope,
+    delivery: DeliveryId,
+) -> Result<DeliveryDetails> {
     type Rest = (Option<MemberId>, String, Option<String>, Option<(String, String, String)>);
-    let (listed, rest, message): (ListedRow, Rest, Option<(MessageId, NaiveDateTime, i64)>) = deliveries::table
+    let (listed, rest, message): (StoredDeliveryRow, Rest, Option<(MessageId, NaiveDateTime, i64)>) = deliveries::table
         .left_join(accounts::table.on(deliveries::requested_by.eq(accounts::id.nullable())))
         .left_join(robots::table.on(deliveries::robot.eq(robots::id.nullable())))
         .left_join(messages::table)
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
         .select((
-            listed!(),
+            delivery_columns!(),
             (
                 deliveries::member,
                 deliveries::body,
                 accounts::username.nullable(),
                 (robots::host, robots::last_four, robots::state).nullable(),
             ),
-            (messages::id, messages::due_at, messages::folded).nullable(),
+            (messages::id, messages::due_at, messages::alert_count).nullable(),
         ))
         .first_row(c)?;
     let (member, body, requested_by, robot) = rest;
-    if matches!(scope, Scope::Only(own) if member != Some(own)) {
+    if matches!(scope, DeliveryScope::Member(own) if member != Some(own)) {
         return Err(Error::NotFound);
     }
-    let listed = Listed::try_from(listed)?;
-    let waits = listed.state == DeliveryState::Waiting;
-    let broken = robot.as_ref().is_some_and(|(_, _, state)| state == RobotState::Broken.as_str());
+    let listed = DeliveryRow::try_from(listed)?;
+    let is_waiting = listed.state == DeliveryState::Waiting;
+    let is_broken = robot.as_ref().is_some_and(|(_, _, state)| state == RobotState::Broken.as_str());
     let robot = robot.map(|(host, last_four, _)| (host, last_four));
-    let held = waits && broken;
-    let next_try = message.map(|(_, due_at, _)| due_at).filter(|_| waits && !held);
+    let is_held = is_waiting && is_broken;
+    let next_attempt_at = message.map(|(_, due_at, _)| due_at).filter(|_| is_waiting && !is_held);
     let digest = message.map(|(message, _, alerts)| (message, alerts)).filter(|(_, alerts)| *alerts > 0);
     let attempts = match message {
-        Some((message, ..)) => attempts_of(c, message)?,
+        Some((message, ..)) => load_attempts(c, message)?,
         None => Vec::new(),
     };
-    Ok(Found { listed, member, body, requested_by, robot, held, next_try, digest, attempts })
+    Ok(DeliveryDetails { row: listed, member, body, requested_by, robot, is_held, next_attempt_at, digest, attempts })
 }
 
-fn attempts_of(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {
+fn load_attempts(c: &mut AnyConnection, message: MessageId) -> Result<Vec<Attempt>> {
     Ok(attempts::table
         .filter(attempts::message.eq(message))
         .order(attempts::number)
@@ -437,7 +443,7 @@ mod tests {
     const TENANT: TenantId = TenantId(1);
 
     /// Two tenants, each with one robot; foreign keys hold in tests too.
-    fn furnish(c: &mut AnyConnection) {
+    fn seed_tenants(c: &mut AnyConnection) {
         let now = Clock::default().now();
         let ann = crate::accounts::Username::parse("ann").unwrap();
         let account = crate::accounts::store::insert(c, &ann, "no hash", false, now).unwrap();
@@ -489,7 +495,7 @@ mod tests {
             .unwrap()
     }
 
-    fn titles(c: &mut AnyConnection, scope: Scope, filter: &Filter) -> Vec<String> {
+    fn titles(c: &mut AnyConnection, scope: DeliveryScope, filter: &DeliveryFilter) -> Vec<String> {
         list(c, TENANT, scope, filter, Seek::default()).unwrap().0.into_iter().map(|row| row.object).collect()
     }
 
@@ -504,64 +510,64 @@ mod tests {
     }
 
     #[test]
-    fn the_record_holds_the_tenants_rows_newest_first_and_a_member_sees_his_own() {
+    fn the_list_is_newest_first_and_a_member_sees_only_own_rows() {
         let (_folder, mut c) = database();
-        furnish(&mut c);
+        seed_tenants(&mut c);
         add(&mut c, 1, 7, "first", "dingtalk", "success");
         add(&mut c, 2, 7, "foreign", "dingtalk", "success");
         add(&mut c, 1, 8, "second", "lark", "failed");
-        assert_eq!(titles(&mut c, Scope::Everyone, &Filter::default()), ["second", "first"]);
-        assert_eq!(titles(&mut c, Scope::Only(MemberId(7)), &Filter::default()), ["first"]);
+        assert_eq!(titles(&mut c, DeliveryScope::Tenant, &DeliveryFilter::default()), ["second", "first"]);
+        assert_eq!(titles(&mut c, DeliveryScope::Member(MemberId(7)), &DeliveryFilter::default()), ["first"]);
     }
 
     #[test]
-    fn the_record_is_narrowed_by_state_channel_and_a_part_of_title_or_recipient() {
+    fn the_list_filters_by_state_channel_title_and_recipient() {
         let (_folder, mut c) = database();
-        furnish(&mut c);
+        seed_tenants(&mut c);
         add(&mut c, 1, 7, "Disk 磁盘 full", "dingtalk", "success");
         add(&mut c, 1, 8, "100% down", "lark", "failed");
-        let everyone = Scope::Everyone;
-        let failed = Filter { state: Some(DeliveryState::Failed), ..Filter::default() };
+        let everyone = DeliveryScope::Tenant;
+        let failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..DeliveryFilter::default() };
         assert_eq!(titles(&mut c, everyone, &failed), ["100% down"]);
-        let dingtalk = Filter { channel: Some(Channel::DingTalk), ..Filter::default() };
+        let dingtalk = DeliveryFilter { channel: Some(Channel::DingTalk), ..DeliveryFilter::default() };
         assert_eq!(titles(&mut c, everyone, &dingtalk), ["Disk 磁盘 full"]);
         for (text, found) in
             [("磁盘", "Disk 磁盘 full"), ("DISK", "Disk 磁盘 full"), ("ember 8", "100% down"), ("%", "100% down")]
         {
-            let filter = Filter { text: text.into(), ..Filter::default() };
+            let filter = DeliveryFilter { text: text.into(), ..DeliveryFilter::default() };
             assert_eq!(titles(&mut c, everyone, &filter), [found], "{text}");
         }
     }
 
     #[test]
-    fn letters_beyond_ascii_are_found_as_they_were_written() {
+    fn non_ascii_search_is_case_sensitive() {
         let (_folder, mut c) = database();
-        furnish(&mut c);
+        seed_tenants(&mut c);
         add(&mut c, 1, 7, "Ärger im ÖL-Lager", "dingtalk", "success");
         for text in ["Ärger", "ÄRGER IM", "Öl-lager"] {
-            let filter = Filter { text: text.into(), ..Filter::default() };
-            assert_eq!(titles(&mut c, Scope::Everyone, &filter).len(), 1, "{text}");
+            let filter = DeliveryFilter { text: text.into(), ..DeliveryFilter::default() };
+            assert_eq!(titles(&mut c, DeliveryScope::Tenant, &filter).len(), 1, "{text}");
         }
     }
 
     #[test]
-    fn a_foreign_delivery_is_not_found_nor_is_another_members() {
+    fn deliveries_of_other_tenants_and_members_are_not_found() {
         let (_folder, mut c) = database();
-        furnish(&mut c);
+        seed_tenants(&mut c);
         let foreign = add(&mut c, 2, 7, "foreign", "dingtalk", "success");
         let own = add(&mut c, 1, 7, "own", "dingtalk", "waiting");
-        assert!(matches!(find(&mut c, TENANT, Scope::Everyone, foreign), Err(Error::NotFound)));
-        assert!(matches!(find(&mut c, TENANT, Scope::Only(MemberId(8)), own), Err(Error::NotFound)));
-        assert!(matches!(find(&mut c, TENANT, Scope::Everyone, DeliveryId(999)), Err(Error::NotFound)));
-        let found = find(&mut c, TENANT, Scope::Only(MemberId(7)), own).unwrap();
+        assert!(matches!(find(&mut c, TENANT, DeliveryScope::Tenant, foreign), Err(Error::NotFound)));
+        assert!(matches!(find(&mut c, TENANT, DeliveryScope::Member(MemberId(8)), own), Err(Error::NotFound)));
+        assert!(matches!(find(&mut c, TENANT, DeliveryScope::Tenant, DeliveryId(999)), Err(Error::NotFound)));
+        let found = find(&mut c, TENANT, DeliveryScope::Member(MemberId(7)), own).unwrap();
         assert_eq!(found.robot, Some(("oapi.dingtalk.com".to_owned(), "beef".to_owned())));
-        assert!(found.attempts.is_empty() && found.next_try.is_none());
+        assert!(found.attempts.is_empty() && found.next_attempt_at.is_none());
     }
 
     #[test]
-    fn a_delivery_shows_the_attempts_of_the_message_that_carries_it_in_order() {
+    fn a_delivery_lists_the_attempts_of_its_message_in_order() {
         let (_folder, mut c) = database();
-        furnish(&mut c);
+        seed_tenants(&mut c);
         let delivery = add(&mut c, 1, 7, "own", "dingtalk", "waiting");
         let now = Clock::default().now();
         let message: MessageId = insert_into(messages::table)
@@ -599,11 +605,11 @@ mod tests {
                 .execute(&mut c)
                 .unwrap();
         }
-        let found = find(&mut c, TENANT, Scope::Everyone, delivery).unwrap();
+        let found = find(&mut c, TENANT, DeliveryScope::Tenant, delivery).unwrap();
         let codes: Vec<&str> = found.attempts.iter().map(|attempt| attempt.code.as_str()).collect();
-        assert_eq!((codes, found.next_try, found.held), (vec!["-1", "310000"], Some(now), false));
+        assert_eq!((codes, found.next_attempt_at, found.is_held), (vec!["-1", "310000"], Some(now), false));
         diesel::update(robots::table).set(robots::state.eq("broken")).execute(&mut c).unwrap();
-        let found = find(&mut c, TENANT, Scope::Everyone, delivery).unwrap();
-        assert_eq!((found.next_try, found.held), (None, true), "it waits for the robot and for no time");
+        let found = find(&mut c, TENANT, DeliveryScope::Tenant, delivery).unwrap();
+        assert_eq!((found.next_attempt_at, found.is_held), (None, true), "it waits for the robot and for no time");
     }
 }

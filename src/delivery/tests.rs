@@ -170,7 +170,7 @@ impl TestSetup {
 
 /// The words of digests, as the application gives them.
 fn digest_renderers() -> DigestRendererFactory {
-    crate::templates::speller("Dataphin".to_owned(), Some("https://belfry.example".to_owned()))
+    crate::templates::digest_renderer("Dataphin".to_owned(), Some("https://belfry.example".to_owned()))
 }
 
 fn open(folder: &tempfile::TempDir) -> Database {

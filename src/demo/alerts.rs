@@ -6,8 +6,8 @@ use super::login;
 use crate::{
     access::Actor,
     alerts::{
-        self, AlertFields, Handling, Incoming, Matcher, Receiver, Rule, Severity, Source, Window,
-        store::{handle::handle, rules},
+        self, AlertFields, Handling, IncomingAlert, Matcher, Receiver, Rule, Severity, Source, Window,
+        store::{handling::apply_to_events, rules},
     },
     db::{AnyConnection, GroupId, PortalId, RuleId, ScheduleId, TenantId},
     error::{Error, Result},
@@ -172,7 +172,7 @@ const DISK_FULL: Sample = Sample {
 
 impl Sample {
     /// The alert as it comes in by its door, in the tenant with this slug.
-    fn alert(&self, slug: &str) -> Result<Incoming> {
+    fn alert(&self, slug: &str) -> Result<IncomingAlert> {
         let fields = AlertFields {
             title: self.title.to_owned(),
             content: self.content.to_owned(),
@@ -266,18 +266,18 @@ impl Town<'_> {
 
     fn take(&self, c: &mut AnyConnection, sample: &Sample) -> Result<()> {
         let now = self.now - TimeDelta::minutes(sample.minutes_ago);
-        let context = alerts::Context {
+        let context = alerts::AlertContext {
             tenant: self.tenant,
             sender: sample.sender().to_owned(),
-            by: None,
+            fired_by: None,
             portal: None,
             product: self.product.to_owned(),
             now,
         };
-        let taken = alerts::take(c, &context, &sample.alert(self.slug)?)?;
+        let taken = alerts::ingest(c, &context, &sample.alert(self.slug)?)?;
         if sample.is_quieted {
-            let quiet = Handling::Quiet(self.now + TimeDelta::hours(2));
-            handle(c, self.tenant, &[taken.alert], quiet, CHIEF, now)?;
+            let quiet = Handling::Mute(self.now + TimeDelta::hours(2));
+            apply_to_events(c, self.tenant, &[taken.alert], quiet, CHIEF, now)?;
         }
         Ok(())
     }

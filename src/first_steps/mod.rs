@@ -3,4 +3,4 @@
 mod model;
 pub mod store;
 
-pub use model::{Progress, Step};
+pub use model::{FirstStep, FirstStepsProgress};

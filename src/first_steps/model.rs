@@ -3,11 +3,11 @@
 use chrono::{NaiveDateTime, TimeDelta};
 
 /// For how many days the steps that only a first alert completes are shown. Later the messages that show it may be removed.
-const DAYS: i64 = 14;
+const DAYS_SHOWN: i64 = 14;
 
 /// A step to the first alert in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum FirstStep {
     /// There is a tenant other than the metadata warehouse.
     Tenant,
     /// A message channel is on.
@@ -22,7 +22,7 @@ pub enum Step {
     Alert,
 }
 
-impl Step {
+impl FirstStep {
     /// All of them, in their order.
     pub const ALL: [Self; 6] = [Self::Tenant, Self::Channel, Self::Robot, Self::Message, Self::Rule, Self::Alert];
 
@@ -41,7 +41,7 @@ impl Step {
 
     /// The key of what it is for.
     #[must_use]
-    pub fn means(self) -> &'static str {
+    pub fn description_key(self) -> &'static str {
         match self {
             Self::Tenant => "steps-tenant-means",
             Self::Channel => "steps-channel-means",
@@ -54,7 +54,7 @@ impl Step {
 
     /// The key of its button.
     #[must_use]
-    pub fn button(self) -> &'static str {
+    pub fn button_key(self) -> &'static str {
         match self {
             Self::Tenant => "tenants-add",
             Self::Channel => "channels-title",
@@ -80,17 +80,17 @@ impl Step {
 
 /// How far a tenant has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct FirstStepsProgress {
     /// The steps that are done.
-    pub done: Vec<Step>,
+    pub done: Vec<FirstStep>,
     /// When the tenant was added.
     pub created_at: NaiveDateTime,
 }
 
-impl Progress {
+impl FirstStepsProgress {
     /// Whether a step is done.
     #[must_use]
-    pub fn is_done(&self, step: &Step) -> bool {
+    pub fn is_done(&self, step: &FirstStep) -> bool {
         self.done.contains(step)
     }
 
@@ -98,26 +98,28 @@ impl Progress {
     /// has reached a group yet.
     #[must_use]
     pub fn is_shown(&self, now: NaiveDateTime) -> bool {
-        let lacks = |step: &Step| !self.is_done(step);
-        let is_young = now - self.created_at < TimeDelta::days(DAYS);
-        [Step::Channel, Step::Robot].iter().any(lacks) || is_young && Step::ALL.iter().any(lacks)
+        let lacks = |step: &FirstStep| !self.is_done(step);
+        let is_young = now - self.created_at < TimeDelta::days(DAYS_SHOWN);
+        [FirstStep::Channel, FirstStep::Robot].iter().any(lacks) || is_young && FirstStep::ALL.iter().any(lacks)
     }
 
     /// The first step that is not done.
     #[must_use]
-    pub fn next(&self) -> Option<Step> {
-        Step::ALL.into_iter().find(|step| !self.is_done(step))
+    pub fn next_step(&self) -> Option<FirstStep> {
+        FirstStep::ALL.into_iter().find(|step| !self.is_done(step))
     }
 
     /// The step to go on with from the page of `here`, once that is done. The first message is on its way when a robot was
     /// saved, so that nobody has to wait for it.
     #[must_use]
-    pub fn next_after(&self, here: Step) -> Option<Step> {
-        let next = self.next()?;
-        let goes_on = next > here;
+    pub fn next_step_after(&self, here: FirstStep) -> Option<FirstStep> {
+        let next = self.next_step()?;
+        let is_later = next > here;
         match (here, next) {
-            (Step::Robot, Step::Message) => Step::ALL.into_iter().find(|step| *step > next && !self.is_done(step)),
-            _ => goes_on.then_some(next),
+            (FirstStep::Robot, FirstStep::Message) => {
+                FirstStep::ALL.into_iter().find(|step| *step > next && !self.is_done(step))
+            }
+            _ => is_later.then_some(next),
         }
     }
 }
@@ -126,28 +128,32 @@ impl Progress {
 mod tests {
     use super::*;
 
-    fn progress(done: &[Step]) -> Progress {
-        Progress { done: done.to_vec(), created_at: NaiveDateTime::default() }
+    fn progress(done: &[FirstStep]) -> FirstStepsProgress {
+        FirstStepsProgress { done: done.to_vec(), created_at: NaiveDateTime::default() }
     }
 
     #[test]
-    fn the_steps_are_shown_until_an_alert_reached_a_group_or_the_tenant_is_old_and_can_send() {
+    fn steps_are_shown_until_the_first_alert_or_until_the_tenant_is_old() {
         let now = NaiveDateTime::default();
-        let old = now + TimeDelta::days(DAYS);
-        assert!(!progress(&Step::ALL).is_shown(now));
-        let sends = progress(&[Step::Tenant, Step::Channel, Step::Robot]);
+        let old = now + TimeDelta::days(DAYS_SHOWN);
+        assert!(!progress(&FirstStep::ALL).is_shown(now));
+        let sends = progress(&[FirstStep::Tenant, FirstStep::Channel, FirstStep::Robot]);
         assert!(sends.is_shown(now) && !sends.is_shown(old));
-        assert!(progress(&[Step::Tenant, Step::Channel]).is_shown(old));
+        assert!(progress(&[FirstStep::Tenant, FirstStep::Channel]).is_shown(old));
     }
 
     #[test]
-    fn a_page_leads_on_only_once_its_own_step_is_done() {
-        let channel = [Step::Tenant, Step::Channel];
-        assert_eq!(progress(&[Step::Tenant]).next_after(Step::Channel), None);
-        assert_eq!(progress(&channel).next_after(Step::Channel), Some(Step::Robot));
-        let robot = [channel.as_slice(), &[Step::Robot]].concat();
-        assert_eq!(progress(&robot).next(), Some(Step::Message));
-        assert_eq!(progress(&robot).next_after(Step::Robot), Some(Step::Rule), "the first message is on its way");
-        assert_eq!(progress(&Step::ALL).next_after(Step::Rule), None);
+    fn a_page_offers_the_next_step_only_once_its_own_is_done() {
+        let channel = [FirstStep::Tenant, FirstStep::Channel];
+        assert_eq!(progress(&[FirstStep::Tenant]).next_step_after(FirstStep::Channel), None);
+        assert_eq!(progress(&channel).next_step_after(FirstStep::Channel), Some(FirstStep::Robot));
+        let robot = [channel.as_slice(), &[FirstStep::Robot]].concat();
+        assert_eq!(progress(&robot).next_step(), Some(FirstStep::Message));
+        assert_eq!(
+            progress(&robot).next_step_after(FirstStep::Robot),
+            Some(FirstStep::Rule),
+            "the first message is on its way"
+        );
+        assert_eq!(progress(&FirstStep::ALL).next_step_after(FirstStep::Rule), None);
     }
 }

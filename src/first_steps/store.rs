@@ -6,7 +6,7 @@ use diesel::{
     prelude::*,
 };
 
-use super::{Progress, Step};
+use super::{FirstStep, FirstStepsProgress};
 use crate::{
     db::{
         AnyConnection, AtMost as _, INSTANCE_SCOPE, TenantId,
@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) when there is no such tenant.
-pub fn progress(c: &mut AnyConnection, tenant: TenantId) -> Result<Progress> {
+pub fn load_progress(c: &mut AnyConnection, tenant: TenantId) -> Result<FirstStepsProgress> {
     let (mode, created_at): (String, NaiveDateTime) =
         tenants::table.find(tenant).select((tenants::channel_mode, tenants::created_at)).first_row(c)?;
     let scope = if mode == "custom" { tenant.0 } else { INSTANCE_SCOPE };
@@ -28,13 +28,13 @@ pub fn progress(c: &mut AnyConnection, tenant: TenantId) -> Result<Progress> {
     let robots = robots::table.filter(robots::tenant.eq(tenant));
     let rules = alert_rules::table.filter(alert_rules::tenant.eq(tenant));
     let states = [
-        (Step::Tenant, true),
-        (Step::Channel, select(exists(switches)).get_result(c)?),
-        (Step::Robot, select(exists(robots)).get_result(c)?),
-        (Step::Message, select(exists(delivered)).get_result(c)?),
-        (Step::Rule, select(exists(rules)).get_result(c)?),
-        (Step::Alert, select(exists(delivered.filter(deliveries::alert.is_not_null()))).get_result(c)?),
+        (FirstStep::Tenant, true),
+        (FirstStep::Channel, select(exists(switches)).get_result(c)?),
+        (FirstStep::Robot, select(exists(robots)).get_result(c)?),
+        (FirstStep::Message, select(exists(delivered)).get_result(c)?),
+        (FirstStep::Rule, select(exists(rules)).get_result(c)?),
+        (FirstStep::Alert, select(exists(delivered.filter(deliveries::alert.is_not_null()))).get_result(c)?),
     ];
     let done = states.into_iter().filter(|(_, is_done)| *is_done).map(|(step, _)| step).collect();
-    Ok(Progress { done, created_at })
+    Ok(FirstStepsProgress { done, created_at })
 }

@@ -107,7 +107,7 @@ pub struct Asked {
 impl ListParameters for Asked {
     const NAMES: &'static [&'static str] = &["q", "status", "page"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         let is_status = ["on", "off"].contains(&self.status.as_str());
         unread(&[("status", &self.status, is_status), ("page", &self.page, is_page(&self.page))])
     }

@@ -30,8 +30,8 @@ macro_rules! texts {
     };
 }
 
-static ENGLISH: LazyLock<Texts> = LazyLock::new(|| Texts::read(Language::English, &texts!("en")));
-static CHINESE: LazyLock<Texts> = LazyLock::new(|| Texts::read(Language::Chinese, &texts!("zh-CN")));
+static ENGLISH_TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::parse(Language::English, &texts!("en")));
+static CHINESE_TEXTS: LazyLock<Texts> = LazyLock::new(|| Texts::parse(Language::Chinese, &texts!("zh-CN")));
 
 /// The texts of one language: those without variables ready to print, the rest as a Fluent bundle.
 struct Texts {
@@ -40,7 +40,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn read(language: Language, files: &[&str]) -> Self {
+    fn parse(language: Language, files: &[&str]) -> Self {
         let id: LanguageIdentifier = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![id]);
         // The isolation marks around variables are invisible characters that would end up in forms and robots' messages; those
@@ -57,7 +57,7 @@ impl Texts {
             };
             bundle.add_resource_overriding(resource);
         }
-        for key in files.iter().flat_map(|file| keys(file)) {
+        for key in files.iter().flat_map(|file| message_keys(file)) {
             if let Some(pattern) = bundle.get_message(key).and_then(|message| message.value()) {
                 let mut faults = Vec::new();
                 let text = bundle.format_pattern(pattern, None, &mut faults);
@@ -71,7 +71,7 @@ impl Texts {
 }
 
 /// The message keys that a Fluent file defines.
-fn keys(file: &str) -> impl Iterator<Item = &str> {
+fn message_keys(file: &str) -> impl Iterator<Item = &str> {
     file.lines()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
         .filter_map(|line| line.split_once('=').map(|(key, _)| key.trim_end()))
@@ -114,19 +114,19 @@ impl Language {
     pub fn text(self, key: &str) -> Cow<'static, str> {
         match self.texts().plain.get(key) {
             Some(text) => Cow::Borrowed(text),
-            None => self.with(key, &[]),
+            None => self.text_with(key, &[]),
         }
     }
 
     /// The text behind a key, with its variables filled in. None of them turns the direction of the words around it.
     #[must_use]
-    pub fn with(self, key: &str, variables: &[(&str, &str)]) -> Cow<'static, str> {
+    pub fn text_with(self, key: &str, variables: &[(&str, &str)]) -> Cow<'static, str> {
         self.format(key, variables.iter().map(|(name, value)| (*name, FluentValue::from(isolated(value)))))
     }
 
     /// The text behind a key, with a number that decides its plural form: the variable `$count`.
     #[must_use]
-    pub fn count(self, key: &str, count: i64) -> Cow<'static, str> {
+    pub fn text_count(self, key: &str, count: i64) -> Cow<'static, str> {
         self.format(key, [("count", FluentValue::from(count))])
     }
 
@@ -151,8 +151,8 @@ impl Language {
 
     fn texts(self) -> &'static Texts {
         match self {
-            Self::English => &ENGLISH,
-            Self::Chinese => &CHINESE,
+            Self::English => &ENGLISH_TEXTS,
+            Self::Chinese => &CHINESE_TEXTS,
         }
     }
 }
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn both_languages_have_the_same_keys_and_no_key_twice() {
-        let english: Vec<&str> = texts!("en").into_iter().flat_map(keys).collect();
-        let chinese: Vec<&str> = texts!("zh-CN").into_iter().flat_map(keys).collect();
+        let english: Vec<&str> = texts!("en").into_iter().flat_map(message_keys).collect();
+        let chinese: Vec<&str> = texts!("zh-CN").into_iter().flat_map(message_keys).collect();
         let english_set: BTreeSet<&str> = english.iter().copied().collect();
         let chinese_set: BTreeSet<&str> = chinese.iter().copied().collect();
         assert_eq!(english_set, chinese_set);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_variable_does_not_turn_the_words_around_it() {
-        let said = |name: &str| Language::English.with("members-is-added", &[("name", name)]).into_owned();
+        let said = |name: &str| Language::English.text_with("members-is-added", &[("name", name)]).into_owned();
         assert_eq!(said("mia"), "mia was added");
         assert_eq!(said("שלום"), "\u{2068}שלום\u{2069} was added");
         assert_eq!(said("\u{202e}mia"), "\u{2068}\u{202e}mia\u{202c}\u{2069} was added");

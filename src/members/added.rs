@@ -18,7 +18,7 @@ use crate::{
     db::AnyConnection,
     delivery::{self, DeliveryKind, Notice},
     error::Result,
-    templates::{Reason, Variables, store as templates},
+    templates::{MessageReason, Variables, store as templates},
 };
 
 /// How often it is looked for; few rows are ever there.
@@ -56,7 +56,7 @@ fn announce_one(c: &mut AnyConnection, product: &str, added: &Added, now: NaiveD
     let channel = store::channel(c, added)?.filter(|channel| settings.effective().is_on(channel));
     let (Some(channel), Some((tenant, _))) = (channel, tenant_name(c, added.tenant)?) else { return Ok(0) };
     let templates = templates::load(c, added.tenant)?;
-    let members = templates.language().count("members-added-count", added.count).into_owned();
+    let members = templates.language().text_count("members-added-count", added.count).into_owned();
     let variables = Variables {
         product: product.to_owned(),
         tenant,
@@ -64,7 +64,7 @@ fn announce_one(c: &mut AnyConnection, product: &str, added: &Added, now: NaiveD
         by: added.added_by.clone(),
         ..Variables::default()
     };
-    let words = templates.render(channel, Reason::MemberSaved, &variables);
+    let words = templates.render(channel, MessageReason::MemberSaved, &variables);
     let notice = Notice {
         tenant: added.tenant,
         kind: DeliveryKind::MemberSaved,

@@ -108,10 +108,10 @@ impl Teller {
 
     fn title(&self, language: Language, broken: &[Untold]) -> String {
         match broken {
-            [only] => language.with("members-broken-title", &[("product", &self.product), ("robot", &only.name)]),
+            [only] => language.text_with("members-broken-title", &[("product", &self.product), ("robot", &only.name)]),
             several => {
                 let count = several.len().to_string();
-                language.with("members-broken-title-several", &[("product", &self.product), ("count", &count)])
+                language.text_with("members-broken-title-several", &[("product", &self.product), ("count", &count)])
             }
         }
         .into_owned()
@@ -119,18 +119,18 @@ impl Teller {
 
     fn body(&self, language: Language, (tenant, slug): (&str, &str), broken: &[Untold]) -> String {
         let mut lines = vec![
-            language.with("members-broken-lead", &[("tenant", &escape_markdown(tenant))]).into_owned(),
+            language.text_with("members-broken-lead", &[("tenant", &escape_markdown(tenant))]).into_owned(),
             String::new(),
         ];
         lines.extend(broken.iter().take(NAMED).map(|robot| format!("- {}", line(language, robot))));
         if let Some(more) = i64::try_from(broken.len().saturating_sub(NAMED)).ok().filter(|more| *more > 0) {
-            lines.push(format!("- {}", language.count("members-broken-and-more", more)));
+            lines.push(format!("- {}", language.text_count("members-broken-and-more", more)));
         }
         lines.push(String::new());
         let home = self.public_url.as_ref().and_then(|url| url.join(&format!("/t/{slug}")).ok());
         lines.push(match home {
-            Some(url) => language.with("members-broken-link", &[("url", url.as_str())]).into_owned(),
-            None => language.with("members-broken-no-link", &[("product", &self.product)]).into_owned(),
+            Some(url) => language.text_with("members-broken-link", &[("url", url.as_str())]).into_owned(),
+            None => language.text_with("members-broken-no-link", &[("product", &self.product)]).into_owned(),
         });
         lines.join("\n")
     }
@@ -147,7 +147,7 @@ fn line(language: Language, robot: &Untold) -> String {
         ("members", &members),
         ("reason", &reason),
     ];
-    language.with("members-broken-robot", &variables).into_owned()
+    language.text_with("members-broken-robot", &variables).into_owned()
 }
 
 /// The ways that are used: each administrator's best over a channel that is on, and none for who hears it in the group of one

@@ -77,7 +77,7 @@ impl Filter {
 impl ListParameters for ListQuery {
     const NAMES: &'static [&'static str] = &["q", "role", "status", "contact", "robot", "sort", "page"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         let sort = self.sort.strip_prefix('-').unwrap_or(&self.sort);
         unread(&[
             ("role", &self.role, Role::parse(&self.role).is_some()),

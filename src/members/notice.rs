@@ -11,7 +11,7 @@ use crate::{
     language::Language,
     robots::{Channel, escape_markdown},
     secrets::PlainToken,
-    templates::{Reason, Templates, Variables, Words, store as templates},
+    templates::{MessageReason, MessageText, Templates, Variables, store as templates},
 };
 
 /// What stands for a code where it is not to be read.
@@ -62,21 +62,26 @@ impl About {
     /// Tells a group that it is the one that hears for a member now.
     #[must_use]
     pub fn saved(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(DeliveryKind::MemberSaved, robot, templates.render(channel, Reason::MemberSaved, &self.variables()))
+        self.notice(
+            DeliveryKind::MemberSaved,
+            robot,
+            templates.render(channel, MessageReason::MemberSaved, &self.variables()),
+        )
     }
 
     /// A test message.
     #[must_use]
     pub fn test(&self, templates: &Templates, channel: Channel, robot: RobotId) -> Notice {
-        self.notice(DeliveryKind::Test, robot, templates.render(channel, Reason::Test, &self.variables()))
+        self.notice(DeliveryKind::Test, robot, templates.render(channel, MessageReason::Test, &self.variables()))
     }
 
     /// A verification code: the notice, in which it is masked, and the text with the code, which the group alone reads.
     /// Its words are Belfry's own in every tenant: a template might leave the code out.
     #[must_use]
     pub fn verification(&self, language: Language, robot: RobotId, code: &PlainToken) -> (Notice, String) {
-        let title = language.with("members-verify-title", &[("product", &self.product), ("name", &self.recipient)]);
-        let words = Words { title: title.into_owned(), body: self.verification_body(language, MASKED) };
+        let title =
+            language.text_with("members-verify-title", &[("product", &self.product), ("name", &self.recipient)]);
+        let words = MessageText { title: title.into_owned(), body: self.verification_body(language, MASKED) };
         (self.notice(DeliveryKind::Verification, robot, words), self.verification_body(language, code.expose()))
     }
 
@@ -84,7 +89,7 @@ impl About {
         let escaped = [&self.recipient, &self.tenant_name, &self.by_name].map(|text| escape_markdown(text));
         let [name, tenant, by] = &escaped;
         let variables = [("name", name.as_str()), ("tenant", tenant), ("by", by), ("code", code)];
-        language.with("members-verify-body", &variables).into_owned()
+        language.text_with("members-verify-body", &variables).into_owned()
     }
 
     fn variables(&self) -> Variables {
@@ -97,7 +102,7 @@ impl About {
         }
     }
 
-    fn notice(&self, kind: DeliveryKind, robot: RobotId, Words { title, body }: Words) -> Notice {
+    fn notice(&self, kind: DeliveryKind, robot: RobotId, MessageText { title, body }: MessageText) -> Notice {
         Notice {
             tenant: self.tenant,
             kind,

@@ -31,7 +31,7 @@ use crate::{
     channels::channel_key,
     db::{AnyConnection, Database, MemberId, Pager, TenantId},
     error::{Error, Result},
-    first_steps::{Step, store as first_steps},
+    first_steps::{FirstStep, store as first_steps},
     robots::Channel,
     secrets::{PlainToken, one_time_code},
     web::{self, FieldErrors, Form, Frame, Parameters, Times, actor, redirect_saying},
@@ -362,7 +362,7 @@ struct MePage {
     part: ContactPart,
     /// Where the tenant's pages are, and the step to go on with.
     base: String,
-    next: Option<Step>,
+    next: Option<FirstStep>,
 }
 
 /// The dialog Edit Account.
@@ -639,12 +639,12 @@ fn base<P>(who: &Can<P>) -> String {
 }
 
 /// The step of the first steps to go on with, for an administrator who has just saved a robot.
-async fn next_step<P>(db: &Database, who: &Can<P>, frame: &Frame) -> Result<Option<Step>> {
+async fn next_step<P>(db: &Database, who: &Can<P>, frame: &Frame) -> Result<Option<FirstStep>> {
     if frame.said.is_none() || !who.role().is_some_and(Role::administers) {
         return Ok(None);
     }
     let tenant = who.tenant.id;
-    Ok(db.read(move |c| first_steps::progress(c, tenant)).await?.next_after(Step::Robot))
+    Ok(db.read(move |c| first_steps::load_progress(c, tenant)).await?.next_step_after(FirstStep::Robot))
 }
 
 /// Saves the own contact information.

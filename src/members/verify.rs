@@ -58,7 +58,7 @@ impl Task {
         if delivery::is_test_limited(c, self.tenant.id, robot, self.by, now)? {
             return Ok(Err(FieldErrors::one(code_field(&channel), "members-verify-too-soon")));
         }
-        let language = templates::store::language(c, self.tenant.id)?;
+        let language = templates::store::load_language(c, self.tenant.id)?;
         let (notice, text) = self.about(&member).verification(language, robot, code);
         let delivery = delivery::enqueue_sealed(c, &tools.keys, notice, &text, now)?;
         let sent = verifications::Sent {

@@ -29,7 +29,8 @@ use super::{
 };
 use crate::{
     alerts::{
-        self, AlertFields, Incoming, Ingest, PORTAL_LABEL, Prepared, Snapshots, Source, Taken, Unheard, link_fault,
+        self, AlertFields, IncomingAlert, IngestTransaction, Ingested, NoRecipientReason, PORTAL_LABEL, PreparedBatch,
+        Snapshots, Source, link_error,
     },
     db::{AnyConnection, Database, Lane, PortalId, Share, Together},
     error::{Error, Result},
@@ -257,11 +258,11 @@ impl Post {
 
     /// What alerts of this post are taken in with.
     #[must_use]
-    pub fn context(&self) -> alerts::Context {
-        alerts::Context {
+    pub fn context(&self) -> alerts::AlertContext {
+        alerts::AlertContext {
             tenant: self.caller.tenant,
             sender: self.caller.name.clone(),
-            by: None,
+            fired_by: None,
             portal: Some(self.caller.id),
             product: self.product.clone(),
             now: self.now,
@@ -310,7 +311,7 @@ impl Post {
     ///
     /// # Errors
     /// Why nothing was stored.
-    pub async fn fire(&self, tools: &Tools, alert: Incoming, faults: FieldErrors) -> Proven<Answer> {
+    pub async fn fire(&self, tools: &Tools, alert: IncomingAlert, faults: FieldErrors) -> Proven<Answer> {
         if self.can_be_refused() {
             return self.take(tools, vec![alert], None, faults).await;
         }
@@ -331,7 +332,7 @@ impl Post {
     /// Lets what was stored go out.
     fn wake(&self, tools: &Tools) {
         tools.waker.wake();
-        self.snapshots.put_some_off();
+        self.snapshots.request_fan_out();
     }
 
     /// Whether the portal may still do what this post asks for: inside the transaction that does it.
@@ -354,7 +355,12 @@ impl Post {
         self.key.is_some() || self.form.is_some() || self.caller.per_minute.is_some()
     }
 
-    fn taken<'a>(&self, taken: &[Taken], alerts: impl Iterator<Item = &'a Incoming>, faults: &FieldErrors) -> Answer {
+    fn taken<'a>(
+        &self,
+        taken: &[Ingested],
+        alerts: impl Iterator<Item = &'a IncomingAlert>,
+        faults: &FieldErrors,
+    ) -> Answer {
         let deliveries = taken.iter().map(|taken| taken.deliveries).sum();
         let id = taken.first().map_or(0, |taken| taken.alert.0);
         let mut warnings = self.left_out(faults);
@@ -362,12 +368,13 @@ impl Post {
             taken.iter().flat_map(|taken| &taken.unknown_receivers).map(String::as_str).collect();
         if !unknown.is_empty() {
             let names = join_names(unknown.into_iter().map(|name| isolated(name)).take(MOST_WARNINGS), "; ");
-            warnings.push(self.language.with("portals-unknown-receivers", &[("names", &names)]).into_owned());
+            warnings.push(self.language.text_with("portals-unknown-receivers", &[("names", &names)]).into_owned());
         }
-        let unheard = taken.iter().zip(alerts).filter_map(|(taken, alert)| Some((taken.unheard.as_ref()?, alert)));
-        let sentence = |(unheard, alert): (&Unheard, &Incoming)| match taken.len() {
-            1 => unheard.sentence(self.language),
-            _ => format!("{}: {}", close_directions(&alert.title), unheard.sentence(self.language)),
+        let unheard =
+            taken.iter().zip(alerts).filter_map(|(taken, alert)| Some((taken.no_recipient_reason.as_ref()?, alert)));
+        let sentence = |(unheard, alert): (&NoRecipientReason, &IncomingAlert)| match taken.len() {
+            1 => unheard.describe(self.language),
+            _ => format!("{}: {}", close_directions(&alert.title), unheard.describe(self.language)),
         };
         warnings.extend(listed(unheard.map(sentence).collect(), self.language));
         self.answer_with(201, id, &format!("alerts/{id}"), deliveries, warnings)
@@ -378,7 +385,7 @@ impl Post {
     async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
         let _turn = tools.db.turn(self.caller.tenant.0).await?;
         let tenant = self.caller.tenant;
-        let language = self.db(tools).read(move |c| templates::language(c, tenant)).await?;
+        let language = self.db(tools).read(move |c| templates::load_language(c, tenant)).await?;
         let Group { alerts, left_out, warnings } = body.check(source, language, self.now).map_err(Problem::Fields)?;
         self.take(tools, alerts, Some(left_out), warnings).await
     }
@@ -397,7 +404,7 @@ fn listed(mut warnings: Vec<String>, language: Language) -> Vec<String> {
     if let Some(more) = warnings.len().checked_sub(MOST_WARNINGS).filter(|more| *more > 0) {
         warnings.truncate(MOST_WARNINGS);
         let more = i64::try_from(more).unwrap_or(i64::MAX);
-        warnings.push(language.count("portals-more-warnings", more).into_owned());
+        warnings.push(language.text_count("portals-more-warnings", more).into_owned());
     }
     warnings
 }
@@ -415,14 +422,14 @@ fn changing() -> Error {
 /// An alert whose post nothing speaks against.
 struct Firing {
     post: Post,
-    alert: Incoming,
+    alert: IncomingAlert,
     /// What was left out of it.
     faults: FieldErrors,
-    prepared: Prepared,
+    prepared: PreparedBatch,
 }
 
 impl Firing {
-    fn answer(&self, taken: &Taken) -> Answer {
+    fn answer(&self, taken: &Ingested) -> Answer {
         self.post.taken(std::slice::from_ref(taken), std::iter::once(&self.alert), &self.faults)
     }
 }
@@ -433,7 +440,7 @@ impl Together for Firing {
 
     fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Option<Proven<Answer>>>> {
         let mut portals: BTreeMap<PortalId, (Option<posts::Standing>, NaiveDateTime)> = BTreeMap::new();
-        let mut ingest = Ingest::default();
+        let mut ingest = IngestTransaction::default();
         let mut answers = Vec::with_capacity(all.len());
         for firing in all {
             let Self { post, alert, prepared, .. } = firing;
@@ -452,14 +459,14 @@ impl Together for Firing {
             };
             answers.push(match post.confirm(standing.as_ref()) {
                 Ok(()) => {
-                    let taken = ingest.take(c, &post.context(), &[alert], prepared)?;
+                    let taken = ingest.ingest_prepared(c, &post.context(), &[alert], prepared)?;
                     taken.and_then(|taken| taken.first().map(|taken| Ok(firing.answer(taken))))
                 }
                 Err(problem) => Some(Err(problem)),
             });
         }
         if let Some(now) = portals.values().map(|(_, latest)| *latest).max() {
-            ingest.end(c, now)?;
+            ingest.finish(c, now)?;
         }
         Ok(answers)
     }
@@ -583,7 +590,7 @@ pub async fn alerts(tools: Data<Tools>, request: HttpRequest, payload: Payload) 
 }
 
 /// The alert, and what of it cannot be kept: a link costs no alert.
-fn alert(portal: &str, fields: &Posted) -> std::result::Result<(Incoming, FieldErrors), FieldErrors> {
+fn alert(portal: &str, fields: &Posted) -> std::result::Result<(IncomingAlert, FieldErrors), FieldErrors> {
     let mut alert = AlertFields {
         title: fields.text("title"),
         content: fields.text("content"),
@@ -596,7 +603,7 @@ fn alert(portal: &str, fields: &Posted) -> std::result::Result<(Incoming, FieldE
     // Alert rules can be meant for one portal.
     let labels = BTreeMap::from([(PORTAL_LABEL.to_owned(), portal.to_owned())]);
     let mut faults = FieldErrors::default();
-    if let Some(fault) = link_fault(trimmed(&alert.link)) {
+    if let Some(fault) = link_error(trimmed(&alert.link)) {
         alert.link.clear();
         faults.add("link", fault);
     }

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     alerts::{
-        AlertFields, Incoming, LONGEST_CONTENT, LONGEST_TITLE, Severity, Signal, Source, link_fault, severity_of,
+        AlertFields, IncomingAlert, MAX_CONTENT_BYTES, MAX_TITLE_CHARS, Severity, Signal, Source, link_error,
+        parse_severity_alias,
     },
     language::Language,
     text,
@@ -70,9 +71,9 @@ struct Alert {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its alerts, in their order.
-    pub alerts: Vec<Incoming>,
+    pub alerts: Vec<IncomingAlert>,
     /// The event that stands for what the sender left out: it fires, or, when nothing was left out this time, it is over.
-    pub left_out: Incoming,
+    pub left_out: IncomingAlert,
     /// What was left out of an alert that is stored all the same, each by its path.
     pub warnings: FieldErrors,
 }
@@ -145,7 +146,7 @@ impl Body {
             match fields.check(source, alert.labels.clone()) {
                 Ok(checked) => {
                     let (starts_at, ends_at) = (time(&alert.starts_at), time(&alert.ends_at));
-                    let alert = Incoming { annotations: alert.annotations.clone(), starts_at, ends_at, ..checked };
+                    let alert = IncomingAlert { annotations: alert.annotations.clone(), starts_at, ends_at, ..checked };
                     for (field, key) in alert.refused_times(now) {
                         warnings.add(format!("alerts[{index}].{field}"), key);
                     }
@@ -167,7 +168,7 @@ impl Body {
         Ok(Group { alerts, left_out: self.left_out(source, language)?, warnings })
     }
 
-    fn left_out(&self, source: Source, language: Language) -> Result<Incoming, FieldErrors> {
+    fn left_out(&self, source: Source, language: Language) -> Result<IncomingAlert, FieldErrors> {
         let group: Vec<String> = self.group_labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let count = i64::try_from(self.truncated_alerts.saturating_add(self.dropped)).unwrap_or(i64::MAX);
         let group_fires = match self.status.as_str() {
@@ -182,8 +183,8 @@ impl Body {
             _ => "portals-monitoring-too-many",
         };
         let fields = AlertFields {
-            title: language.count(title, count).into_owned(),
-            content: cut_bytes(&group.join("\n"), LONGEST_CONTENT),
+            title: language.text_count(title, count).into_owned(),
+            content: cut_bytes(&group.join("\n"), MAX_CONTENT_BYTES),
             status: signal.as_str().to_owned(),
             // A group's key may be longer than an event's.
             key: format!("left-out:{}", hex::encode(Sha256::digest(&self.group_key))),
@@ -245,7 +246,7 @@ impl Alert {
         }
         let fields = AlertFields {
             title: one_line(title.unwrap_or("Alert")),
-            content: cut_bytes(content, LONGEST_CONTENT),
+            content: cut_bytes(content, MAX_CONTENT_BYTES),
             severity: self.severity().as_str().to_owned(),
             status: self.signal(body),
             key: self.key(),
@@ -284,7 +285,7 @@ impl Alert {
 
     /// How severe the label `severity` says it is; a warning where it says nothing that is known, which the event's page shows.
     fn severity(&self) -> Severity {
-        self.labels.get("severity").and_then(|word| severity_of(word)).unwrap_or(Severity::Warning)
+        self.labels.get("severity").and_then(|word| parse_severity_alias(word)).unwrap_or(Severity::Warning)
     }
 }
 
@@ -294,7 +295,7 @@ fn link(fields: &[(&'static str, &str)]) -> (String, Vec<(&'static str, &'static
     for (name, link) in
         fields.iter().map(|(name, link)| (*name, text::trimmed(link))).filter(|(_, link)| !link.is_empty())
     {
-        match link_fault(link) {
+        match link_error(link) {
             None => return (link.to_owned(), faults),
             Some(fault) => faults.push((name, fault)),
         }
@@ -324,10 +325,10 @@ fn characters(text: &str) -> u64 {
 fn one_line(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let text = text::trimmed(&text);
-    if characters(text) <= LONGEST_TITLE {
+    if characters(text) <= MAX_TITLE_CHARS {
         return text.to_owned();
     }
-    let kept = usize::try_from(LONGEST_TITLE - 1).unwrap_or(usize::MAX);
+    let kept = usize::try_from(MAX_TITLE_CHARS - 1).unwrap_or(usize::MAX);
     text.chars().take(kept).chain(['…']).collect()
 }
 
@@ -494,7 +495,7 @@ mod tests {
             let alert = read(&alert.to_string()).unwrap().alerts.remove(0);
             let text =
                 |time: Option<NaiveDateTime>| time.map(|time| time.format("%d %T").to_string()).unwrap_or_default();
-            (text(alert.started(now)), text(alert.ended(now)))
+            (text(alert.plausible_start(now)), text(alert.plausible_end(now)))
         };
         let expected = |starts: &str, ends: &str| (starts.to_owned(), ends.to_owned());
         assert_eq!(alert("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z"), expected("20 12:00:00", "21 12:00:00"));
@@ -642,7 +643,7 @@ mod tests {
             let group = group(json!([{ "status": status, "labels": labels, "annotations": annotations, "generatorURL": url }]));
             let posted = group.check(Source::Alertmanager, Language::English, now());
             prop_assert!(posted.is_ok(), "{:?}", posted);
-            prop_assert!(characters(&posted.unwrap().alerts[0].title) <= LONGEST_TITLE);
+            prop_assert!(characters(&posted.unwrap().alerts[0].title) <= MAX_TITLE_CHARS);
         }
 
         #[test]

@@ -96,9 +96,9 @@ impl Unreadable {
     /// What is wrong, and where.
     fn detail(&self, language: Language) -> Cow<'static, str> {
         let at = |key: &str, line: &usize, column: &usize| {
-            language.with(key, &[("line", &line.to_string()), ("column", &column.to_string())])
+            language.text_with(key, &[("line", &line.to_string()), ("column", &column.to_string())])
         };
-        let of = |key: &str, field: &str| language.with(key, &[("field", &shortened(field))]);
+        let of = |key: &str, field: &str| language.text_with(key, &[("field", &shortened(field))]);
         match self {
             Self::Request => language.text("portals-problem-malformed-detail"),
             Self::NotUtf8 { line, column } => at("portals-unreadable-utf8", line, column),
@@ -266,7 +266,7 @@ impl Problem {
         if let Some(more) = fields.len().checked_sub(MOST_FIELDS).filter(|more| *more > 0) {
             fields.truncate(MOST_FIELDS);
             let more = i64::try_from(more).unwrap_or(i64::MAX);
-            fields.push(("…".to_owned(), language.count("portals-more-fields", more).into_owned()));
+            fields.push(("…".to_owned(), language.text_count("portals-more-fields", more).into_owned()));
         }
         fields
     }

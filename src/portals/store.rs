@@ -23,7 +23,7 @@ pub struct Portal {
     /// The last four characters of its token.
     pub last_four: String,
     /// Until when the token and key before are accepted, when they are.
-    pub old_until: Option<NaiveDateTime>,
+    pub overlap_until: Option<NaiveDateTime>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<NaiveDateTime>,
     /// When it was added.
@@ -36,7 +36,7 @@ impl Portal {
     /// Whether the token and key before are accepted too.
     #[must_use]
     pub fn is_rotating(&self, now: NaiveDateTime) -> bool {
-        self.old_until.is_some_and(|until| until > now)
+        self.overlap_until.is_some_and(|until| until > now)
     }
 }
 
@@ -50,7 +50,7 @@ struct Row {
     return_origins: String,
     per_minute: Option<i64>,
     token_last_four: String,
-    old_until: Option<NaiveDateTime>,
+    overlap_until: Option<NaiveDateTime>,
     last_used_at: Option<NaiveDateTime>,
     created_at: NaiveDateTime,
     revoked_at: Option<NaiveDateTime>,
@@ -68,7 +68,7 @@ impl From<Row> for Portal {
                 per_minute: row.per_minute,
             },
             last_four: row.token_last_four,
-            old_until: row.old_until,
+            overlap_until: row.overlap_until,
             last_used_at: row.last_used_at,
             created_at: row.created_at,
             revoked_at: row.revoked_at,
@@ -190,7 +190,7 @@ pub fn insert(
         .values((
             portals::tenant.eq(tenant),
             changed(details),
-            portals::minute_count.eq(0),
+            portals::rate_window_count.eq(0),
             portals::token_hash.eq(secrets.token.hash()),
             portals::token_last_four.eq(secrets.last_four()),
             portals::sealed_signing_key.eq(secrets.sealed_key(keys, tenant)?),
@@ -254,12 +254,12 @@ pub fn rotate(
     keys: &KeyRing,
     now: NaiveDateTime,
 ) -> Result<()> {
-    let without_old = in_use(tenant, id).filter(portals::old_until.is_null().or(portals::old_until.le(now)));
+    let without_old = in_use(tenant, id).filter(portals::overlap_until.is_null().or(portals::overlap_until.le(now)));
     diesel::update(without_old)
         .set((
             portals::old_token_hash.eq(portals::token_hash.nullable()),
             portals::old_sealed_signing_key.eq(portals::sealed_signing_key.nullable()),
-            portals::old_until.eq(Some(now + OVERLAP)),
+            portals::overlap_until.eq(Some(now + OVERLAP)),
         ))
         .execute(c)?;
     let renewed = (
@@ -278,7 +278,7 @@ pub fn end_overlap(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Res
     let ended = (
         portals::old_token_hash.eq(None::<Vec<u8>>),
         portals::old_sealed_signing_key.eq(None::<Vec<u8>>),
-        portals::old_until.eq(None::<NaiveDateTime>),
+        portals::overlap_until.eq(None::<NaiveDateTime>),
     );
     one(diesel::update(in_use(tenant, id)).set(ended).execute(c)?)
 }

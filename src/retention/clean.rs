@@ -27,7 +27,7 @@ type Step = fn(&mut AnyConnection, NaiveDateTime, i64) -> Result<usize>;
 pub async fn clean(db: &Database, now: NaiveDateTime) -> Result<()> {
     let settings = db.read(store::settings).await?;
     let kinds: [(&str, i64, Step); 4] = [
-        ("alert events", settings.alert_days, alerts::store::clean::clean),
+        ("alert events", settings.alert_days, alerts::store::retention::delete_finished_events),
         ("deliveries", settings.delivery_days, delivery::delete_old_deliveries),
         ("messages", settings.delivery_days, delivery::delete_empty_messages),
         ("audit rows", settings.audit_days, audit::clean),

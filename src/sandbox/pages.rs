@@ -150,7 +150,7 @@ async fn show_chat(
 
 fn chat_line(call: &RecordedCall, language: Language) -> ChatLine {
     let fault = call.fault.as_ref().map(|fault| language.text(&fault_key(fault)).into_owned());
-    let named = |key: &str| language.with(key, &[("fault", fault.as_deref().unwrap_or_default())]).into_owned();
+    let named = |key: &str| language.text_with(key, &[("fault", fault.as_deref().unwrap_or_default())]).into_owned();
     let note = fault.as_ref().map(|_| named("sandbox-answer-suffered"));
     let said = match (&call.verdict, &call.message) {
         (CallVerdict::Delivered, Some(message)) => {
@@ -165,7 +165,9 @@ fn chat_line(call: &RecordedCall, language: Language) -> ChatLine {
         }
         (CallVerdict::Refused { code, reason }, _) => {
             let code = code.to_string();
-            ChatContent::System(language.with("sandbox-refused", &[("code", &code), ("reason", reason)]).into_owned())
+            ChatContent::System(
+                language.text_with("sandbox-refused", &[("code", &code), ("reason", reason)]).into_owned(),
+            )
         }
         (CallVerdict::Intercepted, _) => ChatContent::System(named("sandbox-stopped")),
         (CallVerdict::Delivered | CallVerdict::Duplicate, _) => {
@@ -325,7 +327,7 @@ fn request_language(request: &HttpRequest) -> Language {
 fn group_card(robot: &SimulatedRobot, number: usize, language: Language, now: NaiveDateTime) -> GroupCard {
     let (heard, calls) = robot.call_log.totals();
     let name = match robot.group.name.as_str() {
-        "" => language.with("sandbox-unnamed", &[("number", &number.to_string())]).into_owned(),
+        "" => language.text_with("sandbox-unnamed", &[("number", &number.to_string())]).into_owned(),
         name => name.to_owned(),
     };
     let closed = (robot.group.status != RobotStatus::Active).then(|| status_key(robot.group.status));

@@ -242,7 +242,7 @@ pub struct Asked {
 impl ListParameters for Asked {
     const NAMES: &'static [&'static str] = &["q", "unit", "page"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         let is_unit = Unit::parse(&self.unit).is_some();
         unread(&[("unit", &self.unit, is_unit), ("page", &self.page, is_page(&self.page))])
     }

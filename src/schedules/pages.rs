@@ -50,7 +50,7 @@ fn times_of_day(frame: &Frame, schedule: &Schedule) -> Cow<'static, str> {
     match schedule.hours {
         Some((from, to)) => {
             let (from, to) = (clock_time(from), clock_time(to));
-            frame.language.with("schedules-from-to", &[("from", from.as_str()), ("to", to.as_str())])
+            frame.language.text_with("schedules-from-to", &[("from", from.as_str()), ("to", to.as_str())])
         }
         None => frame.with("schedules-all-day-from", "time", &clock_time(schedule.handover)),
     }

@@ -93,12 +93,12 @@ struct Row {
     id: ScheduleId,
     name: String,
     unit: String,
-    every: i64,
+    shift_length: i64,
     starts_on: String,
-    handover: i64,
+    handover_minute: i64,
     hours_from: Option<i64>,
     hours_to: Option<i64>,
-    outside: Option<AccountId>,
+    off_hours_account: Option<AccountId>,
 }
 
 impl Row {
@@ -111,11 +111,11 @@ impl Row {
         };
         Ok(Schedule {
             unit: Unit::parse(&self.unit).ok_or_else(broken)?,
-            every: u32::try_from(self.every).map_err(|_| broken())?,
+            every: u32::try_from(self.shift_length).map_err(|_| broken())?,
             starts_on: read_start_date(&self.starts_on).ok_or_else(broken)?,
-            handover: minute(self.handover)?,
+            handover: minute(self.handover_minute)?,
             hours,
-            outside: self.outside,
+            outside: self.off_hours_account,
             shifts,
         })
     }
@@ -191,7 +191,7 @@ fn with_everybody(c: &mut AnyConnection, tenant: TenantId, rows: Vec<Row>) -> Re
     let ids: Vec<ScheduleId> = rows.iter().map(|row| row.id).collect();
     let mut shifts = shifts_of(c, &ids)?;
     let mut everybody: Vec<AccountId> = shifts.values().flatten().flatten().copied().collect();
-    everybody.extend(rows.iter().filter_map(|row| row.outside));
+    everybody.extend(rows.iter().filter_map(|row| row.off_hours_account));
     let people = people::store::of_accounts(c, tenant, &everybody)?;
     rows.into_iter()
         .map(|row| {
@@ -343,24 +343,24 @@ pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str) -> Res
 #[diesel(treat_none_as_null = true)]
 struct Columns {
     unit: &'static str,
-    every: i64,
+    shift_length: i64,
     starts_on: String,
-    handover: i64,
+    handover_minute: i64,
     hours_from: Option<i64>,
     hours_to: Option<i64>,
-    outside: Option<AccountId>,
+    off_hours_account: Option<AccountId>,
 }
 
 impl From<&Schedule> for Columns {
     fn from(schedule: &Schedule) -> Self {
         Self {
             unit: schedule.unit.as_str(),
-            every: schedule.every.into(),
+            shift_length: schedule.every.into(),
             starts_on: schedule.starts_on.to_string(),
-            handover: schedule.handover.into(),
+            handover_minute: schedule.handover.into(),
             hours_from: schedule.hours.map(|hours| hours.0.into()),
             hours_to: schedule.hours.map(|hours| hours.1.into()),
-            outside: schedule.outside,
+            off_hours_account: schedule.outside,
         }
     }
 }

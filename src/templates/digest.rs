@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Reason, Templates, Variables, Words, engine, store};
+use super::{MessageReason, MessageText, Templates, Variables, engine, store};
 use crate::{
     delivery::{DeliveryKind, DigestContext, DigestCounts, DigestLine, DigestRenderer, DigestRendererFactory},
     robots::{escape_link_url, escape_title},
@@ -10,52 +10,53 @@ use crate::{
 };
 
 /// The longest address of an alert's own that a line holds, in bytes: a longer one would take the room of many lines.
-const LONGEST_LINK: usize = 500;
+const MAX_OWN_LINK_BYTES: usize = 500;
 
 /// Finds the words of digests. `product` is the robots' keyword; `origin` is where Belfry's pages are, for the links to
 /// them, when that is known.
 #[must_use]
-pub fn speller(product: String, origin: Option<String>) -> DigestRendererFactory {
+pub fn digest_renderer(product: String, origin: Option<String>) -> DigestRendererFactory {
     Arc::new(move |c, about| {
         let templates = store::load(c, about.tenant)?;
         let (tenant, slug) = store::name_and_slug(c, about.tenant)?;
         let pages = origin.as_ref().map(|origin| format!("{origin}/t/{slug}"));
-        Ok(Box::new(Spelling { templates, product: product.clone(), tenant, pages, about }))
+        Ok(Box::new(TemplateDigestRenderer { templates, product: product.clone(), tenant, pages_url: pages, about }))
     })
 }
 
 /// How one digest is worded.
-struct Spelling {
+struct TemplateDigestRenderer {
     templates: Templates,
     product: String,
     /// The tenant's name.
     tenant: String,
     /// Where the tenant's pages are.
-    pages: Option<String>,
+    pages_url: Option<String>,
     about: DigestContext,
 }
 
-impl Spelling {
-    fn text(&self, key: &str) -> String {
+impl TemplateDigestRenderer {
+    fn label(&self, key: &str) -> String {
         self.templates.language().text(key).into_owned()
     }
 
     /// The page of an alert event: Belfry's, or else the one that the alert names.
-    fn page_of(&self, line: &DigestLine) -> Option<String> {
-        let own = || Some(engine::link(&line.link)).filter(|link| !link.is_empty() && link.len() <= LONGEST_LINK);
+    fn event_url(&self, line: &DigestLine) -> Option<String> {
+        let own =
+            || Some(engine::safe_link(&line.link)).filter(|link| !link.is_empty() && link.len() <= MAX_OWN_LINK_BYTES);
         let alert = line.alert?;
-        self.pages.as_ref().map(|pages| format!("{pages}/alerts/{alert}")).or_else(own)
+        self.pages_url.as_ref().map(|pages| format!("{pages}/alerts/{alert}")).or_else(own)
     }
 
     /// The page that lists all that the digest tells of.
-    fn whole_list(&self) -> Option<String> {
-        self.pages.as_ref().map(|pages| format!("{pages}/deliveries?message={}", self.about.message))
+    fn deliveries_url(&self) -> Option<String> {
+        self.pages_url.as_ref().map(|pages| format!("{pages}/deliveries?message={}", self.about.message))
     }
 }
 
-impl Spelling {
+impl TemplateDigestRenderer {
     /// How much of each kind there is, where it is more than alerts that began.
-    fn kinds(&self) -> String {
+    fn kind_summary(&self) -> String {
         let DigestCounts { firing, repeated, resolved, notices } = self.about.counts;
         if repeated + resolved + notices == 0 {
             return String::new();
@@ -67,12 +68,12 @@ impl Spelling {
             ("templates-digest-kind-notices", notices),
         ];
         let counted = kinds.into_iter().filter(|(_, count)| *count > 0);
-        let counted: Vec<_> = counted.map(|(key, count)| self.templates.language().count(key, count)).collect();
+        let counted: Vec<_> = counted.map(|(key, count)| self.templates.language().text_count(key, count)).collect();
         counted.join(" · ")
     }
 }
 
-impl DigestRenderer for Spelling {
+impl DigestRenderer for TemplateDigestRenderer {
     fn render_line(&self, line: &DigestLine) -> String {
         let word = match (line.kind, line.severity.as_str()) {
             (DeliveryKind::Resolved, _) => Some("templates-digest-resolved"),
@@ -82,23 +83,23 @@ impl DigestRenderer for Spelling {
             (DeliveryKind::MemberSaved | DeliveryKind::RobotBroken, _) => Some("templates-digest-notice"),
             _ => None,
         };
-        let word = word.map(|key| format!("**{}** ", self.text(key))).unwrap_or_default();
+        let word = word.map(|key| format!("**{}** ", self.label(key))).unwrap_or_default();
         let times = if line.count > 1 { format!(" ×{}", line.count) } else { String::new() };
-        let page = self.page_of(line).map(|page| escape_link_url(&page));
-        let page = page.map(|page| format!(" [{}]({page})", self.text("templates-digest-open")));
+        let page = self.event_url(line).map(|page| escape_link_url(&page));
+        let page = page.map(|page| format!(" [{}]({page})", self.label("templates-digest-open")));
         format!("- {word}{}{times}{}", escape_title(&close_directions(&line.title)), page.unwrap_or_default())
     }
 
     fn render_more(&self, count: i64) -> String {
-        let more = self.templates.language().count("templates-digest-more", count);
-        match self.whole_list() {
+        let more = self.templates.language().text_count("templates-digest-more", count);
+        match self.deliveries_url() {
             Some(page) => format!("- [{more}]({})", escape_link_url(&page)),
             None => format!("- {more}"),
         }
     }
 
     fn render_message(&self, list: &str, _: i64, by_own_template: bool) -> (String, String) {
-        let kinds = self.kinds();
+        let kinds = self.kind_summary();
         let list = if kinds.is_empty() { list.to_owned() } else { format!("{kinds}\n\n{list}") };
         let variables = Variables {
             product: self.product.clone(),
@@ -106,13 +107,13 @@ impl DigestRenderer for Spelling {
             count: self.about.counts.alert_count(),
             content: list,
             content_is_markdown: true,
-            link: self.whole_list().unwrap_or_default(),
+            link: self.deliveries_url().unwrap_or_default(),
             recipients: self.about.recipients.clone(),
             ..Variables::default()
         };
-        let Words { title, body } = match by_own_template {
-            true => self.templates.render(self.about.channel, Reason::Digest, &variables),
-            false => self.templates.render_belfrys(Reason::Digest, &variables),
+        let MessageText { title, body } = match by_own_template {
+            true => self.templates.render(self.about.channel, MessageReason::Digest, &variables),
+            false => self.templates.render_default(MessageReason::Digest, &variables),
         };
         (title, body)
     }
@@ -127,14 +128,14 @@ mod tests {
         robots::Channel,
     };
 
-    fn spelling(language: Language, pages: Option<&str>) -> Spelling {
+    fn renderer(language: Language, pages: Option<&str>) -> TemplateDigestRenderer {
         let tenant = TenantId(1);
         let recipients = vec!["李娜".to_owned()];
-        Spelling {
-            templates: Templates { tenant, language, own: Vec::new() },
+        TemplateDigestRenderer {
+            templates: Templates { tenant, language, custom: Vec::new() },
             product: "Dataphin".to_owned(),
             tenant: "ours".to_owned(),
-            pages: pages.map(str::to_owned),
+            pages_url: pages.map(str::to_owned),
             about: DigestContext {
                 tenant,
                 channel: Channel::DingTalk,
@@ -151,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_how_grave_it_is_what_how_often_and_where_to_read_on() {
-        let english = spelling(Language::English, Some("https://belfry.example/t/ours"));
+    fn a_digest_line_has_severity_title_count_and_link() {
+        let english = renderer(Language::English, Some("https://belfry.example/t/ours"));
         let expected =
             "- **Critical** 磁盘 \\[db-7\\] \\<\\@all\\> full ×3 [Open](https://belfry.example/t/ours/alerts/3)";
         assert_eq!(english.render_line(&line(DeliveryKind::Repeated, "critical", "https://own.example", 3)), expected);
-        let chinese = spelling(Language::Chinese, None);
+        let chinese = renderer(Language::Chinese, None);
         let expected = "- **已恢复** 磁盘 \\[db-7\\] \\<\\@all\\> full [查看](https://own.example/a\\(b\\))";
         assert_eq!(
             chinese.render_line(&line(DeliveryKind::Resolved, "critical", "https://own.example/a(b)", 1)),
@@ -167,18 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_too_long_or_none_is_left_out() {
-        let plain = spelling(Language::English, None);
+    fn a_too_long_or_unsafe_link_is_left_out() {
+        let plain = renderer(Language::English, None);
         for link in [format!("https://own.example/{}", "x".repeat(500)), "javascript:x".to_owned()] {
             assert!(!plain.render_line(&line(DeliveryKind::Firing, "info", &link, 1)).contains('('), "{link}");
         }
     }
 
     #[test]
-    fn the_rest_is_counted_and_linked_and_the_message_names_the_product() {
-        let chinese = spelling(Language::Chinese, Some("https://belfry.example/t/ours"));
+    fn the_remainder_is_counted_and_linked_and_the_title_names_the_product() {
+        let chinese = renderer(Language::Chinese, Some("https://belfry.example/t/ours"));
         assert_eq!(chinese.render_more(12), "- [另有 12 条](https://belfry.example/t/ours/deliveries?message=7)");
-        assert_eq!(spelling(Language::English, None).render_more(9_940), "- and 9940 more");
+        assert_eq!(renderer(Language::English, None).render_more(9_940), "- and 9940 more");
         let list = "- **严重** a\n- b";
         let (title, body) = chinese.render_message(list, 14, true);
         assert_eq!(title, "[Dataphin] 14 条告警汇总");
@@ -187,29 +188,29 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_names_its_kinds_apart_and_counts_no_notice_among_alerts() {
-        let worded = |language, counts| {
-            let mut spelling = spelling(language, None);
-            spelling.about.counts = counts;
-            spelling.render_message("- a", 99, true)
+    fn a_digest_counts_each_kind_and_counts_no_notice_as_an_alert() {
+        let render_counts = |language, counts| {
+            let mut renderer = renderer(language, None);
+            renderer.about.counts = counts;
+            renderer.render_message("- a", 99, true)
         };
         let all = DigestCounts { firing: 3, repeated: 2, resolved: 1, notices: 2 };
-        let (title, body) = worded(Language::English, all);
+        let (title, body) = render_counts(Language::English, all);
         assert_eq!(title, "[Dataphin] 6 alerts in one message");
         assert_eq!(body, "3 firing · 2 repeated · 1 resolved · 2 notices\n\n- a");
-        let (title, body) = worded(Language::Chinese, all);
+        let (title, body) = render_counts(Language::Chinese, all);
         assert_eq!(title, "[Dataphin] 6 条告警汇总");
         assert_eq!(body, "触发 3 条 · 重复 2 条 · 恢复 1 条 · 通知 2 条\n\n- a");
         let (title, body) =
-            worded(Language::English, DigestCounts { firing: 1, notices: 1, ..DigestCounts::default() });
+            render_counts(Language::English, DigestCounts { firing: 1, notices: 1, ..DigestCounts::default() });
         assert_eq!(
             (title.as_str(), body.as_str()),
             ("[Dataphin] 1 alert in one message", "1 firing · 1 notice\n\n- a")
         );
-        let (title, body) = worded(Language::English, DigestCounts { firing: 4, ..DigestCounts::default() });
+        let (title, body) = render_counts(Language::English, DigestCounts { firing: 4, ..DigestCounts::default() });
         assert_eq!((title.as_str(), body.as_str()), ("[Dataphin] 4 alerts in one message", "- a"));
         let only = DigestCounts { notices: 5, ..DigestCounts::default() };
-        assert_eq!(worded(Language::English, only).0, "[Dataphin] Several notices in one message");
-        assert_eq!(worded(Language::Chinese, only).0, "[Dataphin] 通知汇总");
+        assert_eq!(render_counts(Language::English, only).0, "[Dataphin] Several notices in one message");
+        assert_eq!(render_counts(Language::Chinese, only).0, "[Dataphin] 通知汇总");
     }
 }

@@ -19,7 +19,7 @@ use minijinja::{
 };
 use url::Url;
 
-use super::{Fault, Reason, Source, Variables, Words, belfrys};
+use super::{MessageReason, MessageText, TemplateError, TemplateSource, Variables, defaults};
 use crate::{
     language::Language,
     robots::{escape_lines, escape_link_url, truncate_bytes, truncate_chars},
@@ -27,35 +27,36 @@ use crate::{
 };
 
 /// The longest title, in bytes: what all channels take uncut.
-const LONGEST_TITLE: usize = 1000;
+const MAX_TITLE_BYTES: usize = 1000;
 /// The longest rendered text, in bytes: more than any channel takes, also where every character of it is escaped.
-const LARGEST_BODY: usize = 48 * 1024;
+const MAX_BODY_BYTES: usize = 48 * 1024;
 /// The most bytes of a title that are rendered before it is cut.
-const LARGEST_TITLE: usize = 8 * 1024;
+const MAX_RENDERED_TITLE_BYTES: usize = 8 * 1024;
 /// The most steps of one rendering.
-const FUEL: u64 = 20_000;
+const MAX_RENDER_STEPS: u64 = 20_000;
 /// The most work of one rendering, in bytes of text that filters, comparisons and output go through.
-const MOST_WORK: usize = 1024 * 1024;
+const MAX_RENDER_WORK_BYTES: usize = 1024 * 1024;
 /// How long a text is taken to be when a template is saved, in bytes: that of a content, labels or recipients, and any other.
-const LONG_TEXT: usize = 16 * 1024;
-const SHORT_TEXT: usize = 1024;
+const LONG_TEXT_BYTES: usize = 16 * 1024;
+const SHORT_TEXT_BYTES: usize = 1024;
 /// The variables that may be long.
 const LONG_VARIABLES: [&str; 3] = ["content", "labels", "recipients"];
 /// The most words and signs between `{{` and `}}`.
-const LONGEST_TAG: usize = 64;
+const MAX_TAG_TOKENS: usize = 64;
 /// The most tags: each `{% elif %}` stands one deeper in the compiler.
-const MOST_TAGS: usize = 200;
+const MAX_TAGS: usize = 200;
 /// How much `truncate` leaves when it is not told.
-const TRUNCATED: usize = 200;
+const DEFAULT_TRUNCATE_CHARS: usize = 200;
 
 /// Templates end so by whether they make a title, which is plain text, or a text, which is Markdown.
-const TITLE: &str = "title";
-const BODY: &str = "body";
+const TITLE_SUFFIX: &str = "title";
+const BODY_SUFFIX: &str = "body";
 
-const FILTERS: [&str; 4] = ["default", "truncate", "upper", "lower"];
-const STATEMENTS: [&str; 4] = ["if", "elif", "else", "endif"];
+const ALLOWED_FILTERS: [&str; 4] = ["default", "truncate", "upper", "lower"];
+const ALLOWED_STATEMENTS: [&str; 4] = ["if", "elif", "else", "endif"];
 /// The words of expressions that name no variable.
-const WORDS: [&str; 11] = ["and", "or", "not", "in", "if", "else", "true", "false", "none", "True", "False"];
+const EXPRESSION_KEYWORDS: [&str; 11] =
+    ["and", "or", "not", "in", "if", "else", "true", "false", "none", "True", "False"];
 
 thread_local! {
     /// How much work is left to the rendering that goes on in this thread.
@@ -63,16 +64,16 @@ thread_local! {
 }
 
 /// Counts that a text of so many bytes is gone through.
-fn work(bytes: usize) -> Result<(), Error> {
+fn charge_work(bytes: usize) -> Result<(), Error> {
     let left = WORK_LEFT.get().checked_sub(bytes);
     WORK_LEFT.set(left.unwrap_or_default());
     left.map(drop).ok_or_else(|| Error::new(ErrorKind::OutOfFuel, "filling it in is too much work"))
 }
 
 /// The text of a value that a filter changes.
-fn text_of(value: &Value) -> Result<String, Error> {
+fn charged_text(value: &Value) -> Result<String, Error> {
     let text = value.to_string();
-    work(text.len())?;
+    charge_work(text.len())?;
     Ok(text)
 }
 
@@ -80,10 +81,10 @@ fn text_of(value: &Value) -> Result<String, Error> {
 static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut engine = Environment::empty();
     engine.set_undefined_behavior(UndefinedBehavior::Chainable);
-    engine.set_fuel(Some(FUEL));
+    engine.set_fuel(Some(MAX_RENDER_STEPS));
     engine.set_trim_blocks(true);
     engine.set_lstrip_blocks(true);
-    engine.set_auto_escape_callback(|name| match name.ends_with(BODY) {
+    engine.set_auto_escape_callback(|name| match name.ends_with(BODY_SUFFIX) {
         true => AutoEscape::Custom("markdown"),
         false => AutoEscape::None,
     });
@@ -93,15 +94,20 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
         false => other.unwrap_or_default(),
     });
     engine.add_filter("truncate", |value: Value, length: Option<usize>| {
-        text_of(&value).map(|text| alike(&value, &truncate_chars(&text, length.unwrap_or(TRUNCATED))))
+        charged_text(&value)
+            .map(|text| with_same_safety(&value, &truncate_chars(&text, length.unwrap_or(DEFAULT_TRUNCATE_CHARS))))
     });
-    engine.add_filter("upper", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_uppercase())));
-    engine.add_filter("lower", |value: Value| text_of(&value).map(|text| alike(&value, &text.to_lowercase())));
-    for (language, reason) in Language::ALL.into_iter().flat_map(|it| Reason::ALL.map(|reason| (it, reason))) {
-        let Source { title, body } = belfrys::source(language, reason);
+    engine.add_filter("upper", |value: Value| {
+        charged_text(&value).map(|text| with_same_safety(&value, &text.to_uppercase()))
+    });
+    engine.add_filter("lower", |value: Value| {
+        charged_text(&value).map(|text| with_same_safety(&value, &text.to_lowercase()))
+    });
+    for (language, reason) in Language::ALL.into_iter().flat_map(|it| MessageReason::ALL.map(|reason| (it, reason))) {
+        let TemplateSource { title, body } = defaults::default_source(language, reason);
         let added = engine
-            .add_template_owned(name(language, reason, TITLE), title)
-            .and_then(|()| engine.add_template_owned(name(language, reason, BODY), body));
+            .add_template_owned(template_name(language, reason, TITLE_SUFFIX), title)
+            .and_then(|()| engine.add_template_owned(template_name(language, reason, BODY_SUFFIX), body));
         if let Err(fault) = added {
             tracing::error!(%fault, "a template of Belfry's own cannot be compiled");
         }
@@ -109,35 +115,35 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine
 });
 
-fn name(language: Language, reason: Reason, part: &str) -> String {
+fn template_name(language: Language, reason: MessageReason, part: &str) -> String {
     format!("{}/{}/{part}", language.tag(), reason.as_str())
 }
 
 /// Writes a value where it stands in a template: into a title as it is, into a text without markup of its own. Line ends stay, and
 /// what turns the direction of writing ends with the value and with each of its lines.
 fn write_value(out: &mut Output<'_>, state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
-    let text = text_of(value)?;
+    let text = charged_text(value)?;
     let text = close_directions(&text);
-    let marked_up = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
-    out.write_str(&if marked_up { escape_lines(&text).into() } else { text })?;
+    let needs_escaping = matches!(state.auto_escape(), AutoEscape::Custom(_)) && !value.is_safe();
+    out.write_str(&if needs_escaping { escape_lines(&text).into() } else { text })?;
     Ok(())
 }
 
 /// A text that was made of a value, and needs escaping only if the value did.
-fn alike(value: &Value, text: &str) -> Value {
+fn with_same_safety(value: &Value, text: &str) -> Value {
     if value.is_safe() { Value::from_safe_string(text.to_owned()) } else { Value::from(text) }
 }
 
 /// A text on one line.
-fn flat(text: &str) -> String {
+fn flatten_line(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// Names and values that are printed as `name=value, name=value`.
 #[derive(Debug)]
-struct Labels(BTreeMap<String, String>);
+struct LabelMap(BTreeMap<String, String>);
 
-impl Object for Labels {
+impl Object for LabelMap {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Map
     }
@@ -159,9 +165,9 @@ impl Object for Labels {
 
 /// Names that are printed one after the other.
 #[derive(Debug)]
-struct Names(Vec<String>);
+struct NameList(Vec<String>);
 
-impl Object for Names {
+impl Object for NameList {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Seq
     }
@@ -180,46 +186,47 @@ impl Object for Names {
 }
 
 /// The variables of a title: as people typed them.
-fn plain(variables: &Variables) -> Value {
+fn title_variables(variables: &Variables) -> Value {
     context! {
-        labels => Value::from_object(Labels(variables.labels.clone())),
-        annotations => Value::from_object(Labels(variables.annotations.clone())),
-        recipients => Value::from_object(Names(variables.recipients.clone())),
-        link => link(&variables.link),
+        labels => Value::from_object(LabelMap(variables.labels.clone())),
+        annotations => Value::from_object(LabelMap(variables.annotations.clone())),
+        recipients => Value::from_object(NameList(variables.recipients.clone())),
+        link => safe_link(&variables.link),
         ..Value::from_serialize(variables)
     }
 }
 
 /// The variables of a text. The product's name stays byte for byte, because it is a keyword; content keeps its line ends;
 /// an address must stay one.
-fn marked_up(variables: &Variables) -> Value {
+fn body_variables(variables: &Variables) -> Value {
     let content = variables.content.clone();
     let content = if variables.content_is_markdown { Value::from_safe_string(content) } else { Value::from(content) };
-    let flat_pairs =
-        |pairs: &BTreeMap<String, String>| pairs.iter().map(|(name, value)| (flat(name), flat(value))).collect();
+    let flat_pairs = |pairs: &BTreeMap<String, String>| {
+        pairs.iter().map(|(name, value)| (flatten_line(name), flatten_line(value))).collect()
+    };
     let (labels, annotations) = (flat_pairs(&variables.labels), flat_pairs(&variables.annotations));
-    let flat = Variables {
-        tenant: flat(&variables.tenant),
-        title: flat(&variables.title),
-        source: flat(&variables.source),
-        key: flat(&variables.key),
+    let flattened = Variables {
+        tenant: flatten_line(&variables.tenant),
+        title: flatten_line(&variables.title),
+        source: flatten_line(&variables.source),
+        key: flatten_line(&variables.key),
         labels,
         annotations,
-        recipients: variables.recipients.iter().map(|name| flat(name)).collect(),
-        member: flat(&variables.member),
-        by: flat(&variables.by),
+        recipients: variables.recipients.iter().map(|name| flatten_line(name)).collect(),
+        member: flatten_line(&variables.member),
+        by: flatten_line(&variables.by),
         ..variables.clone()
     };
     context! {
         product => Value::from_safe_string(variables.product.clone()),
         content => content,
-        link => Value::from_safe_string(escape_link_url(&link(&variables.link))),
-        ..plain(&flat)
+        link => Value::from_safe_string(escape_link_url(&safe_link(&variables.link))),
+        ..title_variables(&flattened)
     }
 }
 
 /// An address as it is; nothing when it leads elsewhere than to the web.
-pub fn link(text: &str) -> String {
+pub fn safe_link(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) if ["http", "https"].contains(&url.scheme()) => url.into(),
         _ => String::new(),
@@ -227,41 +234,41 @@ pub fn link(text: &str) -> String {
 }
 
 /// A text that takes so many bytes and no more.
-struct Bounded {
+struct BoundedWriter {
     bytes: Vec<u8>,
-    limit: usize,
+    limit_bytes: usize,
     is_full: bool,
 }
 
-impl Bounded {
+impl BoundedWriter {
     fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit, is_full: false }
+        Self { bytes: Vec::new(), limit_bytes: limit, is_full: false }
     }
 
     /// What was written, cut visibly where it did not fit.
     fn into_text(self) -> String {
-        let kept = match std::str::from_utf8(&self.bytes) {
+        let written = match std::str::from_utf8(&self.bytes) {
             Ok(text) => text,
             Err(fault) => self
                 .bytes
                 .get(..fault.valid_up_to())
-                .and_then(|kept| std::str::from_utf8(kept).ok())
+                .and_then(|written| std::str::from_utf8(written).ok())
                 .unwrap_or_default(),
         };
         if !self.is_full {
-            return kept.to_owned();
+            return written.to_owned();
         }
         // Between two words: neither inside a link nor between a backslash and what it escapes.
-        let end = kept.rfind('\n').or_else(|| kept.rfind(' ')).unwrap_or(kept.len());
-        format!("{}…", kept.get(..end).unwrap_or_default().trim_end_matches('\\'))
+        let end = written.rfind('\n').or_else(|| written.rfind(' ')).unwrap_or(written.len());
+        format!("{}…", written.get(..end).unwrap_or_default().trim_end_matches('\\'))
     }
 }
 
-impl Write for Bounded {
+impl Write for BoundedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = self.limit.saturating_sub(self.bytes.len());
-        if bytes.len() > room {
-            self.bytes.extend(bytes.iter().take(room));
+        let remaining = self.limit_bytes.saturating_sub(self.bytes.len());
+        if bytes.len() > remaining {
+            self.bytes.extend(bytes.iter().take(remaining));
             self.is_full = true;
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -274,9 +281,9 @@ impl Write for Bounded {
     }
 }
 
-fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize, most_work: usize) -> Result<String, Error> {
-    WORK_LEFT.set(most_work);
-    let mut out = Bounded::new(limit);
+fn render_part(template: &Template<'_, '_>, variables: Value, limit: usize, max_work: usize) -> Result<String, Error> {
+    WORK_LEFT.set(max_work);
+    let mut out = BoundedWriter::new(limit);
     match template.render_captured_to(variables, &mut out) {
         Err(fault) if !out.is_full => Err(fault),
         _ => Ok(out.into_text()),
@@ -284,52 +291,53 @@ fn rendered(template: &Template<'_, '_>, variables: Value, limit: usize, most_wo
 }
 
 /// One line without blanks around it, which channels take uncut.
-fn headline(text: &str) -> String {
-    let line = flat(text.trim());
-    close_directions(&truncate_bytes(&line, LONGEST_TITLE)).into_owned()
+fn to_headline(text: &str) -> String {
+    let line = flatten_line(text.trim());
+    close_directions(&truncate_bytes(&line, MAX_TITLE_BYTES)).into_owned()
 }
 
 /// Fills a template in.
 ///
 /// # Errors
 /// When it cannot be compiled, or a step of it fails.
-pub fn words(source: &Source, variables: &Variables) -> Result<Words, Error> {
-    let title = ENGINE.template_from_named_str(TITLE, &source.title)?;
-    let body = ENGINE.template_from_named_str(BODY, &source.body)?;
-    filled(&title, &body, variables, MOST_WORK)
+pub fn render(source: &TemplateSource, variables: &Variables) -> Result<MessageText, Error> {
+    let title = ENGINE.template_from_named_str(TITLE_SUFFIX, &source.title)?;
+    let body = ENGINE.template_from_named_str(BODY_SUFFIX, &source.body)?;
+    render_compiled(&title, &body, variables, MAX_RENDER_WORK_BYTES)
 }
 
 /// What a variable holds, as it is printed.
 #[must_use]
-pub fn value(name: &str, variables: &Variables) -> String {
-    plain(variables).get_attr(name).map(|value| value.to_string()).unwrap_or_default()
+pub fn variable_text(name: &str, variables: &Variables) -> String {
+    title_variables(variables).get_attr(name).map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// Belfry's own words.
 #[must_use]
-pub fn belfrys_words(language: Language, reason: Reason, variables: &Variables) -> Words {
-    let words = || {
-        let title = ENGINE.get_template(&name(language, reason, TITLE))?;
-        let body = ENGINE.get_template(&name(language, reason, BODY))?;
+pub fn render_default(language: Language, reason: MessageReason, variables: &Variables) -> MessageText {
+    let render_both = || {
+        let title = ENGINE.get_template(&template_name(language, reason, TITLE_SUFFIX))?;
+        let body = ENGINE.get_template(&template_name(language, reason, BODY_SUFFIX))?;
         // They are few, and the last resort.
-        filled(&title, &body, variables, usize::MAX)
+        render_compiled(&title, &body, variables, usize::MAX)
     };
-    words().unwrap_or_else(|fault| {
+    render_both().unwrap_or_else(|fault| {
         tracing::error!(%fault, reason = reason.as_str(), "Belfry's own words could not be written");
-        let title = headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
-        Words { title, body: escape_lines(&close_directions(&variables.content)) }
+        let title = to_headline(&format!("[{}] {}{}", variables.product, variables.title, variables.member));
+        MessageText { title, body: escape_lines(&close_directions(&variables.content)) }
     })
 }
 
-fn filled(
+fn render_compiled(
     title: &Template<'_, '_>,
     body: &Template<'_, '_>,
     variables: &Variables,
-    most_work: usize,
-) -> Result<Words, Error> {
-    Ok(Words {
-        title: headline(&rendered(title, plain(variables), LARGEST_TITLE, most_work)?),
-        body: close_directions(rendered(body, marked_up(variables), LARGEST_BODY, most_work)?.trim()).into_owned(),
+    max_work: usize,
+) -> Result<MessageText, Error> {
+    Ok(MessageText {
+        title: to_headline(&render_part(title, title_variables(variables), MAX_RENDERED_TITLE_BYTES, max_work)?),
+        body: close_directions(render_part(body, body_variables(variables), MAX_BODY_BYTES, max_work)?.trim())
+            .into_owned(),
     })
 }
 
@@ -337,23 +345,23 @@ fn filled(
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(source: &str, reason: Reason) -> Result<(), Fault> {
-    let mut reader = Reader { reason, ..Reader::default() };
+pub fn check_source(source: &str, reason: MessageReason) -> Result<(), TemplateError> {
+    let mut reader = TokenChecker { reason, ..TokenChecker::default() };
     for token in tokenize(source, false, SyntaxConfig, WhitespaceConfig::default()) {
-        let (token, span) = token.map_err(|fault| syntax(&fault))?;
-        reader.read(&token, usize::from(span.start_line))?;
+        let (token, span) = token.map_err(|fault| syntax_error(&fault))?;
+        reader.check_token(&token, usize::from(span.start_line))?;
     }
-    ENGINE.template_from_named_str(BODY, source).map(drop).map_err(|fault| syntax(&fault))
+    ENGINE.template_from_named_str(BODY_SUFFIX, source).map(drop).map_err(|fault| syntax_error(&fault))
 }
 
 /// The fault of a template that the engine does not understand.
-pub fn syntax(fault: &Error) -> Fault {
-    Fault::Syntax { line: fault.line().unwrap_or(1).max(1) }
+pub fn syntax_error(fault: &Error) -> TemplateError {
+    TemplateError::Syntax { line: fault.line().unwrap_or(1).max(1) }
 }
 
 /// What the token before this one was, as far as it decides what this one may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Before {
+enum PrecedingToken {
     /// Something after which a value may begin.
     #[default]
     Operator,
@@ -371,57 +379,59 @@ enum Before {
 
 /// Reads the tokens of a template in their order.
 #[derive(Debug)]
-struct Reader {
-    reason: Reason,
-    before: Before,
+struct TokenChecker {
+    reason: MessageReason,
+    before: PrecedingToken,
     tokens_in_tag: usize,
     tags: usize,
     /// The longest text that this tag names, in bytes, and how often a text is gone through.
-    longest: usize,
-    passes: usize,
+    longest_text_bytes: usize,
+    text_passes: usize,
     /// The work of all tags before, in bytes.
-    work: usize,
+    work_bytes: usize,
 }
 
-impl Default for Reader {
+impl Default for TokenChecker {
     fn default() -> Self {
         Self {
-            reason: Reason::Firing,
-            before: Before::Operator,
+            reason: MessageReason::Firing,
+            before: PrecedingToken::Operator,
             tokens_in_tag: 0,
             tags: 0,
-            longest: 0,
-            passes: 0,
-            work: 0,
+            longest_text_bytes: 0,
+            text_passes: 0,
+            work_bytes: 0,
         }
     }
 }
 
-impl Reader {
-    fn read(&mut self, token: &Token<'_>, line: usize) -> Result<(), Fault> {
+impl TokenChecker {
+    fn check_token(&mut self, token: &Token<'_>, line: usize) -> Result<(), TemplateError> {
         self.tokens_in_tag += 1;
-        self.count(token);
-        if self.work > MOST_WORK {
-            return Err(Fault::TooMuchWork { line });
+        self.count_work(token);
+        if self.work_bytes > MAX_RENDER_WORK_BYTES {
+            return Err(TemplateError::TooExpensive { line });
         }
         self.before = match token {
-            Token::TemplateData(_) => Before::Operator,
+            Token::TemplateData(_) => PrecedingToken::Operator,
             Token::VariableStart | Token::BlockStart => {
                 self.tokens_in_tag = 0;
                 self.tags += 1;
-                if matches!(token, Token::BlockStart) { Before::BlockStart } else { Before::Operator }
+                if matches!(token, Token::BlockStart) { PrecedingToken::BlockStart } else { PrecedingToken::Operator }
             }
-            Token::Ident(name) => self.name(name, line)?,
-            Token::Dot if self.before == (Before::Value { has_parts: true }) => Before::Dot,
-            Token::BracketOpen | Token::Dot if self.before == (Before::Value { has_parts: false }) => {
-                return Err(Fault::Forbidden { line, what: token_text(token) });
+            Token::Ident(name) => self.check_identifier(name, line)?,
+            Token::Dot if self.before == (PrecedingToken::Value { has_parts: true }) => PrecedingToken::Dot,
+            Token::BracketOpen | Token::Dot if self.before == (PrecedingToken::Value { has_parts: false }) => {
+                return Err(TemplateError::Forbidden { line, what: token_source(token) });
             }
-            Token::ParenOpen if matches!(self.before, Before::Value { .. }) => {
-                return Err(Fault::Forbidden { line, what: token_text(token) });
+            Token::ParenOpen if matches!(self.before, PrecedingToken::Value { .. }) => {
+                return Err(TemplateError::Forbidden { line, what: token_source(token) });
             }
-            Token::Pipe => Before::Pipe,
-            Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) => Before::Value { has_parts: false },
-            Token::ParenClose | Token::BracketClose => Before::Value { has_parts: false },
+            Token::Pipe => PrecedingToken::Pipe,
+            Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) => {
+                PrecedingToken::Value { has_parts: false }
+            }
+            Token::ParenClose | Token::BracketClose => PrecedingToken::Value { has_parts: false },
             Token::ParenOpen
             | Token::BracketOpen
             | Token::Comma
@@ -432,49 +442,51 @@ impl Reader {
             | Token::Lt
             | Token::Lte
             | Token::VariableEnd
-            | Token::BlockEnd => Before::Operator,
-            Token::BraceClose => return Err(Fault::Syntax { line }),
-            other => return Err(Fault::Forbidden { line, what: token_text(other) }),
+            | Token::BlockEnd => PrecedingToken::Operator,
+            Token::BraceClose => return Err(TemplateError::Syntax { line }),
+            other => return Err(TemplateError::Forbidden { line, what: token_source(other) }),
         };
-        if self.tokens_in_tag > LONGEST_TAG || self.tags > MOST_TAGS {
-            return Err(Fault::TooMuch { line });
+        if self.tokens_in_tag > MAX_TAG_TOKENS || self.tags > MAX_TAGS {
+            return Err(TemplateError::TooComplex { line });
         }
         Ok(())
     }
 
     /// Counts the work of filling in: each tag once, and once more for each filter, over the longest text in it.
-    fn count(&mut self, token: &Token<'_>) {
+    fn count_work(&mut self, token: &Token<'_>) {
         match token {
-            Token::VariableStart | Token::BlockStart => (self.longest, self.passes) = (0, 1),
-            Token::Pipe => self.passes += 1,
-            Token::Ident("in") => self.passes += 1,
-            Token::Ident(name) if LONG_VARIABLES.contains(name) => self.longest = self.longest.max(LONG_TEXT),
-            Token::Ident(_) => self.longest = self.longest.max(SHORT_TEXT),
-            Token::Str(text) => self.longest = self.longest.max(text.len()),
-            Token::String(text) => self.longest = self.longest.max(text.len()),
-            Token::VariableEnd | Token::BlockEnd => self.work += self.longest * self.passes,
+            Token::VariableStart | Token::BlockStart => (self.longest_text_bytes, self.text_passes) = (0, 1),
+            Token::Pipe => self.text_passes += 1,
+            Token::Ident("in") => self.text_passes += 1,
+            Token::Ident(name) if LONG_VARIABLES.contains(name) => {
+                self.longest_text_bytes = self.longest_text_bytes.max(LONG_TEXT_BYTES)
+            }
+            Token::Ident(_) => self.longest_text_bytes = self.longest_text_bytes.max(SHORT_TEXT_BYTES),
+            Token::Str(text) => self.longest_text_bytes = self.longest_text_bytes.max(text.len()),
+            Token::String(text) => self.longest_text_bytes = self.longest_text_bytes.max(text.len()),
+            Token::VariableEnd | Token::BlockEnd => self.work_bytes += self.longest_text_bytes * self.text_passes,
             _ => {}
         }
     }
 
-    fn name(&self, name: &str, line: usize) -> Result<Before, Fault> {
+    fn check_identifier(&self, name: &str, line: usize) -> Result<PrecedingToken, TemplateError> {
         match self.before {
-            Before::BlockStart if STATEMENTS.contains(&name) => Ok(Before::Operator),
-            Before::BlockStart => Err(Fault::Forbidden { line, what: name.to_owned() }),
-            Before::Dot => Ok(Before::Value { has_parts: false }),
-            Before::Pipe if FILTERS.contains(&name) => Ok(Before::Filter),
-            Before::Pipe => Err(Fault::Filter { line, name: name.to_owned() }),
-            _ if WORDS.contains(&name) => Ok(Before::Operator),
+            PrecedingToken::BlockStart if ALLOWED_STATEMENTS.contains(&name) => Ok(PrecedingToken::Operator),
+            PrecedingToken::BlockStart => Err(TemplateError::Forbidden { line, what: name.to_owned() }),
+            PrecedingToken::Dot => Ok(PrecedingToken::Value { has_parts: false }),
+            PrecedingToken::Pipe if ALLOWED_FILTERS.contains(&name) => Ok(PrecedingToken::Filter),
+            PrecedingToken::Pipe => Err(TemplateError::UnknownFilter { line, name: name.to_owned() }),
+            _ if EXPRESSION_KEYWORDS.contains(&name) => Ok(PrecedingToken::Operator),
             _ if self.reason.variables().contains(&name) => {
-                Ok(Before::Value { has_parts: ["labels", "annotations", "recipients"].contains(&name) })
+                Ok(PrecedingToken::Value { has_parts: ["labels", "annotations", "recipients"].contains(&name) })
             }
-            _ => Err(Fault::Variable { line, name: name.to_owned() }),
+            _ => Err(TemplateError::UnknownVariable { line, name: name.to_owned() }),
         }
     }
 }
 
 /// A token as it was written.
-fn token_text(token: &Token<'_>) -> String {
+fn token_source(token: &Token<'_>) -> String {
     token.to_string().trim_matches('`').to_owned()
 }
 

@@ -7,13 +7,13 @@ use serde::Serialize;
 use crate::language::Language;
 
 /// The longest title of a template, in characters.
-pub const LONGEST_TITLE: u64 = 512;
+pub const MAX_TITLE_CHARS: u64 = 512;
 /// The longest text of a template, in bytes of UTF-8.
-pub const LARGEST_BODY: usize = 8 * 1024;
+pub const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// Why a group is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub enum MessageReason {
     /// An alert fires.
     Firing,
     /// It fires again, or goes on.
@@ -28,7 +28,7 @@ pub enum Reason {
     Test,
 }
 
-impl Reason {
+impl MessageReason {
     /// Every reason, as pages list them.
     pub const ALL: [Self; 6] =
         [Self::Firing, Self::Repeated, Self::Resolved, Self::Digest, Self::MemberSaved, Self::Test];
@@ -128,7 +128,7 @@ pub struct Variables {
     pub first_at: String,
     /// When it fired last, or was resolved, in the tenant's time zone.
     pub last_at: String,
-    /// From the first to the last, in words: see [`duration`].
+    /// From the first to the last, in words: see [`format_duration`].
     pub duration: String,
     /// The display names of those the message is for.
     pub recipients: Vec<String>,
@@ -140,7 +140,7 @@ pub struct Variables {
 
 /// A message before it is laid out for a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words {
+pub struct MessageText {
     /// The headline, one line of plain text.
     pub title: String,
     /// Markdown of the kind that all channels have.
@@ -149,7 +149,7 @@ pub struct Words {
 
 /// A template as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
+pub struct TemplateSource {
     /// Of the headline.
     pub title: String,
     /// Of the text.
@@ -158,16 +158,16 @@ pub struct Source {
 
 /// What is wrong with a template. Lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum TemplateError {
     /// There is no such variable.
-    Variable {
+    UnknownVariable {
         /// The line it stands in.
         line: usize,
         /// Its name, as it was written.
         name: String,
     },
     /// There is no such filter.
-    Filter {
+    UnknownFilter {
         /// The line it stands in.
         line: usize,
         /// Its name, as it was written.
@@ -186,12 +186,12 @@ pub enum Fault {
         line: usize,
     },
     /// A tag is longer, or there are more of them, than any message needs.
-    TooMuch {
+    TooComplex {
         /// The line where that shows.
         line: usize,
     },
     /// Filters go through long texts too often.
-    TooMuchWork {
+    TooExpensive {
         /// The line where that shows.
         line: usize,
     },
@@ -199,7 +199,7 @@ pub enum Fault {
 
 /// How long something lasted, in the two largest units: `2 h 5 min`.
 #[must_use]
-pub fn duration(language: Language, seconds: i64) -> String {
+pub fn format_duration(language: Language, seconds: i64) -> String {
     let minutes = seconds.max(0) / 60;
     let units = [
         ("templates-days", minutes / 1440),
@@ -207,7 +207,7 @@ pub fn duration(language: Language, seconds: i64) -> String {
         ("templates-minutes", minutes % 60),
     ];
     let largest: Vec<_> = units.into_iter().skip_while(|(_, count)| *count == 0).take(2).collect();
-    let shown = largest.iter().filter(|(_, count)| *count > 0).map(|(key, count)| language.count(key, *count));
+    let shown = largest.iter().filter(|(_, count)| *count > 0).map(|(key, count)| language.text_count(key, *count));
     let shown: Vec<_> = shown.collect();
     if shown.is_empty() { language.text("templates-no-minute").into_owned() } else { shown.join(" ") }
 }
@@ -217,21 +217,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_read_back_from_its_word_and_has_a_name_in_both_languages() {
-        for reason in Reason::ALL {
-            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+    fn a_message_reason_round_trips_and_has_a_name_in_both_languages() {
+        for reason in MessageReason::ALL {
+            assert_eq!(MessageReason::parse(reason.as_str()), Some(reason));
             for language in Language::ALL {
                 assert_ne!(language.text(reason.key()), reason.key());
             }
         }
-        assert_eq!(Reason::parse("Firing"), None);
+        assert_eq!(MessageReason::parse("Firing"), None);
     }
 
     #[test]
-    fn every_variable_of_the_table_is_there_and_is_explained_in_both_languages() {
+    fn every_template_variable_exists_and_is_explained_in_both_languages() {
         let known = serde_json::to_value(Variables::default()).unwrap();
         let mut used = std::collections::BTreeSet::new();
-        for name in Reason::ALL.into_iter().flat_map(Reason::variables) {
+        for name in MessageReason::ALL.into_iter().flat_map(MessageReason::variables) {
             assert!(known.get(name).is_some(), "{name}");
             let key = format!("templates-variable-{name}");
             for language in Language::ALL {
@@ -243,15 +243,15 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_told_in_its_two_largest_units() {
-        let told = |seconds| duration(Language::English, seconds);
-        assert_eq!(told(-5), "less than a minute");
-        assert_eq!(told(59), "less than a minute");
-        assert_eq!(told(60), "1 min");
-        assert_eq!(told(7_500), "2 h 5 min");
-        assert_eq!(told(7_200), "2 h");
-        assert_eq!(told(86_400 + 59), "1 d");
-        assert_eq!(told(90_000 + 300), "1 d 1 h");
-        assert_eq!(duration(Language::Chinese, 7_500), "2 小时 5 分钟");
+    fn a_duration_is_shown_in_its_two_largest_units() {
+        let shown_duration = |seconds| format_duration(Language::English, seconds);
+        assert_eq!(shown_duration(-5), "less than a minute");
+        assert_eq!(shown_duration(59), "less than a minute");
+        assert_eq!(shown_duration(60), "1 min");
+        assert_eq!(shown_duration(7_500), "2 h 5 min");
+        assert_eq!(shown_duration(7_200), "2 h");
+        assert_eq!(shown_duration(86_400 + 59), "1 d");
+        assert_eq!(shown_duration(90_000 + 300), "1 d 1 h");
+        assert_eq!(format_duration(Language::Chinese, 7_500), "2 小时 5 分钟");
     }
 }

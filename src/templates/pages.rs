@@ -8,9 +8,9 @@ use actix_web::{
 use askama::Template;
 
 use super::{
-    EditTemplate, Reason, Source, Variables, Words, belfrys, engine, example,
-    form::EditLanguage,
-    store::{self, Listed},
+    MessageReason, MessageText, TemplateForm, TemplateSource, Variables, defaults, engine, example,
+    form::MessageLanguageForm,
+    store::{self, TemplateRow},
 };
 use crate::{
     access::{
@@ -34,27 +34,27 @@ struct ListPage {
     frame: Frame,
     errors: FieldErrors,
     path: String,
-    form: EditLanguage,
-    own: Vec<Listed>,
+    form: MessageLanguageForm,
+    custom: Vec<TemplateRow>,
     may_edit: bool,
 }
 
 impl ListPage {
-    fn own(&self, channel: &Channel, reason: &Reason) -> Option<&Listed> {
-        self.own.iter().find(|own| own.channel == *channel && own.reason == *reason)
+    fn custom_template(&self, channel: &Channel, reason: &MessageReason) -> Option<&TemplateRow> {
+        self.custom.iter().find(|custom| custom.channel == *channel && custom.reason == *reason)
     }
 
     /// What a screen reader says for the link of a cell, which sighted people see in its row and column.
-    fn label(&self, channel: &Channel, reason: &Reason, state: &str) -> String {
+    fn label(&self, channel: &Channel, reason: &MessageReason, state: &str) -> String {
         format!("{}: {}, {}", self.frame.t(state), self.frame.t(channel_key(channel)), self.frame.t(reason.key()))
     }
 }
 
-fn path<P>(who: &Can<P>) -> String {
+fn templates_path<P>(who: &Can<P>) -> String {
     format!("/t/{}/templates", who.tenant.slug)
 }
 
-fn may_edit<P>(who: &Can<P>) -> bool {
+fn may_edit_templates<P>(who: &Can<P>) -> bool {
     who.may(Action::EditTemplates)
 }
 
@@ -63,13 +63,20 @@ async fn list_page<P>(
     db: &Database,
     who: &Can<P>,
     frame: Frame,
-    refused: Option<(EditLanguage, FieldErrors)>,
+    refused: Option<(MessageLanguageForm, FieldErrors)>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
-    let (language, own) = db.read(move |c| Ok((store::language(c, tenant)?, store::list(c, tenant)?))).await?;
+    let (language, custom) = db.read(move |c| Ok((store::load_language(c, tenant)?, store::list(c, tenant)?))).await?;
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (form, errors) = refused.unwrap_or_else(|| (language.into(), FieldErrors::default()));
-    let page = ListPage { frame: frame.seen_by(who), errors, path: path(who), form, own, may_edit: may_edit(who) };
+    let page = ListPage {
+        frame: frame.seen_by(who),
+        errors,
+        path: templates_path(who),
+        form,
+        custom,
+        may_edit: may_edit_templates(who),
+    };
     web::page(status, &page)
 }
 
@@ -85,12 +92,12 @@ pub async fn save_language(
     who: Can<EditTemplates>,
     request: HttpRequest,
     frame: Frame,
-    Form(form): Form<EditLanguage>,
+    Form(form): Form<MessageLanguageForm>,
 ) -> Result<HttpResponse> {
     let (tenant, actor, now) = (who.tenant.clone(), actor(&request, &who.principal.account), clock.now());
     let saved = who.write(&db, move |c| {
         lock_settings(c, Some(tenant.id))?;
-        let before = store::language(c, tenant.id)?;
+        let before = store::load_language(c, tenant.id)?;
         let form = match form.reconciled(&before.into(), &["message_language"])? {
             Ok(form) => form,
             Err(outdated) => return Ok(Err(outdated.refused())),
@@ -105,7 +112,7 @@ pub async fn save_language(
         audit::save_changes(c, &actor, &entry, now, |c| store::set_language(c, tenant.id, language)).map(Ok)
     });
     match saved.await? {
-        Ok(effect) => Ok(redirect_saying(&path(&who), effect.flash_key())),
+        Ok(effect) => Ok(redirect_saying(&templates_path(&who), effect.flash_key())),
         Err(refused) => list_page(&db, &who, frame, Some(refused)).await,
     }
 }
@@ -114,29 +121,29 @@ pub async fn save_language(
 #[template(path = "templates/edit.html")]
 struct EditPage {
     frame: Frame,
-    form: EditTemplate,
+    form: TemplateForm,
     errors: FieldErrors,
     /// Where the list is.
     path: String,
-    place: Place,
-    own: Option<Listed>,
+    key: TemplateKey,
+    custom: Option<TemplateRow>,
     example: Variables,
     /// The message that the template makes of the example, when it was asked for.
-    preview: Option<Preview>,
+    preview: Option<MessagePreview>,
     /// Whether it was asked for, and nothing was to be saved.
     is_preview: bool,
     may_edit: bool,
 }
 
 /// A message as its group would see it.
-struct Preview {
+struct MessagePreview {
     title: String,
     html: String,
     fits: bool,
 }
 
-impl Preview {
-    fn of(channel: Channel, Words { title, body }: Words) -> Self {
+impl MessagePreview {
+    fn from_text(channel: Channel, MessageText { title, body }: MessageText) -> Self {
         let message = robots::OutgoingMessage { title, text: body, mobiles: Vec::new(), uuid: String::new() };
         let fits = robots::fits_channel(channel, &message);
         let robots::OutgoingMessage { title, text, .. } = message;
@@ -148,64 +155,68 @@ impl Preview {
 
 /// Whose words a page is about.
 #[derive(Clone, Copy)]
-struct Place {
+struct TemplateKey {
     channel: Channel,
-    reason: Reason,
+    reason: MessageReason,
 }
 
 impl EditPage {
     fn action(&self) -> String {
-        format!("{}/{}/{}", self.path, self.place.channel.as_str(), self.place.reason.as_str())
+        format!("{}/{}/{}", self.path, self.key.channel.as_str(), self.key.reason.as_str())
     }
 
     /// A variable as it stands in a template.
-    fn written(name: &str) -> String {
+    fn as_placeholder(name: &str) -> String {
         format!("{{{{ {name} }}}}")
     }
 
-    fn meaning(&self, name: &str) -> String {
+    fn variable_description(&self, name: &str) -> String {
         self.frame.t(&format!("templates-variable-{name}")).into_owned()
     }
 
-    fn value(&self, name: &str) -> String {
-        engine::value(name, &self.example)
+    fn example_value(&self, name: &str) -> String {
+        engine::variable_text(name, &self.example)
     }
 }
 
 /// What every request about one template brings: who asks, and the tenant, channel and reason in the path.
-type AboutTemplate<P> = (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, String, String)>);
+type TemplateRequestParts<P> =
+    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, String, String)>);
 
 /// A request about one template.
-struct Asked<P> {
+struct TemplateRequest<P> {
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<P>,
     request: HttpRequest,
     frame: Frame,
-    place: Place,
+    key: TemplateKey,
 }
 
-impl<P> Asked<P> {
+impl<P> TemplateRequest<P> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such channel or reason.
-    fn read((db, clock, who, request, frame, path): AboutTemplate<P>) -> Result<Self> {
+    fn from_parts((db, clock, who, request, frame, path): TemplateRequestParts<P>) -> Result<Self> {
         let (_, channel, reason) = path.into_inner();
         let channel = Channel::parse(&channel).ok_or(Error::NotFound)?;
-        let reason = Reason::parse(&reason).ok_or(Error::NotFound)?;
-        Ok(Self { db, clock, who, request, frame, place: Place { channel, reason } })
+        let reason = MessageReason::parse(&reason).ok_or(Error::NotFound)?;
+        Ok(Self { db, clock, who, request, frame, key: TemplateKey { channel, reason } })
     }
 
     fn example(&self, language: Language) -> Variables {
         let names = (self.frame.product.as_str(), self.who.tenant.name.as_str());
         let times = Times::of(&self.who.tenant.time_zone);
-        example::variables(language, self.place.reason, names, times, self.clock.now())
+        example::example_variables(language, self.key.reason, names, times, self.clock.now())
     }
 
     /// The template that was typed and what it makes of an example, or what is wrong with it. Large templates take a while.
-    async fn check(&self, form: &EditTemplate) -> Result<std::result::Result<(Source, Words), FieldErrors>> {
+    async fn check(
+        &self,
+        form: &TemplateForm,
+    ) -> Result<std::result::Result<(TemplateSource, MessageText), FieldErrors>> {
         let tenant = self.who.tenant.id;
-        let example = self.example(self.db.read(move |c| store::language(c, tenant)).await?);
-        let (form, Place { channel, reason }) = (form.clone(), self.place);
+        let example = self.example(self.db.read(move |c| store::load_language(c, tenant)).await?);
+        let (form, TemplateKey { channel, reason }) = (form.clone(), self.key);
         self.db.compute_aside(move || form.check(channel, reason, &example)).await
     }
 
@@ -213,87 +224,95 @@ impl<P> Asked<P> {
     async fn page(
         self,
         status: StatusCode,
-        typed: Option<EditTemplate>,
+        draft: Option<TemplateForm>,
         errors: FieldErrors,
-        preview: Option<Words>,
+        preview: Option<MessageText>,
     ) -> Result<HttpResponse> {
-        let (tenant, place) = (self.who.tenant.id, self.place);
-        let (language, own) = self
+        let (tenant, key) = (self.who.tenant.id, self.key);
+        let (language, custom) = self
             .db
-            .read(move |c| Ok((store::language(c, tenant)?, store::find(c, tenant, place.channel, place.reason)?)))
+            .read(move |c| Ok((store::load_language(c, tenant)?, store::find(c, tenant, key.channel, key.reason)?)))
             .await?;
         let example = self.example(language);
-        let (source, own) = own.unzip();
-        let stored = || source.unwrap_or_else(|| belfrys::source(language, place.reason));
+        let (source, custom) = custom.unzip();
+        let stored = || source.unwrap_or_else(|| defaults::default_source(language, key.reason));
         let page = EditPage {
-            form: typed.unwrap_or_else(|| stored().into()),
+            form: draft.unwrap_or_else(|| stored().into()),
             errors,
-            path: path(&self.who),
-            place,
-            own,
+            path: templates_path(&self.who),
+            key,
+            custom,
             example,
-            preview: preview.map(|words| Preview::of(place.channel, words)),
+            preview: preview.map(|text| MessagePreview::from_text(key.channel, text)),
             is_preview: self.request.path().ends_with("/preview"),
-            may_edit: may_edit(&self.who),
+            may_edit: may_edit_templates(&self.who),
             frame: self.frame.seen_by(&self.who),
         };
         web::page(status, &page)
     }
 
-    fn back(&self, effect: Effect) -> HttpResponse {
-        redirect_saying(&path(&self.who), effect.flash_key())
+    fn redirect_to_list(&self, effect: Effect) -> HttpResponse {
+        redirect_saying(&templates_path(&self.who), effect.flash_key())
     }
 
     /// The template's name in the audit log.
-    fn object(&self) -> String {
-        format!("{} · {}", self.place.channel.as_str(), self.place.reason.as_str())
+    fn audit_object(&self) -> String {
+        format!("{} · {}", self.key.channel.as_str(), self.key.reason.as_str())
     }
 }
 
 /// One template; who may not edit sees it read-only.
-pub async fn show(asked: AboutTemplate<ViewTemplates>) -> Result<HttpResponse> {
-    Asked::read(asked)?.page(StatusCode::OK, None, FieldErrors::default(), None).await
+pub async fn show(parts: TemplateRequestParts<ViewTemplates>) -> Result<HttpResponse> {
+    TemplateRequest::from_parts(parts)?.page(StatusCode::OK, None, FieldErrors::default(), None).await
 }
 
 /// Shows what the typed template makes of an example, and saves nothing.
-pub async fn preview(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
-    let asked = Asked::read(asked)?;
-    match asked.check(&form).await? {
-        Ok((_, words)) => asked.page(StatusCode::OK, Some(form), FieldErrors::default(), Some(words)).await,
-        Err(errors) => asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
+pub async fn preview(
+    parts: TemplateRequestParts<EditTemplates>,
+    Form(form): Form<TemplateForm>,
+) -> Result<HttpResponse> {
+    let request = TemplateRequest::from_parts(parts)?;
+    match request.check(&form).await? {
+        Ok((_, words)) => request.page(StatusCode::OK, Some(form), FieldErrors::default(), Some(words)).await,
+        Err(errors) => request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     }
 }
 
 /// The words that count now: the tenant's own, or else the default ones.
-fn stored_source(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: Reason) -> Result<Source> {
+fn stored_source(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    channel: Channel,
+    reason: MessageReason,
+) -> Result<TemplateSource> {
     Ok(match store::find(c, tenant, channel, reason)? {
         Some((source, _)) => source,
-        None => belfrys::source(store::language(c, tenant)?, reason),
+        None => defaults::default_source(store::load_language(c, tenant)?, reason),
     })
 }
 
 /// Saves a template.
-pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
-    let asked = Asked::read(asked)?;
-    let (tenant, Place { channel, reason }) = (asked.who.tenant.id, asked.place);
-    let shown = asked.db.read(move |c| stored_source(c, tenant, channel, reason)).await?;
+pub async fn save(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<TemplateForm>) -> Result<HttpResponse> {
+    let request = TemplateRequest::from_parts(parts)?;
+    let (tenant, TemplateKey { channel, reason }) = (request.who.tenant.id, request.key);
+    let shown = request.db.read(move |c| stored_source(c, tenant, channel, reason)).await?;
     let form = match form.reconciled(&shown.into(), &["title", "body"])? {
         Ok(form) => form,
         Err(outdated) => {
             let (form, errors) = outdated.refused();
-            return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await;
+            return request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await;
         }
     };
-    let source = match asked.check(&form).await? {
+    let source = match request.check(&form).await? {
         Ok((source, _)) => source,
-        Err(errors) => return asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
+        Err(errors) => return request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     };
-    let actor = actor(&asked.request, &asked.who.principal.account);
-    let (now, object) = (asked.clock.now(), asked.object());
-    let typed = form.clone();
-    let saved = asked
+    let actor = actor(&request.request, &request.who.principal.account);
+    let (now, object) = (request.clock.now(), request.audit_object());
+    let draft = form.clone();
+    let saved = request
         .who
-        .write(&asked.db, move |c| {
+        .write(&request.db, move |c| {
             lock_settings(c, Some(tenant))?;
             let before = stored_source(c, tenant, channel, reason)?;
             if !form.is_current(&before.clone().into()) {
@@ -311,21 +330,21 @@ pub async fn save(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemp
         })
         .await?;
     if let Some(effect) = saved {
-        return Ok(asked.back(effect));
+        return Ok(request.redirect_to_list(effect));
     }
     let errors = FieldErrors::of_form("form-saved-by-another");
-    asked.page(StatusCode::UNPROCESSABLE_ENTITY, Some(typed), errors, None).await
+    request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(draft), errors, None).await
 }
 
 /// Goes back to the default words, unless somebody else changed the template after the page was opened.
-pub async fn reset(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTemplate>) -> Result<HttpResponse> {
-    let asked = Asked::read(asked)?;
-    let actor = actor(&asked.request, &asked.who.principal.account);
-    let (tenant, now, object) = (asked.who.tenant.id, asked.clock.now(), asked.object());
-    let Place { channel, reason } = asked.place;
-    let reset = asked
+pub async fn reset(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<TemplateForm>) -> Result<HttpResponse> {
+    let request = TemplateRequest::from_parts(parts)?;
+    let actor = actor(&request.request, &request.who.principal.account);
+    let (tenant, now, object) = (request.who.tenant.id, request.clock.now(), request.audit_object());
+    let TemplateKey { channel, reason } = request.key;
+    let reset = request
         .who
-        .write(&asked.db, move |c| {
+        .write(&request.db, move |c| {
             lock_settings(c, Some(tenant))?;
             if !form.is_current(&stored_source(c, tenant, channel, reason)?.into()) {
                 return Ok(None);
@@ -339,7 +358,7 @@ pub async fn reset(asked: AboutTemplate<EditTemplates>, Form(form): Form<EditTem
         })
         .await?;
     if let Some(effect) = reset {
-        return Ok(asked.back(effect));
+        return Ok(request.redirect_to_list(effect));
     }
-    asked.page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::of_form("form-saved-by-another"), None).await
+    request.page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::of_form("form-saved-by-another"), None).await
 }

@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::{Reason, Source, Templates, choice::Own};
+use super::{MessageReason, TemplateSource, Templates, tenant_templates::CustomTemplate};
 use crate::{
     db::{
         AnyConnection, AtMost as _, TenantId, directly,
@@ -38,12 +38,17 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
     let (language, _) = rows.first().ok_or(Error::NotFound)?;
     let language = Language::from_tag(language).unwrap_or_default();
     // A channel or reason of another version has no messages here.
-    let own = rows.into_iter().filter_map(|(_, own)| {
-        let (channel, reason, title, body, changed_at) = own?;
-        let source = Source { title, body };
-        Some(Own { channel: Channel::parse(&channel)?, reason: Reason::parse(&reason)?, source, changed_at })
+    let custom_templates = rows.into_iter().filter_map(|(_, custom)| {
+        let (channel, reason, title, body, changed_at) = custom?;
+        let source = TemplateSource { title, body };
+        Some(CustomTemplate {
+            channel: Channel::parse(&channel)?,
+            reason: MessageReason::parse(&reason)?,
+            source,
+            changed_at,
+        })
     });
-    Ok(Templates { tenant, language, own: own.collect() })
+    Ok(Templates { tenant, language, custom: custom_templates.collect() })
 }
 
 /// A tenant's name, and the slug in the addresses of its pages.
@@ -56,11 +61,11 @@ pub fn name_and_slug(c: &mut AnyConnection, tenant: TenantId) -> Result<(String,
 
 /// A template as the list shows it.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct TemplateRow {
     /// The channel it is for.
     pub channel: Channel,
     /// The reason it is for.
-    pub reason: Reason,
+    pub reason: MessageReason,
     /// The username of who wrote it.
     pub changed_by: String,
     /// When.
@@ -71,7 +76,7 @@ pub struct Listed {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn list(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Listed>> {
+pub fn list(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<TemplateRow>> {
     let rows: Vec<(String, String, String, NaiveDateTime)> = message_templates::table
         .filter(message_templates::tenant.eq(tenant.0))
         .select((
@@ -82,7 +87,12 @@ pub fn list(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Listed>> {
         ))
         .load(c)?;
     let listed = rows.into_iter().filter_map(|(channel, reason, changed_by, changed_at)| {
-        Some(Listed { channel: Channel::parse(&channel)?, reason: Reason::parse(&reason)?, changed_by, changed_at })
+        Some(TemplateRow {
+            channel: Channel::parse(&channel)?,
+            reason: MessageReason::parse(&reason)?,
+            changed_by,
+            changed_at,
+        })
     });
     Ok(listed.collect())
 }
@@ -95,8 +105,8 @@ pub fn find(
     c: &mut AnyConnection,
     tenant: TenantId,
     channel: Channel,
-    reason: Reason,
-) -> Result<Option<(Source, Listed)>> {
+    reason: MessageReason,
+) -> Result<Option<(TemplateSource, TemplateRow)>> {
     let row = message_templates::table
         .find((tenant.0, channel.as_str(), reason.as_str()))
         .select((
@@ -108,7 +118,7 @@ pub fn find(
         .first_row::<(String, String, String, NaiveDateTime), _>(c)
         .optional()?;
     Ok(row.map(|(title, body, changed_by, changed_at)| {
-        (Source { title, body }, Listed { channel, reason, changed_by, changed_at })
+        (TemplateSource { title, body }, TemplateRow { channel, reason, changed_by, changed_at })
     }))
 }
 
@@ -120,8 +130,8 @@ pub fn save(
     c: &mut AnyConnection,
     tenant: TenantId,
     channel: Channel,
-    reason: Reason,
-    source: &Source,
+    reason: MessageReason,
+    source: &TemplateSource,
     (by, now): (&str, NaiveDateTime),
 ) -> Result<()> {
     let values = (
@@ -130,14 +140,14 @@ pub fn save(
         message_templates::changed_by.eq(by),
         message_templates::changed_at.eq(now),
     );
-    let place = message_templates::table.find((tenant.0, channel.as_str(), reason.as_str()));
-    if diesel::update(place).set(values).execute(c)? == 0 {
-        let place = (
+    let row = message_templates::table.find((tenant.0, channel.as_str(), reason.as_str()));
+    if diesel::update(row).set(values).execute(c)? == 0 {
+        let row = (
             message_templates::tenant.eq(tenant.0),
             message_templates::channel.eq(channel.as_str()),
             message_templates::reason.eq(reason.as_str()),
         );
-        diesel::insert_into(message_templates::table).values((place, values)).execute(c)?;
+        diesel::insert_into(message_templates::table).values((row, values)).execute(c)?;
     }
     Ok(())
 }
@@ -146,16 +156,16 @@ pub fn save(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn reset(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: Reason) -> Result<bool> {
-    let place = message_templates::table.find((tenant.0, channel.as_str(), reason.as_str()));
-    Ok(diesel::delete(place).execute(c)? > 0)
+pub fn reset(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: MessageReason) -> Result<bool> {
+    let row = message_templates::table.find((tenant.0, channel.as_str(), reason.as_str()));
+    Ok(diesel::delete(row).execute(c)? > 0)
 }
 
 /// The language of a tenant's messages.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such tenant.
-pub fn language(c: &mut AnyConnection, tenant: TenantId) -> Result<Language> {
+pub fn load_language(c: &mut AnyConnection, tenant: TenantId) -> Result<Language> {
     let tag: String = tenants::table.find(tenant).select(tenants::message_language).first_row(c)?;
     Ok(Language::from_tag(&tag).unwrap_or_default())
 }

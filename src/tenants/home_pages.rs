@@ -17,9 +17,9 @@ use crate::{
     channels::{Switches, store as channels},
     clock::Clock,
     db::{AnyConnection, Database, MemberId, Seek, TenantId},
-    deliveries::store::{self as deliveries, Filter, Listed, Scope},
+    deliveries::store::{self as deliveries, DeliveryFilter, DeliveryRow, DeliveryScope},
     error::Result,
-    first_steps::{Progress, store as first_steps},
+    first_steps::{FirstStepsProgress, store as first_steps},
     robots::Channel,
     web::{self, Frame, ListParameters, Parameters, Times, Unread, query_string, unread},
 };
@@ -79,7 +79,7 @@ pub struct Asked {
 impl ListParameters for Asked {
     const NAMES: &'static [&'static str] = &["span"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         unread(&[("span", &self.span, Span::ALL.into_iter().any(|span| span.word() == self.span))])
     }
 }
@@ -148,7 +148,7 @@ impl Pulse {
         let counts = names.into_iter().zip(counts.iter().map(String::as_str));
         let ends = [("first", first.as_str()), ("last", last.as_str())];
         let variables: Vec<(&str, &str)> = ends.into_iter().chain(counts).collect();
-        frame.language.with("tenants-home-pulse-desc", &variables).into_owned()
+        frame.language.text_with("tenants-home-pulse-desc", &variables).into_owned()
     }
 
     /// The first and the last hour of the picture.
@@ -218,7 +218,7 @@ impl Care {
         let counts: Vec<String> = self.robot_parts().iter().map(|part| part.count.to_string()).collect();
         let names = ["ok", "resting", "broken"];
         let variables: Vec<(&str, &str)> = names.into_iter().zip(counts.iter().map(String::as_str)).collect();
-        frame.language.with("tenants-home-robots-desc", &variables).into_owned()
+        frame.language.text_with("tenants-home-robots-desc", &variables).into_owned()
     }
 
     /// Whether there is anything to look after.
@@ -242,11 +242,11 @@ struct HomePage {
     switches: Switches,
     care: Option<Care>,
     /// What an administrator of a tenant that has not sent an alert yet does first.
-    first_steps: Option<Progress>,
+    first_steps: Option<FirstStepsProgress>,
     /// The channels that have a robot of the viewer.
     own: Vec<Channel>,
     pulse: Pulse,
-    latest: Vec<Listed>,
+    latest: Vec<DeliveryRow>,
 }
 
 /// Who looks at the page, when, and over how long.
@@ -265,10 +265,10 @@ struct View {
 struct Seen {
     switches: Switches,
     care: Option<Care>,
-    first_steps: Option<Progress>,
+    first_steps: Option<FirstStepsProgress>,
     own: Vec<Channel>,
     pulse: Pulse,
-    latest: Vec<Listed>,
+    latest: Vec<DeliveryRow>,
 }
 
 impl View {
@@ -278,15 +278,15 @@ impl View {
     }
 
     fn read(&self, c: &mut AnyConnection) -> Result<Seen> {
-        let scope = self.only().map_or(Scope::Everyone, Scope::Only);
-        let (mut latest, _) = deliveries::list(c, self.tenant, scope, &Filter::default(), Seek::default())?;
+        let scope = self.only().map_or(DeliveryScope::Tenant, DeliveryScope::Member);
+        let (mut latest, _) = deliveries::list(c, self.tenant, scope, &DeliveryFilter::default(), Seek::default())?;
         latest.truncate(LATEST);
         let starts = self.span.starts(self.now, self.times);
         let hours = health::hours(c, self.tenant, self.only(), &starts)?;
         Ok(Seen {
             switches: channels::settings(c, self.tenant)?.effective().clone(),
             care: self.administers.then(|| self.care(c)).transpose()?,
-            first_steps: self.shows_steps.then(|| first_steps::progress(c, self.tenant)).transpose()?,
+            first_steps: self.shows_steps.then(|| first_steps::load_progress(c, self.tenant)).transpose()?,
             own: self.member.map(|member| overview::channels_of(c, member)).transpose()?.unwrap_or_default(),
             pulse: Pulse { span: self.span, hours: starts.into_iter().zip(hours).collect() },
             latest,

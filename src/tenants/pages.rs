@@ -38,7 +38,7 @@ pub struct Asked {
 impl ListParameters for Asked {
     const NAMES: &'static [&'static str] = &["page"];
 
-    fn unread(&self) -> Unread {
+    fn unknown_parameters(&self) -> Unread {
         unread(&[("page", &self.page, is_page(&self.page))])
     }
 }

@@ -303,7 +303,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             tenants::name,
             tenants::description,
             (tenants::time_zone, tenants::message_language),
-            (accounts::username, accounts::code_expires_at, accounts::made_in.is_null()),
+            (accounts::username, accounts::code_expires_at, accounts::created_by_tenant.is_null()),
             tenants::member_count,
             tenants::metadata_warehouse,
             tenants::deleted_at,

@@ -122,7 +122,7 @@ impl FieldError {
     pub fn text(&self, language: Language) -> Cow<'static, str> {
         let variables: Vec<(&str, &str)> =
             self.variables.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
-        language.with(&self.key, &variables)
+        language.text_with(&self.key, &variables)
     }
 }
 

@@ -171,13 +171,13 @@ impl Frame {
     /// The text behind a key, with one variable.
     #[must_use]
     pub fn with(&self, key: &str, name: &str, value: &str) -> Cow<'static, str> {
-        self.language.with(key, &[(name, value)])
+        self.language.text_with(key, &[(name, value)])
     }
 
     /// The text behind a key with something more in brackets, as the language writes them.
     #[must_use]
     pub fn bracketed(&self, key: &str, more: impl std::fmt::Display) -> Cow<'static, str> {
-        self.language.with("in-brackets", &[("text", &self.t(key)), ("more", &more.to_string())])
+        self.language.text_with("in-brackets", &[("text", &self.t(key)), ("more", &more.to_string())])
     }
 
     /// What stands between two sentences: Chinese ones follow each other without a blank.
@@ -195,14 +195,14 @@ impl Frame {
         let Some((count, since)) = &said.counted else { return self.t(&said.key) };
         let times = self.times();
         let variables = [("text", &*times.show(since)), ("more", times.zone())];
-        let since = self.language.with("in-brackets", &variables);
-        self.language.with(&said.key, &[("count", &count.to_string()), ("since", &since)])
+        let since = self.language.text_with("in-brackets", &variables);
+        self.language.text_with(&said.key, &[("count", &count.to_string()), ("since", &since)])
     }
 
     /// The text behind a key, with a number.
     #[must_use]
     pub fn count(&self, key: &str, count: &i64) -> Cow<'static, str> {
-        self.language.count(key, *count)
+        self.language.text_count(key, *count)
     }
 
     /// Names one after the other.
@@ -237,9 +237,10 @@ impl Frame {
             .map(|(place, error)| {
                 let fault = self.error(error);
                 let text = match labels.get(place) {
-                    Some((_, label)) => {
-                        self.language.with("form-fault", &[("label", &self.t(label)), ("fault", &fault)]).into_owned()
-                    }
+                    Some((_, label)) => self
+                        .language
+                        .text_with("form-fault", &[("label", &self.t(label)), ("fault", &fault)])
+                        .into_owned(),
                     None => fault,
                 };
                 (error.field.as_ref(), text)

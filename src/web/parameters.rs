@@ -26,7 +26,7 @@ pub trait ListParameters: DeserializeOwned {
     const NAMES: &'static [&'static str];
 
     /// Those whose values mean nothing.
-    fn unread(&self) -> Unread;
+    fn unknown_parameters(&self) -> Unread;
 }
 
 /// The parameters of a URL, and those among them that cannot be used: unknown ones, those that stand there twice, and those whose
@@ -45,7 +45,7 @@ impl<T: ListParameters> Parameters<T> {
         let mut unread: Unread = unread
             .into_iter()
             .map(|(name, value)| (shortened(&name), shortened(&value)))
-            .chain(parameters.unread())
+            .chain(parameters.unknown_parameters())
             .collect();
         if unread.len() > MOST_NAMED {
             unread.truncate(MOST_NAMED);
@@ -84,7 +84,7 @@ pub fn swapped_days(name: &str, first: &str, last: &str) -> Option<(String, Stri
 pub fn refuse_parameters(unread: &Unread, language: Language) -> HttpResponse {
     let named =
         unread.iter().map(|(name, value)| if value.is_empty() { name.clone() } else { format!("{name}: {value}") });
-    let detail = language.with("query-refused", &[("parameters", &named.collect::<Vec<_>>().join("; "))]);
+    let detail = language.text_with("query-refused", &[("parameters", &named.collect::<Vec<_>>().join("; "))]);
     let document = serde_json::json!({
         "type": "about:blank",
         "title": language.text("error-malformed"),
@@ -120,7 +120,7 @@ mod tests {
     impl ListParameters for Asked {
         const NAMES: &'static [&'static str] = &["q", "page"];
 
-        fn unread(&self) -> Unread {
+        fn unknown_parameters(&self) -> Unread {
             unread(&[("page", &self.page, is_page(&self.page))])
         }
     }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    alerts::{self, AlertFields, Context, Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
+    alerts::{self, AlertContext, AlertFields, Matcher, Receiver, Rule, Severity, Source, Window, store::rules},
     channels::{self, Mode, Switches},
     db::{
         AccountId, AlertId, AnyConnection, DeliveryId, GroupId, MemberId, RuleId, ScheduleId, TenantId,
@@ -100,14 +100,20 @@ pub async fn fill(site: &Site) -> Places {
 
 /// An event with everything that its page shows: it fired twice and is not to disturb, and another one that nobody hears.
 fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<AlertId> {
-    let context =
-        Context { tenant, sender: LONG_LATIN.to_owned(), by: None, portal: None, product: "Dataphin".to_owned(), now };
+    let context = AlertContext {
+        tenant,
+        sender: LONG_LATIN.to_owned(),
+        fired_by: None,
+        portal: None,
+        product: "Dataphin".to_owned(),
+        now,
+    };
     let alert = |fields: AlertFields| {
         fields
             .check(Source::Portal, BTreeMap::from([(LONG_LATIN.to_owned(), LONG_LATIN.to_owned())]))
             .expect("an alert")
     };
-    alerts::take(c, &context, &alert(AlertFields { title: "无人接收".to_owned(), ..AlertFields::default() }))?;
+    alerts::ingest(c, &context, &alert(AlertFields { title: "无人接收".to_owned(), ..AlertFields::default() }))?;
     let fields = AlertFields {
         title: format!("{LONG_LATIN}{}", "磁盘将满".repeat(16)),
         content: LONG_LATIN.repeat(4),
@@ -117,8 +123,8 @@ fn fire(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime) -> Result<A
         key: LONG_LATIN.to_owned(),
         ..AlertFields::default()
     };
-    let taken = alerts::take(c, &context, &alert(fields.clone()))?;
-    alerts::take(c, &context, &alert(AlertFields { title: "再次触发".to_owned(), ..fields }))?;
+    let taken = alerts::ingest(c, &context, &alert(fields.clone()))?;
+    alerts::ingest(c, &context, &alert(AlertFields { title: "再次触发".to_owned(), ..fields }))?;
     Ok(taken.alert)
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use belfry::{
     db::{
         AnyConnection, MemberId,
-        schema::{alert_entries, alert_rules, alerts, deliveries, members, paces, rule_receivers},
+        schema::{alert_entries, alert_rules, alerts, deliveries, endpoints, members, rule_receivers},
     },
     delivery::reason_key,
     error::Result,
@@ -60,7 +60,7 @@ async fn settled(app: &TestApp) {
         let open = |c: &mut AnyConnection| {
             let open = deliveries::table.filter(deliveries::finished_at.is_null());
             // The delivery worker looks at an endpoint once more after its last message, and notes that there is nothing to do.
-            let looked_at = paces::table.filter(paces::due_at.is_not_null());
+            let looked_at = endpoints::table.filter(endpoints::due_at.is_not_null());
             Ok(open.count().get_result::<i64>(c)? + looked_at.count().get_result::<i64>(c)?)
         };
         if app.db.read(open).await.expect("the deliveries can be counted") == 0 {

@@ -336,7 +336,7 @@ const WRITES_WITHOUT_PERMIT: [&str; 17] = [
     "accounts/log_in.rs",
     "alerts/fan_out.rs",
     "alerts/prepare.rs",
-    "alerts/suppressed.rs",
+    "alerts/suppressed_notifier.rs",
     "app.rs",
     "delivery/worker.rs",
     "demo.rs",

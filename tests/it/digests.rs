@@ -7,14 +7,14 @@ use std::{
 };
 
 use belfry::{
-    alerts::{AlertFields, Context, Source, take},
+    alerts::{AlertContext, AlertFields, Source, ingest},
     db::{
         AlertId, AnyConnection, DeliveryId, MemberId, MessageId, TenantId,
         schema::{deliveries, members, messages},
     },
     robots::Channel,
     sandbox::{BANNED_TEXT, CallVerdict, DeliveredMessage, InjectedFault, RobotKind},
-    templates::{Reason, Source as Template, store},
+    templates::{MessageReason, TemplateSource as Template, store},
 };
 use chrono::TimeDelta;
 use diesel::prelude::*;
@@ -63,7 +63,7 @@ fn alert(title: impl Into<String>) -> Alert {
 /// Takes alerts in, all in one transaction: the delivery worker finds them together.
 async fn fire(app: &TestApp, tenant: TenantId, alerts: Vec<Alert>) -> Vec<AlertId> {
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
+    let context = AlertContext { tenant, sender, fired_by: None, portal: None, product, now: app.clock.now() };
     let take_all = move |c: &mut AnyConnection| {
         let mut taken = Vec::new();
         for Alert { title, key, severity, status, receivers } in &alerts {
@@ -76,7 +76,7 @@ async fn fire(app: &TestApp, tenant: TenantId, alerts: Vec<Alert>) -> Vec<AlertI
                 ..AlertFields::default()
             };
             let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
-            taken.push(take(c, &context, &alert)?.alert);
+            taken.push(ingest(c, &context, &alert)?.alert);
         }
         Ok(taken)
     };
@@ -258,7 +258,7 @@ on_both! {
         let now = app.clock.now();
         let bad = Template { title: "{{ product }}".to_owned(), body: "Nothing.".to_owned() };
         app.db
-            .write(move |c| store::save(c, town.ours, Channel::DingTalk, Reason::Digest, &bad, ("sue", now)))
+            .write(move |c| store::save(c, town.ours, Channel::DingTalk, MessageReason::Digest, &bad, ("sue", now)))
             .await
             .expect("a template");
         fire(app, town.ours, (0..30).map(|n| alert(format!("Later {n:02}"))).collect()).await;

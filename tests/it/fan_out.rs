@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use belfry::{
     access::Role,
     alerts::{
-        self, Context, Incoming, Ingest, Receiver, Severity, Signal, Snapshots, Source,
+        self, AlertContext, IncomingAlert, IngestTransaction, Receiver, Severity, Signal, Snapshots, Source,
         store::{fan_outs, snapshots},
     },
     db::{AnyConnection, DeliveryId, EntryId, TenantId, schema::deliveries},
@@ -23,8 +23,8 @@ use crate::harness::{Backend, TestApp, Tweaks, run_with};
 const MANY: usize = 1_300;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn alert(key: &str, signal: Signal) -> Incoming {
-    Incoming {
+fn alert(key: &str, signal: Signal) -> IncomingAlert {
+    IncomingAlert {
         source: Source::Portal,
         signal,
         key: key.to_owned(),
@@ -40,25 +40,25 @@ fn alert(key: &str, signal: Signal) -> Incoming {
     }
 }
 
-fn context(app: &TestApp, tenant: TenantId) -> Context {
+fn context(app: &TestApp, tenant: TenantId) -> AlertContext {
     let (sender, product) = ("a test".to_owned(), "Dataphin".to_owned());
-    Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() }
+    AlertContext { tenant, sender, fired_by: None, portal: None, product, now: app.clock.now() }
 }
 
 /// Prepares alerts and takes them in: how many deliveries there will be, or nothing when what decides them has changed in between.
 async fn take(
     app: &TestApp,
     tenant: TenantId,
-    alerts: Vec<Incoming>,
+    alerts: Vec<IncomingAlert>,
     in_between: impl AsyncFnOnce(&TestApp),
 ) -> Option<i64> {
     let context = context(app, tenant);
     let (alerts, prepared) = Snapshots::default().prepare(&app.db, &context, alerts).await.expect("it is prepared");
     in_between(app).await;
     let store = move |c: &mut _| {
-        let mut ingest = Ingest::default();
-        let taken = ingest.take(c, &context, &alerts.iter().collect::<Vec<_>>(), &prepared)?;
-        ingest.end(c, context.now)?;
+        let mut take = IngestTransaction::default();
+        let taken = take.ingest_prepared(c, &context, &alerts.iter().collect::<Vec<_>>(), &prepared)?;
+        take.finish(c, context.now)?;
         Ok(taken)
     };
     let taken = app.db.write(store).await.expect("it is stored");
@@ -137,13 +137,13 @@ async fn what_is_put_off_goes_on_after_a_kill(app: &TestApp) {
     assert!(waiting.is_balanced() && waiting.total().waiting == i64::try_from(MANY).unwrap(), "{waiting}");
     // A part is written, and the process ends.
     let now = app.clock.now();
-    let first = app.db.write(move |c| fan_outs::expand(c, tenant, now)).await.expect("a part");
+    let first = app.db.write(move |c| fan_outs::expand_next_part(c, tenant, now)).await.expect("a part");
     assert!((1..=2_000).contains(&first) && first < MANY, "{first}");
     assert!(ledger(app).await.is_balanced());
     // Meanwhile it is over: nobody hears that before he hears that it began.
     assert_eq!(take(app, tenant, vec![alert("a", Signal::Resolved)], nothing).await, Some(700));
     assert!(ledger(app).await.is_balanced());
-    alerts::expand_all(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
+    alerts::expand_pending(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
     let ledger = ledger(app).await;
     assert!(ledger.is_balanced(), "{ledger}");
     let rows = rows(app, tenant).await;
@@ -153,18 +153,18 @@ async fn what_is_put_off_goes_on_after_a_kill(app: &TestApp) {
     assert_eq!((resolved.len(), resolved.iter().collect::<BTreeSet<_>>().len()), (700, 700));
     let last_firing = rows.iter().rposition(|row| row.2 == "firing");
     assert!(rows.iter().position(|row| row.2 == "resolved") > last_firing, "the end comes last");
-    let left = app.db.read(fan_outs::tenants).await.expect("nothing is left");
+    let left = app.db.read(fan_outs::pending_tenants).await.expect("nothing is left");
     assert!(left.is_empty());
 }
 
 async fn a_group_of_alerts_for_many_is_stored_at_once_and_written_in_parts(app: &TestApp) {
     let tenant = crowd(app, 24, 20).await;
-    let group: Vec<Incoming> = (0..20).map(|number| alert(&format!("k{number}"), Signal::Firing)).collect();
+    let group: Vec<IncomingAlert> = (0..20).map(|number| alert(&format!("k{number}"), Signal::Firing)).collect();
     assert_eq!(take(app, tenant, group, nothing).await, Some(400));
     // Those of four alerts fit the transaction.
     assert_eq!(rows(app, tenant).await.len(), 4 * 24);
     assert!(ledger(app).await.is_balanced());
-    alerts::expand_all(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
+    alerts::expand_pending(&app.db, &app.clock, &Waker::new(&app.db)).await.expect("the rest");
     let rows = rows(app, tenant).await;
     assert_eq!(rows.len(), 20 * 24);
     let once: BTreeSet<_> = rows.iter().map(|row| (row.1, &row.3)).collect();
@@ -192,7 +192,7 @@ async fn an_event_that_changed_between_decision_and_commit_is_looked_at_again(ap
 async fn everything_that_alerts_are_decided_by_raises_the_version(app: &TestApp) {
     let tenant = crowd(app, 3, 2).await;
     let (group, schedule) = (app.group(tenant, "a group").await, app.schedule(tenant, "a schedule", "c1").await);
-    let version = async || app.db.read(move |c| snapshots::version(c, tenant)).await.expect("a version");
+    let version = async || app.db.read(move |c| snapshots::load_version(c, tenant)).await.expect("a version");
     let account = "(SELECT id FROM accounts WHERE username = 'c2')";
     let template = "INSERT INTO message_templates VALUES";
     for change in [
@@ -211,7 +211,7 @@ async fn everything_that_alerts_are_decided_by_raises_the_version(app: &TestApp)
         format!("INSERT INTO user_group_accounts VALUES ({group}, {account}, TRUE, FALSE)"),
         "UPDATE user_group_accounts SET is_member = FALSE".to_owned(),
         "DELETE FROM user_group_accounts".to_owned(),
-        "UPDATE shift_schedules SET handover = 60".to_owned(),
+        "UPDATE shift_schedules SET handover_minute = 60".to_owned(),
         format!("INSERT INTO shift_accounts VALUES ({schedule}, 1, {account}, 0)"),
         "DELETE FROM shift_accounts WHERE shift = 1".to_owned(),
         "UPDATE members SET status = 'disabled' WHERE username = 'c1'".to_owned(),
@@ -287,13 +287,13 @@ async fn post_keyed(app: &TestApp, token: &str) -> (u16, serde_json::Value) {
 async fn change_rule_on_key(app: &TestApp) {
     let trigger = |c: &mut AnyConnection| match c {
         AnyConnection::Sqlite(c) => c.batch_execute(
-            "CREATE TRIGGER change_rule AFTER INSERT ON idempotency
+            "CREATE TRIGGER change_rule AFTER INSERT ON idempotency_keys
              BEGIN UPDATE config_versions SET version = version + 1; END",
         ),
         AnyConnection::Postgres(c) => c.batch_execute(
             "CREATE FUNCTION change_rule() RETURNS trigger AS $$
              BEGIN UPDATE config_versions SET version = version + 1; RETURN NEW; END $$ LANGUAGE plpgsql;
-             CREATE TRIGGER change_rule AFTER INSERT ON idempotency FOR EACH ROW EXECUTE FUNCTION change_rule()",
+             CREATE TRIGGER change_rule AFTER INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION change_rule()",
         ),
     };
     app.db.write(move |c| Ok(trigger(c)?)).await.expect("a trigger");
@@ -302,7 +302,7 @@ async fn change_rule_on_key(app: &TestApp) {
 async fn change_no_rule_on_key(app: &TestApp) {
     let drop = |c: &mut AnyConnection| match c {
         AnyConnection::Sqlite(c) => c.batch_execute("DROP TRIGGER change_rule"),
-        AnyConnection::Postgres(c) => c.batch_execute("DROP TRIGGER change_rule ON idempotency"),
+        AnyConnection::Postgres(c) => c.batch_execute("DROP TRIGGER change_rule ON idempotency_keys"),
     };
     app.db.write(move |c| Ok(drop(c)?)).await.expect("no trigger");
 }

@@ -7,7 +7,7 @@ use belfry::{
     access::Role,
     db::{
         DeliveryId, MemberId, TenantId,
-        schema::{attempts, contacts, deliveries, messages, paces, robots},
+        schema::{attempts, contacts, deliveries, endpoints, messages, robots},
     },
     delivery::{self, DeliveryKind, Notice},
     robots::{Channel, RobotAddress, RobotOrigins},
@@ -169,7 +169,7 @@ on_both! {
         recorded(app, 2).await;
         // It rests, so that what is put into its queue is there when it breaks.
         let rests = app.clock.now() + TimeDelta::minutes(10);
-        let rest = diesel::update(paces::table).set((paces::rest_until.eq(rests), paces::due_at.eq(Some(rests))));
+        let rest = diesel::update(endpoints::table).set((endpoints::cooldown_until.eq(rests), endpoints::due_at.eq(Some(rests))));
         app.db.write(move |c| Ok(rest.execute(c)?)).await.expect("a rest");
         for member in [town.mia, zoe] {
             queue(app, town.ours, member, "Dataphin: the disk is full").await;

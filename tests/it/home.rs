@@ -4,7 +4,7 @@ use belfry::{
     access::Role,
     db::{
         AnyConnection, MemberId, TenantId,
-        schema::{contacts, deliveries, members, paces, robots},
+        schema::{contacts, deliveries, endpoints, members, robots},
     },
     robots::Channel,
 };
@@ -25,7 +25,7 @@ async fn deliver(
     at: NaiveDateTime,
 ) {
     app.makes_up_deliveries();
-    let insert = move |c: &mut AnyConnection| {
+    let keep = move |c: &mut AnyConnection| {
         for number in 0..count {
             let row = (
                 deliveries::tenant.eq(tenant),
@@ -44,7 +44,7 @@ async fn deliver(
         }
         Ok(())
     };
-    app.db.write(insert).await.expect("rows of the record");
+    app.db.write(keep).await.expect("rows of the record");
 }
 
 /// A robot of a member, in this state.
@@ -53,7 +53,7 @@ async fn robot(app: &TestApp, (tenant, member): (TenantId, MemberId), channel: C
     let rests = if state == "resting" { now + TimeDelta::minutes(10) } else { now };
     let stored = if state == "broken" { "broken" } else { "ok" };
     let fingerprint = format!("{tenant} {} {state}", channel.as_str()).into_bytes();
-    let insert = move |c: &mut AnyConnection| {
+    let keep = move |c: &mut AnyConnection| {
         let row = (
             robots::tenant.eq(tenant),
             robots::channel.eq(channel.as_str()),
@@ -67,15 +67,18 @@ async fn robot(app: &TestApp, (tenant, member): (TenantId, MemberId), channel: C
         );
         let robot: belfry::db::RobotId =
             diesel::insert_into(robots::table).values(row).returning(robots::id).get_result(c)?;
-        let bell =
-            (paces::fingerprint.eq(&fingerprint), paces::channel.eq(channel.as_str()), paces::rest_until.eq(rests));
-        diesel::insert_into(paces::table).values(bell).execute(c)?;
+        let bell = (
+            endpoints::fingerprint.eq(&fingerprint),
+            endpoints::channel.eq(channel.as_str()),
+            endpoints::cooldown_until.eq(rests),
+        );
+        diesel::insert_into(endpoints::table).values(bell).execute(c)?;
         let contact = (contacts::member.eq(member), contacts::channel.eq(channel.as_str()), contacts::robot.eq(robot));
         diesel::insert_into(contacts::table).values(contact).execute(c)?;
         let more = members::robot_count.eq(members::robot_count + 1);
         Ok(diesel::update(members::table.find(member)).set(more).execute(c)?)
     };
-    app.db.write(insert).await.expect("a robot");
+    app.db.write(keep).await.expect("a robot");
 }
 
 /// The numbers of the table below the picture of deliveries, hour by hour.

@@ -95,7 +95,7 @@ async fn made_by(app: &TestApp, username: &str, maker: Option<TenantId>, is_used
     let account = if is_used { app.account(username).await } else { app.newcomer(username).await };
     app.db
         .write(move |c| {
-            Ok(diesel::update(accounts::table.find(account)).set(accounts::made_in.eq(maker)).execute(c)?)
+            Ok(diesel::update(accounts::table.find(account)).set(accounts::created_by_tenant.eq(maker)).execute(c)?)
         })
         .await
         .expect("an account of its maker");

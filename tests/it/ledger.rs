@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use belfry::{
     access::Role,
-    alerts::{AlertFields, Context, Source, take},
+    alerts::{AlertContext, AlertFields, Source, ingest},
     db::{AlertId, DeliveryId, TenantId, schema::deliveries},
     delivery::{self, DeliveryTotals, Discrepancy, Ledger},
     sandbox::{Group, RobotKind},
@@ -33,8 +33,8 @@ async fn fire(app: &TestApp, tenant: TenantId, receivers: &[&str]) -> AlertId {
     let fields = AlertFields { title: "The disk is full".to_owned(), receivers, ..AlertFields::default() };
     let alert = fields.check(Source::Portal, std::collections::BTreeMap::new()).expect("an alert");
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
-    app.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
+    let context = AlertContext { tenant, sender, fired_by: None, portal: None, product, now: app.clock.now() };
+    app.db.write(move |c| Ok(ingest(c, &context, &alert)?.alert)).await.expect("an event")
 }
 
 /// The deliveries of an alert: id, state and reason, in order.
@@ -136,7 +136,7 @@ on_both! {
         let bell = |set: &str| {
             format!(
                 "UPDATE robots SET {set} WHERE id = (SELECT robot FROM deliveries WHERE id = {held}); \
-                 UPDATE paces SET due_at = NULL WHERE fingerprint = (SELECT fingerprint FROM robots r \
+                 UPDATE endpoints SET due_at = NULL WHERE fingerprint = (SELECT fingerprint FROM robots r \
                  JOIN deliveries d ON d.robot = r.id WHERE d.id = {held})"
             )
         };

@@ -60,7 +60,7 @@ async fn is_broken_and_told(app: &TestApp, channel: Channel) {
         let told = robots::table
             .filter(robots::channel.eq(channel.as_str()))
             .filter(robots::state.eq("broken"))
-            .filter(robots::untold_since.is_null());
+            .filter(robots::notice_pending_since.is_null());
         app.db.read(move |c| Ok(told.count().get_result::<i64>(c)?))
     };
     while told().await.expect("the robots are counted") == 0 {

@@ -10,7 +10,7 @@ use belfry::{
     access::Role,
     db::{
         AnyConnection, PortalId, TenantId,
-        schema::{alerts, idempotency, portal_nonces, portals, tenants},
+        schema::{alerts, idempotency_keys, portal_nonces, portals, tenants},
     },
     sandbox::RobotKind,
     secrets::KeyRing,
@@ -737,7 +737,7 @@ on_both! {
             async move {
                 db.read(|c| {
                     let nonces: i64 = portal_nonces::table.count().get_result(c)?;
-                    let answers: i64 = idempotency::table.count().get_result(c)?;
+                    let answers: i64 = idempotency_keys::table.count().get_result(c)?;
                     Ok((nonces, answers))
                 })
                 .await

@@ -62,7 +62,7 @@ fn at(text: &str) -> NaiveDateTime {
 
 async fn add(app: &TestApp, rows: Vec<Row>) -> Vec<DeliveryId> {
     app.makes_up_deliveries();
-    let insert = move |c: &mut belfry::db::AnyConnection| {
+    let keep = move |c: &mut belfry::db::AnyConnection| {
         let mut ids = Vec::new();
         for row in rows {
             let ended = ["failed", "success"].contains(&row.state);
@@ -80,18 +80,18 @@ async fn add(app: &TestApp, rows: Vec<Row>) -> Vec<DeliveryId> {
                 deliveries::created_at.eq(row.at),
                 deliveries::finished_at.eq(ended.then_some(row.at)),
                 deliveries::alert.eq(row.alert),
-                deliveries::chosen_by.eq("Night rule"),
+                deliveries::rule_names.eq("Night rule"),
             );
             ids.push(diesel::insert_into(deliveries::table).values(values).returning(deliveries::id).get_result(c)?);
         }
         Ok(ids)
     };
-    app.db.write(insert).await.expect("rows of the record")
+    app.db.write(keep).await.expect("rows of the record")
 }
 
 pub async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached: i64) -> AlertId {
     let now = app.clock.now();
-    let insert = move |c: &mut belfry::db::AnyConnection| {
+    let keep = move |c: &mut belfry::db::AnyConnection| {
         let text = (
             alerts::source.eq("form"),
             alerts::sender.eq("sam"),
@@ -113,7 +113,7 @@ pub async fn alert(app: &TestApp, tenant: TenantId, title: &'static str, reached
         );
         Ok(diesel::insert_into(alerts::table).values((text, numbers)).returning(alerts::id).get_result(c)?)
     };
-    app.db.write(insert).await.expect("an alert")
+    app.db.write(keep).await.expect("an alert")
 }
 
 /// What the record lists, by object.

@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::rt::spawn;
 use belfry::{
-    alerts::{self, AlertFields, Context, Source},
+    alerts::{self, AlertContext, AlertFields, Source},
     db::{
         AccountId, Address, AlertId, DeliveryId, TenantId,
         schema::{alert_entries, alerts as events, attempts, audit, deliveries, messages, robots, verifications},
@@ -56,8 +56,8 @@ async fn take(app: &TestApp, tenant: TenantId, title: &str, receiver: &str, stat
     };
     let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
     let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-    let context = Context { tenant, sender, by: None, portal: None, product, now: app.clock.now() };
-    app.db.write(move |c| Ok(alerts::take(c, &context, &alert)?.alert)).await.expect("an event")
+    let context = AlertContext { tenant, sender, fired_by: None, portal: None, product, now: app.clock.now() };
+    app.db.write(move |c| Ok(alerts::ingest(c, &context, &alert)?.alert)).await.expect("an event")
 }
 
 /// Cleans as the application does now and then, so many days later than before. What is left still adds up.
@@ -195,7 +195,7 @@ on_both! {
         assert_eq!(alone.await.expect("steps"), [10, 10, 5, 0]);
         let mut steps = Vec::new();
         loop {
-            match app.db.write(move |c| alerts::store::clean::clean(c, before, 4)).await.expect("a step") {
+            match app.db.write(move |c| alerts::store::retention::delete_finished_events(c, before, 4)).await.expect("a step") {
                 0 => break,
                 rows => steps.push(rows),
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use belfry::{
     access::{Actor, Role},
-    alerts::{self, Context, Incoming, Severity, Signal, Source},
+    alerts::{self, AlertContext, IncomingAlert, Severity, Signal, Source},
     db::{
         EntryId, MemberId, TenantId,
         schema::{alert_entries, deliveries},
@@ -23,8 +23,8 @@ const RULES: &str = "/t/ours/alert-rules";
 const NEW: &str = "/t/ours/alert-rules/new";
 
 /// An alert of this key.
-fn alert(key: &str) -> Incoming {
-    Incoming {
+fn alert(key: &str) -> IncomingAlert {
+    IncomingAlert {
         source: Source::Portal,
         signal: Signal::Firing,
         key: key.to_owned(),
@@ -41,18 +41,18 @@ fn alert(key: &str) -> Incoming {
 }
 
 /// Takes an alert in, as any door does: who was told or missed by this firing, each as `name by rules: reason`.
-async fn fire(app: &TestApp, tenant: TenantId, alert: Incoming) -> Vec<String> {
-    let context = Context {
+async fn fire(app: &TestApp, tenant: TenantId, alert: IncomingAlert) -> Vec<String> {
+    let context = AlertContext {
         tenant,
         sender: "a test".to_owned(),
-        by: None,
+        fired_by: None,
         portal: None,
         product: "Dataphin".to_owned(),
         now: app.clock.now(),
     };
     app.db
         .write(move |c| {
-            let taken = alerts::take(c, &context, &alert)?;
+            let taken = alerts::ingest(c, &context, &alert)?;
             let entry: EntryId = alert_entries::table
                 .filter(alert_entries::alert.eq(taken.alert))
                 .order(alert_entries::id.desc())
@@ -61,7 +61,7 @@ async fn fire(app: &TestApp, tenant: TenantId, alert: Incoming) -> Vec<String> {
             let rows: Vec<(String, String, String, String)> = deliveries::table
                 .filter(deliveries::entry.eq(Some(entry)))
                 .order((deliveries::recipient, deliveries::channel))
-                .select((deliveries::recipient, deliveries::chosen_by, deliveries::state, deliveries::reason))
+                .select((deliveries::recipient, deliveries::rule_names, deliveries::state, deliveries::reason))
                 .load(c)?;
             let word = |(who, by, state, reason): (String, String, String, String)| match state.as_str() {
                 "failed" => format!("{who} by {by}: {reason}"),
@@ -135,22 +135,22 @@ on_both! {
         add(&mut sam, "on duty", &[("source", "alertmanager"), ("schedules", &night)]).await;
 
         assert!(fire(app, town.ours, alert("nobody")).await.is_empty());
-        let prometheus = Incoming { source: Source::Alertmanager, ..alert("prometheus") };
+        let prometheus = IncomingAlert { source: Source::Alertmanager, ..alert("prometheus") };
         assert_eq!(fire(app, town.ours, prometheus).await, ["mia by on duty"]);
-        let grave = Incoming { severity: Severity::Critical, ..alert("grave") };
+        let grave = IncomingAlert { severity: Severity::Critical, ..alert("grave") };
         assert_eq!(fire(app, town.ours, grave).await, ["mia by grave"]);
-        let grafana = Incoming { source: Source::Grafana, ..alert("grafana") };
+        let grafana = IncomingAlert { source: Source::Grafana, ..alert("grafana") };
         assert_eq!(fire(app, town.ours, grafana.clone()).await, ["sue by grafana: no-contact"]);
         let labels = |team: &str, host: &str| {
             BTreeMap::from([("team".to_owned(), team.to_owned()), ("host".to_owned(), host.to_owned())])
         };
-        let host = Incoming { labels: labels("db", "db-7"), ..alert("host") };
+        let host = IncomingAlert { labels: labels("db", "db-7"), ..alert("host") };
         assert_eq!(fire(app, town.ours, host.clone()).await, ["zoe by databases"]);
-        let other = Incoming { labels: labels("db", "my-db-7"), ..alert("other host") };
+        let other = IncomingAlert { labels: labels("db", "my-db-7"), ..alert("other host") };
         assert!(fire(app, town.ours, other).await.is_empty());
         assert!(fire(app, town.theirs, host).await.is_empty(), "another tenant's rules");
 
-        let all = Incoming { severity: Severity::Critical, labels: labels("db", "db-"), key: "all".into(), ..grafana };
+        let all = IncomingAlert { severity: Severity::Critical, labels: labels("db", "db-"), key: "all".into(), ..grafana };
         let heard = fire(app, town.ours, all).await;
         assert_eq!(heard, ["mia by grave", "sue by grafana: no-contact", "zoe by databases"]);
         // The notice of the new robot, and two alerts.
@@ -193,7 +193,7 @@ on_both! {
         ];
         for (minutes, severity, by) in steps {
             app.clock.advance(TimeDelta::minutes(minutes));
-            let firing = Incoming { severity, ..alert("disk") };
+            let firing = IncomingAlert { severity, ..alert("disk") };
             let expected: Vec<String> = Some(by).filter(|by| !by.is_empty()).map(|by| format!("mia by {by}")).into_iter().collect();
             assert_eq!(fire(app, town.ours, firing).await, expected, "{severity:?} after {minutes} minutes");
         }
@@ -202,7 +202,7 @@ on_both! {
     async fn a_rising_severity_that_reaches_nobody_is_named_again_at_once(app: &TestApp) {
         let (town, mut sam) = settled(app).await;
         add(&mut sam, "missed", &[("members", "sue"), ("frequency", "30")]).await;
-        let of = |severity| Incoming { severity, ..alert("disk") };
+        let of = |severity| IncomingAlert { severity, ..alert("disk") };
         assert_eq!(fire(app, town.ours, of(Severity::Warning)).await, ["sue by missed: no-contact"]);
         assert!(fire(app, town.ours, of(Severity::Warning)).await.is_empty());
         assert_eq!(fire(app, town.ours, of(Severity::Critical)).await, ["sue by missed: no-contact"]);
@@ -325,8 +325,8 @@ on_both! {
         assert_eq!(page.text("#f-members"), "mia, ghost");
         let page = sam.post(NEW, &[("severity", "grave"), ("source", "x"), ("window", "x")]).await.is(422);
         let told = page.texts("[role=alert] li");
-        for label in ["Minimum severity", "Source", "Time of day"] {
-            assert!(told.iter().any(|fault| fault.starts_with(label)), "{label} in {told:?}");
+        for text in ["Minimum severity", "Source", "Time of day"] {
+            assert!(told.iter().any(|fault| fault.starts_with(text)), "{text} in {told:?}");
         }
         let named =
             |name: &'static str, members: &'static str| [("name", name), ("channels", "lark"), ("members", members)];

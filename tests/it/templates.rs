@@ -7,7 +7,7 @@ use belfry::{
     language::Language,
     robots::Channel,
     sandbox::RobotKind,
-    templates::{Reason, Variables, store},
+    templates::{MessageReason, Variables, store},
 };
 
 use crate::harness::{TestApp, User, dump};
@@ -233,11 +233,11 @@ on_both! {
         let town = app.settle().await;
         let now = app.clock.now();
         let body = format!("{{{{ product }}}}{}", "{{ labels | upper }}".repeat(20));
-        let source = belfry::templates::Source { title: "{{ product }}: {{ title }}".into(), body };
+        let source = belfry::templates::TemplateSource { title: "{{ product }}: {{ title }}".into(), body };
         let templates = app
             .db
             .write(move |c| {
-                store::save(c, town.ours, Channel::DingTalk, Reason::Firing, &source, ("sam", now))?;
+                store::save(c, town.ours, Channel::DingTalk, MessageReason::Firing, &source, ("sam", now))?;
                 store::load(c, town.ours)
             })
             .await
@@ -246,7 +246,7 @@ on_both! {
             let labels = [("stack".to_owned(), "x".repeat(length))].into();
             let variables =
                 Variables { product: "Dataphin".into(), title: "Disk full".into(), labels, ..Variables::default() };
-            templates.render(Channel::DingTalk, Reason::Firing, &variables).title
+            templates.render(Channel::DingTalk, MessageReason::Firing, &variables).title
         };
         assert_eq!(title(100), "Dataphin: Disk full");
         assert!(title(2_000_000).starts_with("[Dataphin]"));
@@ -258,19 +258,19 @@ on_both! {
         let variables = Variables { product: "Dataphin".into(), title: "Disk full".into(), ..Variables::default() };
         // As an older version might have stored them: no keyword, no title, nothing that can be filled in.
         for (title, body) in [("{{ title }}", "x"), ("{{ nothing }}", "{{ product }}"), ("{{ product }}", "{% if")] {
-            let source = belfry::templates::Source { title: title.into(), body: body.into() };
+            let source = belfry::templates::TemplateSource { title: title.into(), body: body.into() };
             let (ours, theirs) = (town.ours, town.theirs);
             let (templates, others) = app
                 .db
                 .write(move |c| {
-                    store::save(c, ours, Channel::DingTalk, Reason::Firing, &source, ("sam", now))?;
+                    store::save(c, ours, Channel::DingTalk, MessageReason::Firing, &source, ("sam", now))?;
                     Ok((store::load(c, ours)?, store::load(c, theirs)?))
                 })
                 .await
                 .unwrap();
-            let words = templates.render(Channel::DingTalk, Reason::Firing, &variables);
+            let words = templates.render(Channel::DingTalk, MessageReason::Firing, &variables);
             assert!(words.title.starts_with("[Dataphin]") && words.title.ends_with(": Disk full"), "{title}: {words:?}");
-            assert_eq!(others.render(Channel::DingTalk, Reason::Firing, &variables), words, "a tenant has its own alone");
+            assert_eq!(others.render(Channel::DingTalk, MessageReason::Firing, &variables), words, "a tenant has its own alone");
         }
         let unknown = app.db.read(|c| store::load(c, belfry::db::TenantId(999))).await;
         assert!(matches!(unknown, Err(belfry::error::Error::NotFound)));

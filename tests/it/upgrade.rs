@@ -29,6 +29,9 @@ const GROUPS: [(RobotKind, &str); 4] = [
     (RobotKind::Lark, "00000000-0000-4000-8000-0000fa0e0003"),
     (RobotKind::DingTalk, "0000000000000000000000000000000000000000000000000000000000fa0004"),
 ];
+/// The tables that were renamed since.
+const RENAMED_TABLES: [(&str, &str); 3] =
+    [("paces", "endpoints"), ("idempotency", "idempotency_keys"), ("added_members", "bulk_additions")];
 /// How long to wait for the robots' port, and for deliveries to end.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The recipients of the alert whose fan-out is unfinished.
@@ -40,11 +43,13 @@ fn one(c: &mut AnyConnection, query: &str) -> String {
     rows.remove(0)
 }
 
-/// The number of rows of each table in a dump.
+/// The number of rows of each table in a dump, by the name that the table has now.
 fn rows_of(dump: &str) -> BTreeMap<String, usize> {
     let mut rows = BTreeMap::new();
     for line in dump.lines().filter_map(|line| line.strip_prefix("INSERT INTO ")) {
         let table = line.split([' ', '(']).next().expect("a table").trim_start_matches("public.");
+        let renamed = RENAMED_TABLES.iter().find(|(old, _)| *old == table);
+        let table = renamed.map_or(table, |(_, new)| new);
         *rows.entry(table.to_owned()).or_insert(0) += 1;
     }
     rows.retain(|table, _| !table.starts_with("__") && table != "sqlite_sequence");

@@ -5,7 +5,7 @@ use diesel::{dsl::Eq, prelude::*};
 
 use crate::{
     accounts::Username,
-    alerts::model::{Incoming, Severity, Signal, Source},
+    alerts::model::{IncomingAlert, Severity, Signal, Source},
     db::{
         AlertId, AnyConnection, AtMost as _, EntryId, TenantId, change, directly,
         schema::{alert_entries, alerts, tenants},
@@ -23,11 +23,11 @@ pub enum EntryKind {
     /// It was resolved.
     Resolved,
     /// Somebody asked not to be disturbed by it.
-    Quiet,
+    Muted,
     /// Somebody took that back.
-    Loud,
+    Unmuted,
     /// It was over, and the alerts it had suppressed were notified of.
-    QuietEnded,
+    MuteEnded,
     /// Somebody finished it by hand.
     Finished,
 }
@@ -35,7 +35,7 @@ pub enum EntryKind {
 impl EntryKind {
     /// Every kind.
     pub const ALL: [Self; 7] =
-        [Self::Firing, Self::Repeated, Self::Resolved, Self::Quiet, Self::Loud, Self::QuietEnded, Self::Finished];
+        [Self::Firing, Self::Repeated, Self::Resolved, Self::Muted, Self::Unmuted, Self::MuteEnded, Self::Finished];
 
     /// The word in the database.
     #[must_use]
@@ -44,9 +44,9 @@ impl EntryKind {
             Self::Firing => "firing",
             Self::Repeated => "repeated",
             Self::Resolved => "resolved",
-            Self::Quiet => "quiet",
-            Self::Loud => "loud",
-            Self::QuietEnded => "quiet-ended",
+            Self::Muted => "quiet",
+            Self::Unmuted => "loud",
+            Self::MuteEnded => "quiet-ended",
             Self::Finished => "finished",
         }
     }
@@ -63,14 +63,14 @@ impl EntryKind {
 pub struct EventKey<'k> {
     /// The tenant.
     pub tenant: TenantId,
-    /// Whose key it is, as [`Context::key_owner`](crate::alerts::Context::key_owner) says it.
+    /// Whose key it is, as [`AlertContext::key_owner`](crate::alerts::AlertContext::key_owner) says it.
     pub owner: &'k str,
     /// The key.
     pub key: &'k str,
 }
 
 /// The owner of the keys of events that were stored before keys had owners: they belong to whoever sends their key next.
-const NOBODY: &str = "";
+const UNOWNED: &str = "";
 
 /// An event, as far as a new alert needs to know it.
 #[derive(Clone, Debug, Queryable)]
@@ -82,13 +82,13 @@ pub struct Event {
     /// When it began.
     pub first_at: NaiveDateTime,
     /// Until when nobody is to be disturbed.
-    pub quiet_until: Option<NaiveDateTime>,
+    pub muted_until: Option<NaiveDateTime>,
     /// The word of the door by which it came in first.
     pub source: String,
     /// When it was resolved or finished by hand.
     pub finished_at: Option<NaiveDateTime>,
     /// Until when its rules are silent.
-    pub silent_until: Option<NaiveDateTime>,
+    pub throttled_until: Option<NaiveDateTime>,
     /// The gravest firing that do not disturb suppressed and nobody has been notified of since.
     pub suppressed_entry: Option<EntryId>,
     /// When it began by its sender.
@@ -98,23 +98,23 @@ pub struct Event {
 impl Event {
     /// When it began: by its sender, or else when it came in.
     #[must_use]
-    pub fn since(&self) -> NaiveDateTime {
+    pub fn began_at(&self) -> NaiveDateTime {
         self.started_at.unwrap_or(self.first_at)
     }
 
     /// The event that a firing begins, before it is written.
     #[must_use]
-    pub fn begun_by(alert: &Incoming, now: NaiveDateTime) -> Self {
+    pub fn from_firing(alert: &IncomingAlert, now: NaiveDateTime) -> Self {
         Self {
             id: AlertId(0),
             count: 1,
             first_at: now,
-            quiet_until: None,
+            muted_until: None,
             source: alert.source.as_str().to_owned(),
             finished_at: None,
-            silent_until: None,
+            throttled_until: None,
             suppressed_entry: None,
-            started_at: alert.started(now),
+            started_at: alert.plausible_start(now),
         }
     }
 
@@ -126,42 +126,42 @@ impl Event {
 
     /// Until when nobody is to be disturbed, if that holds now. It ends with the event.
     #[must_use]
-    pub fn is_quiet_until(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.quiet_until.filter(|until| self.is_open() && *until > now)
+    pub fn active_mute_until(&self, now: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.muted_until.filter(|until| self.is_open() && *until > now)
     }
 }
 
 /// What an [`Event`] is read from.
-type Columns = (
+type EventColumns = (
     alerts::id,
     alerts::count,
     alerts::first_at,
-    alerts::quiet_until,
+    alerts::muted_until,
     alerts::source,
     alerts::finished_at,
-    alerts::silent_until,
+    alerts::throttled_until,
     alerts::suppressed_entry,
     alerts::started_at,
 );
-const COLUMNS: Columns = (
+const EVENT_COLUMNS: EventColumns = (
     alerts::id,
     alerts::count,
     alerts::first_at,
-    alerts::quiet_until,
+    alerts::muted_until,
     alerts::source,
     alerts::finished_at,
-    alerts::silent_until,
+    alerts::throttled_until,
     alerts::suppressed_entry,
     alerts::started_at,
 );
 
 /// What an alert does to its event.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mark {
+pub struct EventUpdate {
     /// For how many a message waits because of it.
     pub reached: i64,
     /// Until when its rules are silent.
-    pub silent_until: Option<NaiveDateTime>,
+    pub throttled_until: Option<NaiveDateTime>,
     /// When it began by its sender.
     pub started_at: Option<NaiveDateTime>,
 }
@@ -170,26 +170,26 @@ pub struct Mark {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn repeat(
+pub fn record_repeat(
     c: &mut AnyConnection,
     event: AlertId,
     owner: &str,
-    alert: &Incoming,
-    mark: Mark,
+    alert: &IncomingAlert,
+    update: EventUpdate,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    let mine = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(NOBODY));
-    let open = alerts::id.eq(event).and(alerts::finished_at.is_null()).and(mine);
+    let is_owned = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(UNOWNED));
+    let open = alerts::id.eq(event).and(alerts::finished_at.is_null()).and(is_owned);
     let fired = (
         alerts::key_owner.eq(owner),
-        alerts::started_at.eq(mark.started_at),
+        alerts::started_at.eq(update.started_at),
         alerts::count.eq(alerts::count + 1),
         alerts::last_at.eq(now),
         alerts::severity.eq(alert.severity.as_str()),
-        alerts::reached.eq(alerts::reached + mark.reached),
-        alerts::silent_until.eq(mark.silent_until),
+        alerts::reached.eq(alerts::reached + update.reached),
+        alerts::throttled_until.eq(update.throttled_until),
     );
-    let fired = change(alerts::table, open).set(fired).returning(COLUMNS);
+    let fired = change(alerts::table, open).set(fired).returning(EVENT_COLUMNS);
     Ok(fired.get_result::<Event>(c).optional()?)
 }
 
@@ -197,33 +197,33 @@ pub fn repeat(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn begin(
+pub fn create(
     c: &mut AnyConnection,
-    of: EventKey<'_>,
-    alert: &Incoming,
+    event_key: EventKey<'_>,
+    alert: &IncomingAlert,
     sender: &str,
-    mark: Mark,
+    update: EventUpdate,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
-    insert(c, of, alert, sender, (1, None), mark, now)
+    insert(c, event_key, alert, sender, (1, None), update, now)
 }
 
 fn insert(
     c: &mut AnyConnection,
-    of: EventKey<'_>,
-    alert: &Incoming,
+    event_key: EventKey<'_>,
+    alert: &IncomingAlert,
     sender: &str,
     (count, finished_at): (i64, Option<NaiveDateTime>),
-    mark: Mark,
+    update: EventUpdate,
     now: NaiveDateTime,
 ) -> Result<Option<Event>> {
     let names: Vec<&str> = alert.receivers.iter().map(|name| name.as_str()).collect();
     let search_text = [&alert.title, &alert.key, sender].join("\n").to_ascii_lowercase();
     let row = (
-        alerts::tenant.eq(of.tenant),
+        alerts::tenant.eq(event_key.tenant),
         alerts::source.eq(alert.source.as_str()),
         alerts::sender.eq(sender),
-        alerts::key_owner.eq(of.owner),
+        alerts::key_owner.eq(event_key.owner),
         alerts::key.eq(&alert.key),
         alerts::title.eq(&alert.title),
         alerts::content.eq(&alert.content),
@@ -234,27 +234,27 @@ fn insert(
         alerts::receivers.eq(serde_json::to_string(&names).map_err(Error::internal)?),
         alerts::search_text.eq(search_text),
         alerts::count.eq(count),
-        alerts::reached.eq(mark.reached),
+        alerts::reached.eq(update.reached),
         alerts::first_at.eq(now),
         alerts::last_at.eq(now),
-        alerts::silent_until.eq(mark.silent_until),
+        alerts::throttled_until.eq(update.throttled_until),
         alerts::finished_at.eq(finished_at),
-        alerts::started_at.eq(mark.started_at),
-        alerts::ended_at.eq(finished_at.and_then(|now| alert.ended(now))),
+        alerts::started_at.eq(update.started_at),
+        alerts::ended_at.eq(finished_at.and_then(|now| alert.plausible_end(now))),
     );
     let insert = diesel::insert_into(alerts::table).values(row);
     Ok(directly!(c, c => {
-        insert.on_conflict_do_nothing().returning(COLUMNS).get_result::<Event>(c).optional()?
+        insert.on_conflict_do_nothing().returning(EVENT_COLUMNS).get_result::<Event>(c).optional()?
     }))
 }
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn of_key<'k>(tenant: TenantId, owner: &'k str, key: &'k str) -> _ {
+fn latest_of_key_query<'k>(tenant: TenantId, owner: &'k str, key: &'k str) -> _ {
     let newest_first = alerts::id.desc();
-    let columns: Columns = COLUMNS;
-    let nobody: &'static str = NOBODY;
-    let mine = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(nobody));
-    let known = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::key.eq(key)).filter(mine);
+    let columns: EventColumns = EVENT_COLUMNS;
+    let nobody: &'static str = UNOWNED;
+    let is_owned = alerts::key_owner.eq(owner).or(alerts::key_owner.eq(nobody));
+    let known = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::key.eq(key)).filter(is_owned);
     known.order(newest_first).select(columns)
 }
 
@@ -262,16 +262,16 @@ fn of_key<'k>(tenant: TenantId, owner: &'k str, key: &'k str) -> _ {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Option<Event>> {
-    Ok(of_key(of.tenant, of.owner, of.key).first_row(c).optional()?)
+pub fn last_of_key(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<Option<Event>> {
+    Ok(latest_of_key_query(event_key.tenant, event_key.owner, event_key.key).first_row(c).optional()?)
 }
 
 /// The same, locked until the transaction ends: what is decided about an alert of this key depends on it.
 ///
 /// # Errors
 /// When the database cannot be used.
-pub fn lock_last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Option<Event>> {
-    let query = of_key(of.tenant, of.owner, of.key);
+pub fn lock_last_of_key(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<Option<Event>> {
+    let query = latest_of_key_query(event_key.tenant, event_key.owner, event_key.key);
     Ok(match c {
         AnyConnection::Sqlite(c) => query.first_row(c).optional(),
         // Not as strongly as for deletion: the delivery worker refers to the event while it holds an endpoint that is wanted here later.
@@ -283,20 +283,20 @@ pub fn lock_last_of_key(c: &mut AnyConnection, of: EventKey<'_>) -> Result<Optio
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn is_open(c: &mut AnyConnection, of: EventKey<'_>) -> Result<bool> {
-    Ok(last_of_key(c, of)?.is_some_and(|event| event.is_open()))
+pub fn is_open(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<bool> {
+    Ok(last_of_key(c, event_key)?.is_some_and(|event| event.is_open()))
 }
 
 /// Whether another sender has an open event of this key.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn is_open_of_another(c: &mut AnyConnection, of: EventKey<'_>) -> Result<bool> {
+pub fn is_open_for_other_owner(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<bool> {
     let others = alerts::table
-        .filter(alerts::tenant.eq(of.tenant))
-        .filter(alerts::key.eq(of.key))
+        .filter(alerts::tenant.eq(event_key.tenant))
+        .filter(alerts::key.eq(event_key.key))
         .filter(alerts::finished_at.is_null())
-        .filter(alerts::key_owner.ne(of.owner).and(alerts::key_owner.ne(NOBODY)))
+        .filter(alerts::key_owner.ne(event_key.owner).and(alerts::key_owner.ne(UNOWNED)))
         .select(alerts::id);
     Ok(others.first_row::<AlertId, _>(c).optional()?.is_some())
 }
@@ -307,46 +307,46 @@ pub fn is_open_of_another(c: &mut AnyConnection, of: EventKey<'_>) -> Result<boo
 /// When the database cannot be used.
 pub fn resolve(
     c: &mut AnyConnection,
-    of: EventKey<'_>,
-    alert: &Incoming,
+    event_key: EventKey<'_>,
+    alert: &IncomingAlert,
     sender: &str,
     now: NaiveDateTime,
 ) -> Result<(Event, bool)> {
-    let mine = alerts::key_owner.eq(of.owner).or(alerts::key_owner.eq(NOBODY));
-    let of_key = alerts::tenant.eq(of.tenant).and(alerts::key.eq(&alert.key)).and(mine);
+    let is_owned = alerts::key_owner.eq(event_key.owner).or(alerts::key_owner.eq(UNOWNED));
+    let of_key = alerts::tenant.eq(event_key.tenant).and(alerts::key.eq(&alert.key)).and(is_owned);
     let open = of_key.and(alerts::finished_at.is_null());
     let ended = (
-        alerts::key_owner.eq(of.owner),
+        alerts::key_owner.eq(event_key.owner),
         alerts::finished_at.eq(Some(now)),
         alerts::last_at.eq(now),
-        alerts::ended_at.eq(alert.ended(now)),
-        lift(),
+        alerts::ended_at.eq(alert.plausible_end(now)),
+        unmute(),
     );
-    let ended = change(alerts::table, open).set(ended).returning(COLUMNS);
+    let ended = change(alerts::table, open).set(ended).returning(EVENT_COLUMNS);
     let ended = ended.get_result::<Event>(c).optional()?;
     if let Some(event) = ended {
         return Ok((event, true));
     }
-    let mark = Mark { started_at: alert.started(now), ..Mark::default() };
-    let known = match last_of_key(c, of)? {
+    let update = EventUpdate { started_at: alert.plausible_start(now), ..EventUpdate::default() };
+    let known = match last_of_key(c, event_key)? {
         Some(event) => Some(event),
-        None => insert(c, of, alert, sender, (0, Some(now)), mark, now)?,
+        None => insert(c, event_key, alert, sender, (0, Some(now)), update, now)?,
     };
     known.map(|event| (event, false)).ok_or_else(|| Error::unavailable("an event begins and ends all the time"))
 }
 
 /// What lifts do not disturb, as the end of an event does; what it suppressed is not notified of later.
-pub(super) fn lift() -> Lift {
-    (alerts::quiet_until.eq(None), alerts::suppressed_entry.eq(None))
+pub(super) fn unmute() -> Unmute {
+    (alerts::muted_until.eq(None), alerts::suppressed_entry.eq(None))
 }
 
-type Lift = (Eq<alerts::quiet_until, Option<NaiveDateTime>>, Eq<alerts::suppressed_entry, Option<EntryId>>);
+type Unmute = (Eq<alerts::muted_until, Option<NaiveDateTime>>, Eq<alerts::suppressed_entry, Option<EntryId>>);
 
 /// The severity of what an entry of a time line says.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn severity_of(c: &mut AnyConnection, entry: EntryId) -> Result<Option<Severity>> {
+pub fn entry_severity(c: &mut AnyConnection, entry: EntryId) -> Result<Option<Severity>> {
     let severity = alert_entries::table.find(entry).select(alert_entries::severity);
     Ok(severity.first_row::<String, _>(c).optional()?.and_then(|word| Severity::parse(&word)))
 }
@@ -356,15 +356,15 @@ pub fn severity_of(c: &mut AnyConnection, entry: EntryId) -> Result<Option<Sever
 ///
 /// # Errors
 /// When the database cannot be used.
-pub fn suppress(
+pub fn record_suppressed(
     c: &mut AnyConnection,
     event: &Event,
     entry: EntryId,
     severity: Severity,
     now: NaiveDateTime,
 ) -> Result<()> {
-    let noted = event.suppressed_entry.map(|noted| severity_of(c, noted)).transpose()?.flatten();
-    if noted.is_none_or(|noted| severity >= noted) {
+    let recorded = event.suppressed_entry.map(|recorded| entry_severity(c, recorded)).transpose()?.flatten();
+    if recorded.is_none_or(|recorded| severity >= recorded) {
         let gravest = alerts::suppressed_entry.eq(Some(entry));
         diesel::update(alerts::table.find(event.id)).set(gravest).execute(c)?;
     }
@@ -379,7 +379,7 @@ pub fn suppress(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn forget_suppressed(c: &mut AnyConnection, event: AlertId) -> Result<()> {
+pub fn clear_suppressed(c: &mut AnyConnection, event: AlertId) -> Result<()> {
     let nothing = alerts::suppressed_entry.eq(None::<EntryId>);
     diesel::update(alerts::table.find(event)).set(nothing).execute(c)?;
     Ok(())
@@ -389,9 +389,9 @@ pub fn forget_suppressed(c: &mut AnyConnection, event: AlertId) -> Result<()> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn end_quiet(c: &mut AnyConnection, event: AlertId, mark: Mark) -> Result<()> {
-    let reached = alerts::reached.eq(alerts::reached + mark.reached);
-    let ended = (reached, alerts::silent_until.eq(mark.silent_until), lift());
+pub fn end_mute(c: &mut AnyConnection, event: AlertId, update: EventUpdate) -> Result<()> {
+    let reached = alerts::reached.eq(alerts::reached + update.reached);
+    let ended = (reached, alerts::throttled_until.eq(update.throttled_until), unmute());
     diesel::update(alerts::table.find(event)).set(ended).execute(c)?;
     Ok(())
 }
@@ -400,15 +400,15 @@ pub fn end_quiet(c: &mut AnyConnection, event: AlertId, mark: Mark) -> Result<()
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn ended_quiet(c: &mut AnyConnection, now: NaiveDateTime, most: i64) -> Result<Vec<(TenantId, AlertId)>> {
+pub fn find_expired_mutes(c: &mut AnyConnection, now: NaiveDateTime, limit: i64) -> Result<Vec<(TenantId, AlertId)>> {
     let ended = alerts::table
         .inner_join(tenants::table.on(tenants::id.eq(alerts::tenant)))
         .filter(tenants::deleted_at.is_null())
         .filter(alerts::suppressed_entry.is_not_null())
         .filter(alerts::finished_at.is_null())
-        .filter(alerts::quiet_until.le(now))
-        .order((alerts::quiet_until, alerts::id))
-        .limit(most)
+        .filter(alerts::muted_until.le(now))
+        .order((alerts::muted_until, alerts::id))
+        .limit(limit)
         .select((alerts::tenant, alerts::id));
     Ok(ended.load(c)?)
 }
@@ -417,13 +417,13 @@ pub fn ended_quiet(c: &mut AnyConnection, now: NaiveDateTime, most: i64) -> Resu
 ///
 /// # Errors
 /// When the database cannot be used.
-pub fn lock_ended_quiet(c: &mut AnyConnection, id: AlertId, now: NaiveDateTime) -> Result<Option<Event>> {
+pub fn lock_expired_mute(c: &mut AnyConnection, id: AlertId, now: NaiveDateTime) -> Result<Option<Event>> {
     let event = alerts::table
         .filter(alerts::id.eq(id))
         .filter(alerts::suppressed_entry.is_not_null())
         .filter(alerts::finished_at.is_null())
-        .filter(alerts::quiet_until.le(now))
-        .select(COLUMNS);
+        .filter(alerts::muted_until.le(now))
+        .select(EVENT_COLUMNS);
     Ok(match c {
         AnyConnection::Sqlite(c) => event.first::<Event>(c).optional(),
         AnyConnection::Postgres(c) => event.for_no_key_update().first::<Event>(c).optional(),
@@ -435,7 +435,11 @@ pub fn lock_ended_quiet(c: &mut AnyConnection, id: AlertId, now: NaiveDateTime) 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Result<(Incoming, String, NaiveDateTime)> {
+pub fn load_firing(
+    c: &mut AnyConnection,
+    event: AlertId,
+    entry: EntryId,
+) -> Result<(IncomingAlert, String, NaiveDateTime)> {
     type First = (String, String, String, String, String, String, (String, String), String);
     let (source, sender, key, title, content, link, (labels, annotations), receivers): First = alerts::table
         .find(event)
@@ -456,7 +460,7 @@ pub fn firing_of(c: &mut AnyConnection, event: AlertId, entry: EntryId) -> Resul
         .first_row(c)?;
     let names: Vec<String> = serde_json::from_str(&receivers).map_err(Error::internal)?;
     let has_words = !said_title.is_empty();
-    let alert = Incoming {
+    let alert = IncomingAlert {
         source: Source::parse(&source).ok_or_else(|| Error::internal("an alert has an unknown source"))?,
         signal: Signal::Firing,
         key,
@@ -490,11 +494,11 @@ pub struct NewEntry<'e> {
     /// The portal's name or the username.
     pub actor: &'e str,
     /// What came in, when something did.
-    pub alert: Option<&'e Incoming>,
+    pub alert: Option<&'e IncomingAlert>,
     /// JSON list of {rule, outcome}.
     pub rules: &'e str,
     /// How many receivers were chosen, with those who cannot be reached: as many deliveries are to be written for it.
-    pub chosen: usize,
+    pub recipient_count: usize,
 }
 
 /// Adds to an event's time line.
@@ -503,17 +507,17 @@ pub struct NewEntry<'e> {
 /// When the database cannot be written.
 pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now: NaiveDateTime) -> Result<EntryId> {
     // The event keeps its first words itself.
-    let words = entry.alert.filter(|_| entry.kind != EntryKind::Firing);
+    let text = entry.alert.filter(|_| entry.kind != EntryKind::Firing);
     let row = (
         alert_entries::alert.eq(event),
         alert_entries::kind.eq(entry.kind.as_str()),
         alert_entries::actor.eq(entry.actor),
-        alert_entries::title.eq(words.map(|alert| alert.title.as_str()).unwrap_or_default()),
-        alert_entries::content.eq(words.map(|alert| alert.content.as_str()).unwrap_or_default()),
+        alert_entries::title.eq(text.map(|alert| alert.title.as_str()).unwrap_or_default()),
+        alert_entries::content.eq(text.map(|alert| alert.content.as_str()).unwrap_or_default()),
         alert_entries::severity.eq(entry.alert.map(|alert| alert.severity.as_str()).unwrap_or_default()),
         alert_entries::rules.eq(entry.rules),
         alert_entries::at.eq(now),
-        alert_entries::chosen.eq(Some(i64::try_from(entry.chosen).map_err(Error::internal)?)),
+        alert_entries::recipient_count.eq(Some(i64::try_from(entry.recipient_count).map_err(Error::internal)?)),
     );
     let entry = diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id);
     Ok(directly!(c, c => entry.get_result(c)?))
@@ -523,7 +527,7 @@ pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now
 ///
 /// # Errors
 /// [`Error::Taken`] when that form has made one already.
-pub fn note_form(c: &mut AnyConnection, entry: EntryId, form: &[u8]) -> Result<()> {
+pub fn record_form_hash(c: &mut AnyConnection, entry: EntryId, form: &[u8]) -> Result<()> {
     diesel::update(alert_entries::table.find(entry)).set(alert_entries::form_hash.eq(Some(form))).execute(c)?;
     Ok(())
 }
@@ -532,7 +536,7 @@ pub fn note_form(c: &mut AnyConnection, entry: EntryId, form: &[u8]) -> Result<(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Result<Option<AlertId>> {
+pub fn find_by_form_hash(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Result<Option<AlertId>> {
     let entry = alert_entries::table
         .inner_join(alerts::table)
         .filter(alert_entries::form_hash.eq(Some(form)))
@@ -545,7 +549,7 @@ pub fn fired_by_form(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -> Re
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
+pub fn tenant_name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
     let found = tenants::table.find(tenant).select((tenants::name, tenants::time_zone));
     Ok(directly!(c, c => found.first_row(c)?))
 }

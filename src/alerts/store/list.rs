@@ -9,7 +9,7 @@ use diesel::{
 
 use crate::{
     alerts::{
-        list::{Filter, Place},
+        list::{EventFilter, EventPosition},
         model::{EventStatus, Severity, Source},
     },
     db::{
@@ -21,7 +21,7 @@ use crate::{
 
 /// An event as a list shows it.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct EventRow {
     /// Its id.
     pub id: AlertId,
     /// Its headline.
@@ -40,22 +40,22 @@ pub struct Listed {
     pub first_at: NaiveDateTime,
     /// When the last alert of it came in.
     pub last_at: NaiveDateTime,
-    silent_until: Option<NaiveDateTime>,
-    quiet_until: Option<NaiveDateTime>,
+    throttled_until: Option<NaiveDateTime>,
+    muted_until: Option<NaiveDateTime>,
     finished_at: Option<NaiveDateTime>,
 }
 
-impl Listed {
+impl EventRow {
     /// How it stands at this moment.
     #[must_use]
     pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
-        EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
+        EventStatus::from_timestamps(*now, self.finished_at, self.muted_until, self.throttled_until)
     }
 
     /// Until when nobody is to be disturbed, if that holds at this moment.
     #[must_use]
     pub fn is_quiet_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
-        self.quiet_until.filter(|until| self.finished_at.is_none() && until > now)
+        self.muted_until.filter(|until| self.finished_at.is_none() && until > now)
     }
 }
 
@@ -72,37 +72,37 @@ struct Row {
     first_at: NaiveDateTime,
     started_at: Option<NaiveDateTime>,
     last_at: NaiveDateTime,
-    silent_until: Option<NaiveDateTime>,
-    quiet_until: Option<NaiveDateTime>,
+    throttled_until: Option<NaiveDateTime>,
+    muted_until: Option<NaiveDateTime>,
     finished_at: Option<NaiveDateTime>,
 }
 
-impl TryFrom<Row> for Listed {
+impl TryFrom<Row> for EventRow {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
             id: row.id,
             title: row.title,
-            severity: severity(&row.severity)?,
-            source: source(&row.source)?,
+            severity: parse_severity(&row.severity)?,
+            source: parse_source(&row.source)?,
             sender: row.sender,
             count: row.count,
             reached: row.reached,
             first_at: row.started_at.unwrap_or(row.first_at),
             last_at: row.last_at,
-            silent_until: row.silent_until,
-            quiet_until: row.quiet_until,
+            throttled_until: row.throttled_until,
+            muted_until: row.muted_until,
             finished_at: row.finished_at,
         })
     }
 }
 
-pub(super) fn severity(word: &str) -> Result<Severity> {
+pub(super) fn parse_severity(word: &str) -> Result<Severity> {
     Severity::parse(word).ok_or_else(|| Error::internal("an alert has an unknown severity"))
 }
 
-pub(super) fn source(word: &str) -> Result<Source> {
+pub(super) fn parse_source(word: &str) -> Result<Source> {
     Source::parse(word).ok_or_else(|| Error::internal("an alert has an unknown source"))
 }
 
@@ -112,10 +112,14 @@ pub(super) fn source(word: &str) -> Result<Source> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn list(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<(Vec<Listed>, Keyset<Place>)> {
+pub fn list(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &EventFilter,
+) -> Result<(Vec<EventRow>, Keyset<EventPosition>)> {
     let seek = filter.seek;
-    let query = filtered(tenant, filter, position_function(c));
-    let query = match (seek.before.and_then(Place::parts), seek.after.and_then(Place::parts)) {
+    let query = filter_query(tenant, filter, position_function(c));
+    let query = match (seek.before.and_then(EventPosition::to_parts), seek.after.and_then(EventPosition::to_parts)) {
         // The first comparison is what the index is entered by; the second one tells those of one moment apart.
         (Some((at, id)), _) => query
             .filter(alerts::last_at.le(at))
@@ -128,31 +132,31 @@ pub fn list(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<
         (None, None) => query.order((alerts::last_at.desc(), alerts::id.desc())),
     };
     let rows: Vec<Row> = query.limit(Seek::LIMIT).select(Row::as_select()).load(c)?;
-    let (rows, keyset) = seek.page(rows, |row| Place::of(row.last_at, row.id));
-    Ok((rows.into_iter().map(Listed::try_from).collect::<Result<_>>()?, keyset))
+    let (rows, keyset) = seek.page(rows, |row| EventPosition::for_event(row.last_at, row.id));
+    Ok((rows.into_iter().map(EventRow::try_from).collect::<Result<_>>()?, keyset))
 }
 
 /// The tenant's so many events with the newest alerts.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn latest(c: &mut AnyConnection, tenant: TenantId, count: i64) -> Result<Vec<Listed>> {
+pub fn latest(c: &mut AnyConnection, tenant: TenantId, count: i64) -> Result<Vec<EventRow>> {
     let rows: Vec<Row> = alerts::table
         .filter(alerts::tenant.eq(tenant))
         .order((alerts::last_at.desc(), alerts::id.desc()))
         .limit(count)
         .select(Row::as_select())
         .load(c)?;
-    rows.into_iter().map(Listed::try_from).collect()
+    rows.into_iter().map(EventRow::try_from).collect()
 }
 
 type Backend = <AnyConnection as Connection>::Backend;
 
-fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> alerts::BoxedQuery<'q, Backend> {
+fn filter_query<'q>(tenant: TenantId, filter: &EventFilter, position: &str) -> alerts::BoxedQuery<'q, Backend> {
     let mut query = alerts::table.filter(alerts::tenant.eq(tenant)).into_boxed();
     if !filter.text.is_empty() {
-        let holds = sql::<Bool>(&format!("{position}(alerts.search_text, "));
-        query = query.filter(holds.bind::<Text, _>(filter.text.clone()).sql(") > 0"));
+        let contains = sql::<Bool>(&format!("{position}(alerts.search_text, "));
+        query = query.filter(contains.bind::<Text, _>(filter.text.clone()).sql(") > 0"));
     }
     if let Some(severity) = filter.severity {
         query = query.filter(alerts::severity.eq(severity.as_str()));
@@ -171,13 +175,13 @@ fn filtered<'q>(tenant: TenantId, filter: &Filter, position: &str) -> alerts::Bo
         query = query.filter(alerts::last_at.lt(until));
     }
     match filter.status {
-        Some(status) => standing(query, status, filter.now),
+        Some(status) => with_status(query, status, filter.now),
         None => query,
     }
 }
 
-/// Only the events that [`EventStatus::at`] calls so.
-fn standing<'q>(
+/// Only the events that [`EventStatus::from_timestamps`] calls so.
+fn with_status<'q>(
     query: alerts::BoxedQuery<'q, Backend>,
     status: EventStatus,
     now: NaiveDateTime,
@@ -186,12 +190,12 @@ fn standing<'q>(
         return query.filter(alerts::finished_at.is_not_null());
     }
     let open = query.filter(alerts::finished_at.is_null());
-    if status == EventStatus::DoNotDisturb {
-        return open.filter(alerts::quiet_until.gt(now));
+    if status == EventStatus::Muted {
+        return open.filter(alerts::muted_until.gt(now));
     }
-    let loud = open.filter(alerts::quiet_until.is_null().or(alerts::quiet_until.le(now)));
-    if status == EventStatus::Silencing {
-        return loud.filter(alerts::silent_until.gt(now));
+    let unmuted = open.filter(alerts::muted_until.is_null().or(alerts::muted_until.le(now)));
+    if status == EventStatus::Throttled {
+        return unmuted.filter(alerts::throttled_until.gt(now));
     }
-    loud.filter(alerts::silent_until.is_null().or(alerts::silent_until.le(now)))
+    unmuted.filter(alerts::throttled_until.is_null().or(alerts::throttled_until.le(now)))
 }

@@ -11,9 +11,9 @@ use crate::{
     access::Role,
     accounts::Username,
     alerts::{
-        choose::Sent,
         matcher::{Matcher, Operator},
         model::{Receiver, Rule, Severity, Source, Window},
+        routing::RuleHistory,
     },
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, GroupId, RuleId, ScheduleId, TenantId, change, directly,
@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// The most rules of a tenant.
-pub const MOST_RULES: usize = 100;
+pub const MAX_RULES: usize = 100;
 /// How many names one statement asks for.
-const CHUNK: usize = 500;
+const ID_BATCH_SIZE: usize = 500;
 
 /// A matcher in the column `matchers`.
 #[derive(Serialize, Deserialize)]
@@ -41,7 +41,7 @@ struct StoredMatcher {
 ///
 /// # Errors
 /// Never for what a form accepted.
-pub fn write_matchers(matchers: &[Matcher]) -> Result<String> {
+pub fn matchers_to_json(matchers: &[Matcher]) -> Result<String> {
     let stored = matchers.iter().map(|Matcher { label, operator, value, .. }| StoredMatcher {
         label: label.clone(),
         operator: *operator,
@@ -53,10 +53,10 @@ pub fn write_matchers(matchers: &[Matcher]) -> Result<String> {
 /// The matchers in the column `matchers`.
 ///
 /// # Errors
-/// When it was not written by [`write_matchers`].
-pub fn read_matchers(column: &str) -> Result<Vec<Matcher>> {
+/// When it was not written by [`matchers_to_json`].
+pub fn matchers_from_json(column: &str) -> Result<Vec<Matcher>> {
     let stored: Vec<StoredMatcher> = serde_json::from_str(column).map_err(Error::internal)?;
-    let matcher = |StoredMatcher { label, operator, value }| Matcher::stored(label, operator, value);
+    let matcher = |StoredMatcher { label, operator, value }| Matcher::from_stored(label, operator, value);
     Ok(stored.into_iter().map(matcher).collect())
 }
 
@@ -78,7 +78,7 @@ struct Row {
 }
 
 impl Row {
-    fn rule(self, receivers: Vec<Receiver>) -> Result<Rule> {
+    fn into_rule(self, receivers: Vec<Receiver>) -> Result<Rule> {
         let minute = |minute: i64| u16::try_from(minute).map_err(Error::internal);
         let window = match (self.window_from, self.window_to) {
             (Some(from), Some(to)) => Some(Window { from: minute(from)?, to: minute(to)? }),
@@ -90,7 +90,7 @@ impl Row {
             severity: Severity::parse(&self.severity)
                 .ok_or_else(|| Error::internal("a rule has an unknown severity"))?,
             source: Source::parse(&self.source),
-            matchers: read_matchers(&self.matchers)?,
+            matchers: matchers_from_json(&self.matchers)?,
             channels: self.channels.split(',').filter_map(Channel::parse).collect(),
             frequency: TimeDelta::minutes(self.frequency),
             max_sends: self.max_sends,
@@ -105,15 +105,15 @@ impl Row {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn active(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
+pub fn load_enabled(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
     load(c, tenant, true)
 }
 
-/// All rules of the tenant, by name; there are at most [`MOST_RULES`].
+/// All rules of the tenant, by name; there are at most [`MAX_RULES`].
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn all(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
+pub fn load_all(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
     load(c, tenant, false)
 }
 
@@ -122,7 +122,7 @@ pub fn all(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Rule>> {
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<Rule> {
-    all(c, tenant)?.into_iter().find(|rule| rule.id == id).ok_or(Error::NotFound)
+    load_all(c, tenant)?.into_iter().find(|rule| rule.id == id).ok_or(Error::NotFound)
 }
 
 /// Whether another rule than this one has the name.
@@ -145,11 +145,11 @@ fn load(c: &mut AnyConnection, tenant: TenantId, only_on: bool) -> Result<Vec<Ru
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut receivers = receivers(c, tenant)?;
+    let mut receivers = load_receivers(c, tenant)?;
     rows.into_iter()
         .map(|row| {
             let receivers = receivers.remove(&row.id).unwrap_or_default();
-            row.rule(receivers)
+            row.into_rule(receivers)
         })
         .collect()
 }
@@ -158,7 +158,7 @@ fn load(c: &mut AnyConnection, tenant: TenantId, only_on: bool) -> Result<Vec<Ru
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn receivers(c: &mut AnyConnection, tenant: TenantId) -> Result<HashMap<RuleId, Vec<Receiver>>> {
+pub fn load_receivers(c: &mut AnyConnection, tenant: TenantId) -> Result<HashMap<RuleId, Vec<Receiver>>> {
     let rows: Vec<(RuleId, String, i64, String)> = rule_receivers::table
         .inner_join(alert_rules::table.on(alert_rules::id.eq(rule_receivers::rule)))
         .filter(alert_rules::tenant.eq(tenant))
@@ -182,22 +182,22 @@ pub fn receivers(c: &mut AnyConnection, tenant: TenantId) -> Result<HashMap<Rule
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn sent(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, Sent>> {
+pub fn load_histories(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, RuleHistory>> {
     type Row = (RuleId, i64, Option<NaiveDateTime>, NaiveDateTime, String, String);
     let rows: Vec<Row> = rule_sends::table
         .filter(rule_sends::alert.eq(alert))
         .select((
             rule_sends::rule,
             rule_sends::sends,
-            rule_sends::rang_at,
-            rule_sends::last_at,
+            rule_sends::notified_at,
+            rule_sends::recorded_at,
             rule_sends::notified_severity,
-            rule_sends::noted_severity,
+            rule_sends::recorded_severity,
         ))
         .load(c)?;
-    let read = |(rule, sends, rang_at, last_at, notified, noted): Row| {
-        let (notified_severity, noted_severity) = (Severity::parse(&notified), Severity::parse(&noted));
-        (rule, Sent { sends, rang_at, last_at, notified_severity, noted_severity })
+    let read = |(rule, sends, notified_at, recorded_at, notified, recorded): Row| {
+        let (notified_severity, recorded_severity) = (Severity::parse(&notified), Severity::parse(&recorded));
+        (rule, RuleHistory { sends, notified_at, recorded_at, notified_severity, recorded_severity })
     };
     Ok(rows.into_iter().map(read).collect())
 }
@@ -207,29 +207,29 @@ pub fn sent(c: &mut AnyConnection, alert: AlertId) -> Result<BTreeMap<RuleId, Se
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn note_send(
+pub fn record_evaluation(
     c: &mut AnyConnection,
     alert: AlertId,
     rule: RuleId,
     severity: Severity,
-    rang: bool,
+    has_notified: bool,
     now: NaiveDateTime,
 ) -> Result<()> {
     // Unlike one that inserts or changes, these statements are planned once.
-    let known = rule_sends::alert.eq(alert).and(rule_sends::rule.eq(rule));
-    let noted = (rule_sends::last_at.eq(now), rule_sends::noted_severity.eq(severity.as_str()));
-    let changed = if rang {
+    let existing = rule_sends::alert.eq(alert).and(rule_sends::rule.eq(rule));
+    let recorded = (rule_sends::recorded_at.eq(now), rule_sends::recorded_severity.eq(severity.as_str()));
+    let changed = if has_notified {
         let sent = (
             rule_sends::sends.eq(rule_sends::sends + 1),
-            rule_sends::rang_at.eq(Some(now)),
+            rule_sends::notified_at.eq(Some(now)),
             rule_sends::notified_severity.eq(severity.as_str()),
         );
-        change(rule_sends::table, known).set((noted, sent)).execute(c)?
+        change(rule_sends::table, existing).set((recorded, sent)).execute(c)?
     } else {
-        change(rule_sends::table, known).set(noted).execute(c)?
+        change(rule_sends::table, existing).set(recorded).execute(c)?
     };
     if changed == 0 {
-        note_first_send(c, alert, rule, severity, rang, now)?;
+        note_first_send(c, alert, rule, severity, has_notified, now)?;
     }
     Ok(())
 }
@@ -250,10 +250,10 @@ pub fn note_first_send(
         rule_sends::alert.eq(alert),
         rule_sends::rule.eq(rule),
         rule_sends::sends.eq(i64::from(rang)),
-        rule_sends::last_at.eq(now),
-        rule_sends::rang_at.eq(rang.then_some(now)),
+        rule_sends::recorded_at.eq(now),
+        rule_sends::notified_at.eq(rang.then_some(now)),
         rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
-        rule_sends::noted_severity.eq(severity.as_str()),
+        rule_sends::recorded_severity.eq(severity.as_str()),
     ));
     directly!(c, c => insert.execute(c)?);
     Ok(())
@@ -262,7 +262,7 @@ pub fn note_first_send(
 /// What is written of a rule.
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = alert_rules, treat_none_as_null = true)]
-struct Written<'r> {
+struct RuleColumns<'r> {
     name: &'r str,
     name_key: String,
     is_on: bool,
@@ -276,8 +276,8 @@ struct Written<'r> {
     window_to: Option<i64>,
 }
 
-impl<'r> Written<'r> {
-    fn of(rule: &'r Rule) -> Result<Self> {
+impl<'r> RuleColumns<'r> {
+    fn from_rule(rule: &'r Rule) -> Result<Self> {
         let channels: Vec<&str> = rule.channels.iter().map(|channel| channel.as_str()).collect();
         Ok(Self {
             name: &rule.name,
@@ -285,7 +285,7 @@ impl<'r> Written<'r> {
             is_on: rule.is_on,
             severity: rule.severity.as_str(),
             source: rule.source.map(Source::as_str).unwrap_or_default(),
-            matchers: write_matchers(&rule.matchers)?,
+            matchers: matchers_to_json(&rule.matchers)?,
             channels: channels.join(","),
             frequency: rule.frequency.num_minutes(),
             max_sends: rule.max_sends,
@@ -300,7 +300,7 @@ impl<'r> Written<'r> {
 /// # Errors
 /// [`Error::Taken`] when the tenant has a rule of this name.
 pub fn insert(c: &mut AnyConnection, tenant: TenantId, rule: &Rule, now: NaiveDateTime) -> Result<RuleId> {
-    let row = (alert_rules::tenant.eq(tenant), alert_rules::created_at.eq(now), Written::of(rule)?);
+    let row = (alert_rules::tenant.eq(tenant), alert_rules::created_at.eq(now), RuleColumns::from_rule(rule)?);
     let id = diesel::insert_into(alert_rules::table).values(row).returning(alert_rules::id).get_result(c)?;
     write_receivers(c, id, &rule.receivers)?;
     Ok(id)
@@ -312,7 +312,7 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, rule: &Rule, now: NaiveDa
 /// [`Error::NotFound`] when the tenant has none of this id, [`Error::Taken`] when another has this name.
 pub fn update(c: &mut AnyConnection, tenant: TenantId, rule: &Rule) -> Result<()> {
     let row = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).filter(alert_rules::id.eq(rule.id));
-    if diesel::update(row).set(Written::of(rule)?).execute(c)? == 0 {
+    if diesel::update(row).set(RuleColumns::from_rule(rule)?).execute(c)? == 0 {
         return Err(Error::NotFound);
     }
     diesel::delete(rule_receivers::table.filter(rule_receivers::rule.eq(rule.id))).execute(c)?;
@@ -342,7 +342,7 @@ fn write_receivers(c: &mut AnyConnection, rule: RuleId, receivers: &[Receiver]) 
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn set_on(c: &mut AnyConnection, tenant: TenantId, id: RuleId, is_on: bool) -> Result<()> {
+pub fn set_enabled(c: &mut AnyConnection, tenant: TenantId, id: RuleId, is_on: bool) -> Result<()> {
     let row = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).filter(alert_rules::id.eq(id));
     diesel::update(row).set(alert_rules::is_on.eq(is_on)).execute(c)?;
     Ok(())
@@ -361,7 +361,7 @@ pub fn delete(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<()>
 
 /// The names of what the tenant's rules ring.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub struct ReceiverNames {
     /// The usernames of the people whom rules name, whether or not they still take part.
     pub accounts: BTreeMap<AccountId, String>,
     /// All user groups, by name, with whether each is on.
@@ -370,7 +370,7 @@ pub struct Names {
     pub schedules: Vec<(ScheduleId, String)>,
 }
 
-impl Names {
+impl ReceiverNames {
     /// The name of a user group.
     #[must_use]
     pub fn group(&self, id: GroupId) -> Option<&str> {
@@ -388,10 +388,10 @@ impl Names {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn names(c: &mut AnyConnection, tenant: TenantId, rules: &[&Rule]) -> Result<Names> {
-    let ids: Vec<AccountId> = rules.iter().flat_map(|rule| rule.accounts()).collect();
+pub fn load_names(c: &mut AnyConnection, tenant: TenantId, rules: &[&Rule]) -> Result<ReceiverNames> {
+    let ids: Vec<AccountId> = rules.iter().flat_map(|rule| rule.named_accounts()).collect();
     let mut usernames = BTreeMap::new();
-    for ids in ids.chunks(CHUNK) {
+    for ids in ids.chunks(ID_BATCH_SIZE) {
         let found = accounts::table.filter(accounts::id.eq_any(ids)).select((accounts::id, accounts::username));
         usernames.extend(found.load::<(AccountId, String)>(c)?);
     }
@@ -400,7 +400,7 @@ pub fn names(c: &mut AnyConnection, tenant: TenantId, rules: &[&Rule]) -> Result
         .order(user_groups::name_key)
         .select((user_groups::id, user_groups::name, user_groups::is_on))
         .load(c)?;
-    Ok(Names { accounts: usernames, groups, schedules: schedules::names(c, tenant)? })
+    Ok(ReceiverNames { accounts: usernames, groups, schedules: schedules::names(c, tenant)? })
 }
 
 /// The accounts of the tenant's members by their usernames as they are compared.
@@ -414,7 +414,7 @@ pub fn member_accounts(
 ) -> Result<HashMap<String, AccountId>> {
     let keys: Vec<String> = usernames.iter().map(Username::key).collect();
     let mut found = HashMap::new();
-    for keys in keys.chunks(CHUNK) {
+    for keys in keys.chunks(ID_BATCH_SIZE) {
         let of_tenant = members::table.filter(members::tenant.eq(tenant));
         let named = of_tenant.filter(members::username_key.eq_any(keys));
         found.extend(named.select((members::username_key, members::account)).load::<(String, AccountId)>(c)?);

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 use diesel::prelude::*;
 
-use super::{events, people, rules};
+use super::{candidates, events, rules};
 use crate::{
     alerts::{
         matcher::{Matcher, Operator},
-        model::{LARGEST_EXPRESSIONS, Receiver, Rule},
+        model::{MAX_EXPRESSION_BYTES_PER_TENANT, Receiver, Rule},
         snapshot::Snapshot,
     },
     channels::store as channels,
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn version(c: &mut AnyConnection, tenant: TenantId) -> Result<i64> {
+pub fn load_version(c: &mut AnyConnection, tenant: TenantId) -> Result<i64> {
     let in_scope = config_versions::scope.eq(tenant.0).or(config_versions::scope.eq(INSTANCE_SCOPE));
     let versions = config_versions::table.filter(in_scope).select(config_versions::version);
     let versions: Vec<i64> = directly!(c, c => versions.load(c)?);
@@ -35,24 +35,24 @@ pub fn version(c: &mut AnyConnection, tenant: TenantId) -> Result<i64> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn load(c: &mut AnyConnection, tenant: TenantId, typed: Option<&Rule>) -> Result<Snapshot> {
+pub fn load_snapshot(c: &mut AnyConnection, tenant: TenantId, draft: Option<&Rule>) -> Result<Snapshot> {
     // First, so that what changes while the rest is read is found out.
-    let version = version(c, tenant)?;
-    let (name, zone) = events::name_and_zone(c, tenant)?;
+    let version = load_version(c, tenant)?;
+    let (name, zone) = events::tenant_name_and_zone(c, tenant)?;
     let (templates, switches) = (templates::load(c, tenant)?, channels::settings(c, tenant)?);
-    let mut of_tenant = rules::active(c, tenant)?;
-    if let Some(typed) = typed {
-        of_tenant.retain(|rule| rule.id != typed.id);
-        of_tenant.extend(Some(typed.clone()).filter(|typed| typed.is_on));
+    let mut of_tenant = rules::load_enabled(c, tenant)?;
+    if let Some(draft) = draft {
+        of_tenant.retain(|rule| rule.id != draft.id);
+        of_tenant.extend(Some(draft.clone()).filter(|draft| draft.is_on));
     }
-    let (rules, expressions_size) = bounded(tenant, of_tenant);
+    let (rules, expressions_size) = limit_expressions(tenant, of_tenant);
     let receivers: BTreeSet<Receiver> = rules.iter().flat_map(|rule| rule.receivers.iter().copied()).collect();
     let (mut groups_by_id, mut schedules_by_id, mut roles) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut accounts = BTreeSet::new();
     for receiver in receivers {
         match receiver {
             Receiver::Account(account) => drop(accounts.insert(account)),
-            Receiver::Role(role) => drop(roles.insert(role, people::of_role(c, tenant, role)?)),
+            Receiver::Role(role) => drop(roles.insert(role, candidates::find_by_role(c, tenant, role)?)),
             Receiver::Group(id) => {
                 if let Some(group) = groups::accounts_of(c, tenant, id)? {
                     accounts.extend(&group.2);
@@ -68,7 +68,7 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId, typed: Option<&Rule>) -> Re
         }
     }
     let accounts: Vec<_> = accounts.into_iter().collect();
-    let people = people::of_accounts(c, tenant, &accounts)?;
+    let people = candidates::find_by_accounts(c, tenant, &accounts)?;
     let people = people.into_iter().filter_map(|person| Some((person.account?, person))).collect();
     Ok(Snapshot {
         version,
@@ -87,14 +87,14 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId, typed: Option<&Rule>) -> Re
 
 /// The rules, and how much memory their expressions take. They were bounded when they were saved; where more are stored all the
 /// same, those beyond the bound are not even compiled and taken to fit: an alert too many does less harm than one too few.
-fn bounded(tenant: TenantId, mut rules: Vec<Rule>) -> (Vec<Rule>, usize) {
+fn limit_expressions(tenant: TenantId, mut rules: Vec<Rule>) -> (Vec<Rule>, usize) {
     let (mut size, mut is_full, mut left_out) = (0, false, Vec::new());
     for rule in &mut rules {
-        let own = if is_full { 0 } else { rule.expressions_size() };
-        is_full |= size + own > LARGEST_EXPRESSIONS;
+        let own = if is_full { 0 } else { rule.expression_bytes() };
+        is_full |= size + own > MAX_EXPRESSION_BYTES_PER_TENANT;
         if !is_full {
             size += own;
-        } else if rule.matchers.iter().any(|matcher| matcher.operator == Operator::Fits) {
+        } else if rule.matchers.iter().any(|matcher| matcher.operator == Operator::Matches) {
             left_out.push(rule.name.clone());
             rule.matchers = std::mem::take(&mut rule.matchers).into_iter().map(Matcher::without_expression).collect();
         }

@@ -386,7 +386,7 @@ fn next_unsent(c: &mut AnyConnection, robot: &EndpointRobot, has_retries: bool) 
             deliveries::created_at,
             deliveries::id,
             deliveries::entry,
-            deliveries::portion,
+            deliveries::batch_no,
         ));
     let rows: Vec<QueuedRow> = match has_retries {
         true => directly!(c, c => queue.filter(digest::InOrder(robot.id)).at_most::<QUEUE_SCAN_LIMIT>().load(c))?,
@@ -518,7 +518,7 @@ fn lease(
             messages::title,
             messages::body,
             messages::msg_uuid,
-            messages::folded,
+            messages::alert_count,
         ))
         .get_result::<(i64, i64, i64, String, String, String, i64)>(c)?;
     let MessageContents { deliveries: carried, mentions, sealed_body } = mark_sending(c, message, alert_count > 0)?;

@@ -14,7 +14,7 @@ use super::{claim::LEASE_DURATION, endpoints};
 use crate::{
     db::{
         AnyConnection, AtMost as _, MessageId,
-        schema::{attempts, messages, paces},
+        schema::{attempts, endpoints as endpoint_rows, messages},
     },
     delivery::{model::DeliveryState, pace, policy, retries::RetrySchedule, sender::CALL_TIMEOUT},
     error::{Error, Result},
@@ -44,10 +44,12 @@ pub(in crate::delivery) fn adjust_for_jump(
     let jump = ClockJump { expected, now };
     // The endpoints first, as everybody takes them, and in the order that everybody keeps.
     endpoints::lock_all(c)?;
-    update(paces::table.filter(paces::due_at.is_not_null())).set(paces::due_at.eq(Some(now))).execute(c)?;
+    update(endpoint_rows::table.filter(endpoint_rows::due_at.is_not_null()))
+        .set(endpoint_rows::due_at.eq(Some(now)))
+        .execute(c)?;
     // Whether a minute is full is found out anew at each endpoint's next turn.
-    let with_capacity_at = paces::table.filter(paces::full_until.is_not_null());
-    update(with_capacity_at).set(paces::full_until.eq(None::<NaiveDateTime>)).execute(c)?;
+    let with_capacity_at = endpoint_rows::table.filter(endpoint_rows::capacity_at.is_not_null());
+    update(with_capacity_at).set(endpoint_rows::capacity_at.eq(None::<NaiveDateTime>)).execute(c)?;
     jump.adjust_cooldowns(c)?;
     jump.adjust_leases(c)?;
     jump.adjust_retries(c, schedule)?;
@@ -75,12 +77,13 @@ impl ClockJump {
 
     fn adjust_cooldowns(&self, c: &mut AnyConnection) -> Result<()> {
         let later = self.expected.min(self.now);
-        let cooling_down =
-            paces::table.filter(paces::rest_until.gt(later)).select((paces::fingerprint, paces::rest_until));
+        let cooling_down = endpoint_rows::table
+            .filter(endpoint_rows::cooldown_until.gt(later))
+            .select((endpoint_rows::fingerprint, endpoint_rows::cooldown_until));
         for (endpoint, until) in cooling_down.load::<(Vec<u8>, NaiveDateTime)>(c)? {
             if let Some(adjusted) = self.adjusted(until, policy::max_cooldown()) {
-                update(paces::table.filter(paces::fingerprint.eq(endpoint)))
-                    .set(paces::rest_until.eq(adjusted))
+                update(endpoint_rows::table.filter(endpoint_rows::fingerprint.eq(endpoint)))
+                    .set(endpoint_rows::cooldown_until.eq(adjusted))
                     .execute(c)?;
             }
         }

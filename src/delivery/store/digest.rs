@@ -160,7 +160,7 @@ pub(super) fn build_digest(
         messages::priority.eq(totals.urgency),
         messages::due_at.eq(totals.since),
         messages::created_at.eq(totals.since),
-        messages::folded.eq(totals.notices),
+        messages::alert_count.eq(totals.notices),
     );
     change(messages::table, messages::id.eq(message)).set(columns).execute(c)?;
     Ok((message, totals.notices))
@@ -173,7 +173,7 @@ fn batch_order_sql(robot: RobotId) -> String {
     format!(
         "(deliveries.kind <> 'resolved' OR NOT EXISTS (SELECT 1 FROM deliveries AS queued \
          WHERE queued.alert = deliveries.alert AND queued.id < deliveries.id AND queued.robot + 0 = {robot} \
-         AND queued.priority IS NOT NULL AND queued.portion <> deliveries.portion))"
+         AND queued.priority IS NOT NULL AND queued.batch_no <> deliveries.batch_no))"
     )
 }
 
@@ -182,7 +182,7 @@ fn assign_deliveries(c: &mut AnyConnection, robot: RobotId, batch_no: i64, messa
     let carried = format!("UPDATE deliveries SET message = {message}, priority = NULL, state = 'sending' WHERE");
     let first = format!(
         "{carried} id IN (SELECT deliveries.id FROM deliveries WHERE deliveries.robot = {robot} \
-         AND deliveries.priority >= {} AND deliveries.portion = {batch_no} AND {} AND {} \
+         AND deliveries.priority >= {} AND deliveries.batch_no = {batch_no} AND {} AND {} \
          ORDER BY deliveries.priority, deliveries.id LIMIT {MAX_DELIVERIES})",
         Priority::Urgent.as_i64(),
         resolved_order_sql(robot),
@@ -349,7 +349,7 @@ pub(super) fn split_digest(c: &mut AnyConnection, message: MessageId, now: Naive
 
 /// Whether a message tells of several alerts.
 pub(super) fn is_digest(c: &mut AnyConnection, message: MessageId) -> Result<bool> {
-    Ok(messages::table.find(message).select(messages::folded).first::<i64>(c)? > 0)
+    Ok(messages::table.find(message).select(messages::alert_count).first::<i64>(c)? > 0)
 }
 
 /// Ends a digest that the group did not hear, and puts what it carries back into the queue, where it may be folded anew.
@@ -359,7 +359,7 @@ pub(super) fn dissolve_digest(c: &mut AnyConnection, message: MessageId, now: Na
 
 fn requeue_contents(c: &mut AnyConnection, message: MessageId, batch_no: &str, now: NaiveDateTime) -> Result<()> {
     let queued = format!(
-        "UPDATE deliveries SET message = NULL, state = 'waiting', priority = {}, portion = {batch_no} \
+        "UPDATE deliveries SET message = NULL, state = 'waiting', priority = {}, batch_no = {batch_no} \
          WHERE message = {message} AND finished_at IS NULL",
         urgency!()
     );

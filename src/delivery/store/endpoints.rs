@@ -9,7 +9,7 @@ use diesel::{
 };
 
 use crate::{
-    db::{AnyConnection, AtMost as _, change, schema::paces},
+    db::{AnyConnection, AtMost as _, change, schema::endpoints},
     delivery::model::Priority,
     error::Result,
     robots::Channel,
@@ -28,21 +28,21 @@ pub(super) struct LockedEndpoint {
 /// Says that something is to be decided for this endpoint from now on. On Postgres this also makes a process that is just deciding
 /// for the endpoint, without knowing of this transaction, look again.
 pub(super) fn mark_due(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel, now: NaiveDateTime) -> Result<()> {
-    let due = paces::due_at.eq(Some(now));
-    if change(paces::table, paces::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
+    let due = endpoints::due_at.eq(Some(now));
+    if change(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
         return Ok(());
     }
     let row = (
-        paces::fingerprint.eq(fingerprint),
-        paces::channel.eq(channel.as_str()),
-        paces::rest_until.eq(now),
-        paces::due_at.eq(Some(now)),
+        endpoints::fingerprint.eq(fingerprint),
+        endpoints::channel.eq(channel.as_str()),
+        endpoints::cooldown_until.eq(now),
+        endpoints::due_at.eq(Some(now)),
     );
-    let insert = insert_into(paces::table).values(row);
+    let insert = insert_into(endpoints::table).values(row);
     // Another transaction may have begun it since that look.
     match c {
-        AnyConnection::Sqlite(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
-        AnyConnection::Postgres(c) => insert.on_conflict(paces::fingerprint).do_update().set(due).execute(c),
+        AnyConnection::Sqlite(c) => insert.on_conflict(endpoints::fingerprint).do_update().set(due).execute(c),
+        AnyConnection::Postgres(c) => insert.on_conflict(endpoints::fingerprint).do_update().set(due).execute(c),
     }?;
     Ok(())
 }
@@ -77,20 +77,23 @@ pub(super) fn mark_queued<'b>(
 
 /// Makes an endpoint due when it has a place for an ordinary message, unless it is due before.
 fn defer_until_capacity(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDateTime) -> Result<()> {
-    let endpoint = paces::fingerprint.eq(fingerprint);
+    let endpoint = endpoints::fingerprint.eq(fingerprint);
     match c {
         // With one writer, what is due soon enough needs no write.
         AnyConnection::Sqlite(_) => {
-            let next_due_at = case_when(paces::full_until.gt(Some(now)), paces::full_until).otherwise(Some(now));
-            let due_later = endpoint.and(paces::due_at.is_null().or(paces::due_at.gt(next_due_at).assume_not_null()));
-            change(paces::table, due_later).set(paces::due_at.eq(next_due_at)).execute(c)
+            let next_due_at =
+                case_when(endpoints::capacity_at.gt(Some(now)), endpoints::capacity_at).otherwise(Some(now));
+            let due_later =
+                endpoint.and(endpoints::due_at.is_null().or(endpoints::due_at.gt(next_due_at).assume_not_null()));
+            change(endpoints::table, due_later).set(endpoints::due_at.eq(next_due_at)).execute(c)
         }
         // The row is written in any case: whoever is just deciding for the endpoint has not seen what was put into its queue, and
         // this waits until he has decided.
         AnyConnection::Postgres(_) => {
-            let soonest = case_when(paces::due_at.lt(paces::full_until), paces::due_at).otherwise(paces::full_until);
-            let next_due_at = case_when(paces::full_until.gt(Some(now)), soonest).otherwise(Some(now));
-            change(paces::table, endpoint).set(paces::due_at.eq(next_due_at)).execute(c)
+            let soonest = case_when(endpoints::due_at.lt(endpoints::capacity_at), endpoints::due_at)
+                .otherwise(endpoints::capacity_at);
+            let next_due_at = case_when(endpoints::capacity_at.gt(Some(now)), soonest).otherwise(Some(now));
+            change(endpoints::table, endpoint).set(endpoints::due_at.eq(next_due_at)).execute(c)
         }
     }?;
     Ok(())
@@ -99,10 +102,10 @@ fn defer_until_capacity(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDat
 /// Locks the endpoints that are due, longest due first, at most [`CLAIM_BATCH_SIZE`]. On Postgres those that another process has
 /// locked are left out.
 pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<LockedEndpoint>> {
-    let due = paces::table
-        .filter(paces::due_at.le(Some(now)))
-        .order(paces::due_at)
-        .select((paces::fingerprint, paces::rest_until));
+    let due = endpoints::table
+        .filter(endpoints::due_at.le(Some(now)))
+        .order(endpoints::due_at)
+        .select((endpoints::fingerprint, endpoints::cooldown_until));
     Ok(match c {
         AnyConnection::Sqlite(c) => due.at_most::<CLAIM_BATCH_SIZE>().load(c),
         AnyConnection::Postgres(c) => due.limit(CLAIM_BATCH_SIZE).for_update().skip_locked().load(c),
@@ -111,8 +114,9 @@ pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<
 
 /// Locks one endpoint.
 pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<LockedEndpoint> {
-    let endpoint =
-        paces::table.filter(paces::fingerprint.eq(fingerprint)).select((paces::fingerprint, paces::rest_until));
+    let endpoint = endpoints::table
+        .filter(endpoints::fingerprint.eq(fingerprint))
+        .select((endpoints::fingerprint, endpoints::cooldown_until));
     Ok(match c {
         AnyConnection::Sqlite(c) => endpoint.first_row(c),
         AnyConnection::Postgres(c) => endpoint.for_update().first(c),
@@ -122,7 +126,7 @@ pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<LockedEn
 /// Locks all endpoints, in the order that every transaction keeps.
 pub(super) fn lock_all(c: &mut AnyConnection) -> Result<()> {
     if let AnyConnection::Postgres(c) = c {
-        let all = paces::table.order(paces::fingerprint).select(paces::fingerprint);
+        let all = endpoints::table.order(endpoints::fingerprint).select(endpoints::fingerprint);
         all.for_update().load::<Vec<u8>>(c)?;
     }
     Ok(())
@@ -136,20 +140,21 @@ pub(super) fn set_next_due(
     due_at: Option<NaiveDateTime>,
     capacity_at: Option<NaiveDateTime>,
 ) -> Result<()> {
-    let next = (paces::due_at.eq(due_at), paces::full_until.eq(capacity_at));
-    change(paces::table, paces::fingerprint.eq(fingerprint)).set(next).execute(c)?;
+    let next = (endpoints::due_at.eq(due_at), endpoints::capacity_at.eq(capacity_at));
+    change(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(next).execute(c)?;
     Ok(())
 }
 
 /// Lets the endpoint rest until then, unless it rests longer anyway.
 pub(super) fn start_cooldown(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTime) -> Result<()> {
-    let ends_sooner = paces::fingerprint.eq(fingerprint).and(paces::rest_until.lt(until));
-    change(paces::table, ends_sooner).set(paces::rest_until.eq(until)).execute(c)?;
+    let ends_sooner = endpoints::fingerprint.eq(fingerprint).and(endpoints::cooldown_until.lt(until));
+    change(endpoints::table, ends_sooner).set(endpoints::cooldown_until.eq(until)).execute(c)?;
     Ok(())
 }
 
 /// When the next endpoint is due, of all there are.
 pub(crate) fn next_due(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
-    let earliest = paces::table.filter(paces::due_at.is_not_null()).order(paces::due_at).select(paces::due_at);
+    let earliest =
+        endpoints::table.filter(endpoints::due_at.is_not_null()).order(endpoints::due_at).select(endpoints::due_at);
     Ok(earliest.first_row::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
 }

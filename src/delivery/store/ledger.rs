@@ -149,7 +149,7 @@ impl Discrepancy {
         match self {
             Self::RecipientCount => format!(
                 "SELECT DISTINCT a.tenant, a.id AS alert, CAST(NULL AS BIGINT) AS delivery, \
-                 CAST(NULL AS BIGINT) AS message FROM {COUNTED_ENTRIES_SQL} WHERE e.chosen <> {RECIPIENT_COUNT_SQL}"
+                 CAST(NULL AS BIGINT) AS message FROM {COUNTED_ENTRIES_SQL} WHERE e.recipient_count <> {RECIPIENT_COUNT_SQL}"
             ),
             Self::UnknownState => deliveries("d.state NOT IN ('waiting', 'sending', 'success', 'failed')"),
             Self::NotAccepted => deliveries(&format!(
@@ -164,7 +164,7 @@ impl Discrepancy {
             ),
             Self::NotScheduled => deliveries(
                 "d.finished_at IS NULL AND d.state = 'waiting' AND EXISTS (SELECT 1 FROM robots r \
-                 LEFT JOIN paces p ON p.fingerprint = r.fingerprint \
+                 LEFT JOIN endpoints p ON p.fingerprint = r.fingerprint \
                  WHERE r.id = d.robot AND r.state = 'ok' AND p.due_at IS NULL)",
             ),
             Self::NoCallInProgress => deliveries(
@@ -187,7 +187,7 @@ impl Discrepancy {
 
 /// The entries of time lines whose receivers were counted.
 const COUNTED_ENTRIES_SQL: &str =
-    "(SELECT * FROM alert_entries WHERE chosen IS NOT NULL) e JOIN alerts a ON a.id = e.alert";
+    "(SELECT * FROM alert_entries WHERE recipient_count IS NOT NULL) e JOIN alerts a ON a.id = e.alert";
 /// How many receivers an entry has by its rows: what was sent again has a row more, and says so in the one that failed.
 /// What was put off will have rows, and counts as waiting until then.
 const RECIPIENT_COUNT_SQL: &str = "((SELECT count(*) FROM deliveries d WHERE d.entry = e.id AND d.resent_as IS NULL) \
@@ -385,8 +385,8 @@ fn load_tenant_totals(c: &mut AnyConnection) -> Result<BTreeMap<TenantId, (Strin
         sums.add_rows(&state, count);
     }
     let missing: Vec<MissingRow> = sql_query(format!(
-        "SELECT t.id AS tenant, t.slug, CAST(sum(e.chosen - {RECIPIENT_COUNT_SQL}) AS BIGINT) AS missing \
-         FROM {COUNTED_ENTRIES_SQL} JOIN tenants t ON t.id = a.tenant WHERE e.chosen <> {RECIPIENT_COUNT_SQL} GROUP BY t.id, t.slug"
+        "SELECT t.id AS tenant, t.slug, CAST(sum(e.recipient_count - {RECIPIENT_COUNT_SQL}) AS BIGINT) AS missing \
+         FROM {COUNTED_ENTRIES_SQL} JOIN tenants t ON t.id = a.tenant WHERE e.recipient_count <> {RECIPIENT_COUNT_SQL} GROUP BY t.id, t.slug"
     ))
     .load(c)?;
     for MissingRow { tenant, slug, missing } in missing {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::{
         AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, change, directly,
-        schema::{attempts, deliveries, messages, paces, robots as all_robots},
+        schema::{attempts, deliveries, endpoints as endpoint_rows, messages, robots as all_robots},
     },
     delivery::model::{DeliveryReason, DeliveryState, DeliveryStatus, Notice, Priority, UnreachableRecipient},
     error::{Error, Result},
@@ -106,7 +106,7 @@ fn insert_delivery(c: &mut AnyConnection, notice: Notice, robot: &RobotInfo, now
         deliveries::alert.eq(alert.map(|about| about.alert)),
         deliveries::entry.eq(alert.map(|about| about.entry)),
         deliveries::mention.eq(alert.map(|about| about.mention.as_str()).unwrap_or_default()),
-        deliveries::chosen_by.eq(alert.map(|about| about.rule_names.as_str()).unwrap_or_default()),
+        deliveries::rule_names.eq(alert.map(|about| about.rule_names.as_str()).unwrap_or_default()),
     ));
     Ok(directly!(c, c => row.returning(deliveries::id).get_result(c)?))
 }
@@ -160,7 +160,7 @@ pub fn record_unreachable(
             deliveries::finished_at.eq(Some(now)),
             deliveries::alert.eq(recipient.alert),
             deliveries::entry.eq(recipient.entry),
-            deliveries::chosen_by.eq(recipient.rule_names),
+            deliveries::rule_names.eq(recipient.rule_names),
         ))
         .returning(deliveries::id)
         .get_result(c)?)
@@ -194,10 +194,10 @@ pub fn load_delivery_status(c: &mut AnyConnection, tenant: TenantId, delivery: D
 
 /// Until when a robot's address rests.
 fn rests_until(c: &mut AnyConnection, robot: RobotId) -> Result<Option<NaiveDateTime>> {
-    let resting = paces::table
-        .inner_join(all_robots::table.on(all_robots::fingerprint.eq(paces::fingerprint)))
+    let resting = endpoint_rows::table
+        .inner_join(all_robots::table.on(all_robots::fingerprint.eq(endpoint_rows::fingerprint)))
         .filter(all_robots::id.eq(robot))
-        .select(paces::rest_until);
+        .select(endpoint_rows::cooldown_until);
     Ok(resting.first_row(c).optional()?)
 }
 

@@ -128,7 +128,7 @@ fn lock_failed(c: &mut AnyConnection, tenant: TenantId, ids: &[DeliveryId]) -> R
             deliveries::alert,
             deliveries::entry,
             deliveries::mention,
-            deliveries::chosen_by,
+            deliveries::rule_names,
         ));
     Ok(match c {
         AnyConnection::Sqlite(c) => query.load(c),
@@ -381,7 +381,7 @@ impl ResendContext {
                 deliveries::alert.eq(row.alert),
                 deliveries::entry.eq(row.entry),
                 deliveries::mention.eq(row.mention),
-                deliveries::chosen_by.eq(row.chosen_by),
+                deliveries::rule_names.eq(row.chosen_by),
             ))
             .returning(deliveries::id)
             .get_result(c)?;

@@ -363,7 +363,9 @@ pub(super) fn mark_broken(
 ) -> Result<()> {
     let row = robots::table.filter(robots::id.eq(robot));
     let broken = RobotState::Broken.as_str();
-    update(row.filter(robots::state.ne(broken))).set(robots::untold_since.eq(notice_pending_since)).execute(c)?;
+    update(row.filter(robots::state.ne(broken)))
+        .set(robots::notice_pending_since.eq(notice_pending_since))
+        .execute(c)?;
     update(row).set((robots::state.eq(broken), robots::reason.eq(meaning.as_str()))).execute(c)?;
     set_waiting_reason(c, robot, meaning.as_str())
 }
@@ -375,7 +377,7 @@ pub(super) fn mark_healthy(c: &mut AnyConnection, robot: RobotId) -> Result<()> 
     let state = (
         robots::state.eq(RobotState::Healthy.as_str()),
         robots::reason.eq(""),
-        robots::untold_since.eq(None::<NaiveDateTime>),
+        robots::notice_pending_since.eq(None::<NaiveDateTime>),
     );
     if change(robots::table, broken).set(state).execute(c)? > 0 {
         set_waiting_reason(c, robot, "")?;

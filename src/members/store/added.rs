@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::{
     db::{
         AnyConnection, RobotId, TenantId,
-        schema::{added_members, robots},
+        schema::{bulk_additions, robots},
     },
     delivery::RobotState,
     error::Result,
@@ -40,36 +40,36 @@ pub struct Added {
 /// # Errors
 /// When the database cannot be written.
 pub fn count(c: &mut AnyConnection, tenant: TenantId, robot: RobotId, by: &str, now: NaiveDateTime) -> Result<bool> {
-    let known = added_members::table.filter(added_members::robot.eq(robot));
-    let is_announced = added_members::count.eq(added_members::announced);
-    let again = known.filter(added_members::last_at.lt(now - APART)).filter(is_announced);
+    let known = bulk_additions::table.filter(bulk_additions::robot.eq(robot));
+    let is_announced = bulk_additions::count.eq(bulk_additions::announced_count);
+    let again = known.filter(bulk_additions::last_at.lt(now - APART)).filter(is_announced);
     let first = (
-        added_members::count.eq(1),
-        added_members::announced.eq(1),
-        added_members::began_at.eq(now),
-        added_members::last_at.eq(now),
-        added_members::added_by.eq(by),
+        bulk_additions::count.eq(1),
+        bulk_additions::announced_count.eq(1),
+        bulk_additions::began_at.eq(now),
+        bulk_additions::last_at.eq(now),
+        bulk_additions::added_by.eq(by),
     );
     if diesel::update(again).set(first).execute(c)? == 1 {
         return Ok(true);
     }
     let one_more = (
-        added_members::count.eq(added_members::count + 1),
-        added_members::last_at.eq(now),
-        added_members::added_by.eq(by),
+        bulk_additions::count.eq(bulk_additions::count + 1),
+        bulk_additions::last_at.eq(now),
+        bulk_additions::added_by.eq(by),
     );
     let add = |c: &mut AnyConnection| -> Result<bool> {
-        let begins = known.filter(added_members::count.eq(added_members::announced));
-        let goes_on = known.filter(added_members::count.ne(added_members::announced));
-        Ok(diesel::update(begins).set((one_more, added_members::began_at.eq(now))).execute(c)? == 1
+        let begins = known.filter(bulk_additions::count.eq(bulk_additions::announced_count));
+        let goes_on = known.filter(bulk_additions::count.ne(bulk_additions::announced_count));
+        Ok(diesel::update(begins).set((one_more, bulk_additions::began_at.eq(now))).execute(c)? == 1
             || diesel::update(goes_on).set(one_more).execute(c)? == 1)
     };
     if add(c)? {
         return Ok(false);
     }
-    let insert = diesel::insert_into(added_members::table).values((
-        added_members::robot.eq(robot),
-        added_members::tenant.eq(tenant),
+    let insert = diesel::insert_into(bulk_additions::table).values((
+        bulk_additions::robot.eq(robot),
+        bulk_additions::tenant.eq(tenant),
         first,
     ));
     let inserted = match c {
@@ -84,13 +84,13 @@ pub fn count(c: &mut AnyConnection, tenant: TenantId, robot: RobotId, by: &str, 
 /// # Errors
 /// When the database cannot be read.
 pub fn due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<Added>> {
-    let is_due = added_members::last_at.le(now - SETTLED).or(added_members::began_at.le(now - LONGEST));
-    Ok(added_members::table
-        .filter(added_members::count.gt(added_members::announced))
+    let is_due = bulk_additions::last_at.le(now - SETTLED).or(bulk_additions::began_at.le(now - LONGEST));
+    Ok(bulk_additions::table
+        .filter(bulk_additions::count.gt(bulk_additions::announced_count))
         .filter(is_due)
-        .order(added_members::robot)
+        .order(bulk_additions::robot)
         .limit(AT_ONCE)
-        .select((added_members::robot, added_members::tenant, added_members::added_by, added_members::count))
+        .select((bulk_additions::robot, bulk_additions::tenant, bulk_additions::added_by, bulk_additions::count))
         .load(c)?)
 }
 
@@ -99,9 +99,9 @@ pub fn due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<Added>> {
 /// # Errors
 /// When the database cannot be written.
 pub fn announce(c: &mut AnyConnection, added: &Added) -> Result<bool> {
-    let row = added_members::table.filter(added_members::robot.eq(added.robot));
-    let untold = row.filter(added_members::announced.lt(added.count));
-    Ok(diesel::update(untold).set(added_members::announced.eq(added.count)).execute(c)? == 1)
+    let row = bulk_additions::table.filter(bulk_additions::robot.eq(added.robot));
+    let untold = row.filter(bulk_additions::announced_count.lt(added.count));
+    Ok(diesel::update(untold).set(bulk_additions::announced_count.eq(added.count)).execute(c)? == 1)
 }
 
 /// The channel of a robot that works.
@@ -120,6 +120,6 @@ pub fn channel(c: &mut AnyConnection, added: &Added) -> Result<Option<Channel>> 
 /// # Errors
 /// When the database cannot be written.
 pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<usize> {
-    let told = added_members::count.le(added_members::announced);
-    Ok(diesel::delete(added_members::table.filter(told.and(added_members::last_at.lt(now - APART)))).execute(c)?)
+    let told = bulk_additions::count.le(bulk_additions::announced_count);
+    Ok(diesel::delete(bulk_additions::table.filter(told.and(bulk_additions::last_at.lt(now - APART)))).execute(c)?)
 }

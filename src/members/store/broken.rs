@@ -25,7 +25,9 @@ const AT_ONCE: i64 = 100;
 /// # Errors
 /// When the database cannot be read.
 pub fn tenants_to_tell(c: &mut AnyConnection, before: NaiveDateTime) -> Result<Vec<TenantId>> {
-    let untold = robots::table.filter(robots::untold_since.le(before)).filter(robots::untold_since.is_not_null());
+    let untold = robots::table
+        .filter(robots::notice_pending_since.le(before))
+        .filter(robots::notice_pending_since.is_not_null());
     Ok(untold.select(robots::tenant).distinct().limit(AT_ONCE).load(c)?)
 }
 
@@ -52,7 +54,7 @@ pub fn untold(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Untold>> {
     type Row = (RobotId, String, String, String, String);
     let rows: Vec<Row> = robots::table
         .filter(robots::tenant.eq(tenant))
-        .filter(robots::untold_since.is_not_null())
+        .filter(robots::notice_pending_since.is_not_null())
         .order(robots::id)
         .select((robots::id, robots::channel, robots::host, robots::last_four, robots::reason))
         .load(c)?;
@@ -81,7 +83,7 @@ pub fn untold(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<Untold>> {
 /// When the database cannot be written.
 pub fn told(c: &mut AnyConnection, tenant: TenantId, robots: &[RobotId]) -> Result<()> {
     let told = robots::table.filter(robots::tenant.eq(tenant)).filter(robots::id.eq_any(robots));
-    diesel::update(told).set(robots::untold_since.eq(None::<NaiveDateTime>)).execute(c)?;
+    diesel::update(told).set(robots::notice_pending_since.eq(None::<NaiveDateTime>)).execute(c)?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Key, Post, Proven, changing};
 use crate::{
-    alerts::{Incoming, Ingest, Prepared, Signal, Taken, store::events},
+    alerts::{IncomingAlert, IngestTransaction, Ingested, PreparedBatch, Signal, store::events},
     db::AnyConnection,
     error::Result,
     members::Tools,
@@ -37,7 +37,7 @@ enum Stored {
     /// It stored the last part, or the post repeats another one and stores nothing.
     Answered(Answer),
     /// It stored a part, after which others follow.
-    Part(Vec<Taken>),
+    Part(Vec<Ingested>),
     /// It stored nothing: what the alerts were decided by has changed.
     Stale,
 }
@@ -51,8 +51,8 @@ impl Post {
     pub(super) async fn take(
         &self,
         tools: &Tools,
-        mut alerts: Vec<Incoming>,
-        left_out: Option<Incoming>,
+        mut alerts: Vec<IncomingAlert>,
+        left_out: Option<IncomingAlert>,
         faults: FieldErrors,
     ) -> Proven<Answer> {
         let sure = alerts.len();
@@ -60,7 +60,7 @@ impl Post {
         let mut group = Group { faults, sure, taken: Vec::new(), all: Arc::new(alerts) };
         for _ in 0..ROUNDS {
             let outcome = self.take_parts(tools, &mut group).await;
-            self.snapshots.put_some_off();
+            self.snapshots.request_fan_out();
             if let Some(answer) = outcome? {
                 return Ok(answer);
             }
@@ -188,10 +188,10 @@ impl Post {
 /// The alerts of a post, and what became of those that are stored.
 #[derive(Clone)]
 struct Group {
-    all: Arc<Vec<Incoming>>,
+    all: Arc<Vec<IncomingAlert>>,
     /// So many are stored in any case; one after them only if it fires or its event is open.
     sure: usize,
-    taken: Vec<Taken>,
+    taken: Vec<Ingested>,
     /// What was left out of them.
     faults: FieldErrors,
 }
@@ -203,16 +203,24 @@ impl Group {
     }
 
     /// Stores the next part, and answers the post with the last one.
-    fn store(mut self, c: &mut AnyConnection, post: &Post, part: Part, prepared: &Prepared) -> Result<Proven<Stored>> {
-        let mut next: Vec<&Incoming> = Vec::with_capacity(PART_ALERTS);
+    fn store(
+        mut self,
+        c: &mut AnyConnection,
+        post: &Post,
+        part: Part,
+        prepared: &PreparedBatch,
+    ) -> Result<Proven<Stored>> {
+        let mut next: Vec<&IncomingAlert> = Vec::with_capacity(PART_ALERTS);
         for (place, alert) in self.all.iter().enumerate().skip(self.taken.len()).take(PART_ALERTS) {
             if place < self.sure || alert.signal == Signal::Firing || is_open(c, post, &alert.key)? {
                 next.push(alert);
             }
         }
-        let mut ingest = Ingest::default();
-        let Some(taken) = ingest.take(c, &post.context(), &next, prepared)? else { return Ok(Ok(Stored::Stale)) };
-        ingest.end(c, post.now)?;
+        let mut ingest = IngestTransaction::default();
+        let Some(taken) = ingest.ingest_prepared(c, &post.context(), &next, prepared)? else {
+            return Ok(Ok(Stored::Stale));
+        };
+        ingest.finish(c, post.now)?;
         if !part.is_last {
             return Ok(Ok(Stored::Part(taken)));
         }

@@ -7,7 +7,7 @@ use super::key_place;
 use crate::{
     db::{
         AnyConnection, AtMost as _, PortalId, TenantId,
-        schema::{idempotency, portal_nonces, portals, tenants},
+        schema::{idempotency_keys, portal_nonces, portals, tenants},
         share_portal,
     },
     error::{Error, Result},
@@ -68,7 +68,7 @@ fn open() -> _ {
 /// When the database cannot be read.
 pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -> Result<Option<Caller>> {
     let hash = token.hash();
-    let was = portals::old_token_hash.eq(Some(hash.clone())).and(portals::old_until.gt(Some(now)));
+    let was = portals::old_token_hash.eq(Some(hash.clone())).and(portals::overlap_until.gt(Some(now)));
     let found = open()
         .filter(portals::token_hash.eq(hash).or(was.assume_not_null()))
         .select((Row::as_select(), TOWN))
@@ -83,7 +83,7 @@ pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -
 pub struct Standing {
     token_hash: Vec<u8>,
     old_token_hash: Option<Vec<u8>>,
-    old_until: Option<NaiveDateTime>,
+    overlap_until: Option<NaiveDateTime>,
     saves_members: bool,
     fires_alerts: bool,
 }
@@ -93,7 +93,7 @@ impl Standing {
     #[must_use]
     pub fn accepts(&self, token_hash: &[u8], now: NaiveDateTime) -> bool {
         let is_old = self.old_token_hash.as_deref() == Some(token_hash);
-        self.token_hash == token_hash || is_old && self.old_until.is_some_and(|until| until > now)
+        self.token_hash == token_hash || is_old && self.overlap_until.is_some_and(|until| until > now)
     }
 
     /// Whether the portal may do this.
@@ -142,19 +142,19 @@ pub fn with_keys(
         portals::sealed_signing_key,
         portals::old_token_hash,
         portals::old_sealed_signing_key,
-        portals::old_until,
+        portals::overlap_until,
     );
     let found = open()
         .filter(portals::id.eq(id))
         .select((Row::as_select(), TOWN, sealed))
         .first_row::<(Row, Town, Sealed), _>(c)
         .optional()?;
-    let Some((row, town, (hash, key, old_hash, old_key, old_until))) = found else { return Ok(None) };
+    let Some((row, town, (hash, key, old_hash, old_key, overlap_until))) = found else { return Ok(None) };
     let unsealed = |hash: Vec<u8>, key: &[u8]| {
         Ok::<_, Error>(SigningKey { key: ring.unseal(key_place(row.tenant, &hash), key)?, token_hash: hash })
     };
     let mut keys = vec![unsealed(hash, &key)?];
-    if let (Some(hash), Some(key), true) = (old_hash, old_key, old_until.is_some_and(|until| until > now)) {
+    if let (Some(hash), Some(key), true) = (old_hash, old_key, overlap_until.is_some_and(|until| until > now)) {
         keys.push(unsealed(hash, &key)?);
     }
     Ok(Some((caller((row, town)), keys)))
@@ -168,12 +168,12 @@ pub fn with_keys(
 /// When the database cannot be written.
 pub fn count(c: &mut AnyConnection, portal: PortalId, at_most: i64, now: NaiveDateTime) -> Result<bool> {
     let minute = minute(now);
-    let this = portals::table.filter(portals::id.eq(portal)).filter(portals::minute_at.eq(Some(minute)));
-    let this = this.filter(portals::minute_count.lt(at_most));
+    let this = portals::table.filter(portals::id.eq(portal)).filter(portals::rate_window_start.eq(Some(minute)));
+    let this = this.filter(portals::rate_window_count.lt(at_most));
     let other = portals::table.filter(portals::id.eq(portal));
-    let other = other.filter(portals::minute_at.is_null().or(portals::minute_at.ne(Some(minute))));
-    let one_more = portals::minute_count.eq(portals::minute_count + 1);
-    let first = (portals::minute_at.eq(Some(minute)), portals::minute_count.eq(1));
+    let other = other.filter(portals::rate_window_start.is_null().or(portals::rate_window_start.ne(Some(minute))));
+    let one_more = portals::rate_window_count.eq(portals::rate_window_count + 1);
+    let first = (portals::rate_window_start.eq(Some(minute)), portals::rate_window_count.eq(1));
     // The last look is for who came second when the minute began.
     Ok(diesel::update(this).set(one_more).execute(c)? == 1
         || diesel::update(other).set(first).execute(c)? == 1
@@ -240,13 +240,13 @@ pub fn take_key(
     body_hash: &[u8],
     now: NaiveDateTime,
 ) -> Result<KeyUse> {
-    let insert = diesel::insert_into(idempotency::table).values((
-        idempotency::portal.eq(portal),
-        idempotency::key.eq(key),
-        idempotency::body_hash.eq(body_hash),
-        idempotency::status.eq(0),
-        idempotency::answer.eq(""),
-        idempotency::created_at.eq(now),
+    let insert = diesel::insert_into(idempotency_keys::table).values((
+        idempotency_keys::portal.eq(portal),
+        idempotency_keys::key.eq(key),
+        idempotency_keys::body_hash.eq(body_hash),
+        idempotency_keys::status.eq(0),
+        idempotency_keys::response_body.eq(""),
+        idempotency_keys::created_at.eq(now),
     ));
     let taken = match c {
         AnyConnection::Sqlite(c) => insert.on_conflict_do_nothing().execute(c),
@@ -256,9 +256,9 @@ pub fn take_key(
         return Ok(KeyUse::New);
     }
     // One that has ended and was not swept yet is taken over.
-    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
-    let ended = row.filter(idempotency::created_at.le(now - KEY_LASTS));
-    let renewed = (idempotency::body_hash.eq(body_hash), idempotency::created_at.eq(now));
+    let row = idempotency_keys::table.filter(idempotency_keys::portal.eq(portal)).filter(idempotency_keys::key.eq(key));
+    let ended = row.filter(idempotency_keys::created_at.le(now - KEY_LASTS));
+    let renewed = (idempotency_keys::body_hash.eq(body_hash), idempotency_keys::created_at.eq(now));
     if diesel::update(ended).set(renewed).execute(c)? == 1 {
         return Ok(KeyUse::New);
     }
@@ -277,9 +277,10 @@ pub fn known_key(
     body_hash: &[u8],
     now: NaiveDateTime,
 ) -> Result<Option<KeyUse>> {
-    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
-    let lasting = row.filter(idempotency::created_at.gt(now - KEY_LASTS));
-    let known = lasting.select((idempotency::body_hash, idempotency::status, idempotency::answer));
+    let row = idempotency_keys::table.filter(idempotency_keys::portal.eq(portal)).filter(idempotency_keys::key.eq(key));
+    let lasting = row.filter(idempotency_keys::created_at.gt(now - KEY_LASTS));
+    let known =
+        lasting.select((idempotency_keys::body_hash, idempotency_keys::status, idempotency_keys::response_body));
     let known: Option<(Vec<u8>, i64, String)> = known.first_row(c).optional()?;
     let Some((hash, status, answer)) = known else { return Ok(None) };
     match u16::try_from(status) {
@@ -294,8 +295,10 @@ pub fn known_key(
 /// # Errors
 /// When the database cannot be written.
 pub fn keep(c: &mut AnyConnection, portal: PortalId, key: &str, status: u16, answer: &str) -> Result<()> {
-    let row = idempotency::table.filter(idempotency::portal.eq(portal)).filter(idempotency::key.eq(key));
-    diesel::update(row).set((idempotency::status.eq(i64::from(status)), idempotency::answer.eq(answer))).execute(c)?;
+    let row = idempotency_keys::table.filter(idempotency_keys::portal.eq(portal)).filter(idempotency_keys::key.eq(key));
+    diesel::update(row)
+        .set((idempotency_keys::status.eq(i64::from(status)), idempotency_keys::response_body.eq(answer)))
+        .execute(c)?;
     Ok(())
 }
 
@@ -305,6 +308,6 @@ pub fn keep(c: &mut AnyConnection, portal: PortalId, key: &str, status: u16, ans
 /// When the database cannot be written.
 pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
     diesel::delete(portal_nonces::table.filter(portal_nonces::expires_at.lt(now - NONCE_KEPT))).execute(c)?;
-    diesel::delete(idempotency::table.filter(idempotency::created_at.le(now - KEY_LASTS))).execute(c)?;
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.le(now - KEY_LASTS))).execute(c)?;
     super::refused::sweep(c, now)
 }

@@ -12,7 +12,7 @@ use diesel::{
 use crate::{
     db::{
         AlertId, AnyConnection, MemberId, RobotId, TenantId,
-        schema::{alerts, contacts, deliveries, members, paces, robots},
+        schema::{alerts, contacts, deliveries, endpoints, members, robots},
     },
     delivery::{DeliveryKind, DeliveryState, RobotState},
     error::{Error, Result},
@@ -117,9 +117,9 @@ pub fn robot_counts(c: &mut AnyConnection, tenant: TenantId, now: NaiveDateTime)
     let of_tenant = || robots::table.filter(robots::tenant.eq(tenant)).filter(in_use());
     let all: i64 = of_tenant().count().get_result(c)?;
     let broken: i64 = of_tenant().filter(is_broken()).count().get_result(c)?;
-    let resting: i64 = paces::table
-        .inner_join(robots::table.on(robots::fingerprint.eq(paces::fingerprint)))
-        .filter(paces::rest_until.gt(now))
+    let resting: i64 = endpoints::table
+        .inner_join(robots::table.on(robots::fingerprint.eq(endpoints::fingerprint)))
+        .filter(endpoints::cooldown_until.gt(now))
         .filter(robots::tenant.eq(tenant))
         .filter(robots::state.ne(RobotState::Broken.as_str()))
         .filter(in_use())
@@ -247,7 +247,7 @@ pub fn unheard(c: &mut AnyConnection, tenant: TenantId, since: NaiveDateTime) ->
             .filter(sql::<Bool>("alerts.reached = 0"))
             // What ended without having begun was for nobody, and whom nobody may disturb is not to hear.
             .filter(alerts::count.gt(0))
-            .filter(alerts::quiet_until.is_null())
+            .filter(alerts::muted_until.is_null())
             .filter(alerts::last_at.ge(since))
     };
     let latest = nobody()

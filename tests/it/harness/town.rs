@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use belfry::{
     access::{Actor, Role},
     accounts::{self, Username},
-    alerts::{AlertFields, Context, Receiver, Rule, Severity, Source, store::rules, take},
+    alerts::{AlertContext, AlertFields, Receiver, Rule, Severity, Source, ingest, store::rules},
     db::{
         AccountId, AlertId, DeliveryId, GroupId, MemberId, PortalId, RuleId, ScheduleId, TenantId,
         schema::{accounts as accounts_table, members, sessions},
@@ -82,7 +82,7 @@ impl TestApp {
     /// Makes an account that is member of a tenant, as if the tenant's administrator had made it.
     pub async fn member(&self, tenant: TenantId, username: &str, role: Role) -> MemberId {
         let account = self.account(username).await;
-        let made_in = accounts_table::made_in.eq(Some(tenant));
+        let made_in = accounts_table::created_by_tenant.eq(Some(tenant));
         self.db
             .write(move |c| Ok(diesel::update(accounts_table::table.find(account)).set(made_in).execute(c)?))
             .await
@@ -245,8 +245,8 @@ impl TestApp {
         let fields = AlertFields { title: title.to_owned(), ..AlertFields::default() };
         let alert = fields.check(Source::Portal, BTreeMap::new()).expect("an alert");
         let (sender, product) = ("a portal".to_owned(), "Dataphin".to_owned());
-        let context = Context { tenant, sender, by: None, portal: None, product, now: self.clock.now() };
-        self.db.write(move |c| Ok(take(c, &context, &alert)?.alert)).await.expect("an event")
+        let context = AlertContext { tenant, sender, fired_by: None, portal: None, product, now: self.clock.now() };
+        self.db.write(move |c| Ok(ingest(c, &context, &alert)?.alert)).await.expect("an event")
     }
 
     /// Makes the sessions of an account older than any session may get.

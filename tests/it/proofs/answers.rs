@@ -454,19 +454,19 @@ fn read_whole(stream: &mut TcpStream) {
 type Recorded = (String, String, i64);
 
 async fn recorded(app: &TestApp) -> BTreeMap<String, Recorded> {
-    use belfry::db::schema::{attempts, deliveries, messages, paces};
+    use belfry::db::schema::{attempts, deliveries, endpoints, messages};
     let rows = app.db.read(|c| {
         let rows = attempts::table
             .inner_join(messages::table)
             .inner_join(deliveries::table.on(deliveries::message.eq(messages::id.nullable())))
-            .inner_join(paces::table.on(paces::fingerprint.eq(attempts::fingerprint)))
+            .inner_join(endpoints::table.on(endpoints::fingerprint.eq(attempts::fingerprint)))
             .filter(attempts::number.eq(1))
             .filter(attempts::finished_at.is_not_null())
             .select((
                 deliveries::title,
                 attempts::meaning,
                 deliveries::state,
-                paces::rest_until,
+                endpoints::cooldown_until,
                 attempts::finished_at.assume_not_null(),
             ));
         Ok(rows.load::<(String, String, String, NaiveDateTime, NaiveDateTime)>(c)?)
@@ -512,7 +512,7 @@ async fn every_answer(app: &TestApp) {
         };
         app.db.write(put).await.expect("a message");
     }
-    let (waker, speller) = (Waker::default(), templates::speller("Dataphin".to_owned(), None));
+    let (waker, speller) = (Waker::default(), templates::digest_renderer("Dataphin".to_owned(), None));
     let worker = DeliveryWorker::start(app.db.clone(), keys, origins, Clock::default(), waker, speller);
     let worker = worker.expect("the courier starts");
     let deadline = Instant::now() + Duration::from_secs(60);

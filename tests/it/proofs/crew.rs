@@ -6,7 +6,7 @@ use belfry::{
     access::Role,
     db::{
         AnyConnection, Database, MessageId,
-        schema::{contacts, messages, paces},
+        schema::{contacts, endpoints, messages},
     },
     delivery,
     portals::{self, ReturnOrigins, store::Secrets},
@@ -60,8 +60,8 @@ impl Crew {
         };
         let (secrets, now) = (Secrets::generate().expect("secrets"), app.clock.now());
         let bearer = secrets.token.expose().to_owned();
-        let insert = move |c: &mut AnyConnection| portals::store::insert(c, ours, &details, &secrets, &keys, now);
-        app.db.write(insert).await.expect("a portal");
+        let keep = move |c: &mut AnyConnection| portals::store::insert(c, ours, &details, &secrets, &keys, now);
+        app.db.write(keep).await.expect("a portal");
         Self { bearer, robots }
     }
 
@@ -153,8 +153,8 @@ pub async fn age_leases(app: &TestApp, at_most: i64) {
     for (message, bell) in sending {
         let age = move |c: &mut AnyConnection| {
             // The endpoint first, as the delivery worker does.
-            diesel::update(paces::table.filter(paces::fingerprint.eq(bell)))
-                .set(paces::due_at.eq(Some(past)))
+            diesel::update(endpoints::table.filter(endpoints::fingerprint.eq(bell)))
+                .set(endpoints::due_at.eq(Some(past)))
                 .execute(c)?;
             let message = messages::table.filter(messages::id.eq(message)).filter(messages::lease_until.is_not_null());
             Ok(diesel::update(message).set(messages::lease_until.eq(Some(past))).execute(c)?)

@@ -19,7 +19,7 @@ use std::{
 use belfry::{
     db::{
         AnyConnection, RobotId, TenantId,
-        schema::{paces, robots},
+        schema::{endpoints, robots},
     },
     delivery::{self, DeliveryKind, Notice},
     sandbox::RobotKind,
@@ -276,12 +276,12 @@ fn smuggle(
     );
     let robot: RobotId = diesel::insert_into(robots::table).values(robot).returning(robots::id).get_result(c)?;
     let bell = (
-        paces::fingerprint.eq(&fingerprint),
-        paces::channel.eq(kind.name()),
-        paces::rest_until.eq(now),
-        paces::due_at.eq(Some(now)),
+        endpoints::fingerprint.eq(&fingerprint),
+        endpoints::channel.eq(kind.name()),
+        endpoints::cooldown_until.eq(now),
+        endpoints::due_at.eq(Some(now)),
     );
-    diesel::insert_into(paces::table).values(bell).execute(c)?;
+    diesel::insert_into(endpoints::table).values(bell).execute(c)?;
     let notice = Notice {
         tenant,
         kind: DeliveryKind::MemberSaved,

@@ -129,9 +129,9 @@ async fn is_whole(app: &TestApp) {
                 WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.alert = a.id)
                 UNION ALL SELECT 'alert ' || a.id || ' without an entry' FROM alerts a
                 WHERE NOT EXISTS (SELECT 1 FROM alert_entries e WHERE e.alert = a.id)
-                UNION ALL SELECT 'key ' || key || ' without an answer' FROM idempotency WHERE status <> 201
-                UNION ALL SELECT count(*) || ' alerts under ' || (SELECT count(*) FROM idempotency) || ' keys' FROM alerts
-                HAVING count(*) <> (SELECT count(*) FROM idempotency)";
+                UNION ALL SELECT 'key ' || key || ' without an answer' FROM idempotency_keys WHERE status <> 201
+                UNION ALL SELECT count(*) || ' alerts under ' || (SELECT count(*) FROM idempotency_keys) || ' keys' FROM alerts
+                HAVING count(*) <> (SELECT count(*) FROM idempotency_keys)";
     assert_eq!(query(app, torn).await, Vec::<String>::new());
 }
 

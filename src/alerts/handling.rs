@@ -12,15 +12,15 @@ use crate::{
 };
 
 /// The longest time without being disturbed, in minutes: a week.
-const LONGEST: i64 = 7 * 24 * 60;
+const MAX_MUTE_MINUTES: i64 = 7 * 24 * 60;
 
 /// What is done to events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
     /// Nobody is disturbed until then.
-    Quiet(NaiveDateTime),
+    Mute(NaiveDateTime),
     /// They disturb again.
-    Loud,
+    Unmute,
     /// They are finished by hand; no group is told.
     Finish,
 }
@@ -28,21 +28,21 @@ pub enum Handling {
 impl Handling {
     /// The word in the audit log.
     #[must_use]
-    pub const fn action(self) -> &'static str {
+    pub const fn audit_action(self) -> &'static str {
         match self {
-            Self::Quiet(_) => "alert-quieted",
-            Self::Loud => "alert-disturbed",
+            Self::Mute(_) => "alert-quieted",
+            Self::Unmute => "alert-disturbed",
             Self::Finish => "alert-finished",
         }
     }
 
     /// The key of what the next page says was done to so many events.
     #[must_use]
-    pub const fn said(self, changed: usize) -> &'static str {
+    pub const fn flash_key(self, changed: usize) -> &'static str {
         match self {
             _ if changed == 0 => "flash-alerts-unchanged",
-            Self::Quiet(_) => "flash-alerts-quiet",
-            Self::Loud => "flash-alerts-loud",
+            Self::Mute(_) => "flash-alerts-quiet",
+            Self::Unmute => "flash-alerts-loud",
             Self::Finish => "flash-alerts-finished",
         }
     }
@@ -50,7 +50,7 @@ impl Handling {
 
 /// For how long nobody is to be disturbed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
+pub enum MuteUnit {
     /// So many minutes.
     Minutes,
     /// So many hours.
@@ -59,7 +59,7 @@ pub enum Unit {
     Day,
 }
 
-impl Unit {
+impl MuteUnit {
     /// All, as the form lists them.
     pub const ALL: [Self; 3] = [Self::Minutes, Self::Hours, Self::Day];
 
@@ -134,7 +134,7 @@ impl Default for HandleForm {
             all: String::new(),
             what: String::new(),
             lasts: "30".to_owned(),
-            unit: Unit::Minutes.as_str().to_owned(),
+            unit: MuteUnit::Minutes.as_str().to_owned(),
             form_version: FormVersion::default(),
         }
     }
@@ -145,11 +145,11 @@ impl HandleForm {
     ///
     /// # Errors
     /// When there are none.
-    pub fn chosen(&self) -> Result<Vec<AlertId>, FieldErrors> {
-        let mut chosen = if self.all.is_empty() { self.id.clone() } else { self.shown.clone() };
-        chosen.sort_unstable();
-        chosen.dedup();
-        if chosen.is_empty() { Err(FieldErrors::one("id", "alerts-choose-some")) } else { Ok(chosen) }
+    pub fn selected_ids(&self) -> Result<Vec<AlertId>, FieldErrors> {
+        let mut selected = if self.all.is_empty() { self.id.clone() } else { self.shown.clone() };
+        selected.sort_unstable();
+        selected.dedup();
+        if selected.is_empty() { Err(FieldErrors::one("id", "alerts-choose-some")) } else { Ok(selected) }
     }
 
     /// What is to be done.
@@ -158,8 +158,8 @@ impl HandleForm {
     /// What is wrong with it, beside its field.
     pub fn check(&self, now: NaiveDateTime, times: Times) -> Result<Handling, FieldErrors> {
         match self.what.as_str() {
-            "quiet" => self.until(now, times).map(Handling::Quiet),
-            "loud" => Ok(Handling::Loud),
+            "quiet" => self.mute_until(now, times).map(Handling::Mute),
+            "loud" => Ok(Handling::Unmute),
             "finish" => Ok(Handling::Finish),
             _ => Err(FieldErrors::one("what", "form-choose")),
         }
@@ -177,9 +177,9 @@ impl HandleForm {
         let mut errors = FieldErrors::default();
         for event in events.iter().filter(|event| self.form_version.differs(&event.id.to_string(), &now)) {
             let (key, until) = match (what, event.until) {
-                (Handling::Quiet(_) | Handling::Loud, Some(until)) => ("alerts-quiet-changed", times.show(&until)),
-                (Handling::Quiet(_), None) => ("alerts-quiet-ended", String::new()),
-                (Handling::Loud, None) | (Handling::Finish, _) => continue,
+                (Handling::Mute(_) | Handling::Unmute, Some(until)) => ("alerts-quiet-changed", times.show(&until)),
+                (Handling::Mute(_), None) => ("alerts-quiet-ended", String::new()),
+                (Handling::Unmute, None) | (Handling::Finish, _) => continue,
             };
             let variables = vec![("title".into(), event.title.clone()), ("until".into(), until)];
             errors.0.push(FieldError { field: "".into(), key: key.into(), variables });
@@ -187,15 +187,15 @@ impl HandleForm {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    fn until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
-        let unit = Unit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
+    fn mute_until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
+        let unit = MuteUnit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
         let minutes = match unit {
             None => return Err(FieldErrors::one("unit", "form-choose")),
-            Some(Unit::Day) => return Ok(times.day_end(&now)),
-            Some(Unit::Minutes) => 1,
-            Some(Unit::Hours) => 60,
+            Some(MuteUnit::Day) => return Ok(times.day_end(&now)),
+            Some(MuteUnit::Minutes) => 1,
+            Some(MuteUnit::Hours) => 60,
         };
-        let most = LONGEST / minutes;
+        let most = MAX_MUTE_MINUTES / minutes;
         let number = whole_number(&self.lasts).filter(|number| (1..=most).contains(number));
         match number {
             Some(number) => Ok(now + TimeDelta::minutes(number * minutes)),
@@ -211,20 +211,20 @@ impl HandleForm {
 mod tests {
     use super::*;
 
-    fn quiet(lasts: &str, unit: &str) -> Result<NaiveDateTime, String> {
+    fn mute_until_or_error(lasts: &str, unit: &str) -> Result<NaiveDateTime, String> {
         let form = HandleForm { what: "quiet".into(), lasts: lasts.into(), unit: unit.into(), ..HandleForm::default() };
         match form.check("2026-11-22T03:04:05".parse().unwrap(), Times::of("Asia/Shanghai")) {
-            Ok(Handling::Quiet(until)) => Ok(until),
+            Ok(Handling::Mute(until)) => Ok(until),
             other => Err(other.unwrap_err().0[0].field.clone().into_owned()),
         }
     }
 
     #[test]
-    fn a_time_is_counted_from_now_and_bounded_to_a_week_and_all_day_is_until_midnight() {
+    fn a_mute_lasts_at_most_a_week_and_all_day_ends_at_midnight() {
         let at = |text: &str| Ok(text.parse().unwrap());
-        assert_eq!(quiet("90", "minutes"), at("2026-11-22T04:34:05"));
-        assert_eq!(quiet("168", "hours"), at("2026-11-29T03:04:05"));
-        assert_eq!(quiet("", "day"), at("2026-11-22T16:00:00"));
+        assert_eq!(mute_until_or_error("90", "minutes"), at("2026-11-22T04:34:05"));
+        assert_eq!(mute_until_or_error("168", "hours"), at("2026-11-29T03:04:05"));
+        assert_eq!(mute_until_or_error("", "day"), at("2026-11-22T16:00:00"));
         for (lasts, unit) in [
             ("0", "minutes"),
             ("169", "hours"),
@@ -234,9 +234,9 @@ mod tests {
             ("+5", "hours"),
             ("05", "hours"),
         ] {
-            assert_eq!(quiet(lasts, unit), Err("lasts".to_owned()), "{lasts} {unit}");
+            assert_eq!(mute_until_or_error(lasts, unit), Err("lasts".to_owned()), "{lasts} {unit}");
         }
-        assert_eq!(quiet("1", "years"), Err("unit".to_owned()));
+        assert_eq!(mute_until_or_error("1", "years"), Err("unit".to_owned()));
     }
 
     #[test]
@@ -244,26 +244,26 @@ mod tests {
         let times = Times::utc();
         let at = |text: &str| text.parse::<NaiveDateTime>().unwrap();
         let (shown, other) = (at("2026-11-22T04:00:00"), at("2026-11-22T05:00:00"));
-        let (quiet, id) = (Handling::Quiet(at("2026-11-22T06:00:00")), AlertId(7));
+        let (quiet, id) = (Handling::Mute(at("2026-11-22T06:00:00")), AlertId(7));
         let refused = |shown: Option<NaiveDateTime>, what, now: Option<NaiveDateTime>| {
             let form = HandleForm { form_version: version([(id, shown)]), ..HandleForm::default() };
             form.check_unchanged(what, &[Muted { id, title: "Disk full".into(), until: now }], times).is_err()
         };
-        for what in [quiet, Handling::Loud] {
+        for what in [quiet, Handling::Unmute] {
             assert!(!refused(Some(shown), what, Some(shown)) && !refused(None, what, None));
             assert!(refused(Some(shown), what, Some(other)) && refused(None, what, Some(other)));
         }
         assert!(refused(Some(shown), quiet, None), "it was lifted");
-        assert!(!refused(Some(shown), Handling::Loud, None), "there is nothing to lift");
+        assert!(!refused(Some(shown), Handling::Unmute, None), "there is nothing to lift");
         assert!(!refused(None, Handling::Finish, Some(other)), "whoever finishes an event ends it whatever holds");
     }
 
     #[test]
     fn the_box_for_all_means_what_the_page_showed_and_nothing_else() {
         let form = HandleForm { id: vec![AlertId(9)], shown: vec![AlertId(3), AlertId(2)], ..HandleForm::default() };
-        assert_eq!(form.chosen(), Ok(vec![AlertId(9)]));
+        assert_eq!(form.selected_ids(), Ok(vec![AlertId(9)]));
         let all = HandleForm { all: "on".into(), ..form };
-        assert_eq!(all.chosen(), Ok(vec![AlertId(2), AlertId(3)]));
-        assert!(HandleForm::default().chosen().is_err());
+        assert_eq!(all.selected_ids(), Ok(vec![AlertId(2), AlertId(3)]));
+        assert!(HandleForm::default().selected_ids().is_err());
     }
 }

@@ -3,9 +3,9 @@
 use chrono::{NaiveDateTime, SecondsFormat};
 use diesel::prelude::*;
 
-use super::events::{EntryKind, lift};
+use super::events::{EntryKind, unmute};
 use crate::{
-    alerts::handle::{Handling, Muted},
+    alerts::handling::{Handling, Muted},
     db::{
         AlertId, AnyConnection, AtMost as _, TenantId,
         schema::{alert_entries, alerts},
@@ -25,7 +25,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, ids: &[AlertId], now: Naive
     }
     type Row = (AlertId, String, Option<NaiveDateTime>, Option<NaiveDateTime>);
     let rows: Vec<Row> =
-        chosen.select((alerts::id, alerts::title, alerts::quiet_until, alerts::finished_at)).load(c)?;
+        chosen.select((alerts::id, alerts::title, alerts::muted_until, alerts::finished_at)).load(c)?;
     let muted = |(id, title, until, finished): Row| {
         let until = until.filter(|until| finished.is_none() && *until > now);
         Muted { id, title, until }
@@ -38,7 +38,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, ids: &[AlertId], now: Naive
 ///
 /// # Errors
 /// [`Error::NotFound`] when one of them is no event of the tenant; then nothing is done.
-pub fn handle(
+pub fn apply_to_events(
     c: &mut AnyConnection,
     tenant: TenantId,
     ids: &[AlertId],
@@ -51,8 +51,8 @@ pub fn handle(
         let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
         let known: Option<AlertId> = event.select(alerts::id).first_row(c).optional()?;
         let id = known.ok_or(Error::NotFound)?;
-        if let Some(title) = change(c, id, what, now)? {
-            note(c, id, what, actor, now)?;
+        if let Some(title) = apply_to_event(c, id, what, now)? {
+            add_handling_entry(c, id, what, actor, now)?;
             titles.push(title);
         }
     }
@@ -60,31 +60,40 @@ pub fn handle(
 }
 
 /// The event's title, when there was something to change.
-fn change(c: &mut AnyConnection, id: AlertId, what: Handling, now: NaiveDateTime) -> Result<Option<String>> {
+fn apply_to_event(c: &mut AnyConnection, id: AlertId, what: Handling, now: NaiveDateTime) -> Result<Option<String>> {
     let event = alerts::table.filter(alerts::id.eq(id));
     let title = match what {
-        Handling::Quiet(until) => {
+        Handling::Mute(until) => {
             let open = event.filter(alerts::finished_at.is_null());
-            let other = open.filter(alerts::quiet_until.is_null().or(alerts::quiet_until.ne(until)));
-            diesel::update(other).set(alerts::quiet_until.eq(Some(until))).returning(alerts::title).get_result(c)
+            let other = open.filter(alerts::muted_until.is_null().or(alerts::muted_until.ne(until)));
+            diesel::update(other).set(alerts::muted_until.eq(Some(until))).returning(alerts::title).get_result(c)
         }
-        Handling::Loud => {
-            let quiet = event.filter(alerts::quiet_until.gt(now));
-            let loud = alerts::quiet_until.eq(None::<NaiveDateTime>);
-            diesel::update(quiet).set(loud).returning(alerts::title).get_result(c)
+        Handling::Unmute => {
+            let muted = event.filter(alerts::muted_until.gt(now));
+            let unmuted = alerts::muted_until.eq(None::<NaiveDateTime>);
+            diesel::update(muted).set(unmuted).returning(alerts::title).get_result(c)
         }
         Handling::Finish => {
             let open = event.filter(alerts::finished_at.is_null());
-            diesel::update(open).set((alerts::finished_at.eq(Some(now)), lift())).returning(alerts::title).get_result(c)
+            diesel::update(open)
+                .set((alerts::finished_at.eq(Some(now)), unmute()))
+                .returning(alerts::title)
+                .get_result(c)
         }
     };
     Ok(title.optional()?)
 }
 
-fn note(c: &mut AnyConnection, id: AlertId, what: Handling, actor: &str, now: NaiveDateTime) -> Result<()> {
+fn add_handling_entry(
+    c: &mut AnyConnection,
+    id: AlertId,
+    what: Handling,
+    actor: &str,
+    now: NaiveDateTime,
+) -> Result<()> {
     let (kind, content) = match what {
-        Handling::Quiet(until) => (EntryKind::Quiet, until.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)),
-        Handling::Loud => (EntryKind::Loud, String::new()),
+        Handling::Mute(until) => (EntryKind::Muted, until.and_utc().to_rfc3339_opts(SecondsFormat::Secs, true)),
+        Handling::Unmute => (EntryKind::Unmuted, String::new()),
         Handling::Finish => (EntryKind::Finished, String::new()),
     };
     let row = (

@@ -8,7 +8,7 @@ use super::fan_outs;
 use crate::{
     access::Role,
     accounts::Username,
-    alerts::choose::{Person, Pick},
+    alerts::routing::{Candidate, RecipientProfile},
     db::{
         AccountId, AlertId, AnyConnection, AtMost as _, MemberId, RobotId, TenantId, directly,
         schema::{accounts, contacts, deliveries, members},
@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// How many names one statement asks for.
-const CHUNK: usize = 500;
+const ID_BATCH_SIZE: usize = 500;
 
 /// One robot of a member, or none: the account, the username as it is compared, the member.
 type Row = (AccountId, String, (MemberId, String, String, String), Option<(String, RobotId)>);
 
 #[diesel::dsl::auto_type(no_type_alias)]
-fn rows(tenant: TenantId) -> _ {
+fn member_rows(tenant: TenantId) -> _ {
     members::table.left_join(contacts::table).filter(members::tenant.eq(tenant)).select((
         members::account,
         members::username_key,
@@ -38,90 +38,102 @@ fn rows(tenant: TenantId) -> _ {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn named(c: &mut AnyConnection, tenant: TenantId, usernames: &[Username]) -> Result<Vec<Person>> {
+pub fn find_by_usernames(
+    c: &mut AnyConnection,
+    tenant: TenantId,
+    usernames: &[Username],
+) -> Result<Vec<RecipientProfile>> {
     let keys: Vec<String> = usernames.iter().map(Username::key).collect();
     let mut found = Vec::new();
     match keys.as_slice() {
         // Unlike a list, a statement that the database has to read only once.
         [key] => {
-            let of_name = rows(tenant).filter(members::username_key.eq(key));
+            let of_name = member_rows(tenant).filter(members::username_key.eq(key));
             found = directly!(c, c => of_name.load::<Row>(c)?);
         }
         keys => {
-            for keys in keys.chunks(CHUNK) {
-                found.extend(rows(tenant).filter(members::username_key.eq_any(keys)).load::<Row>(c)?);
+            for keys in keys.chunks(ID_BATCH_SIZE) {
+                found.extend(member_rows(tenant).filter(members::username_key.eq_any(keys)).load::<Row>(c)?);
             }
         }
     }
-    let mut people = by(found, |row| row.1.clone());
-    Ok(usernames.iter().map(|name| people.remove(&name.key()).unwrap_or_else(|| stranger(name.as_str()))).collect())
+    let mut people = group_people(found, |row| row.1.clone());
+    Ok(usernames
+        .iter()
+        .map(|name| people.remove(&name.key()).unwrap_or_else(|| unknown_person(name.as_str())))
+        .collect())
 }
 
 /// The members behind these accounts, each once. Who left the tenant is there too, without a member.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_accounts(c: &mut AnyConnection, tenant: TenantId, ids: &[AccountId]) -> Result<Vec<Person>> {
+pub fn find_by_accounts(c: &mut AnyConnection, tenant: TenantId, ids: &[AccountId]) -> Result<Vec<RecipientProfile>> {
     let mut found = Vec::new();
     match ids {
         [id] => {
-            let of_account = rows(tenant).filter(members::account.eq(id));
+            let of_account = member_rows(tenant).filter(members::account.eq(id));
             found = directly!(c, c => of_account.load::<Row>(c)?);
         }
         ids => {
-            for ids in ids.chunks(CHUNK) {
-                found.extend(rows(tenant).filter(members::account.eq_any(ids)).load::<Row>(c)?);
+            for ids in ids.chunks(ID_BATCH_SIZE) {
+                found.extend(member_rows(tenant).filter(members::account.eq_any(ids)).load::<Row>(c)?);
             }
         }
     }
-    let mut people = by(found, |row| row.0);
+    let mut people = group_people(found, |row| row.0);
     let mut once = HashSet::new();
     let ids = ids.iter().filter(|id| once.insert(**id));
-    ids.map(|id| people.remove(id).map_or_else(|| gone(c, *id), Ok)).collect()
+    ids.map(|id| people.remove(id).map_or_else(|| former_member(c, *id), Ok)).collect()
 }
 
 /// The members of a role who are not disabled. Who has not accepted yet has none of its rights, but hears what it hears.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Vec<Person>> {
-    let rows = rows(tenant).filter(members::role.eq(role.as_str())).filter(members::status.ne("disabled"));
-    Ok(by(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
+pub fn find_by_role(c: &mut AnyConnection, tenant: TenantId, role: Role) -> Result<Vec<RecipientProfile>> {
+    let rows = member_rows(tenant).filter(members::role.eq(role.as_str())).filter(members::status.ne("disabled"));
+    Ok(group_people(rows.load::<Row>(c)?, |row| row.0).into_values().collect())
 }
 
 /// Everybody for whom a message about this event was put into the outbox, or will be, over the same channels.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn heard(c: &mut AnyConnection, tenant: TenantId, alert: AlertId) -> Result<Vec<Pick>> {
-    let mut heard = fan_outs::pending(c, alert)?;
-    let delivered: Vec<fan_outs::Reached> = deliveries::table
+pub fn notified_candidates(c: &mut AnyConnection, tenant: TenantId, alert: AlertId) -> Result<Vec<Candidate>> {
+    let mut recipients = fan_outs::pending_recipients(c, alert)?;
+    let delivered: Vec<fan_outs::PendingRecipient> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::alert.eq(Some(alert)))
         .filter(deliveries::channel.ne(""))
-        .select((deliveries::member, deliveries::recipient, deliveries::channel, deliveries::chosen_by))
+        .select((deliveries::member, deliveries::recipient, deliveries::channel, deliveries::rule_names))
         .distinct()
         .load(c)?;
-    heard.extend(delivered);
-    let ids: Vec<MemberId> = heard.iter().filter_map(|(member, ..)| *member).collect();
+    recipients.extend(delivered);
+    let ids: Vec<MemberId> = recipients.iter().filter_map(|(member, ..)| *member).collect();
     let mut found = Vec::new();
-    for ids in ids.chunks(CHUNK) {
-        found.extend(rows(tenant).filter(members::id.eq_any(ids)).load::<Row>(c)?);
+    for ids in ids.chunks(ID_BATCH_SIZE) {
+        found.extend(member_rows(tenant).filter(members::id.eq_any(ids)).load::<Row>(c)?);
     }
-    let people = by(found, |row| row.2.0);
-    let pick = |(member, recipient, channel, rule): (Option<MemberId>, String, String, String)| {
+    let people = group_people(found, |row| row.2.0);
+    let to_candidate = |(member, recipient, channel, rule_name): (Option<MemberId>, String, String, String)| {
         let who = member.and_then(|member| people.get(&member).cloned()).ok_or((recipient, DeliveryReason::LeftTenant));
-        Pick { who, rule, channels: Channel::parse(&channel).into_iter().collect(), is_quiet: false }
+        Candidate {
+            receiver: who,
+            rule_name,
+            channels: Channel::parse(&channel).into_iter().collect(),
+            in_quiet_hours: false,
+        }
     };
-    Ok(heard.into_iter().map(pick).collect())
+    Ok(recipients.into_iter().map(to_candidate).collect())
 }
 
-fn by<K: Eq + std::hash::Hash>(rows: Vec<Row>, key: impl Fn(&Row) -> K) -> HashMap<K, Person> {
-    let mut people: HashMap<K, Person> = HashMap::new();
+fn group_people<K: Eq + std::hash::Hash>(rows: Vec<Row>, key: impl Fn(&Row) -> K) -> HashMap<K, RecipientProfile> {
+    let mut people: HashMap<K, RecipientProfile> = HashMap::new();
     for row in rows {
         let key = key(&row);
         let (account, _, (member, name, status, phone), contact) = row;
-        let person = people.entry(key).or_insert_with(|| Person {
+        let person = people.entry(key).or_insert_with(|| RecipientProfile {
             account: Some(account),
             member: Some(member),
             name,
@@ -134,8 +146,8 @@ fn by<K: Eq + std::hash::Hash>(rows: Vec<Row>, key: impl Fn(&Row) -> K) -> HashM
     people
 }
 
-fn stranger(name: &str) -> Person {
-    Person {
+fn unknown_person(name: &str) -> RecipientProfile {
+    RecipientProfile {
         account: None,
         member: None,
         name: name.to_owned(),
@@ -146,7 +158,7 @@ fn stranger(name: &str) -> Person {
 }
 
 /// Somebody who is no member any more, by the name of his account.
-fn gone(c: &mut AnyConnection, id: AccountId) -> Result<Person> {
+fn former_member(c: &mut AnyConnection, id: AccountId) -> Result<RecipientProfile> {
     let name: String = accounts::table.find(id).select(accounts::username).first_row(c)?;
-    Ok(Person { account: Some(id), ..stranger(&name) })
+    Ok(RecipientProfile { account: Some(id), ..unknown_person(&name) })
 }

@@ -4,7 +4,7 @@ use super::model::Severity;
 use crate::text;
 
 /// Needs somebody at once. Where systems mean different things by a word, the more severe meaning counts.
-const CRITICAL: [&str; 39] = [
+const CRITICAL_ALIASES: [&str; 39] = [
     "critical",
     "crit",
     "emergency",
@@ -46,7 +46,7 @@ const CRITICAL: [&str; 39] = [
     "二级",
 ];
 /// Somebody should look soon.
-const WARNING: [&str; 24] = [
+const WARNING_ALIASES: [&str; 24] = [
     "warning",
     "warn",
     "average",
@@ -73,7 +73,7 @@ const WARNING: [&str; 24] = [
     "轻微",
 ];
 /// Good to know.
-const INFO: [&str; 30] = [
+const INFO_ALIASES: [&str; 30] = [
     "info",
     "information",
     "informational",
@@ -109,14 +109,14 @@ const INFO: [&str; 30] = [
 /// What a monitoring system's word for the severity means: trimmed, without case, `sev-1` and `SEV 1` as `sev1`. Nothing for a word
 /// that is in no table.
 #[must_use]
-pub fn severity_of(word: &str) -> Option<Severity> {
+pub fn parse_severity_alias(word: &str) -> Option<Severity> {
     let word: String =
         text::trimmed(word).chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
     let word = word.as_str();
     match () {
-        () if CRITICAL.contains(&word) => Some(Severity::Critical),
-        () if WARNING.contains(&word) => Some(Severity::Warning),
-        () if INFO.contains(&word) => Some(Severity::Info),
+        () if CRITICAL_ALIASES.contains(&word) => Some(Severity::Critical),
+        () if WARNING_ALIASES.contains(&word) => Some(Severity::Warning),
+        () if INFO_ALIASES.contains(&word) => Some(Severity::Info),
         () => None,
     }
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_monitoring_systems_are_known_in_any_case_and_with_space_around_them() {
+    fn severity_aliases_ignore_case_and_surrounding_space() {
         let critical = [
             "critical",
             "Critical ",
@@ -180,12 +180,12 @@ mod tests {
         let all = [(&critical[..], Severity::Critical), (&warning, Severity::Warning), (&info, Severity::Info)];
         for (words, severity) in all {
             for word in words {
-                assert_eq!(severity_of(word), Some(severity), "{word:?}");
+                assert_eq!(parse_severity_alias(word), Some(severity), "{word:?}");
             }
         }
         for unknown in ["", " ", "1", "p6", "p10", "sev", "criticality", "warning!", "very high", "p1 p2", "红色", "?"]
         {
-            assert_eq!(severity_of(unknown), None, "{unknown:?}");
+            assert_eq!(parse_severity_alias(unknown), None, "{unknown:?}");
         }
     }
 
@@ -198,12 +198,15 @@ mod tests {
             let mut cells = row.trim_matches('|').split('|');
             let severity = Severity::parse(cells.next().unwrap().trim().trim_matches('`')).expect("a severity");
             for word in cells.next().unwrap().split('`').skip(1).step_by(2) {
-                assert_eq!(severity_of(word), Some(severity), "{word}");
+                assert_eq!(parse_severity_alias(word), Some(severity), "{word}");
                 assert!(documented.insert(word.to_owned()), "{word} stands there twice");
             }
         }
-        let known: BTreeSet<String> =
-            [&CRITICAL[..], &WARNING, &INFO].into_iter().flatten().map(|word| (*word).to_owned()).collect();
+        let known: BTreeSet<String> = [&CRITICAL_ALIASES[..], &WARNING_ALIASES, &INFO_ALIASES]
+            .into_iter()
+            .flatten()
+            .map(|word| (*word).to_owned())
+            .collect();
         assert_eq!(documented, known);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use chrono::NaiveDateTime;
 
-use super::{Reason, Source, Variables, Words, engine};
+use super::{MessageReason, MessageText, TemplateSource, Variables, engine};
 use crate::{
     db::TenantId,
     language::Language,
@@ -15,37 +15,37 @@ use crate::{
 };
 
 /// How far into a text the keyword must stand so that it is there after the text was cut for its channel, in bytes.
-const KEYWORD_WITHIN: usize = 4096;
+const KEYWORD_WITHIN_BYTES: usize = 4096;
 
 /// The most people whom a message mentions.
-pub const MOST_MENTIONS: usize = 50;
+pub const MAX_MENTIONS: usize = 50;
 /// As long as a phone number gets, and the identity of a message.
-const LONGEST_NUMBER: usize = 20;
-const LONGEST_IDENTITY: usize = 64;
+const MAX_PHONE_CHARS: usize = 20;
+const MAX_MESSAGE_UUID_CHARS: usize = 64;
 
 /// The fewest characters that are left of a name, and the fewest of those whom a message is for.
-const FEWEST: usize = 20;
+const MIN_SHORTENED_LENGTH: usize = 20;
 
 /// A template, as it was written at one time.
-type Edition = (TenantId, Channel, Reason, NaiveDateTime);
+type TemplateVersion = (TenantId, Channel, MessageReason, NaiveDateTime);
 
 /// The templates that were told of already, so that a bad one does not fill the log.
-static TOLD: LazyLock<Mutex<BTreeSet<Edition>>> = LazyLock::new(Mutex::default);
+static WARNED_VERSIONS: LazyLock<Mutex<BTreeSet<TemplateVersion>>> = LazyLock::new(Mutex::default);
 
 /// A tenant's templates and the language of its messages.
 #[derive(Clone, Debug)]
 pub struct Templates {
     pub(super) tenant: TenantId,
     pub(super) language: Language,
-    pub(super) own: Vec<Own>,
+    pub(super) custom: Vec<CustomTemplate>,
 }
 
 /// A template of the tenant's own.
 #[derive(Clone, Debug)]
-pub(super) struct Own {
+pub(super) struct CustomTemplate {
     pub channel: Channel,
-    pub reason: Reason,
-    pub source: Source,
+    pub reason: MessageReason,
+    pub source: TemplateSource,
     pub changed_at: NaiveDateTime,
 }
 
@@ -59,48 +59,57 @@ impl Templates {
     /// The words of a message. A template that fails, or loses the title or DingTalk's keyword, is told of in the log,
     /// and Belfry's own words stand in.
     #[must_use]
-    pub fn render(&self, channel: Channel, reason: Reason, variables: &Variables) -> Words {
-        if let Some(own) = self.own.iter().find(|own| own.channel == channel && own.reason == reason) {
-            match engine::words(&own.source, variables) {
-                Ok(words) if is_of_use(channel, &words, &variables.product) => return words,
-                Ok(_) => self.tell(own, "it has no title or lacks the product's name"),
-                Err(fault) => self.tell(own, &fault.to_string()),
+    pub fn render(&self, channel: Channel, reason: MessageReason, variables: &Variables) -> MessageText {
+        if let Some(custom) = self.custom.iter().find(|custom| custom.channel == channel && custom.reason == reason) {
+            match engine::render(&custom.source, variables) {
+                Ok(text) if is_usable(channel, &text, &variables.product) => return text,
+                Ok(_) => self.warn_unusable(custom, "it has no title or lacks the product's name"),
+                Err(fault) => self.warn_unusable(custom, &fault.to_string()),
             }
         }
-        self.render_belfrys(reason, variables)
+        self.render_default(reason, variables)
     }
 
     /// The words of a message that mentions so many people, as long as its channel takes.
     ///
     /// The content gives way first, then the labels, then the other texts that people wrote. Links and fixed lines stay whole.
     #[must_use]
-    pub fn render_for(&self, channel: Channel, reason: Reason, variables: &Variables, mentions: usize) -> Words {
-        let fitting =
-            |mentions: usize| self.render_fitting(channel, reason, variables, |words| fits(channel, words, mentions));
+    pub fn render_within_limits(
+        &self,
+        channel: Channel,
+        reason: MessageReason,
+        variables: &Variables,
+        mentions: usize,
+    ) -> MessageText {
+        let fitting = |mentions: usize| {
+            self.render_shortened(channel, reason, variables, |text| fits_channel(channel, text, mentions))
+        };
         // WeCom takes more where nobody is mentioned, and sends it so when a link would be lost otherwise.
-        let words = fitting(mentions.min(MOST_MENTIONS)).or_else(|| fitting(0));
-        words.unwrap_or_else(|| self.render(channel, reason, variables))
+        let text = fitting(mentions.min(MAX_MENTIONS)).or_else(|| fitting(0));
+        text.unwrap_or_else(|| self.render(channel, reason, variables))
     }
 
     /// The words of a message that `fits`, shortened for that where they must be; nothing when they cannot be shortened so far.
-    fn render_fitting(
+    fn render_shortened(
         &self,
         channel: Channel,
-        reason: Reason,
+        reason: MessageReason,
         variables: &Variables,
-        fits: impl Fn(&Words) -> bool,
-    ) -> Option<Words> {
-        let whole = self.render(channel, reason, variables);
-        if fits(&whole) {
-            return Some(whole);
+        fits: impl Fn(&MessageText) -> bool,
+    ) -> Option<MessageText> {
+        let unshortened = self.render(channel, reason, variables);
+        if fits(&unshortened) {
+            return Some(unshortened);
         }
-        let words = |variables: &Variables| Some(self.render(channel, reason, variables)).filter(|words| fits(words));
-        for part in Part::ALL {
-            let (mut fit, mut too_much) = (0, part.length(variables));
-            let Some(mut fitting) = words(&part.shortened(variables, 0)) else { continue };
+        let render_if_fitting = |variables: &Variables| {
+            Some(self.render(channel, reason, variables)).filter(|render_if_fitting| fits(render_if_fitting))
+        };
+        for part in Shortenable::ALL {
+            let (mut fit, mut too_much) = (0, part.longest_text(variables));
+            let Some(mut fitting) = render_if_fitting(&part.shorten(variables, 0)) else { continue };
             while too_much - fit > 1 {
                 let half = fit.midpoint(too_much);
-                match words(&part.shortened(variables, half)) {
+                match render_if_fitting(&part.shorten(variables, half)) {
                     Some(longer) => (fit, fitting) = (half, longer),
                     None => too_much = half,
                 }
@@ -112,39 +121,39 @@ impl Templates {
 
     /// The words of a message, whatever the tenant wrote itself.
     #[must_use]
-    pub fn render_belfrys(&self, reason: Reason, variables: &Variables) -> Words {
-        engine::belfrys_words(self.language, reason, variables)
+    pub fn render_default(&self, reason: MessageReason, variables: &Variables) -> MessageText {
+        engine::render_default(self.language, reason, variables)
     }
 
-    fn tell(&self, own: &Own, fault: &str) {
-        let edition = (self.tenant, own.channel, own.reason, own.changed_at);
-        if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(edition) {
-            let (channel, reason) = (own.channel.as_str(), own.reason.as_str());
+    fn warn_unusable(&self, custom: &CustomTemplate, fault: &str) {
+        let edition = (self.tenant, custom.channel, custom.reason, custom.changed_at);
+        if WARNED_VERSIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(edition) {
+            let (channel, reason) = (custom.channel.as_str(), custom.reason.as_str());
             tracing::warn!(tenant = self.tenant.0, channel, reason, fault, "a message template is not used");
         }
     }
 }
 
 /// Whether a channel takes these words whole, with so many people mentioned.
-fn fits(channel: Channel, words: &Words, mentions: usize) -> bool {
-    let mobiles = vec!["0".repeat(LONGEST_NUMBER); mentions];
+fn fits_channel(channel: Channel, words: &MessageText, mentions: usize) -> bool {
+    let mobiles = vec!["0".repeat(MAX_PHONE_CHARS); mentions];
     let (title, text) = (words.title.clone(), words.body.clone());
-    robots::fits_channel(channel, &OutgoingMessage { title, text, mobiles, uuid: "0".repeat(LONGEST_IDENTITY) })
+    robots::fits_channel(channel, &OutgoingMessage { title, text, mobiles, uuid: "0".repeat(MAX_MESSAGE_UUID_CHARS) })
 }
 
 /// What gives way in a message that is too long, in this order.
 #[derive(Clone, Copy)]
-enum Part {
+enum Shortenable {
     Content,
     Labels,
     Names,
 }
 
-impl Part {
+impl Shortenable {
     const ALL: [Self; 3] = [Self::Content, Self::Labels, Self::Names];
 
     /// How many characters the longest text of this part has at most.
-    fn length(self, variables: &Variables) -> usize {
+    fn longest_text(self, variables: &Variables) -> usize {
         match self {
             Self::Content => variables.content.len(),
             Self::Labels => {
@@ -162,7 +171,7 @@ impl Part {
     }
 
     /// With at most so many characters in each text of this part, and none in what gives way before it.
-    fn shortened(self, variables: &Variables, most: usize) -> Variables {
+    fn shorten(self, variables: &Variables, most: usize) -> Variables {
         let content = match self {
             Self::Content => truncate_chars(&variables.content, most).into_owned(),
             Self::Labels | Self::Names => String::new(),
@@ -179,22 +188,22 @@ impl Part {
         let mut short = Variables { content, labels, annotations, ..variables.clone() };
         if let Self::Names = self {
             for text in [&mut short.title, &mut short.source, &mut short.key] {
-                *text = truncate_chars(text, most.max(FEWEST)).into_owned();
+                *text = truncate_chars(text, most.max(MIN_SHORTENED_LENGTH)).into_owned();
             }
-            short.recipients.truncate(most.max(FEWEST));
+            short.recipients.truncate(most.max(MIN_SHORTENED_LENGTH));
         }
         short
     }
 }
 
 /// Whether a message can go out with these words: it has a title, and the keyword where one is asked for.
-fn is_of_use(channel: Channel, words: &Words, product: &str) -> bool {
+fn is_usable(channel: Channel, words: &MessageText, product: &str) -> bool {
     !words.title.is_empty() && has_keyword(channel, words, product)
 }
 
 /// Whether DingTalk, whose robots refuse a message without their keyword, will find the product's name.
-pub(super) fn has_keyword(channel: Channel, words: &Words, product: &str) -> bool {
-    let end = words.body.floor_char_boundary(KEYWORD_WITHIN);
+pub(super) fn has_keyword(channel: Channel, words: &MessageText, product: &str) -> bool {
+    let end = words.body.floor_char_boundary(KEYWORD_WITHIN_BYTES);
     let beginning = words.body.get(..end).unwrap_or_default();
     channel != Channel::DingTalk || words.title.contains(product) || beginning.contains(product)
 }
@@ -207,22 +216,27 @@ mod tests {
     use super::*;
     use crate::robots::{RobotAddress, RobotOrigins, build_request};
 
-    const OWN: &str = "{{ product }} **{{ content }}**\n> {{ labels }} {{ recipients }}\n`{{ key }}` {{ content }}\n\n\
+    const CUSTOM_BODY: &str = "{{ product }} **{{ content }}**\n> {{ labels }} {{ recipients }}\n`{{ key }}` {{ content }}\n\n\
                        <font color=\"info\">{{ title }}</font>\n[{{ title }}]({{ link }})";
 
-    fn templates(own: bool, reason: Reason) -> Templates {
-        let source = Source { title: "{{ title }} {{ product }}".to_owned(), body: OWN.to_owned() };
-        let own = match own {
+    fn templates(own: bool, reason: MessageReason) -> Templates {
+        let source = TemplateSource { title: "{{ title }} {{ product }}".to_owned(), body: CUSTOM_BODY.to_owned() };
+        let custom = match own {
             true => Channel::ALL
-                .map(|channel| Own { channel, reason, source: source.clone(), changed_at: NaiveDateTime::default() })
+                .map(|channel| CustomTemplate {
+                    channel,
+                    reason,
+                    source: source.clone(),
+                    changed_at: NaiveDateTime::default(),
+                })
                 .to_vec(),
             false => Vec::new(),
         };
-        Templates { tenant: TenantId(1), language: Language::Chinese, own }
+        Templates { tenant: TenantId(1), language: Language::Chinese, custom }
     }
 
     /// What a robot is sent: the body, its title, its text and the addresses of its links.
-    fn sent(channel: Channel, words: &Words, mobiles: &[String]) -> (usize, String, String) {
+    fn rendered_payload(channel: Channel, words: &MessageText, mobiles: &[String]) -> (usize, String, String) {
         let url = match channel {
             Channel::DingTalk => "https://oapi.dingtalk.com/robot/send?access_token=fake",
             Channel::Lark => "https://open.feishu.cn/open-apis/bot/v2/hook/fake",
@@ -249,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_gives_way_to_the_link() {
+    fn content_is_shortened_before_the_link() {
         let link = format!("https://g.example/d?x={}", "%E5%91%8A".repeat(80));
         let variables = Variables {
             product: "Dataphin".to_owned(),
@@ -262,8 +276,13 @@ mod tests {
         for (channel, mentions) in
             [(Channel::WeCom, 0), (Channel::WeCom, 1), (Channel::DingTalk, 1), (Channel::Lark, 0)]
         {
-            let words = templates(false, Reason::Firing).render_for(channel, Reason::Firing, &variables, mentions);
-            let (_, title, text) = sent(channel, &words, &vec!["13800138000".to_owned(); mentions]);
+            let text = templates(false, MessageReason::Firing).render_within_limits(
+                channel,
+                MessageReason::Firing,
+                &variables,
+                mentions,
+            );
+            let (_, title, text) = rendered_payload(channel, &text, &vec!["13800138000".to_owned(); mentions]);
             assert!(title.contains(&variables.title) && text.contains(&link), "{channel:?} {text}");
             assert!(text.contains("告告告告") && text.contains("级别：严重") && text.contains("触发时间"), "{text}");
             assert_eq!(
@@ -277,7 +296,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn whatever_an_alert_says_the_link_the_title_and_the_keyword_reach_the_group(
+        fn link_title_and_keyword_survive_any_alert_text(
             title in prop_oneof!["[a-z告🔔 ]{1,128}", "\\PC{1,128}"],
             piece in "(\\PC|[\"\\\\\n<*_`|\\[\\]]){1,40}",
             times in 0_usize..400,
@@ -285,7 +304,7 @@ mod tests {
             path in "[a-z0-9%/=&.-]{0,2000}",
             mentions in 0_usize..60,
             channel in prop::sample::select(&Channel::ALL[..]),
-            reason in prop::sample::select(&[Reason::Firing, Reason::Repeated, Reason::Resolved][..]),
+            reason in prop::sample::select(&[MessageReason::Firing, MessageReason::Repeated, MessageReason::Resolved][..]),
             own in any::<bool>(),
         ) {
             let link = format!("https://g.example/d?x={path}");
@@ -304,9 +323,9 @@ mod tests {
                 recipients: vec!["李娜".to_owned(); 200],
                 ..Variables::default()
             };
-            let words = templates(own, reason).render_for(channel, reason, &variables, mentions);
+            let text = templates(own, reason).render_within_limits(channel, reason, &variables, mentions);
             let mobiles: Vec<String> = (0..mentions).map(|number| format!("138{number:08}")).collect();
-            let (size, shown_title, text) = sent(channel, &words, &mobiles);
+            let (size, shown_title, text) = rendered_payload(channel, &text, &mobiles);
             let limit = match channel {
                 Channel::DingTalk => 18_000,
                 Channel::Lark => 20_000,

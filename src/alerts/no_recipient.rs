@@ -1,8 +1,8 @@
 //! Why an alert notifies nobody, in words for whoever sent it.
 
 use super::{
-    choose::{Choice, Verdict},
-    take::Asked,
+    ingest::RuleEvaluation,
+    routing::{Routing, Verdict},
 };
 use crate::{
     delivery::{DeliveryReason, reason_key},
@@ -11,13 +11,13 @@ use crate::{
 };
 
 /// The most names that one sentence lists.
-const MOST_NAMES: usize = 10;
+const MAX_NAMES_SHOWN: usize = 10;
 
 /// Why an alert notifies nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unheard {
+pub enum NoRecipientReason {
     /// No alert rule matches it.
-    NoRule,
+    NoMatchingRule,
     /// Rules match it, and have notified of its event a short while ago or as often as they may.
     Throttled(Vec<String>),
     /// Its event is muted.
@@ -28,42 +28,48 @@ pub enum Unheard {
     NotOpen,
 }
 
-impl Unheard {
+impl NoRecipientReason {
     /// Why a firing notifies nobody; nothing when it notifies somebody.
     #[must_use]
-    pub(super) fn of(is_muted: bool, asked: &[Asked], choice: &Choice) -> Option<Self> {
-        if !choice.calls.is_empty() {
+    pub(super) fn for_firing(is_muted: bool, evaluations: &[RuleEvaluation], routing: &Routing) -> Option<Self> {
+        if !routing.deliveries.is_empty() {
             return None;
         }
-        let throttled = asked.iter().filter(|asked| matches!(asked.verdict, Verdict::CoolsDown(_) | Verdict::Enough));
-        let throttled: Vec<String> = throttled.map(|asked| asked.name.clone()).collect();
+        let throttled = evaluations
+            .iter()
+            .filter(|evaluation| matches!(evaluation.verdict, Verdict::Throttled(_) | Verdict::LimitReached));
+        let throttled: Vec<String> = throttled.map(|evaluation| evaluation.name.clone()).collect();
         Some(match () {
             () if is_muted => Self::Muted,
-            () if !choice.misses.is_empty() => {
-                Self::Unreachable(choice.misses.iter().map(|miss| (miss.name.clone(), miss.reason)).collect())
-            }
+            () if !routing.undeliverables.is_empty() => Self::Unreachable(
+                routing
+                    .undeliverables
+                    .iter()
+                    .map(|undeliverable| (undeliverable.name.clone(), undeliverable.reason))
+                    .collect(),
+            ),
             () if !throttled.is_empty() => Self::Throttled(throttled),
-            () => Self::NoRule,
+            () => Self::NoMatchingRule,
         })
     }
 
     /// The sentence that says so.
     #[must_use]
-    pub fn sentence(&self, language: Language) -> String {
+    pub fn describe(&self, language: Language) -> String {
         let listed = |names: Vec<String>| {
-            let more = names.len().saturating_sub(MOST_NAMES);
-            let mut shown = names.into_iter().take(MOST_NAMES).collect::<Vec<_>>().join("; ");
+            let more = names.len().saturating_sub(MAX_NAMES_SHOWN);
+            let mut shown = names.into_iter().take(MAX_NAMES_SHOWN).collect::<Vec<_>>().join("; ");
             if more > 0 {
                 shown.push_str("; …");
             }
             shown
         };
         match self {
-            Self::NoRule => language.text("alerts-unheard-no-rule").into_owned(),
+            Self::NoMatchingRule => language.text("alerts-unheard-no-rule").into_owned(),
             Self::Muted => language.text("alerts-unheard-muted").into_owned(),
             Self::NotOpen => language.text("alerts-unheard-not-open").into_owned(),
             Self::Throttled(rules) => language
-                .with(
+                .text_with(
                     "alerts-unheard-throttled",
                     &[("rules", &listed(rules.iter().map(|rule| isolated(rule).into_owned()).collect()))],
                 )
@@ -77,7 +83,7 @@ impl Unheard {
                     )
                 };
                 let people = listed(people.iter().map(why).collect());
-                language.with("alerts-unheard-unreachable", &[("people", &people)]).into_owned()
+                language.text_with("alerts-unheard-unreachable", &[("people", &people)]).into_owned()
             }
         }
     }
@@ -91,19 +97,19 @@ mod tests {
     fn every_reason_is_a_sentence_in_both_languages() {
         let many = (0..12).map(|number| format!("rule {number}")).collect();
         let reasons = [
-            Unheard::NoRule,
-            Unheard::Muted,
-            Unheard::NotOpen,
-            Unheard::Throttled(many),
-            Unheard::Unreachable(vec![("dan".to_owned(), DeliveryReason::MemberDisabled)]),
+            NoRecipientReason::NoMatchingRule,
+            NoRecipientReason::Muted,
+            NoRecipientReason::NotOpen,
+            NoRecipientReason::Throttled(many),
+            NoRecipientReason::Unreachable(vec![("dan".to_owned(), DeliveryReason::MemberDisabled)]),
         ];
         for language in Language::ALL {
             for reason in &reasons {
-                let sentence = reason.sentence(language);
+                let sentence = reason.describe(language);
                 assert!(sentence.ends_with(['.', '。']) && !sentence.contains("alerts-"), "{sentence}");
             }
-            assert!(reasons[3].sentence(language).contains("rule 9; …"));
-            assert!(reasons[4].sentence(language).contains("dan: "));
+            assert!(reasons[3].describe(language).contains("rule 9; …"));
+            assert!(reasons[4].describe(language).contains("dan: "));
         }
     }
 }

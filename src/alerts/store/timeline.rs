@@ -8,18 +8,18 @@ use serde::Deserialize;
 
 use super::{
     events::EntryKind,
-    list::{severity, source},
+    list::{parse_severity, parse_source},
 };
 use crate::{
     alerts::{
         model::{EventStatus, Severity, Source},
-        severity_of,
+        parse_severity_alias,
     },
     db::{
         AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
         schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
-    deliveries::store::{Attempt, Scope},
+    deliveries::store::{Attempt, DeliveryScope},
     delivery::{DeliveryState, RobotState},
     error::{Error, Result},
     members::ContactState,
@@ -28,15 +28,15 @@ use crate::{
 };
 
 /// Entries on a page of a time line.
-const ENTRIES: i64 = 100;
+const ENTRIES_PER_PAGE: i64 = 100;
 /// Deliveries on a page of a time line.
-const DELIVERIES: i64 = 1000;
+const MAX_DELIVERIES_PER_PAGE: i64 = 1000;
 /// How many ids one statement asks for.
-const CHUNK: usize = 500;
+const ID_BATCH_SIZE: usize = 500;
 
 /// An event with all that is known of it.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct EventDetails {
     /// Its id.
     pub id: AlertId,
     /// Its headline.
@@ -72,23 +72,23 @@ pub struct Found {
     /// When the last alert of it came in.
     pub last_at: NaiveDateTime,
     /// Until when its rules do not ring again.
-    pub silent_until: Option<NaiveDateTime>,
+    pub throttled_until: Option<NaiveDateTime>,
     /// Until when nobody is to be disturbed.
-    pub quiet_until: Option<NaiveDateTime>,
+    pub muted_until: Option<NaiveDateTime>,
     /// When it was resolved or finished by hand.
     pub finished_at: Option<NaiveDateTime>,
 }
 
-impl Found {
+impl EventDetails {
     /// How it stands at this moment.
     #[must_use]
     pub fn status(&self, now: &NaiveDateTime) -> EventStatus {
-        EventStatus::at(*now, self.finished_at, self.quiet_until, self.silent_until)
+        EventStatus::from_timestamps(*now, self.finished_at, self.muted_until, self.throttled_until)
     }
 
     /// When it began: by its sender, or else when it came in.
     #[must_use]
-    pub fn since(&self) -> NaiveDateTime {
+    pub fn began_at(&self) -> NaiveDateTime {
         self.started_at.unwrap_or(self.first_at)
     }
 
@@ -103,13 +103,13 @@ impl Found {
     #[must_use]
     pub fn unknown_severity(&self) -> Option<&str> {
         let word = self.labels.get("severity").filter(|_| self.source.is_monitoring())?;
-        (!text::is_blank(word) && severity_of(word).is_none()).then(|| text::trimmed(word))
+        (!text::is_blank(word) && parse_severity_alias(word).is_none()).then(|| text::trimmed(word))
     }
 
     /// Until when nobody is to be disturbed, if that holds at this moment.
     #[must_use]
-    pub fn is_quiet_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
-        self.quiet_until.filter(|until| self.finished_at.is_none() && until > now)
+    pub fn active_mute_until(&self, now: &NaiveDateTime) -> Option<NaiveDateTime> {
+        self.muted_until.filter(|until| self.finished_at.is_none() && until > now)
     }
 }
 
@@ -133,8 +133,8 @@ struct Row {
     started_at: Option<NaiveDateTime>,
     ended_at: Option<NaiveDateTime>,
     last_at: NaiveDateTime,
-    silent_until: Option<NaiveDateTime>,
-    quiet_until: Option<NaiveDateTime>,
+    throttled_until: Option<NaiveDateTime>,
+    muted_until: Option<NaiveDateTime>,
     finished_at: Option<NaiveDateTime>,
 }
 
@@ -142,13 +142,13 @@ struct Row {
 ///
 /// # Errors
 /// [`Error::NotFound`] when the tenant has no such event.
-pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Found> {
+pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<EventDetails> {
     let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
     let row: Row = event.select(Row::as_select()).first_row(c)?;
-    Ok(Found {
+    Ok(EventDetails {
         id: row.id,
-        severity: severity(&row.severity)?,
-        source: source(&row.source)?,
+        severity: parse_severity(&row.severity)?,
+        source: parse_source(&row.source)?,
         labels: serde_json::from_str(&row.labels).map_err(Error::internal)?,
         annotations: serde_json::from_str(&row.annotations).map_err(Error::internal)?,
         receivers: serde_json::from_str(&row.receivers).map_err(Error::internal)?,
@@ -163,26 +163,26 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<Foun
         started_at: row.started_at,
         ended_at: row.ended_at,
         last_at: row.last_at,
-        silent_until: row.silent_until,
-        quiet_until: row.quiet_until,
+        throttled_until: row.throttled_until,
+        muted_until: row.muted_until,
         finished_at: row.finished_at,
     })
 }
 
 /// A page of an event's time line, newest first.
 #[derive(Clone, Debug)]
-pub struct TimeLine {
+pub struct Timeline {
     /// What happened.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TimelineEntry>,
     /// There are older entries than this one, the last shown.
     pub older: Option<EntryId>,
     /// Whether there are more deliveries than the page shows.
-    pub is_cut: bool,
+    pub is_truncated: bool,
 }
 
 /// What happened to an event, and what went out because of it.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct TimelineEntry {
     /// What it was.
     pub kind: EntryKind,
     /// The portal's name or the username.
@@ -194,22 +194,22 @@ pub struct Entry {
     /// How grave it was, when something came in.
     pub severity: Option<Severity>,
     /// The rules that were asked, with a word for [`outcome_key`](crate::alerts::outcome_key).
-    pub rules: Vec<Asked>,
+    pub rules: Vec<EvaluatedRule>,
     /// When it was.
     pub at: NaiveDateTime,
     /// Which firing of the event it was, when it was not the first.
     pub number: Option<i64>,
     /// Until when nobody was to be disturbed from there on.
-    pub quiet_until: Option<NaiveDateTime>,
+    pub muted_until: Option<NaiveDateTime>,
     /// Who was to hear it, reached or not.
-    pub deliveries: Vec<Told>,
+    pub deliveries: Vec<EntryDelivery>,
     /// The calls of the robots that the viewer may see.
-    pub calls: Vec<Call>,
+    pub attempts: Vec<EntryAttempt>,
 }
 
 /// A rule that was asked.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Asked {
+pub struct EvaluatedRule {
     /// Its name; empty for none.
     pub rule: String,
     /// What it said.
@@ -218,7 +218,7 @@ pub struct Asked {
 
 /// Somebody who was to hear of an entry.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct EntryDelivery {
     /// The delivery.
     pub id: DeliveryId,
     /// His name, as it was.
@@ -230,7 +230,7 @@ pub struct Told {
     /// Why: a word for [`reason_key`](crate::delivery::reason_key).
     pub reason: String,
     /// The names of the rules that chose him; empty when the sender named him.
-    pub chosen_by: String,
+    pub rule_names: String,
     /// Whether the viewer may open it.
     pub is_visible: bool,
     message: Option<MessageId>,
@@ -239,7 +239,7 @@ pub struct Told {
 
 /// A call of a robot.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct EntryAttempt {
     /// The channel.
     pub channel: Channel,
     /// Host and last four characters of the webhook.
@@ -255,42 +255,42 @@ pub struct Call {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn time_line(
+pub fn load_timeline(
     c: &mut AnyConnection,
     tenant: TenantId,
-    event: &Found,
+    event: &EventDetails,
     before: Option<EntryId>,
-    scope: Scope,
-) -> Result<TimeLine> {
-    let (mut entries, older) = entries(c, event, before)?;
+    scope: DeliveryScope,
+) -> Result<Timeline> {
+    let (mut entries, older) = load_entries(c, event, before)?;
     let Some(((newest, _), (oldest, _))) = entries.first().zip(entries.last()) else {
-        return Ok(TimeLine { entries: Vec::new(), older: None, is_cut: false });
+        return Ok(Timeline { entries: Vec::new(), older: None, is_truncated: false });
     };
-    let (told, is_cut) = told(c, tenant, event.id, (*oldest, *newest), scope)?;
-    let mut calls = calls(c, &told)?;
-    let mut by_entry: HashMap<EntryId, Vec<Told>> = HashMap::new();
-    for told in told {
-        by_entry.entry(told.entry).or_default().push(told);
+    let (told_deliveries, is_truncated) = load_deliveries(c, tenant, event.id, (*oldest, *newest), scope)?;
+    let mut attempts = load_attempts(c, &told_deliveries)?;
+    let mut by_entry: HashMap<EntryId, Vec<EntryDelivery>> = HashMap::new();
+    for delivery in told_deliveries {
+        by_entry.entry(delivery.entry).or_default().push(delivery);
     }
     for (id, entry) in &mut entries {
         entry.deliveries = by_entry.remove(id).unwrap_or_default();
-        let messages = entry.deliveries.iter().filter_map(|told| told.message);
-        entry.calls = messages.flat_map(|message| calls.remove(&message).unwrap_or_default()).collect();
+        let messages = entry.deliveries.iter().filter_map(|delivery| delivery.message);
+        entry.attempts = messages.flat_map(|message| attempts.remove(&message).unwrap_or_default()).collect();
     }
-    Ok(TimeLine { entries: entries.into_iter().map(|(_, entry)| entry).collect(), older, is_cut })
+    Ok(Timeline { entries: entries.into_iter().map(|(_, entry)| entry).collect(), older, is_truncated })
 }
 
 type EntryRow = (EntryId, String, String, String, String, String, String, NaiveDateTime);
-type Entries = (Vec<(EntryId, Entry)>, Option<EntryId>);
+type EntryPage = (Vec<(EntryId, TimelineEntry)>, Option<EntryId>);
 
-fn entries(c: &mut AnyConnection, event: &Found, before: Option<EntryId>) -> Result<Entries> {
+fn load_entries(c: &mut AnyConnection, event: &EventDetails, before: Option<EntryId>) -> Result<EntryPage> {
     let mut query = alert_entries::table.filter(alert_entries::alert.eq(event.id)).into_boxed();
     if let Some(before) = before {
         query = query.filter(alert_entries::id.lt(before));
     }
     let mut rows: Vec<EntryRow> = query
         .order(alert_entries::id.desc())
-        .limit(ENTRIES + 1)
+        .limit(ENTRIES_PER_PAGE + 1)
         .select((
             alert_entries::id,
             alert_entries::kind,
@@ -302,14 +302,14 @@ fn entries(c: &mut AnyConnection, event: &Found, before: Option<EntryId>) -> Res
             alert_entries::at,
         ))
         .load(c)?;
-    let shown = usize::try_from(ENTRIES).map_err(Error::internal)?;
-    let goes_on = rows.len() > shown;
+    let shown = usize::try_from(ENTRIES_PER_PAGE).map_err(Error::internal)?;
+    let has_older = rows.len() > shown;
     rows.truncate(shown);
-    let older = rows.last().map(|row| row.0).filter(|_| goes_on);
+    let older = rows.last().map(|row| row.0).filter(|_| has_older);
     let mut number = event.count - firings_since(c, event.id, before)?;
     let mut entries = Vec::new();
     for row in rows {
-        let (id, mut entry) = entry(row)?;
+        let (id, mut entry) = parse_entry(row)?;
         if is_firing(entry.kind) {
             entry.number = (entry.kind == EntryKind::Repeated).then_some(number);
             number -= 1;
@@ -335,42 +335,42 @@ fn firings_since(c: &mut AnyConnection, event: AlertId, before: Option<EntryId>)
         .get_result(c)?)
 }
 
-fn entry((id, kind, actor, title, content, word, rules, at): EntryRow) -> Result<(EntryId, Entry)> {
+fn parse_entry((id, kind, actor, title, content, word, rules, at): EntryRow) -> Result<(EntryId, TimelineEntry)> {
     let kind = EntryKind::parse(&kind).ok_or_else(|| Error::internal("a time line has an unknown entry"))?;
-    let until = (kind == EntryKind::Quiet).then(|| DateTime::parse_from_rfc3339(&content).ok()).flatten();
-    let entry = Entry {
+    let until = (kind == EntryKind::Muted).then(|| DateTime::parse_from_rfc3339(&content).ok()).flatten();
+    let entry = TimelineEntry {
         kind,
         actor,
         title,
-        content: if kind == EntryKind::Quiet { String::new() } else { content },
+        content: if kind == EntryKind::Muted { String::new() } else { content },
         severity: Severity::parse(&word),
         rules: serde_json::from_str(&rules).map_err(Error::internal)?,
         at,
         number: None,
-        quiet_until: until.map(|until| until.naive_utc()),
+        muted_until: until.map(|until| until.naive_utc()),
         deliveries: Vec::new(),
-        calls: Vec::new(),
+        attempts: Vec::new(),
     };
     Ok((id, entry))
 }
 
-type ToldRow =
+type EntryDeliveryRow =
     (DeliveryId, Option<EntryId>, Option<MemberId>, Option<MessageId>, String, String, (String, String, String));
 
 /// Who was to hear of these entries, in the order in which they were put into the outbox, and whether there are more.
-fn told(
+fn load_deliveries(
     c: &mut AnyConnection,
     tenant: TenantId,
     event: AlertId,
     (oldest, newest): (EntryId, EntryId),
-    scope: Scope,
-) -> Result<(Vec<Told>, bool)> {
-    let mut rows: Vec<ToldRow> = deliveries::table
+    scope: DeliveryScope,
+) -> Result<(Vec<EntryDelivery>, bool)> {
+    let mut rows: Vec<EntryDeliveryRow> = deliveries::table
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::alert.eq(Some(event)))
         .filter(deliveries::entry.between(oldest, newest))
         .order(deliveries::id.desc())
-        .limit(DELIVERIES + 1)
+        .limit(MAX_DELIVERIES_PER_PAGE + 1)
         .select((
             deliveries::id,
             deliveries::entry,
@@ -378,43 +378,50 @@ fn told(
             deliveries::message,
             deliveries::recipient,
             deliveries::channel,
-            (deliveries::state, deliveries::reason, deliveries::chosen_by),
+            (deliveries::state, deliveries::reason, deliveries::rule_names),
         ))
         .load(c)?;
-    let shown = usize::try_from(DELIVERIES).map_err(Error::internal)?;
-    let is_cut = rows.len() > shown;
+    let shown = usize::try_from(MAX_DELIVERIES_PER_PAGE).map_err(Error::internal)?;
+    let is_truncated = rows.len() > shown;
     rows.truncate(shown);
     rows.reverse();
-    let told = |(id, entry, member, message, recipient, channel, rest): ToldRow| {
-        let (state, reason, chosen_by) = rest;
+    let parse = |(id, entry, member, message, recipient, channel, rest): EntryDeliveryRow| {
+        let (state, reason, rule_names) = rest;
         let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
         let entry = entry.ok_or_else(|| Error::internal("a delivery of an alert has no entry"))?;
         let is_visible = match scope {
-            Scope::Everyone => true,
-            Scope::Only(own) => member == Some(own),
+            DeliveryScope::Tenant => true,
+            DeliveryScope::Member(own) => member == Some(own),
         };
         let channel = Channel::parse(&channel);
-        Ok(Told { id, recipient, channel, state, reason, chosen_by, is_visible, message, entry })
+        Ok(EntryDelivery { id, recipient, channel, state, reason, rule_names, is_visible, message, entry })
     };
-    Ok((rows.into_iter().map(told).collect::<Result<_>>()?, is_cut))
+    Ok((rows.into_iter().map(parse).collect::<Result<_>>()?, is_truncated))
 }
 
 /// A call with its message (and of how many alerts that tells) and its robot.
-type CallRow = ((MessageId, i64), (String, String, String), Attempt);
+type AttemptRow = ((MessageId, i64), (String, String, String), Attempt);
 
 /// The calls for the deliveries that may be seen, by message.
-fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<Call>>> {
-    let mut ids: Vec<MessageId> = told.iter().filter(|told| told.is_visible).filter_map(|told| told.message).collect();
+fn load_attempts(
+    c: &mut AnyConnection,
+    entry_deliveries: &[EntryDelivery],
+) -> Result<HashMap<MessageId, Vec<EntryAttempt>>> {
+    let mut ids: Vec<MessageId> = entry_deliveries
+        .iter()
+        .filter(|delivery| delivery.is_visible)
+        .filter_map(|delivery| delivery.message)
+        .collect();
     ids.sort_unstable();
     ids.dedup();
-    let mut calls: HashMap<MessageId, Vec<Call>> = HashMap::new();
-    for ids in ids.chunks(CHUNK) {
-        let rows: Vec<CallRow> = attempts::table
+    let mut attempts: HashMap<MessageId, Vec<EntryAttempt>> = HashMap::new();
+    for ids in ids.chunks(ID_BATCH_SIZE) {
+        let rows: Vec<AttemptRow> = attempts::table
             .inner_join(messages::table.inner_join(robots::table.on(robots::id.eq(messages::robot))))
             .filter(attempts::message.eq_any(ids))
             .order((attempts::message, attempts::number))
             .select((
-                (attempts::message, messages::folded),
+                (attempts::message, messages::alert_count),
                 (robots::channel, robots::host, robots::last_four),
                 (
                     attempts::number,
@@ -429,11 +436,11 @@ fn calls(c: &mut AnyConnection, told: &[Told]) -> Result<HashMap<MessageId, Vec<
             .load(c)?;
         for (message, (channel, host, last_four), attempt) in rows {
             let channel = Channel::parse(&channel).ok_or_else(|| Error::internal("a robot has an unknown channel"))?;
-            let call = Call { channel, robot: (host, last_four), message, attempt };
-            calls.entry(message.0).or_default().push(call);
+            let entry_attempt = EntryAttempt { channel, robot: (host, last_four), message, attempt };
+            attempts.entry(message.0).or_default().push(entry_attempt);
         }
     }
-    Ok(calls)
+    Ok(attempts)
 }
 
 /// A member's robot as a page names it.
@@ -451,13 +458,13 @@ pub struct NamedRobot {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn robots(
+pub fn find_named_robots(
     c: &mut AnyConnection,
     tenant: TenantId,
     ids: &[MemberId],
 ) -> Result<HashMap<(MemberId, RobotId), NamedRobot>> {
     let mut named = HashMap::new();
-    for ids in ids.chunks(CHUNK) {
+    for ids in ids.chunks(ID_BATCH_SIZE) {
         let rows: Vec<(MemberId, RobotId, String, String, String, bool)> = contacts::table
             .inner_join(robots::table)
             .filter(robots::tenant.eq(tenant))

@@ -1,6 +1,6 @@
 //! When do not disturb ends by time on an event that is still open, one notification says what it suppressed.
 //!
-//! A firing that comes in first says it instead ([`super::take`]). What is still to be said is a column of the event, so that it
+//! A firing that comes in first says it instead ([`super::ingest`]). What is still to be said is a column of the event, so that it
 //! survives a restart, and it is taken back in the transaction that writes the notification.
 
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{
+    ingest::{AlertContext, notify_suppressed},
     store::events,
-    take::{Context, notify_of_suppressed},
 };
 use crate::{
     clock::Clock,
@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// How often the events are looked for: an index holds nothing else.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The most events of one look.
-const MOST: i64 = 200;
+const BATCH_SIZE: i64 = 200;
 
 /// Notifies of what do not disturb suppressed.
 #[derive(Clone)]
@@ -40,21 +40,21 @@ impl SuppressedNotifier {
     /// Looks for events whose do not disturb has ended, for ever.
     pub async fn run(self) {
         loop {
-            sleep(LOOK).await;
-            if let Err(fault) = self.notify().await {
+            sleep(POLL_INTERVAL).await;
+            if let Err(fault) = self.notify_due().await {
                 tracing::warn!(%fault, "events whose do not disturb has ended could not be read; retrying");
             }
         }
     }
 
     /// Notifies of every event that is due, each in a transaction of its own: one that fails holds up no other.
-    async fn notify(&self) -> Result<()> {
+    async fn notify_due(&self) -> Result<()> {
         let now = self.clock.now();
-        for (tenant, alert) in self.db.read(move |c| events::ended_quiet(c, now, MOST)).await? {
-            let context = Context {
+        for (tenant, alert) in self.db.read(move |c| events::find_expired_mutes(c, now, BATCH_SIZE)).await? {
+            let context = AlertContext {
                 tenant,
                 sender: String::new(),
-                by: None,
+                fired_by: None,
                 portal: None,
                 product: self.product.clone(),
                 now: self.clock.now(),
@@ -62,7 +62,7 @@ impl SuppressedNotifier {
             let db = self.db.by(Share::Intake).in_lane(Lane::of_tenant(tenant));
             let notified = db.write(move |c| {
                 acquire_lock(c, AdvisoryLock::SuppressedAlerts)?;
-                notify_of_suppressed(c, &context, alert)
+                notify_suppressed(c, &context, alert)
             });
             match notified.await {
                 Ok(true) => self.waker.wake(),

@@ -11,26 +11,26 @@ use crate::{
 };
 
 /// The longest id of a form that is believed to be one of ours.
-const LONGEST_ID: usize = 64;
+const MAX_FORM_ID_BYTES: usize = 64;
 /// How many strangers a message names.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES_SHOWN: usize = 20;
 
 /// What the form holds besides the fields of the alert.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct FormMarks {
+pub struct FormNonce {
     /// A random word of the page, so that two clicks on it are known as one.
     pub form_id: String,
     /// Not empty: only a preview is wanted.
     pub preview: String,
 }
 
-impl FormMarks {
+impl FormNonce {
     /// The marks of a fresh page.
     ///
     /// # Errors
     /// When the operating system gives no random bytes.
-    pub fn fresh() -> Result<Self> {
+    pub fn generate() -> Result<Self> {
         Ok(Self { form_id: PlainToken::generate()?.expose().to_owned(), preview: String::new() })
     }
 
@@ -38,7 +38,7 @@ impl FormMarks {
     /// fields are in it. A form without an id is always another one.
     #[must_use]
     pub fn hash(&self, fields: &AlertFields) -> Option<Vec<u8>> {
-        if self.form_id.is_empty() || self.form_id.len() > LONGEST_ID {
+        if self.form_id.is_empty() || self.form_id.len() > MAX_FORM_ID_BYTES {
             return None;
         }
         let AlertFields { title, content, severity, status, key, receivers, link } = fields;
@@ -55,9 +55,9 @@ impl FormMarks {
 
 /// What is wrong when a person names people who are no members of the tenant.
 #[must_use]
-pub fn strangers(names: &[String]) -> FieldErrors {
-    let mut shown = names.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > MOST_NAMES {
+pub fn unknown_members_error(names: &[String]) -> FieldErrors {
+    let mut shown = names.iter().take(MAX_NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_NAMES_SHOWN {
         shown.push_str(", …");
     }
     let variables = vec![("names".into(), shown)];
@@ -69,15 +69,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_known_again_by_its_id_and_its_fields() {
-        let marks = FormMarks::fresh().unwrap();
+    fn a_form_hash_depends_on_its_id_and_every_field() {
+        let nonce = FormNonce::generate().unwrap();
         let fields = AlertFields { title: "Disk full".into(), ..AlertFields::default() };
-        assert_eq!(marks.hash(&fields), marks.hash(&fields.clone()));
+        assert_eq!(nonce.hash(&fields), nonce.hash(&fields.clone()));
         let changed = AlertFields { content: "again".into(), ..fields.clone() };
-        assert_ne!(marks.hash(&fields), marks.hash(&changed));
-        assert_ne!(marks.hash(&fields), FormMarks::fresh().unwrap().hash(&fields));
+        assert_ne!(nonce.hash(&fields), nonce.hash(&changed));
+        assert_ne!(nonce.hash(&fields), FormNonce::generate().unwrap().hash(&fields));
         let moved = AlertFields { title: String::new(), content: "Disk full".into(), ..AlertFields::default() };
-        assert_ne!(marks.hash(&fields), marks.hash(&moved), "a text in another field is another alert");
-        assert_eq!(FormMarks::default().hash(&fields), None);
+        assert_ne!(nonce.hash(&fields), nonce.hash(&moved), "a text in another field is another alert");
+        assert_eq!(FormNonce::default().hash(&fields), None);
     }
 }

@@ -1,0 +1,32 @@
+ALTER TABLE portals RENAME COLUMN rate_window_count TO minute_count;
+ALTER TABLE portals RENAME COLUMN rate_window_start TO minute_at;
+ALTER TABLE portals RENAME COLUMN overlap_until TO old_until;
+ALTER TABLE idempotency_keys RENAME COLUMN response_body TO answer;
+ALTER TABLE shift_schedules RENAME COLUMN handover_minute TO handover;
+ALTER TABLE shift_schedules RENAME COLUMN shift_length TO every;
+ALTER TABLE shift_schedules RENAME COLUMN off_hours_account TO outside;
+ALTER TABLE bulk_additions RENAME COLUMN announced_count TO announced;
+ALTER TABLE lockouts RENAME COLUMN locked_until TO until;
+ALTER TABLE accounts RENAME COLUMN created_by_tenant TO made_in;
+ALTER TABLE fan_outs RENAME COLUMN texts TO words;
+ALTER TABLE rule_sends RENAME COLUMN recorded_severity TO noted_severity;
+ALTER TABLE rule_sends RENAME COLUMN recorded_at TO last_at;
+ALTER TABLE rule_sends RENAME COLUMN notified_at TO rang_at;
+ALTER TABLE alert_entries RENAME COLUMN recipient_count TO chosen;
+ALTER TABLE alerts RENAME COLUMN muted_until TO quiet_until;
+ALTER TABLE alerts RENAME COLUMN throttled_until TO silent_until;
+ALTER TABLE deliveries RENAME COLUMN rule_names TO chosen_by;
+ALTER TABLE robots RENAME COLUMN notice_pending_since TO untold_since;
+ALTER TABLE messages RENAME COLUMN alert_count TO folded;
+ALTER TABLE deliveries RENAME COLUMN batch_no TO portion;
+ALTER TABLE endpoints RENAME COLUMN capacity_at TO full_until;
+ALTER TABLE endpoints RENAME COLUMN cooldown_until TO rest_until;
+
+ALTER TABLE idempotency_keys RENAME TO idempotency;
+ALTER TABLE bulk_additions RENAME TO added_members;
+ALTER TABLE endpoints RENAME TO paces;
+
+ALTER INDEX endpoints_by_due RENAME TO paces_by_due;
+ALTER INDEX endpoints_by_cooldown RENAME TO paces_by_rest;
+ALTER INDEX robots_notice_pending RENAME TO robots_untold;
+ALTER INDEX idempotency_keys_by_age RENAME TO idempotency_by_age;
