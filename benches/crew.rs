@@ -7,7 +7,7 @@ use belfry::{
     accounts::{self, Username},
     channels::{self, Mode, Switches},
     db::{
-        Address, AnyConnection, Database, RobotId, TenantId,
+        AnyConnection, Database, DatabaseAddress, RobotId, TenantId,
         schema::{contacts, robots},
     },
     delivery::{self, DeliveryKind, Notice},
@@ -32,7 +32,7 @@ pub fn token(number: u64) -> String {
 }
 
 /// Fills an empty database with a crew for each of these sandboxes: the portal's token.
-pub fn seed(address: &Address, folder: &Path, sandboxes: &[&str]) -> String {
+pub fn seed(address: &DatabaseAddress, folder: &Path, sandboxes: &[&str]) -> String {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
     let origins = RobotOrigins::parse(&sandboxes.join(",")).expect("origins");
     let secrets = Secrets::generate().expect("secrets");
@@ -62,7 +62,7 @@ pub fn seed(address: &Address, folder: &Path, sandboxes: &[&str]) -> String {
 fn tenant(c: &mut AnyConnection, now: NaiveDateTime) -> Result<TenantId> {
     let who = Actor { account: None, name: "bench".to_owned(), address: String::new() };
     let root = Username::parse("root").expect("a username");
-    let id = accounts::store::insert_first(c, &root, "-", Language::English, &who, now)?;
+    let id = accounts::store::create_first_account(c, &root, "-", Language::English, &who, now)?;
     let tenant = NewTenant {
         name: "crew",
         slug: "crew",
@@ -87,7 +87,7 @@ fn member(
     now: NaiveDateTime,
 ) -> Result<()> {
     let username = Username::parse(name).expect("a username");
-    let account = accounts::store::insert(c, &username, "-", false, now)?;
+    let account = accounts::store::insert_account(c, &username, "-", false, now)?;
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
     let (robot, _) = delivery::upsert_robot(c, keys, tenant, address, None, now)?;
@@ -97,7 +97,7 @@ fn member(
 }
 
 /// Puts this many messages for each robot into the outbox of a database that was filled.
-pub fn enqueue(address: &Address, each: u64) {
+pub fn enqueue(address: &DatabaseAddress, each: u64) {
     let db = Database::open(address).expect("the database opens");
     let put = db.write(move |c| {
         let robots: Vec<(RobotId, TenantId)> =

@@ -26,7 +26,7 @@ use std::{
 };
 
 use belfry::{
-    db::Address,
+    db::DatabaseAddress,
     sandbox::{InjectedFault, RecordedCall, Sandbox},
 };
 use crew::{CREW, token};
@@ -68,12 +68,12 @@ impl Site {
         let database = format!("sqlite://{}", folder.path().join("belfry.db").display());
         let (sandboxes, origins): (Vec<_>, Vec<_>) = (0..sandboxes).map(|number| robots::start(number * CREW)).unzip();
         let names: Vec<&str> = origins.iter().map(String::as_str).collect();
-        let key = crew::seed(&Address::parse(&database).unwrap(), folder.path(), &names);
+        let key = crew::seed(&DatabaseAddress::parse(&database).unwrap(), folder.path(), &names);
         Self { folder, database, origins: origins.join(","), sandboxes, key }
     }
 
-    fn address(&self) -> Address {
-        Address::parse(&self.database).unwrap()
+    fn address(&self) -> DatabaseAddress {
+        DatabaseAddress::parse(&self.database).unwrap()
     }
 
     fn belfry(&self) -> Belfry {

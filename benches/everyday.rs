@@ -8,7 +8,7 @@ use belfry::{
     alerts::{Matcher, Receiver, Rule, Severity, store::rules},
     channels::{self, Mode, Switches},
     db::{
-        AccountId, Address, AnyConnection, Database, RuleId, TenantId,
+        AccountId, AnyConnection, Database, DatabaseAddress, RuleId, TenantId,
         schema::{accounts as accounts_table, contacts},
     },
     delivery,
@@ -48,7 +48,7 @@ pub fn alert(number: u64) -> String {
 }
 
 /// Adds the tenant and its robots: the token of its portal. The database has been filled with a crew.
-pub fn seed(address: &Address, folder: &Path, sandbox: &Sandbox, origin: &str) -> String {
+pub fn seed(address: &DatabaseAddress, folder: &Path, sandbox: &Sandbox, origin: &str) -> String {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
     let origins = RobotOrigins::parse(origin).expect("an origin");
     let secrets = Secrets::generate().expect("secrets");
@@ -125,7 +125,7 @@ fn member(
     now: NaiveDateTime,
 ) -> Result<()> {
     let username = Username::parse(name).expect("a username");
-    let account = accounts::store::insert(c, &username, "-", false, now)?;
+    let account = accounts::store::insert_account(c, &username, "-", false, now)?;
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
     for (channel, address) in robots {

@@ -29,7 +29,7 @@ use std::{
 };
 
 use alertmanager::Alertmanager;
-use belfry::{db::Address, sandbox::Sandbox};
+use belfry::{db::DatabaseAddress, sandbox::Sandbox};
 use crew::{CREW, token};
 use post::Poster;
 use process::Belfry;
@@ -51,8 +51,8 @@ fn main() {
     let (sandbox, origin) = robots::start(0);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = format!("sqlite://{}", folder.path().join("belfry.db").display());
-    let key = crew::seed(&Address::parse(&database).unwrap(), folder.path(), &[&origin]);
-    let everyday_key = everyday::seed(&Address::parse(&database).unwrap(), folder.path(), &sandbox, &origin);
+    let key = crew::seed(&DatabaseAddress::parse(&database).unwrap(), folder.path(), &[&origin]);
+    let everyday_key = everyday::seed(&DatabaseAddress::parse(&database).unwrap(), folder.path(), &sandbox, &origin);
     let settings = [("BELFRY_DATABASE_URL", database.as_str()), ("BELFRY_ROBOT_ORIGINS", &origin)];
     let belfry = Belfry::start(folder.path(), &settings);
     let poster = |key: &str, path, body| Poster {

@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use belfry::db::Address;
+use belfry::db::DatabaseAddress;
 use load::Target;
 use process::Belfry;
 use seed::{LARGE, SMALL, Size};
@@ -69,7 +69,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let sqlite = format!("sqlite://{}", folder.path().join("belfry.db").display());
     println!("seeding {} and {} members on SQLite…", SMALL.members, LARGE.members);
-    seed::seed(&Address::parse(&sqlite).unwrap());
+    seed::seed(&DatabaseAddress::parse(&sqlite).unwrap());
     let settings = [("BELFRY_DATABASE_URL", sqlite.as_str()), SEALED_WITH_NO_KEY];
     starts(folder.path(), &settings);
     let belfry = Belfry::start(folder.path(), &settings);
@@ -88,7 +88,7 @@ fn main() {
 
     let database = postgres::TestDatabase::migrated();
     println!("seeding on Postgres…");
-    seed::seed(&Address::parse(&database.url).unwrap());
+    seed::seed(&DatabaseAddress::parse(&database.url).unwrap());
     let belfry = Belfry::start(folder.path(), &[("BELFRY_DATABASE_URL", &database.url), SEALED_WITH_NO_KEY]);
     let session = Session::log_in(&belfry.origin);
     questions("Postgres", &belfry, &session);

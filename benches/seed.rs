@@ -3,7 +3,7 @@
 use belfry::{
     access::Actor,
     accounts::{self, Username},
-    db::{Address, AnyConnection, Database, TenantId},
+    db::{AnyConnection, Database, DatabaseAddress, TenantId},
     error::{Error, Result},
     language::Language,
     secrets::Passwords,
@@ -33,7 +33,7 @@ pub const SMALL: Size = Size { slug: "small", members: 1_000 };
 pub const LARGE: Size = Size { slug: "large", members: 100_000 };
 
 /// Fills an empty database.
-pub fn seed(address: &Address) {
+pub fn seed(address: &DatabaseAddress) {
     actix_web::rt::System::new().block_on(async {
         let db = Database::open(address).expect("the database opens");
         let hash = Passwords::new(1).hash(PASSWORD).await.expect("a hash");
@@ -41,7 +41,7 @@ pub fn seed(address: &Address) {
             let now = belfry::clock::Clock::default().now();
             let who = Actor { account: None, name: "bench".to_owned(), address: String::new() };
             let root = Username::parse("root").expect("a username");
-            let id = accounts::store::insert_first(c, &root, &hash, Language::English, &who, now)?;
+            let id = accounts::store::create_first_account(c, &root, &hash, Language::English, &who, now)?;
             for size in [SMALL, LARGE] {
                 let tenant = NewTenant {
                     name: size.slug,

@@ -38,7 +38,7 @@ use belfry::{
     accounts::{self, Username},
     alerts::{Matcher, Receiver, Rule, Severity, store::rules},
     channels::{self, Mode, Switches},
-    db::{Address, AnyConnection, Database, RuleId, TenantId, schema::contacts},
+    db::{AnyConnection, Database, DatabaseAddress, RuleId, TenantId, schema::contacts},
     delivery,
     error::Result,
     language::Language,
@@ -80,7 +80,7 @@ fn main() {
 }
 
 fn measure(name: &str, database: &str, folder: &Path, robots: &str) {
-    let [quiet, busy] = fill(&Address::parse(database).unwrap(), folder, robots);
+    let [quiet, busy] = fill(&DatabaseAddress::parse(database).unwrap(), folder, robots);
     let settings = [("BELFRY_DATABASE_URL", database), ("BELFRY_ROBOT_ORIGINS", robots)];
     let belfry = Belfry::start(folder, &settings);
     let address = belfry.origin.trim_start_matches("http://").to_owned();
@@ -194,7 +194,7 @@ fn long(number: u64) -> String {
 }
 
 /// Fills an empty database with a quiet and a busy tenant: the tokens of their portals.
-fn fill(address: &Address, folder: &Path, robots: &str) -> [String; 2] {
+fn fill(address: &DatabaseAddress, folder: &Path, robots: &str) -> [String; 2] {
     let keys = KeyRing::open(&folder.join("belfry.key")).expect("the keys");
     let origins = RobotOrigins::parse(robots).expect("an origin");
     let (quiet, busy) = (Secrets::generate().expect("secrets"), Secrets::generate().expect("secrets"));
@@ -205,7 +205,7 @@ fn fill(address: &Address, folder: &Path, robots: &str) -> [String; 2] {
         db.write(move |c| {
             let now = belfry::clock::Clock::default().now();
             let root = Username::parse("root").expect("a username");
-            accounts::store::insert_first(c, &root, &hash, Language::English, &bench(), now)?;
+            accounts::store::create_first_account(c, &root, &hash, Language::English, &bench(), now)?;
             let ours = tenant(c, "quiet", &root, now)?;
             portal(c, ours, &quiet, &keys, now)?;
             let theirs = tenant(c, "busy", &root, now)?;
@@ -274,7 +274,7 @@ fn member(
     now: NaiveDateTime,
 ) -> Result<()> {
     let username = Username::parse(name).expect("a username");
-    let account = accounts::store::insert(c, &username, "-", false, now)?;
+    let account = accounts::store::insert_account(c, &username, "-", false, now)?;
     let member = NewMember { account, username: &username, display_name: name, role: Role::Member };
     let member = members::insert(c, tenant, &member, now)?;
     let (robot, _) = delivery::upsert_robot(c, keys, tenant, address, None, now)?;

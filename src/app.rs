@@ -24,46 +24,46 @@ use tokio::task::JoinHandle;
 use crate::{
     access, accounts, alerts,
     clock::Clock,
-    connections::{Connections, connections_in_all, connections_of_an_address, raise_descriptor_limit},
-    db::{self, Database, Share},
+    connections::{ConnectionLimiter, max_connections_per_address, max_connections_total, raise_descriptor_limit},
+    db::{self, Database, Workload},
     delivery::{CallSettings, DeliveryWorker, Waker},
     error::Error,
     health::Health,
     members, portals,
-    refusals::Refusals,
+    refusals::RefusalLog,
     retention, routes,
     secrets::{KeyRing, Passwords, one_time_code},
-    settings::{Settings, Work},
+    settings::{ProcessRole, Settings},
     stores::open_stores,
     templates,
-    web::{self, Shared},
+    web::{self, WebConfig},
 };
 
 /// How long requests in flight may take after the signal to stop, in seconds.
-const SHUTDOWN: u64 = 9;
+const SHUTDOWN_TIMEOUT_SECONDS: u64 = 9;
 /// How many passwords are hashed at a time: each takes 19 MiB.
-const HASHES_AT_A_TIME: usize = 2;
+const MAX_CONCURRENT_HASHES: usize = 2;
 
 /// How many plans that nobody refers to are removed at a time.
-const PLANS_AT_ONCE: i64 = 100;
+const PLAN_CLEANUP_BATCH: i64 = 100;
 
 /// How often what has ended by age is removed.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How often the clock is compared with the one that all machines on the database go by.
-const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
+const CLOCK_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// A machine's clock that differs by more than this is worth a word to its operator, in seconds.
-const CLOCK_DIFFERS: i64 = 2;
+const CLOCK_SKEW_WARNING_SECONDS: i64 = 2;
 
 /// An application that accepts connections and is ready to be run.
 pub struct App {
     server: Option<(Server, SocketAddr)>,
-    courier: Option<DeliveryWorker>,
-    sweeper: JoinHandle<()>,
+    delivery_worker: Option<DeliveryWorker>,
+    cleanup: JoinHandle<()>,
     fan_out: JoinHandle<()>,
-    teller: Option<JoinHandle<()>>,
+    broken_robot_notifier: Option<JoinHandle<()>>,
     suppressed_notifier: Option<JoinHandle<()>>,
-    timekeeper: Option<JoinHandle<()>>,
+    clock_sync: Option<JoinHandle<()>>,
     set_up_code: Option<String>,
 }
 
@@ -74,45 +74,56 @@ impl App {
     /// One sentence for the operator.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, String> {
         let (db, keys) = open_stores(&settings).await?;
-        look_at_clock(&db, &clock).await.map_err(|fault| format!("The database's clock cannot be read: {fault}"))?;
-        let listener = listener(&settings)?;
-        let set_up_code = match settings.work.serves() {
-            true => set_up_code(&db).await.map_err(|fault| format!("The set-up code cannot be stored: {fault}"))?,
+        sync_clock(&db, &clock).await.map_err(|fault| format!("The database's clock cannot be read: {fault}"))?;
+        let listener = bind_listener(&settings)?;
+        let set_up_code = match settings.role.serves() {
+            true => {
+                create_set_up_code(&db).await.map_err(|fault| format!("The set-up code cannot be stored: {fault}"))?
+            }
             false => None,
         };
         let waker = Waker::new(&db);
-        let courier = settings
-            .work
+        let delivery_worker = settings
+            .role
             .delivers()
             .then(|| {
-                let (db, keys, origins) = (db.by(Share::Courier), keys.clone(), settings.robot_origins.clone());
+                let (db, keys, origins) =
+                    (db.for_workload(Workload::Delivery), keys.clone(), settings.robot_origins.clone());
                 let speller =
                     templates::digest_renderer(settings.product_name.clone(), public_origin(&settings, &listener));
-                let calls = CallSettings {
+                let call_settings = CallSettings {
                     retry_schedule: settings.retry_schedule.clone(),
                     proxy: settings.robot_proxy.clone(),
                 };
-                DeliveryWorker::start_with_settings(db, keys, origins, clock.clone(), waker.clone(), speller, calls)
+                DeliveryWorker::start_with_settings(
+                    db,
+                    keys,
+                    origins,
+                    clock.clone(),
+                    waker.clone(),
+                    speller,
+                    call_settings,
+                )
             })
             .transpose()
             .map_err(|fault| format!("The delivery worker cannot be started: {fault}"))?;
-        let sweeper = tokio::spawn(sweep(db.clone(), clock.clone()));
+        let cleanup = tokio::spawn(clean_up_forever(db.clone(), clock.clone()));
         let snapshots = alerts::Snapshots::default();
         let tools = alerts::Tools { db: db.clone(), clock: clock.clone(), waker: waker.clone(), snapshots };
         let fan_out = tokio::spawn(alerts::run_fan_out(tools.clone()));
-        let timekeeper = db.tells().then(|| tokio::spawn(keep_time(db.clone(), clock.clone())));
-        let health = Health::new(db.clone(), clock.clone(), courier.as_ref().map(DeliveryWorker::heartbeat));
-        let teller = settings.work.delivers().then(|| {
-            let teller = members::Teller {
+        let clock_sync = db.supports_notify().then(|| tokio::spawn(sync_clock_forever(db.clone(), clock.clone())));
+        let health = Health::new(db.clone(), clock.clone(), delivery_worker.as_ref().map(DeliveryWorker::heartbeat));
+        let broken_robot_notifier = settings.role.delivers().then(|| {
+            let notifier = members::Teller {
                 db: db.clone(),
                 clock: clock.clone(),
                 waker: waker.clone(),
                 product: settings.product_name.clone(),
                 public_url: settings.public_url.clone(),
             };
-            tokio::spawn(members::look_after_broken_robots(teller))
+            tokio::spawn(members::look_after_broken_robots(notifier))
         });
-        let suppressed_notifier = settings.work.delivers().then(|| {
+        let suppressed_notifier = settings.role.delivers().then(|| {
             let notifier = alerts::SuppressedNotifier {
                 db: db.clone(),
                 clock: clock.clone(),
@@ -122,10 +133,19 @@ impl App {
             tokio::spawn(notifier.run())
         });
         let server = listener
-            .map(|(listener, address)| Ok((server(&settings, listener, keys, tools, health)?, address)))
+            .map(|(listener, address)| Ok((build_server(&settings, listener, keys, tools, health)?, address)))
             .transpose()
             .map_err(|fault: std::io::Error| format!("The server cannot be started: {fault}"))?;
-        Ok(Self { server, courier, sweeper, fan_out, teller, suppressed_notifier, timekeeper, set_up_code })
+        Ok(Self {
+            server,
+            delivery_worker,
+            cleanup,
+            fan_out,
+            broken_robot_notifier,
+            suppressed_notifier,
+            clock_sync,
+            set_up_code,
+        })
     }
 
     /// The address that is really bound, when this process listens.
@@ -144,19 +164,19 @@ impl App {
     ///
     /// # Errors
     /// One sentence for the operator.
-    pub async fn run(self, end: impl Future<Output = ()>) -> Result<(), String> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), String> {
         let handle = self.server.as_ref().map(|(server, _)| server.handle());
-        let courier = self.courier;
+        let delivery_worker = self.delivery_worker;
         // Requests and calls of robots are finished side by side, within the same ten seconds.
         let stop = async {
-            end.await;
+            shutdown.await;
             let requests = async {
                 if let Some(handle) = handle {
                     handle.stop(true).await;
                 }
             };
             let calls = async {
-                if let Some(courier) = courier {
+                if let Some(courier) = delivery_worker {
                     courier.stop().await;
                 }
             };
@@ -183,9 +203,9 @@ impl App {
                 Ok(())
             }
         };
-        self.sweeper.abort();
+        self.cleanup.abort();
         self.fan_out.abort();
-        for task in [self.teller, self.suppressed_notifier, self.timekeeper].into_iter().flatten() {
+        for task in [self.broken_robot_notifier, self.suppressed_notifier, self.clock_sync].into_iter().flatten() {
             task.abort();
         }
         ended
@@ -193,8 +213,8 @@ impl App {
 }
 
 /// The port, when this process has anything to say on one.
-fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, String> {
-    if settings.work == (Work::DeliverOnly { listen: false }) {
+fn bind_listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, String> {
+    if settings.role == (ProcessRole::DeliverOnly { listen: false }) {
         return Ok(None);
     }
     let bound = TcpListener::bind(settings.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -207,31 +227,31 @@ fn listener(settings: &Settings) -> Result<Option<(TcpListener, SocketAddr)>, St
 fn public_origin(settings: &Settings, listener: &Option<(TcpListener, SocketAddr)>) -> Option<String> {
     match (&settings.public_url, listener) {
         (Some(url), _) => Some(url.as_str().trim_end_matches('/').to_owned()),
-        (None, Some((_, address))) if settings.work.serves() => Some(format!("http://{address}")),
+        (None, Some((_, address))) if settings.role.serves() => Some(format!("http://{address}")),
         (None, _) => None,
     }
 }
 
-async fn look_at_clock(db: &Database, clock: &Clock) -> Result<(), Error> {
+async fn sync_clock(db: &Database, clock: &Clock) -> Result<(), Error> {
     let clock = clock.clone();
-    db.read(move |c| db::keep_time(c, &clock)).await
+    db.read(move |c| db::sync_clock(c, &clock)).await
 }
 
 /// Keeps the clock in step with the database's, and tells the operator when the machine's own is not.
-async fn keep_time(db: Database, clock: Clock) {
-    let mut differed = false;
+async fn sync_clock_forever(db: Database, clock: Clock) {
+    let mut was_skewed = false;
     loop {
-        let ahead = clock.machine_ahead();
-        let differs = ahead.num_seconds().abs() >= CLOCK_DIFFERS;
-        if differs && !differed {
+        let skew = clock.machine_skew();
+        let is_skewed = skew.num_seconds().abs() >= CLOCK_SKEW_WARNING_SECONDS;
+        if is_skewed && !was_skewed {
             tracing::warn!(
-                seconds = ahead.num_seconds(),
+                seconds = skew.num_seconds(),
                 "this machine's clock is ahead of the database's, or behind it where the number is negative; Belfry goes by the database's"
             );
         }
-        differed = differs;
-        tokio::time::sleep(LOOK_AT_CLOCK_EVERY).await;
-        if let Err(fault) = look_at_clock(&db, &clock).await {
+        was_skewed = is_skewed;
+        tokio::time::sleep(CLOCK_SYNC_INTERVAL).await;
+        if let Err(fault) = sync_clock(&db, &clock).await {
             tracing::debug!(%fault, "the database's clock could not be read; it is tried again");
         }
     }
@@ -239,19 +259,19 @@ async fn keep_time(db: Database, clock: Clock) {
 
 /// Removes sessions, failed log-ins, nonces and kept answers that have ended by age, now and then, and what is not kept any
 /// longer by the settings.
-async fn sweep(db: Database, clock: Clock) {
+async fn clean_up_forever(db: Database, clock: Clock) {
     loop {
         let now = clock.now();
-        let swept = db.write(move |c| {
-            access::Sessions::sweep(c, now)?;
+        let cleaned = db.write(move |c| {
+            access::AccountSession::delete_expired(c, now)?;
             portals::store::posts::sweep(c, now)?;
-            alerts::store::fan_outs::delete_unused_plans(c, now, PLANS_AT_ONCE)?;
-            accounts::store::sweep(c, now)
+            alerts::store::fan_outs::delete_unused_plans(c, now, PLAN_CLEANUP_BATCH)?;
+            accounts::store::delete_expired_lockouts(c, now)
         });
-        if let Err(fault) = swept.await {
+        if let Err(fault) = cleaned.await {
             tracing::warn!(%fault, "what has ended could not be removed");
         }
-        tokio::time::sleep(SWEEP_EVERY).await;
+        tokio::time::sleep(CLEANUP_INTERVAL).await;
         // Not at the start: whoever starts with a wrong clock has a while to see it before anything is removed.
         if let Err(fault) = retention::clean(&db, clock.now()).await {
             tracing::warn!(%fault, "what is not kept any longer could not be removed; it is tried again");
@@ -259,22 +279,22 @@ async fn sweep(db: Database, clock: Clock) {
     }
 }
 
-async fn set_up_code(db: &Database) -> Result<Option<String>, Error> {
+async fn create_set_up_code(db: &Database) -> Result<Option<String>, Error> {
     let code = one_time_code()?;
     let text = code.expose().to_owned();
-    let kept = db
+    let created = db
         .write(move |c| {
-            if accounts::store::any(c)? {
+            if accounts::store::has_accounts(c)? {
                 return Ok(false);
             }
-            accounts::store::keep_set_up_code(c, &code)?;
+            accounts::store::insert_set_up_code(c, &code)?;
             Ok(true)
         })
         .await?;
-    Ok(kept.then_some(text))
+    Ok(created.then_some(text))
 }
 
-fn server(
+fn build_server(
     settings: &Settings,
     listener: TcpListener,
     keys: KeyRing,
@@ -284,11 +304,12 @@ fn server(
     let alert_tools = Data::new(tools.clone());
     let alerts::Tools { db, clock, waker, .. } = tools;
     let https = settings.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
-    let refusals = Refusals::new(db.metrics().clone());
+    let refusals = RefusalLog::new(db.metrics().clone());
     let descriptors = raise_descriptor_limit();
-    let trusted = settings.trusted_proxies.clone();
-    let connections = Connections::new(connections_of_an_address(descriptors), trusted, refusals.clone());
-    let shared = Data::new(Shared {
+    let trusted_proxies = settings.trusted_proxies.clone();
+    let connections =
+        ConnectionLimiter::new(max_connections_per_address(descriptors), trusted_proxies, refusals.clone());
+    let config = Data::new(WebConfig {
         product: settings.product_name.clone(),
         portal_name: settings.portal_name.clone(),
         https,
@@ -297,14 +318,14 @@ fn server(
         keys: keys.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
     });
-    let passwords = Passwords::new(HASHES_AT_A_TIME).with_blocklist(settings.password_blocklist.clone());
+    let passwords = Passwords::new(MAX_CONCURRENT_HASHES).with_blocklist(settings.password_blocklist.clone());
     let tools = Data::new(accounts::Tools {
         db: db.clone(),
         clock: clock.clone(),
         keys: keys.clone(),
         passwords: passwords.clone(),
     });
-    let store = access::Store::new(db.clone(), clock.clone());
+    let store = access::DatabaseSessionStore::new(db.clone(), clock.clone());
     let member_tools = Data::new(members::Tools {
         db: db.clone(),
         clock: clock.clone(),
@@ -319,8 +340,8 @@ fn server(
     let database = Data::new(db);
     let clock = Data::new(clock);
     let passwords = Data::new(passwords);
-    let cookie_key = cookie_key(&keys);
-    let serves = settings.work.serves();
+    let cookie_key = session_cookie_key(&keys);
+    let serves = settings.role.serves();
     let workers = available_parallelism().map_or(1, NonZeroUsize::get);
     let server = HttpServer::new(move || {
         let session = SessionMiddleware::builder(store.clone(), cookie_key.clone())
@@ -334,15 +355,15 @@ fn server(
         // The first wrapped is the innermost: the guard sees a session, and its refusals become pages, and so does a session
         // that cannot be saved.
         let pages = actix::scope("")
-            .wrap(from_fn(web::guard))
+            .wrap(from_fn(web::csrf_guard))
             .wrap(from_fn(web::host_guard))
             .wrap(from_fn(web::error_pages))
             .wrap(session)
-            .wrap(from_fn(web::unsaved_sessions))
+            .wrap(from_fn(web::unsaved_session_pages))
             .configure(routes::pages);
         let pages = serves.then_some(pages);
         ActixApp::new()
-            .app_data(shared.clone())
+            .app_data(config.clone())
             .app_data(database.clone())
             .app_data(clock.clone())
             .app_data(passwords.clone())
@@ -353,7 +374,7 @@ fn server(
             .app_data(waker.clone())
             .app_data(health.clone())
             .app_data(metrics.clone())
-            .configure(routes::open)
+            .configure(routes::public)
             .configure(|config| {
                 if let Some(pages) = pages {
                     routes::intake(config);
@@ -363,19 +384,19 @@ fn server(
             .wrap(from_fn(web::security_headers))
             .wrap(Compress::default())
             .wrap(from_fn(web::head_as_get))
-            .wrap(from_fn(web::observe))
+            .wrap(from_fn(web::log_request))
     })
     .workers(workers)
-    .max_connections(connections_in_all(descriptors) / workers)
+    .max_connections(max_connections_total(descriptors) / workers)
     .on_connect(move |io, extensions| connections.accept(io, extensions))
-    .shutdown_timeout(SHUTDOWN)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
 }
 
 /// The key that signs the session cookie.
-fn cookie_key(keys: &KeyRing) -> Key {
+fn session_cookie_key(keys: &KeyRing) -> Key {
     let halves = [keys.keyed_hash("cookie", b"1"), keys.keyed_hash("cookie", b"2")];
     Key::from(&halves.concat())
 }

@@ -8,18 +8,18 @@ use chrono::NaiveDateTime;
 use url::{Host, Url};
 
 use crate::{
-    connections::{connections_in_all, connections_of_an_address, descriptor_limit},
-    db::{self, Address, AnyConnection},
+    connections::{descriptor_limit, max_connections_per_address, max_connections_total},
+    db::{self, AnyConnection, DatabaseAddress},
     delivery::{self, Ledger},
     portals,
     secrets::KeyRing,
-    settings::{Settings, Typed, unknown_variables},
-    text::trimmed,
+    settings::{RawSettings, Settings, unknown_variable_warnings},
+    text::trim_invisible,
 };
 
 /// What is asked besides what is plainly wrong.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked {
+pub struct CheckOptions {
     /// Recounts all deliveries.
     pub ledger: bool,
     /// Looks for what is unsafe in production.
@@ -28,7 +28,7 @@ pub struct Asked {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct CheckReport {
     /// What has to be put right.
     pub faults: Vec<String>,
     /// What to think of, that no program can see.
@@ -39,33 +39,33 @@ pub struct Report {
 
 /// Looks at everything that these settings name.
 #[must_use]
-pub fn check(typed: &Typed, asked: Asked, now: NaiveDateTime) -> Report {
-    let mut report = Report::default();
-    let settings = typed.check().map_err(|faults| report.faults.extend(faults)).ok();
-    report.faults.extend(unknown_variables(env::vars_os()));
-    report.reminders.extend(typed.unknown_log_parts());
-    report.reminders.extend(ignored_proxy(typed, |variable| env::var_os(variable).is_some()));
-    let keys = typed.key_file.exists().then(|| KeyRing::open(&typed.key_file));
+pub fn check_deployment(raw: &RawSettings, options: CheckOptions, now: NaiveDateTime) -> CheckReport {
+    let mut report = CheckReport::default();
+    let settings = raw.validate().map_err(|faults| report.faults.extend(faults)).ok();
+    report.faults.extend(unknown_variable_warnings(env::vars_os()));
+    report.reminders.extend(raw.unknown_log_parts());
+    report.reminders.extend(ignored_proxy(raw, |variable| env::var_os(variable).is_some()));
+    let keys = raw.key_file.exists().then(|| KeyRing::open(&raw.key_file));
     if let Some(Err(fault)) = &keys {
         report.faults.push(fault.clone());
     }
-    let address = Address::parse(trimmed(&typed.database_url)).ok();
+    let address = DatabaseAddress::parse(trim_invisible(&raw.database_url)).ok();
     if let Some(mut c) = address.as_ref().and_then(|address| connect(address, &mut report)) {
-        look_into(&mut c, &typed.key_file, keys.and_then(Result::ok).as_ref(), &mut report);
-        if asked.deploy {
-            report.faults.extend(db::careless(&mut c));
+        check_database(&mut c, &raw.key_file, keys.and_then(Result::ok).as_ref(), &mut report);
+        if options.deploy {
+            report.faults.extend(db::durability_warnings(&mut c));
         }
-        if asked.ledger {
-            recount(&mut c, now, &mut report);
+        if options.ledger {
+            recount_ledger(&mut c, now, &mut report);
         }
     }
-    if let Some(settings) = settings.filter(|_| asked.deploy) {
-        report.faults.extend(reachable(&settings));
-        report.faults.extend(plain_origins(&typed.robot_origins));
-        descriptors(descriptor_limit(), &mut report);
+    if let Some(settings) = settings.filter(|_| options.deploy) {
+        report.faults.extend(exposure_faults(&settings));
+        report.faults.extend(insecure_origin_faults(&raw.robot_origins));
+        check_descriptors(descriptor_limit(), &mut report);
         match &settings.database {
-            Address::Sqlite(file) => at_rest(file, &settings.key_file, &mut report),
-            Address::Postgres(url) => report.faults.extend(unencrypted(url)),
+            DatabaseAddress::Sqlite(file) => check_file_permissions(file, &settings.key_file, &mut report),
+            DatabaseAddress::Postgres(url) => report.faults.extend(unencrypted_postgres_fault(url)),
         }
     }
     report
@@ -76,39 +76,39 @@ const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "
 
 /// A sentence when the environment names a proxy that Belfry does not use.
 #[must_use]
-pub fn ignored_proxy(typed: &Typed, is_set: impl Fn(&str) -> bool) -> Option<String> {
+pub fn ignored_proxy(raw: &RawSettings, is_set: impl Fn(&str) -> bool) -> Option<String> {
     let variable = PROXY_VARIABLES.into_iter().find(|variable| is_set(variable))?;
-    trimmed(&typed.robot_proxy).is_empty().then(|| {
+    trim_invisible(&raw.robot_proxy).is_empty().then(|| {
         format!("{variable} is set, which Belfry does not use: robots are called directly unless BELFRY_ROBOT_PROXY names a proxy.")
     })
 }
 
 /// The database, when there is one already.
-fn connect(address: &Address, report: &mut Report) -> Option<AnyConnection> {
-    if matches!(address, Address::Sqlite(file) if !file.exists()) {
+fn connect(address: &DatabaseAddress, report: &mut CheckReport) -> Option<AnyConnection> {
+    if matches!(address, DatabaseAddress::Sqlite(file) if !file.exists()) {
         return None;
     }
     address.connect().map_err(|fault| report.faults.push(fault)).ok()
 }
 
-fn look_into(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, report: &mut Report) {
-    if db::is_empty(c) {
+fn check_database(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, report: &mut CheckReport) {
+    if db::has_no_tables(c) {
         return;
     }
-    let before = report.faults.len();
-    report.faults.extend(db::faults(c));
-    if report.faults.len() > before {
+    let fault_count = report.faults.len();
+    report.faults.extend(db::database_errors(c));
+    if report.faults.len() > fault_count {
         return;
     }
-    let sealed = delivery::count_unreadable_values(c, keys).and_then(|(all, closed)| {
+    let secret_counts = delivery::count_unreadable_values(c, keys).and_then(|(all, closed)| {
         let (more, more_closed) = portals::store::unopened(c, keys)?;
         Ok((all + more, closed + more_closed))
     });
     let file = key_file.display();
-    match sealed {
+    match secret_counts {
         Ok((_, 0)) => {}
-        Ok((all, _)) if !key_file.exists() => report.faults.push(format!(
-            "The key file {file} is not there, and the database holds {all} sealed secrets: restore it from your copy. Without it \
+        Ok((total, _)) if !key_file.exists() => report.faults.push(format!(
+            "The key file {file} is not there, and the database holds {total} sealed secrets: restore it from your copy. Without it \
              belfry does not start."
         )),
         // It cannot be read, which has been said.
@@ -120,7 +120,7 @@ fn look_into(c: &mut AnyConnection, key_file: &Path, keys: Option<&KeyRing>, rep
     }
 }
 
-fn recount(c: &mut AnyConnection, now: NaiveDateTime, report: &mut Report) {
+fn recount_ledger(c: &mut AnyConnection, now: NaiveDateTime, report: &mut CheckReport) {
     match delivery::load_ledger(c, now) {
         Ok(ledger) => {
             if !ledger.is_balanced() {
@@ -135,8 +135,8 @@ fn recount(c: &mut AnyConnection, now: NaiveDateTime, report: &mut Report) {
 }
 
 /// What is unsafe about how people come to it.
-fn reachable(settings: &Settings) -> Vec<String> {
-    let Settings { listen, public_url, trusted_proxies, work, .. } = settings;
+fn exposure_faults(settings: &Settings) -> Vec<String> {
+    let Settings { listen, public_url, trusted_proxies, role: work, .. } = settings;
     let mut faults = Vec::new();
     match public_url {
         _ if !work.serves() => {}
@@ -172,7 +172,7 @@ fn is_local(host: Option<Host<&str>>) -> bool {
 }
 
 /// Robots that are called over the network without encryption: their address is all the proof that they ask for.
-fn plain_origins(origins: &str) -> Vec<String> {
+fn insecure_origin_faults(origins: &str) -> Vec<String> {
     let urls = origins.split(',').filter_map(|entry| Url::parse(entry.trim()).ok());
     let plain = urls.filter(|url| url.scheme() == "http" && !is_local(url.host()));
     plain
@@ -186,26 +186,26 @@ fn plain_origins(origins: &str) -> Vec<String> {
 }
 
 /// So many open files are enough for some hundred visitors, the database and robots.
-const ENOUGH_DESCRIPTORS: usize = 4_096;
+const RECOMMENDED_DESCRIPTORS: usize = 4_096;
 
 /// How many connections the limit of open files allows.
-fn descriptors(limit: usize, report: &mut Report) {
-    let (all, one) = (connections_in_all(limit), connections_of_an_address(limit));
-    let told = format!("at most {limit} open files (the hard limit): {all} connections, {one} from one address");
-    if limit < ENOUGH_DESCRIPTORS {
+fn check_descriptors(limit: usize, report: &mut CheckReport) {
+    let (all, one) = (max_connections_total(limit), max_connections_per_address(limit));
+    let description = format!("at most {limit} open files (the hard limit): {all} connections, {one} from one address");
+    if limit < RECOMMENDED_DESCRIPTORS {
         report.faults.push(format!(
-            "Belfry may have {told}, which is little: raise the hard limit of open files to {ENOUGH_DESCRIPTORS} or more \
+            "Belfry may have {description}, which is little: raise the hard limit of open files to {RECOMMENDED_DESCRIPTORS} or more \
              (LimitNOFILE= of systemd, ulimits of Docker)."
         ));
     } else {
-        report
-            .reminders
-            .push(format!("Belfry may have {told}; those in BELFRY_TRUSTED_PROXIES are not counted by address."));
+        report.reminders.push(format!(
+            "Belfry may have {description}; those in BELFRY_TRUSTED_PROXIES are not counted by address."
+        ));
     }
 }
 
 /// What is unsafe about the files of a SQLite database and its keys.
-fn at_rest(database: &Path, key_file: &Path, report: &mut Report) {
+fn check_file_permissions(database: &Path, key_file: &Path, report: &mut CheckReport) {
     let mode = |path: &Path| fs::metadata(path).map(|data| data.permissions().mode() & 0o777).unwrap_or_default();
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if mode(folder) & 0o007 != 0 {
@@ -239,20 +239,22 @@ fn at_rest(database: &Path, key_file: &Path, report: &mut Report) {
 }
 
 /// Whether a Postgres on another machine is spoken to in the clear. The URL may hold a password and is not repeated.
-fn unencrypted(url: &str) -> Option<String> {
+fn unencrypted_postgres_fault(url: &str) -> Option<String> {
     let (_, rest) = url.split_once("://")?;
-    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-    let authority = place.split('/').next().unwrap_or_default();
+    let (location, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = location.split('/').next().unwrap_or_default();
     let hosts = authority.rsplit('@').next().unwrap_or_default();
     let value = |wanted: &str| {
         let mut pairs = url::form_urlencoded::parse(parameters.as_bytes());
         pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
     };
     let hosts = [Some(hosts.to_owned()), value("host"), value("hostaddr")].into_iter().flatten();
-    let hosts: Vec<String> = hosts.flat_map(|hosts| hosts.split(',').map(bare).collect::<Vec<_>>()).collect();
+    let hosts: Vec<String> =
+        hosts.flat_map(|hosts| hosts.split(',').map(host_without_port).collect::<Vec<_>>()).collect();
     let remote = hosts.iter().any(|host| !is_this_machine(host));
-    let sure = value("sslmode").is_some_and(|mode| ["require", "verify-ca", "verify-full"].contains(&mode.as_str()));
-    (remote && !sure).then(|| {
+    let is_encrypted =
+        value("sslmode").is_some_and(|mode| ["require", "verify-ca", "verify-full"].contains(&mode.as_str()));
+    (remote && !is_encrypted).then(|| {
         "The Postgres of BELFRY_DATABASE_URL is on another machine, and its connection need not be encrypted: add \
          sslmode=verify-full (or require) to the URL."
             .to_owned()
@@ -260,7 +262,7 @@ fn unencrypted(url: &str) -> Option<String> {
 }
 
 /// A host without its port.
-fn bare(host: &str) -> String {
+fn host_without_port(host: &str) -> String {
     let unbracketed = host.strip_prefix('[').and_then(|host| host.split(']').next());
     unbracketed.unwrap_or_else(|| host.split(':').next().unwrap_or_default()).to_owned()
 }
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_postgres_on_another_machine_must_be_encrypted_whatever_way_its_host_is_written() {
+    fn a_remote_postgres_must_be_encrypted_however_its_host_is_written() {
         for near in [
             "postgres:///belfry",
             "postgres://ann:pa@localhost/belfry",
@@ -290,7 +292,7 @@ mod tests {
             "postgres://db.example/belfry?sslmode=verify-full",
             "postgres://one.example:1,two.example:2/belfry?target_session_attrs=read-write&sslmode=require",
         ] {
-            assert_eq!(unencrypted(near), None, "{near}");
+            assert_eq!(unencrypted_postgres_fault(near), None, "{near}");
         }
         for far in [
             "postgres://db.example/belfry",
@@ -299,7 +301,7 @@ mod tests {
             "postgres:///belfry?host=db.example",
             "postgres://10.0.0.7/belfry?sslmode=disable",
         ] {
-            let told = unencrypted(far).unwrap_or_else(|| panic!("{far}"));
+            let told = unencrypted_postgres_fault(far).unwrap_or_else(|| panic!("{far}"));
             assert!(told.contains("sslmode") && !told.contains("s3cret"), "{told}");
         }
     }
@@ -307,18 +309,18 @@ mod tests {
     #[test]
     fn plain_http_is_for_robots_on_this_machine_alone() {
         assert_eq!(
-            plain_origins("http://127.0.0.1:9100, https://ding.corp.example,http://[::1]:1"),
+            insecure_origin_faults("http://127.0.0.1:9100, https://ding.corp.example,http://[::1]:1"),
             Vec::<String>::new()
         );
-        let told = plain_origins("http://127.0.0.1:9100,http://ding.corp.example:8080");
+        let told = insecure_origin_faults("http://127.0.0.1:9100,http://ding.corp.example:8080");
         assert!(told.len() == 1 && told[0].contains("http://ding.corp.example:8080"), "{told:?}");
     }
 
     #[test]
-    fn a_small_limit_of_open_files_is_told_with_what_to_do() {
+    fn a_low_limit_of_open_files_is_reported_with_the_remedy() {
         let of = |limit| {
-            let mut report = Report::default();
-            descriptors(limit, &mut report);
+            let mut report = CheckReport::default();
+            check_descriptors(limit, &mut report);
             (report.faults, report.reminders)
         };
         let (faults, _) = of(1_024);

@@ -16,25 +16,25 @@ use std::{
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 
 /// From where the time that goes by is counted.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+static PROCESS_START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Two readings that are further apart than this were interrupted, and are taken again.
-const AT_ONCE: Duration = Duration::from_millis(10);
+const MAX_SAMPLE_GAP: Duration = Duration::from_millis(10);
 
 /// A moment by both of the machine's clocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct ClockSample {
     /// The time of day, as [`Clock::now`] shows it.
     pub now: NaiveDateTime,
     /// How much time has gone by since some start. It goes on evenly, also when somebody sets the clock.
-    running: TimeDelta,
+    monotonic: TimeDelta,
 }
 
-impl Moment {
+impl ClockSample {
     /// What the clock would show at this moment if nobody had set it since the earlier one.
     #[must_use]
-    pub fn unset_since(self, earlier: Self) -> NaiveDateTime {
-        earlier.now + (self.running - earlier.running)
+    pub fn expected_from(self, earlier: Self) -> NaiveDateTime {
+        earlier.now + (self.monotonic - earlier.monotonic)
     }
 }
 
@@ -42,20 +42,20 @@ impl Moment {
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     /// How much time has gone by in a test beyond what really has, in microseconds. Zero outside tests.
-    shift: Arc<AtomicI64>,
+    test_elapsed: Arc<AtomicI64>,
     /// By how much a test has set the hands without any time going by, in microseconds. Zero outside tests.
-    set: Arc<AtomicI64>,
+    test_offset: Arc<AtomicI64>,
     /// What another clock showed when counting began, in microseconds since 1970, where that is the one to go by; zero where
     /// it is the machine's own.
-    other: Arc<AtomicI64>,
+    reference: Arc<AtomicI64>,
 }
 
 impl Clock {
     /// The moment, UTC, in whole microseconds.
     #[must_use]
     pub fn now(&self) -> NaiveDateTime {
-        let start = *START;
-        self.show(Utc::now(), start.elapsed(), self.shift.load(Ordering::Relaxed))
+        let start = *PROCESS_START;
+        self.time_at(Utc::now(), start.elapsed(), self.test_elapsed.load(Ordering::Relaxed))
     }
 
     /// From now on goes by another clock, which the closure looks at: it showed that at some moment between asking and answering.
@@ -63,67 +63,67 @@ impl Clock {
     ///
     /// # Errors
     /// What the closure answers; then nothing has changed.
-    pub fn go_by<E>(&self, look: impl FnOnce() -> Result<NaiveDateTime, E>) -> Result<(), E> {
-        let (start, known) = (*START, self.other.load(Ordering::Relaxed));
-        let earliest = micros(start.elapsed());
-        let shown = look()?.and_utc().timestamp_micros();
-        let latest = micros(start.elapsed());
-        let best = known.clamp(shown - latest, shown - earliest);
+    pub fn sync_with<E>(&self, read_reference: impl FnOnce() -> Result<NaiveDateTime, E>) -> Result<(), E> {
+        let (start, known) = (*PROCESS_START, self.reference.load(Ordering::Relaxed));
+        let earliest = to_micros(start.elapsed());
+        let reference_time = read_reference()?.and_utc().timestamp_micros();
+        let latest = to_micros(start.elapsed());
+        let best = known.clamp(reference_time - latest, reference_time - earliest);
         // Whoever looked at the same time was as right.
-        let _other_look = self.other.compare_exchange(known, best, Ordering::Relaxed, Ordering::Relaxed);
+        let _lost_race = self.reference.compare_exchange(known, best, Ordering::Relaxed, Ordering::Relaxed);
         Ok(())
     }
 
     /// By how much the machine's own clock is ahead of the one that is gone by.
     #[must_use]
-    pub fn machine_ahead(&self) -> TimeDelta {
-        let machine = Self { other: Arc::default(), ..self.clone() };
+    pub fn machine_skew(&self) -> TimeDelta {
+        let machine = Self { reference: Arc::default(), ..self.clone() };
         machine.now() - self.now()
     }
 
     /// The moment, with what tells later whether somebody has set the clock since.
     #[must_use]
-    pub fn moment(&self) -> Moment {
-        let start = *START;
-        let (wall, running) = loop {
+    pub fn sample(&self) -> ClockSample {
+        let start = *PROCESS_START;
+        let (wall, monotonic) = loop {
             let (before, wall, after) = (Instant::now(), Utc::now(), Instant::now());
-            if after - before < AT_ONCE {
+            if after - before < MAX_SAMPLE_GAP {
                 break (wall, after - start);
             }
         };
-        let shift = self.shift.load(Ordering::Relaxed);
-        let gone_by = TimeDelta::microseconds(micros(running).saturating_add(shift));
-        Moment { now: self.show(wall, running, shift), running: gone_by }
+        let shift = self.test_elapsed.load(Ordering::Relaxed);
+        let elapsed = TimeDelta::microseconds(to_micros(monotonic).saturating_add(shift));
+        ClockSample { now: self.time_at(wall, monotonic, shift), monotonic: elapsed }
     }
 
     /// What is shown when the machine's clock shows `wall`, and this much time has gone by since counting began.
-    fn show(&self, wall: DateTime<Utc>, running: Duration, shift: i64) -> NaiveDateTime {
-        let hands = match self.other.load(Ordering::Relaxed) {
-            0 => wall.checked_add_signed(TimeDelta::microseconds(self.set.load(Ordering::Relaxed))),
-            other => DateTime::from_timestamp_micros(other.saturating_add(micros(running))),
+    fn time_at(&self, wall: DateTime<Utc>, running: Duration, shift: i64) -> NaiveDateTime {
+        let base = match self.reference.load(Ordering::Relaxed) {
+            0 => wall.checked_add_signed(TimeDelta::microseconds(self.test_offset.load(Ordering::Relaxed))),
+            other => DateTime::from_timestamp_micros(other.saturating_add(to_micros(running))),
         };
-        let shown = hands.and_then(|hands| hands.checked_add_signed(TimeDelta::microseconds(shift)));
-        shown.unwrap_or(wall).naive_utc().trunc_subsecs(6)
+        let shifted = base.and_then(|hands| hands.checked_add_signed(TimeDelta::microseconds(shift)));
+        shifted.unwrap_or(wall).naive_utc().trunc_subsecs(6)
     }
 
     /// Lets this much time go by, for tests.
     pub fn advance(&self, by: TimeDelta) {
-        self.shift.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::Relaxed);
+        self.test_elapsed.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Sets the hands forwards or backwards by this much, as somebody might set the machine's clock, for tests: no time goes by.
-    pub fn set(&self, by: TimeDelta) {
-        self.set.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::Relaxed);
+    pub fn jump(&self, by: TimeDelta) {
+        self.test_offset.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::Relaxed);
     }
 
     /// A clock for which the same time goes by, and which nobody sets, for tests: that of another machine.
     #[must_use]
-    pub fn elsewhere(&self) -> Self {
-        Self { shift: Arc::clone(&self.shift), ..Self::default() }
+    pub fn on_other_machine(&self) -> Self {
+        Self { test_elapsed: Arc::clone(&self.test_elapsed), ..Self::default() }
     }
 }
 
-fn micros(time: Duration) -> i64 {
+fn to_micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_shares_the_hands_and_keeps_whole_microseconds() {
+    fn clones_share_their_offset_and_keep_whole_microseconds() {
         let clock = Clock::default();
         let before = clock.clone().now();
         clock.advance(TimeDelta::hours(2));
@@ -142,55 +142,55 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_is_told_from_time_that_goes_by() {
+    fn a_clock_jump_is_distinguished_from_elapsed_time() {
         let clock = Clock::default();
-        let elsewhere = clock.elsewhere();
-        let before = clock.moment();
+        let elsewhere = clock.on_other_machine();
+        let before = clock.sample();
         clock.advance(TimeDelta::hours(2));
         let near = |left: TimeDelta, right: TimeDelta| (left - right).abs() < TimeDelta::minutes(1);
-        let after = clock.moment();
-        assert!(near(after.now - after.unset_since(before), TimeDelta::zero()));
-        clock.set(TimeDelta::days(-1));
-        let after = clock.moment();
-        assert!(near(after.now - after.unset_since(before), TimeDelta::days(-1)));
+        let after = clock.sample();
+        assert!(near(after.now - after.expected_from(before), TimeDelta::zero()));
+        clock.jump(TimeDelta::days(-1));
+        let after = clock.sample();
+        assert!(near(after.now - after.expected_from(before), TimeDelta::days(-1)));
         assert!(near(elsewhere.now() - before.now, TimeDelta::hours(2)));
     }
 
     #[test]
-    fn whoever_goes_by_another_clock_shows_what_that_shows_whatever_becomes_of_his_own() {
+    fn a_synced_clock_follows_its_reference_and_not_the_machine() {
         let (clock, other) = (Clock::default(), Clock::default());
         let near = |left: TimeDelta, right: TimeDelta| (left - right).abs() < TimeDelta::minutes(1);
-        other.set(TimeDelta::hours(-3));
-        clock.go_by(|| Ok::<_, ()>(other.now())).unwrap();
+        other.jump(TimeDelta::hours(-3));
+        clock.sync_with(|| Ok::<_, ()>(other.now())).unwrap();
         assert!(near(clock.now() - other.now(), TimeDelta::zero()));
-        assert!(near(clock.machine_ahead(), TimeDelta::hours(3)));
-        let before = clock.moment();
-        clock.set(TimeDelta::days(1));
-        let after = clock.moment();
+        assert!(near(clock.machine_skew(), TimeDelta::hours(3)));
+        let before = clock.sample();
+        clock.jump(TimeDelta::days(1));
+        let after = clock.sample();
         assert!(
             near(after.now - other.now(), TimeDelta::zero())
-                && near(after.now - after.unset_since(before), TimeDelta::zero())
+                && near(after.now - after.expected_from(before), TimeDelta::zero())
         );
         // The other one is set, and that shows at the next look.
-        other.set(TimeDelta::hours(5));
-        assert_eq!(clock.go_by(|| Err("not to be had")), Err("not to be had"));
+        other.jump(TimeDelta::hours(5));
+        assert_eq!(clock.sync_with(|| Err("not to be had")), Err("not to be had"));
         assert!(near(clock.now() - other.now(), TimeDelta::hours(-5)));
-        clock.go_by(|| Ok::<_, ()>(other.now())).unwrap();
-        let after = clock.moment();
-        assert!(near(after.now - after.unset_since(before), TimeDelta::hours(5)));
+        clock.sync_with(|| Ok::<_, ()>(other.now())).unwrap();
+        let after = clock.sample();
+        assert!(near(after.now - after.expected_from(before), TimeDelta::hours(5)));
     }
 
     #[test]
-    fn an_answer_that_took_long_changes_nothing_as_long_as_it_may_be_true() {
+    fn a_slow_reading_changes_nothing_while_it_may_be_true() {
         let clock = Clock::default();
-        clock.go_by(|| Ok::<_, ()>(Utc::now().naive_utc())).unwrap();
-        let known = clock.other.load(Ordering::Relaxed);
+        clock.sync_with(|| Ok::<_, ()>(Utc::now().naive_utc())).unwrap();
+        let known = clock.reference.load(Ordering::Relaxed);
         let slow = || {
             let shown = Utc::now().naive_utc();
             std::thread::sleep(Duration::from_millis(20));
             Ok::<_, ()>(shown)
         };
-        clock.go_by(slow).unwrap();
-        assert!((clock.other.load(Ordering::Relaxed) - known).abs() < 5_000);
+        clock.sync_with(slow).unwrap();
+        assert!((clock.reference.load(Ordering::Relaxed) - known).abs() < 5_000);
     }
 }

@@ -19,29 +19,29 @@ use rustix::{
 };
 
 use crate::{
-    refusals::{Refusal, Refusals},
-    web::is_within,
+    refusals::{Refusal, RefusalLog},
+    web::is_in_networks,
 };
 
 /// How long an answer may lie unread before its connection is closed, in milliseconds.
-const UNREAD: u32 = 30_000;
+const UNREAD_TIMEOUT_MS: u32 = 30_000;
 /// One address may hold this part of all descriptors ...
-const PART: usize = 8;
+const ADDRESS_SHARE_DIVISOR: usize = 8;
 /// ... and no more connections than this, which a house full of browsers behind one address does not reach.
-const MOST: usize = 1_024;
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 1_024;
 
 /// Raises the limit of open files to what this process may have: services start with 1,024, whatever the machine can bear.
 /// Answers the limit that counts from now on.
 pub fn raise_descriptor_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
-        return count(current);
+        return limit_to_usize(current);
     }
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        Ok(()) => count(maximum),
+        Ok(()) => limit_to_usize(maximum),
         Err(fault) => {
             tracing::warn!(%fault, "the limit of open files could not be raised");
-            count(current)
+            limit_to_usize(current)
         }
     }
 }
@@ -49,43 +49,43 @@ pub fn raise_descriptor_limit() -> usize {
 /// The limit of open files that [`raise_descriptor_limit`] would set.
 #[must_use]
 pub fn descriptor_limit() -> usize {
-    count(getrlimit(Resource::Nofile).maximum)
+    limit_to_usize(getrlimit(Resource::Nofile).maximum)
 }
 
-fn count(limit: Option<u64>) -> usize {
+fn limit_to_usize(limit: Option<u64>) -> usize {
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
 /// How many connections one address may hold, of so many descriptors.
 #[must_use]
-pub fn connections_of_an_address(descriptors: usize) -> usize {
-    (descriptors / PART).clamp(1, MOST)
+pub fn max_connections_per_address(descriptors: usize) -> usize {
+    (descriptors / ADDRESS_SHARE_DIVISOR).clamp(1, MAX_CONNECTIONS_PER_ADDRESS)
 }
 
 /// How many connections all addresses together may hold: the rest is for the database and robots.
 #[must_use]
-pub fn connections_in_all(descriptors: usize) -> usize {
+pub fn max_connections_total(descriptors: usize) -> usize {
     descriptors.saturating_sub(64.max(descriptors / 4)).max(16)
 }
 
 /// The open connections by address. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Connections {
-    of_an_address: usize,
-    trusted: Arc<[IpNet]>,
-    refusals: Refusals,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+pub struct ConnectionLimiter {
+    max_per_address: usize,
+    trusted_proxies: Arc<[IpNet]>,
+    refusals: RefusalLog,
+    open_by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// A connection's place in the count, which ends with it.
-struct Place {
+struct ConnectionSlot {
     address: IpAddr,
-    open: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    open_by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open_by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -95,53 +95,57 @@ impl Drop for Place {
     }
 }
 
-impl Connections {
+impl ConnectionLimiter {
     /// Lets one address hold this many. Trusted proxies, through which everybody comes, may hold any number.
     #[must_use]
-    pub fn new(of_an_address: usize, trusted: Vec<IpNet>, refusals: Refusals) -> Self {
-        Self { of_an_address, trusted: trusted.into(), refusals, open: Arc::default() }
+    pub fn new(max_per_address: usize, trusted: Vec<IpNet>, refusals: RefusalLog) -> Self {
+        Self { max_per_address, trusted_proxies: trusted.into(), refusals, open_by_address: Arc::default() }
     }
 
     /// Takes a connection that was just accepted: its place lies in `extensions`, which live as long as it does. One beyond the
     /// bound is closed.
     pub fn accept(&self, io: &dyn Any, extensions: &mut Extensions) {
         let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
-        if let Err(fault) = self.set_up(stream, extensions) {
+        if let Err(fault) = self.configure(stream, extensions) {
             // Its other end is gone already.
             tracing::debug!(%fault, "a connection could not be set up");
         }
     }
 
-    fn set_up(&self, stream: &TcpStream, extensions: &mut Extensions) -> io::Result<()> {
+    fn configure(&self, stream: &TcpStream, extensions: &mut Extensions) -> io::Result<()> {
         let peer = stream.peer_addr()?.ip().to_canonical();
-        if !is_within(&self.trusted, peer) {
-            match self.place(network(peer)) {
+        if !is_in_networks(&self.trusted_proxies, peer) {
+            match self.acquire_slot(address_network(peer)) {
                 Some(place) => drop(extensions.insert(place)),
                 None => {
-                    self.refusals.note(Refusal::Connection, &network(peer).to_string(), "too many connections at once");
+                    self.refusals.record(
+                        Refusal::Connection,
+                        &address_network(peer).to_string(),
+                        "too many connections at once",
+                    );
                     shutdown(stream, Shutdown::Both)?;
                 }
             }
         }
         // A compressed page is written in several pieces, each of which would wait for the reader to confirm the one before.
         stream.set_nodelay(true)?;
-        sockopt::set_tcp_user_timeout(stream, UNREAD)?;
+        sockopt::set_tcp_user_timeout(stream, UNREAD_TIMEOUT_MS)?;
         Ok(())
     }
 
-    fn place(&self, address: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+    fn acquire_slot(&self, address: IpAddr) -> Option<ConnectionSlot> {
+        let mut open = self.open_by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
-        if *count >= self.of_an_address {
+        if *count >= self.max_per_address {
             return None;
         }
         *count += 1;
-        Some(Place { address, open: Arc::clone(&self.open) })
+        Some(ConnectionSlot { address, open_by_address: Arc::clone(&self.open_by_address) })
     }
 }
 
 /// What counts as one address: of IPv6 the network of 64 bits, all of which one visitor has.
-fn network(address: IpAddr) -> IpAddr {
+fn address_network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
@@ -157,9 +161,9 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
-    fn connections(of_an_address: usize, trusted: &[&str]) -> Connections {
+    fn limiter(of_an_address: usize, trusted: &[&str]) -> ConnectionLimiter {
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        Connections::new(of_an_address, trusted, Refusals::new(Metrics::default()))
+        ConnectionLimiter::new(of_an_address, trusted, RefusalLog::new(Metrics::default()))
     }
 
     async fn accepted(listener: &tokio::net::TcpListener) -> (TcpStream, TcpStream) {
@@ -169,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_written_at_once_and_one_that_nobody_reads_is_given_up() {
+    fn answers_are_sent_at_once_and_unread_ones_time_out() {
         System::new().block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let (_client, stream) = accepted(&listener).await;
-            connections(1, &[]).accept(&stream, &mut Extensions::new());
+            limiter(1, &[]).accept(&stream, &mut Extensions::new());
             assert!(stream.nodelay().unwrap());
-            assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), UNREAD);
+            assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), UNREAD_TIMEOUT_MS);
         });
     }
 
@@ -187,7 +191,7 @@ mod tests {
             socket.set_recv_buffer_size(2_048).unwrap();
             let (client, accepted) = tokio::join!(socket.connect(listener.local_addr().unwrap()), listener.accept());
             let (client, stream) = (client.unwrap(), accepted.unwrap().0);
-            connections(1, &[]).accept(&stream, &mut Extensions::new());
+            limiter(1, &[]).accept(&stream, &mut Extensions::new());
             sockopt::set_tcp_user_timeout(&stream, 1_000).unwrap();
             let trickle = async {
                 loop {
@@ -216,16 +220,16 @@ mod tests {
     }
 
     #[test]
-    fn an_address_holds_no_more_connections_than_its_bound_and_gets_places_back() {
+    fn an_address_is_limited_and_gets_its_slots_back() {
         System::new().block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let connections = connections(2, &[]);
+            let connections = limiter(2, &[]);
             let mut held = Vec::new();
             for number in 0..5 {
                 let (client, stream) = accepted(&listener).await;
                 let mut extensions = Extensions::new();
                 connections.accept(&stream, &mut extensions);
-                assert_eq!(extensions.contains::<Place>(), number < 2, "{number}");
+                assert_eq!(extensions.contains::<ConnectionSlot>(), number < 2, "{number}");
                 if number >= 2 {
                     client.readable().await.unwrap();
                     assert_eq!(client.try_read(&mut [0]).unwrap(), 0, "it is closed");
@@ -236,9 +240,9 @@ mod tests {
             let (_client, stream) = accepted(&listener).await;
             let mut extensions = Extensions::new();
             connections.accept(&stream, &mut extensions);
-            assert!(extensions.contains::<Place>());
+            assert!(extensions.contains::<ConnectionSlot>());
             drop((held, extensions));
-            assert!(connections.open.lock().unwrap().is_empty());
+            assert!(connections.open_by_address.lock().unwrap().is_empty());
         });
     }
 
@@ -246,19 +250,19 @@ mod tests {
     fn a_trusted_proxy_holds_any_number() {
         System::new().block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let connections = connections(1, &["127.0.0.0/8"]);
+            let connections = limiter(1, &["127.0.0.0/8"]);
             for _ in 0..3 {
                 let (_client, stream) = accepted(&listener).await;
                 connections.accept(&stream, &mut Extensions::new());
             }
-            assert!(connections.open.lock().unwrap().is_empty());
+            assert!(connections.open_by_address.lock().unwrap().is_empty());
         });
     }
 
     #[test]
-    fn an_ipv6_visitor_is_counted_by_his_network() {
-        assert_eq!(network("2001:db8:1:2:3:4:5:6".parse().unwrap()).to_string(), "2001:db8:1:2::");
-        assert_eq!(network("192.0.2.7".parse().unwrap()).to_string(), "192.0.2.7");
+    fn an_ipv6_visitor_is_counted_by_network() {
+        assert_eq!(address_network("2001:db8:1:2:3:4:5:6".parse().unwrap()).to_string(), "2001:db8:1:2::");
+        assert_eq!(address_network("192.0.2.7".parse().unwrap()).to_string(), "192.0.2.7");
     }
 
     #[test]
@@ -266,9 +270,9 @@ mod tests {
         for (descriptors, of_an_address, in_all) in
             [(64, 8, 16), (256, 32, 192), (1_024, 128, 768), (524_288, 1_024, 393_216)]
         {
-            assert_eq!(connections_of_an_address(descriptors), of_an_address);
-            assert_eq!(connections_in_all(descriptors), in_all);
+            assert_eq!(max_connections_per_address(descriptors), of_an_address);
+            assert_eq!(max_connections_total(descriptors), in_all);
         }
-        assert!(connections_in_all(usize::MAX) > 1_000_000);
+        assert!(max_connections_total(usize::MAX) > 1_000_000);
     }
 }

@@ -87,7 +87,7 @@ pub async fn make(settings: Settings, clock: &Clock) -> std::result::Result<Demo
     let base = format!("http://{sandbox}");
     let groups = Groups::make(clock, &settings.product_name, &base)?;
     let settings = Settings {
-        database: crate::db::Address::Sqlite(folder.join("belfry.db")),
+        database: crate::db::DatabaseAddress::Sqlite(folder.join("belfry.db")),
         key_file: folder.join("belfry.key"),
         robot_origins: RobotOrigins::parse(&base).map_err(|faults| faults.join(" "))?,
         ..settings
@@ -169,9 +169,9 @@ impl Filling {
     fn fill(&self, c: &mut AnyConnection) -> Result<Vec<Portal>> {
         let who = Actor { account: None, name: "demo".to_owned(), address: String::new() };
         let admin = username("admin")?;
-        accounts::store::insert_first(c, &admin, &self.hash, Language::English, &who, self.now)?;
+        accounts::store::create_first_account(c, &admin, &self.hash, Language::English, &who, self.now)?;
         let chief = username("chen.jing")?;
-        let chief_id = accounts::store::insert(c, &chief, &self.hash, false, self.now)?;
+        let chief_id = accounts::store::insert_account(c, &chief, &self.hash, false, self.now)?;
         TENANTS.iter().map(|tenant| self.tenant(c, tenant, (chief_id, &chief), &who)).collect()
     }
 
@@ -217,7 +217,7 @@ impl Filling {
         number: usize,
     ) -> Result<()> {
         let username = username(login)?;
-        let account = accounts::store::insert(c, &username, &self.hash, false, self.now)?;
+        let account = accounts::store::insert_account(c, &username, &self.hash, false, self.now)?;
         let new = NewMember { account, username: &username, display_name: name, role };
         let id = members::insert(c, tenant, &new, self.now)?;
         let member = members::find(c, tenant, id)?;

@@ -9,13 +9,13 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug)]
 pub enum Error {
     /// Nobody is logged in.
-    LogInFirst,
+    LogInRequired,
     /// The account must choose a password before anything else.
-    PasswordFirst,
+    PasswordChangeRequired,
     /// The deployment has no account yet.
-    SetUpFirst,
+    SetUpRequired,
     /// A form that was kept in a page came back too late, to another address, or changed.
-    NotKept,
+    ResubmitExpired,
     /// Known, but not allowed.
     Forbidden,
     /// A form without this session's token, or from another site.
@@ -23,13 +23,13 @@ pub enum Error {
     /// The request names another host than the one that is answered.
     WrongHost,
     /// A form of a page of ours that came by another scheme or host than the settings say: by https through a proxy, say.
-    OtherOrigin,
+    MisconfiguredOrigin,
     /// A form of a page of ours that is not of this session: its own is over, or another has begun.
-    SessionOver,
+    SessionExpired,
     /// There is no such thing, or it is not yours: the two look the same.
     NotFound,
     /// The page is there, but not for this method.
-    OtherWay {
+    MethodNotAllowed {
         /// The methods that it is there for, as the header `Allow` lists them.
         allow: &'static str,
     },
@@ -40,18 +40,18 @@ pub enum Error {
     /// The body is larger than any form of ours.
     TooLarge,
     /// The body did not come in time.
-    TooSlow,
+    BodyTimeout,
     /// Too many failures; try again after this many seconds.
-    TooMany {
+    TooManyAttempts {
         /// Seconds to wait.
         retry_after: i64,
     },
     /// What is to be stored breaks a rule of the database that a check before it could not see: a name just taken.
-    Taken,
+    AlreadyExists,
     /// The database cannot be reached or is too busy; nothing was stored.
     Unavailable(String),
     /// Too many passwords wait to be checked; nothing was stored.
-    Busy,
+    TooBusy,
     /// A fault of the program. The text is for the log alone.
     Internal(String),
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Words by which alone SQLite tells a lock, a full disk and a failing one, and Postgres its own comings and goings.
-const UNAVAILABLE: [&str; 12] = [
+const UNAVAILABLE_MESSAGES: [&str; 12] = [
     "locked",
     "full",
     "disk I/O",
@@ -102,7 +102,7 @@ impl From<diesel::result::Error> for Error {
         use diesel::result::{DatabaseErrorKind as Kind, Error as Fault};
         match fault {
             Fault::NotFound => Self::NotFound,
-            Fault::DatabaseError(Kind::UniqueViolation, _) => Self::Taken,
+            Fault::DatabaseError(Kind::UniqueViolation, _) => Self::AlreadyExists,
             Fault::DatabaseError(
                 Kind::ClosedConnection
                 | Kind::ReadOnlyTransaction
@@ -110,7 +110,9 @@ impl From<diesel::result::Error> for Error {
                 | Kind::SerializationFailure,
                 info,
             ) => Self::Unavailable(info.message().to_owned()),
-            Fault::DatabaseError(_, info) if UNAVAILABLE.iter().any(|words| info.message().contains(words)) => {
+            Fault::DatabaseError(_, info)
+                if UNAVAILABLE_MESSAGES.iter().any(|words| info.message().contains(words)) =>
+            {
                 Self::Unavailable(info.message().to_owned())
             }
             Fault::BrokenTransactionManager => Self::unavailable(fault),
@@ -125,16 +127,16 @@ mod tests {
 
     use super::*;
 
-    fn of(kind: Kind, message: &str) -> Error {
+    fn error_for(kind: Kind, message: &str) -> Error {
         Fault::DatabaseError(kind, Box::new(message.to_owned())).into()
     }
 
     #[test]
-    fn what_passes_by_itself_is_no_fault_of_the_program() {
+    fn transient_database_errors_are_not_internal_errors() {
         for kind in
             [Kind::ClosedConnection, Kind::ReadOnlyTransaction, Kind::UnableToSendCommand, Kind::SerializationFailure]
         {
-            assert!(matches!(of(kind, "x"), Error::Unavailable(_)));
+            assert!(matches!(error_for(kind, "x"), Error::Unavailable(_)));
         }
         for message in [
             "database is locked",
@@ -145,9 +147,9 @@ mod tests {
             "the database system is shutting down",
             "could not connect to server",
         ] {
-            assert!(matches!(of(Kind::Unknown, message), Error::Unavailable(_)), "{message}");
+            assert!(matches!(error_for(Kind::Unknown, message), Error::Unavailable(_)), "{message}");
         }
-        assert!(matches!(of(Kind::Unknown, "syntax error"), Error::Internal(_)));
-        assert!(matches!(of(Kind::UniqueViolation, "x"), Error::Taken));
+        assert!(matches!(error_for(Kind::Unknown, "syntax error"), Error::Internal(_)));
+        assert!(matches!(error_for(Kind::UniqueViolation, "x"), Error::AlreadyExists));
     }
 }

@@ -12,9 +12,9 @@ use std::{
 use crate::text::is_invisible;
 
 /// How long a line of one kind and subject stands for those like it.
-const EVERY: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// The most subjects that are told apart at a time; what is beyond shares one line a kind.
-const MOST_SUBJECTS: usize = 1000;
+const MAX_SUBJECTS: usize = 1000;
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,12 @@ fn is_unseen(character: char) -> bool {
 
 /// Counts lines by kind, such as a wrong token, and subject, such as an address, and lets one a minute through.
 #[derive(Debug, Default)]
-pub struct BoundedLines(Mutex<HashMap<(&'static str, String), Window>>);
+pub struct BoundedLines(Mutex<HashMap<(&'static str, String), WarningWindow>>);
 
 #[derive(Debug)]
-struct Window {
+struct WarningWindow {
     since: Instant,
-    left_out: u64,
+    suppressed: u64,
 }
 
 impl BoundedLines {
@@ -103,26 +103,26 @@ impl BoundedLines {
 
     fn admit_at(&self, kind: &'static str, subject: &str, now: Instant) -> Option<u64> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over = |window: &Window| now.duration_since(window.since) >= EVERY;
+        let is_over = |window: &WarningWindow| now.duration_since(window.since) >= WARNING_INTERVAL;
         let mut key = (kind, subject.to_owned());
-        if windows.len() >= MOST_SUBJECTS && !windows.contains_key(&key) {
+        if windows.len() >= MAX_SUBJECTS && !windows.contains_key(&key) {
             windows.retain(|_, window| !is_over(window));
-            if windows.len() >= MOST_SUBJECTS {
+            if windows.len() >= MAX_SUBJECTS {
                 key.1.clear();
             }
         }
         match windows.get_mut(&key) {
             Some(window) if is_over(window) => {
-                let left_out = window.left_out;
-                *window = Window { since: now, left_out: 0 };
-                Some(left_out)
+                let suppressed = window.suppressed;
+                *window = WarningWindow { since: now, suppressed: 0 };
+                Some(suppressed)
             }
             Some(window) => {
-                window.left_out += 1;
+                window.suppressed += 1;
                 None
             }
             None => {
-                windows.insert(key, Window { since: now, left_out: 0 });
+                windows.insert(key, WarningWindow { since: now, suppressed: 0 });
                 Some(0)
             }
         }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_a_minute_and_subject_says_how_many_were_left_out() {
+    fn one_line_per_minute_and_subject_counts_the_suppressed() {
         let (lines, begin) = (BoundedLines::default(), Instant::now());
         let admit = |subject: &str, second: u64| lines.admit_at("kind", subject, begin + Duration::from_secs(second));
         assert_eq!((admit("a", 0), admit("b", 1)), (Some(0), Some(0)));
@@ -171,11 +171,11 @@ mod tests {
             let twice = (0..5000).chain(0..5000).map(|number: i32| number.to_string());
             twice.filter(|subject| lines.admit_at("flood", subject, now).is_some()).count()
         };
-        assert_eq!(flood(now), MOST_SUBJECTS + 1);
+        assert_eq!(flood(now), MAX_SUBJECTS + 1);
         assert_eq!((lines.admit_at("other", "a", now), lines.admit_at("other", "b", now)), (Some(0), None));
-        assert!(lines.0.lock().unwrap().len() <= MOST_SUBJECTS + 2);
+        assert!(lines.0.lock().unwrap().len() <= MAX_SUBJECTS + 2);
         for subject in ["a", "b"] {
-            assert_eq!(lines.admit_at("other", subject, now + EVERY), Some(0), "the flood is over");
+            assert_eq!(lines.admit_at("other", subject, now + WARNING_INTERVAL), Some(0), "the flood is over");
         }
     }
 }

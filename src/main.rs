@@ -18,7 +18,7 @@ use belfry::{
     access::Actor,
     accounts::{self, Username},
     app::App,
-    check::{self, Asked},
+    check::{self, CheckOptions},
     clock::Clock,
     db::{Database, PortalId, RobotId},
     delivery, demo,
@@ -27,7 +27,7 @@ use belfry::{
     portals,
     sandbox::Sandbox,
     secrets::{KeyRing, Passwords},
-    settings::{Settings, Typed, unknown_variables},
+    settings::{RawSettings, Settings, unknown_variable_warnings},
     stores::{open_existing_stores, open_stores},
 };
 use clap::{Parser, Subcommand};
@@ -55,7 +55,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    settings: Typed,
+    settings: RawSettings,
 }
 
 #[derive(Subcommand)]
@@ -92,12 +92,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(&cli.settings);
+    init_logging(&cli.settings);
     if let Err(fault) = survive_file_size_limit() {
         tracing::warn!(%fault, "the signal of the file size limit cannot be caught");
     }
     if !matches!(cli.command, Some(Command::Check { .. })) {
-        for unknown in unknown_variables(env::vars_os()) {
+        for unknown in unknown_variable_warnings(env::vars_os()) {
             tracing::warn!("{unknown}");
         }
         for unknown in cli.settings.unknown_log_parts() {
@@ -117,7 +117,7 @@ fn main() -> ExitCode {
 }
 
 /// A filter that cannot be read is named by the check of the settings, which nothing but a sentence follows.
-fn start_log(settings: &Typed) {
+fn init_logging(settings: &RawSettings) {
     let filter = settings.log_filter().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::OFF));
     let log = tracing_subscriber::registry().with(filter);
     let format = if settings.log_format == "json" { Format::Json } else { Format::Text };
@@ -139,9 +139,9 @@ fn survive_file_size_limit() -> io::Result<()> {
 
 fn run(cli: &Cli) -> Result<(), String> {
     if let Some(Command::Check { ledger, deploy }) = cli.command {
-        return check(&cli.settings, Asked { ledger, deploy });
+        return run_check(&cli.settings, CheckOptions { ledger, deploy });
     }
-    let settings = cli.settings.check().map_err(|faults| faults.join(" "))?;
+    let settings = cli.settings.validate().map_err(|faults| faults.join(" "))?;
     let system = actix_web::rt::System::new();
     let ended = match &cli.command {
         None | Some(Command::Serve) => system.block_on(serve(settings, Signals::listen()?, |_| Ok(()))),
@@ -164,20 +164,20 @@ fn run(cli: &Cli) -> Result<(), String> {
 async fn serve(
     settings: Settings,
     signals: Signals,
-    greet: impl FnOnce(&App) -> Result<(), String>,
+    on_ready: impl FnOnce(&App) -> Result<(), String>,
 ) -> Result<(), String> {
-    let serves = settings.work.serves();
+    let serves = settings.role.serves();
     let app = App::build(settings, Clock::default()).await?;
-    greet(&app)?;
+    on_ready(&app)?;
     if let Some(code) = app.set_up_code() {
         tell(&format!("There is no account yet. Open /setup and type this code: {code}"));
     }
-    let end = signals.started();
-    say(&match app.address() {
+    let shutdown = signals.into_shutdown();
+    print_line(&match app.address() {
         Some(address) if serves => format!("listening on http://{address}"),
         _ => "delivering".to_owned(),
     })?;
-    app.run(end).await
+    app.run(shutdown).await
 }
 
 async fn serve_demo(settings: Settings, signals: Signals) -> Result<(), String> {
@@ -188,13 +188,13 @@ async fn serve_demo(settings: Settings, signals: Signals) -> Result<(), String> 
         tell(&format!("Log in as {username} ({who}), password {}", demo.password.expose()));
     }
     actix_web::rt::spawn(demo.robots);
-    let result = serve(demo.settings, signals, |app| tell_portals(&demo.portals, app, &clock)).await;
+    let result = serve(demo.settings, signals, |app| print_portals(&demo.portals, app, &clock)).await;
     std::fs::remove_dir_all(&demo.folder)
         .map_err(|fault| format!("The demo's folder {} could not be removed: {fault}", demo.folder.display()))?;
     result
 }
 
-fn tell_portals(portals: &[demo::Portal], app: &App, clock: &Clock) -> Result<(), String> {
+fn print_portals(portals: &[demo::Portal], app: &App, clock: &Clock) -> Result<(), String> {
     let Some(address) = app.address() else { return Ok(()) };
     for portal in portals {
         let (id, name, tenant, token) = (portal.id, portal.name(), portal.tenant, portal.token().expose());
@@ -213,12 +213,12 @@ async fn serve_sandbox(settings: Settings, signals: Signals) -> Result<(), Strin
     sandbox.create_on_first_use(&settings.product_name);
     let server = sandbox.serve(listener).map_err(|fault| format!("The sandbox cannot start: {fault}"))?;
     let handle = server.handle();
-    let end = signals.started();
+    let end = signals.into_shutdown();
     actix_web::rt::spawn(async move {
         end.await;
         handle.stop(true).await;
     });
-    say(&format!("listening on http://{address}"))?;
+    print_line(&format!("listening on http://{address}"))?;
     server.await.map_err(|fault| format!("The sandbox ended: {fault}"))
 }
 
@@ -249,21 +249,22 @@ async fn create_admin(settings: Settings, username: &str) -> Result<(), String> 
     let hash = passwords.hash(password).await.map_err(|fault| fault.to_string())?;
     let (name, now) = (username.as_str().to_owned(), Clock::default().now());
     let who = Actor { account: None, name: "create-admin".to_owned(), address: String::new() };
-    let made =
-        db.write(move |c| accounts::store::insert_admin(c, &username, &hash, Language::English, &who, now)).await;
-    match made {
+    let created = db
+        .write(move |c| accounts::store::create_administrator(c, &username, &hash, Language::English, &who, now))
+        .await;
+    match created {
         Ok(_) => {
             tell(&format!("The account {name} was made; it administers the instance."));
             Ok(())
         }
-        Err(belfry::error::Error::Taken) => Err(format!("There is an account {name} already.")),
+        Err(belfry::error::Error::AlreadyExists) => Err(format!("There is an account {name} already.")),
         Err(fault) => Err(fault.to_string()),
     }
 }
 
 /// How many robots, portals or texts one transaction of a rotation seals: few, so that a running server is not kept waiting.
-const RESEAL_AT_ONCE: i64 = 100;
-const BODIES_AT_ONCE: usize = 100;
+const RESEAL_BATCH_ROWS: i64 = 100;
+const RESEAL_BATCH_BODIES: usize = 100;
 
 async fn rotate_key(settings: Settings) -> Result<(), String> {
     let (db, _) = open_existing_stores(&settings).await?;
@@ -271,7 +272,7 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
     let mut after = RobotId(0);
     loop {
         let ring = keys.clone();
-        let last = db.write(move |c| delivery::reseal_robots(c, &ring, after, RESEAL_AT_ONCE)).await;
+        let last = db.write(move |c| delivery::reseal_robots(c, &ring, after, RESEAL_BATCH_ROWS)).await;
         match last.map_err(|fault| fault.to_string())? {
             Some(last) => after = last,
             None => break,
@@ -280,15 +281,15 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
     let mut after = PortalId(0);
     loop {
         let ring = keys.clone();
-        let last = db.write(move |c| portals::store::reseal(c, &ring, after, RESEAL_AT_ONCE)).await;
+        let last = db.write(move |c| portals::store::reseal(c, &ring, after, RESEAL_BATCH_ROWS)).await;
         match last.map_err(|fault| fault.to_string())? {
             Some(last) => after = last,
             None => break,
         }
     }
     let bodies = db.read(delivery::list_sealed_bodies).await.map_err(|fault| fault.to_string())?;
-    for some in bodies.chunks(BODIES_AT_ONCE) {
-        let (ring, some) = (keys.clone(), some.to_vec());
+    for chunk in bodies.chunks(RESEAL_BATCH_BODIES) {
+        let (ring, some) = (keys.clone(), chunk.to_vec());
         db.write(move |c| delivery::reseal_bodies(c, &ring, &some)).await.map_err(|fault| fault.to_string())?;
     }
     tell("Every stored secret is sealed with the new key. Keep the key file: backups need its older keys.");
@@ -296,8 +297,8 @@ async fn rotate_key(settings: Settings) -> Result<(), String> {
 }
 
 /// Tells every fault at once.
-fn check(typed: &Typed, asked: Asked) -> Result<(), String> {
-    let report = check::check(typed, asked, Clock::default().now());
+fn run_check(raw: &RawSettings, options: CheckOptions) -> Result<(), String> {
+    let report = check::check_deployment(raw, options, Clock::default().now());
     if let Some(ledger) = &report.ledger {
         tell(ledger.to_string().trim_end());
     }
@@ -318,19 +319,19 @@ fn tell(line: &str) {
 }
 
 /// The one line on standard output.
-fn say(line: &str) -> Result<(), String> {
+fn print_line(line: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|fault| format!("Standard output is closed: {fault}"))
 }
 
 /// How long what is in flight may take after the signal to end. Then the process ends all the same.
-const IN_FLIGHT: Duration = Duration::from_millis(9_500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(9_500);
 
 /// SIGTERM, Ctrl-C and SIGHUP, listened for by a thread of its own, which waits for nothing else: neither a database that does
 /// not answer nor a full thread pool keeps a process from ending.
 struct Signals {
     started: Arc<AtomicBool>,
-    end: oneshot::Receiver<()>,
+    shutdown: oneshot::Receiver<()>,
 }
 
 impl Signals {
@@ -339,65 +340,65 @@ impl Signals {
     fn listen() -> Result<Self, String> {
         let cannot = |fault: io::Error| format!("Signals cannot be listened for: {fault}");
         let started = Arc::new(AtomicBool::new(false));
-        let (asked, end) = oneshot::channel();
+        let (shutdown_sender, shutdown) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
-        let runs = Arc::clone(&started);
-        let listen = move || match Handlers::install() {
+        let is_started = Arc::clone(&started);
+        let listen = move || match SignalHandlers::install() {
             Ok((runtime, handlers)) => {
                 drop(ready.send(Ok(())));
-                runtime.block_on(handlers.wait(asked, &runs));
+                runtime.block_on(handlers.run(shutdown_sender, &is_started));
             }
             Err(fault) => drop(ready.send(Err(fault))),
         };
         thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(cannot)?;
         is_ready.recv().map_err(|_| "Signals cannot be listened for.".to_owned())?.map_err(cannot)?;
-        Ok(Self { started, end })
+        Ok(Self { started, shutdown })
     }
 
     /// From now on the end is only asked for: it comes when what is in flight is finished, at the latest after ten seconds or
     /// with a second signal. Answers when it is asked for.
-    fn started(self) -> impl Future<Output = ()> {
+    fn into_shutdown(self) -> impl Future<Output = ()> {
         self.started.store(true, Ordering::SeqCst);
-        async { drop(self.end.await) }
+        async { drop(self.shutdown.await) }
     }
 }
 
 /// What is listened with.
-struct Handlers {
+struct SignalHandlers {
     terminate: Signal,
     interrupt: Signal,
-    hang_up: Signal,
+    hangup: Signal,
 }
 
-impl Handlers {
+impl SignalHandlers {
     fn install() -> io::Result<(Runtime, Self)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
+        let runtime_guard = runtime.enter();
         let handlers = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
         };
-        drop(entered);
+        drop(runtime_guard);
         Ok((runtime, handlers))
     }
 
     /// Waits for the next signal that asks for the end.
-    async fn next(&mut self) {
+    async fn next_shutdown_signal(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hang_up.recv() => {}
+                _ = self.hangup.recv() => {}
             }
         }
     }
 
-    async fn wait(mut self, asked: oneshot::Sender<()>, runs: &AtomicBool) {
-        self.next().await;
-        if runs.load(Ordering::SeqCst) {
-            let _nobody_waits = asked.send(());
-            drop(tokio::time::timeout(IN_FLIGHT, self.next()).await);
+    async fn run(mut self, shutdown_sender: oneshot::Sender<()>, is_started: &AtomicBool) {
+        self.next_shutdown_signal().await;
+        if is_started.load(Ordering::SeqCst) {
+            let _nobody_waits = shutdown_sender.send(());
+            drop(tokio::time::timeout(SHUTDOWN_GRACE, self.next_shutdown_signal()).await);
             tracing::warn!(
                 "ended before everything in flight was finished; messages among it are sent again by their leases"
             );

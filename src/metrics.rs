@@ -18,35 +18,36 @@ use prometheus_client::{
 };
 
 /// Bounds of what takes parts of a second, in seconds.
-const QUICK: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+const SHORT_DURATION_BUCKETS: [f64; 10] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// Bounds of the time to receipt, in seconds: from at once to a message that was held for a day.
-const RECEIPT: [f64; 14] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 14_400.0, 86_400.0];
+const RECEIPT_BUCKETS: [f64; 14] =
+    [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 14_400.0, 86_400.0];
 /// Bounds of how many writes one commit takes together.
-const BATCH: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+const BATCH_SIZE_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// The names and words of some labels.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// Makes the histograms of a family.
 #[derive(Clone, Copy, Debug)]
-struct Receipts;
+struct ReceiptHistogram;
 
-impl MetricConstructor<Histogram> for Receipts {
+impl MetricConstructor<Histogram> for ReceiptHistogram {
     fn new_metric(&self) -> Histogram {
-        Histogram::new(RECEIPT)
+        Histogram::new(RECEIPT_BUCKETS)
     }
 }
 
 /// Everything that is counted. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Counts>);
+pub struct Metrics(Arc<Counters>);
 
 #[derive(Debug)]
-struct Counts {
+struct Counters {
     registry: Registry,
     attempts: Family<Labels<2>, Counter>,
     throttles: Family<Labels<1>, Counter>,
-    receipts: Family<Labels<2>, Histogram, Receipts>,
+    receipts: Family<Labels<2>, Histogram, ReceiptHistogram>,
     requests: Family<Labels<1>, Counter>,
     request_time: Histogram,
     log_in_failures: Counter,
@@ -59,26 +60,26 @@ struct Counts {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let mut counts = Counts {
+        let mut counts = Counters {
             registry: Registry::with_prefix("belfry"),
             attempts: Family::default(),
             throttles: Family::default(),
-            receipts: Family::new_with_constructor(Receipts),
+            receipts: Family::new_with_constructor(ReceiptHistogram),
             requests: Family::default(),
-            request_time: Histogram::new(QUICK),
+            request_time: Histogram::new(SHORT_DURATION_BUCKETS),
             log_in_failures: Counter::default(),
             refused_posts: Family::default(),
             refusals: Family::default(),
-            pool_wait: Histogram::new(QUICK),
-            writer_wait: Histogram::new(QUICK),
-            batch: Histogram::new(BATCH),
+            pool_wait: Histogram::new(SHORT_DURATION_BUCKETS),
+            writer_wait: Histogram::new(SHORT_DURATION_BUCKETS),
+            batch: Histogram::new(BATCH_SIZE_BUCKETS),
         };
         counts.register();
         Self(Arc::new(counts))
     }
 }
 
-impl Counts {
+impl Counters {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register(
@@ -112,22 +113,22 @@ impl Counts {
 
 impl Metrics {
     /// A robot was called: over which channel, and what its answer meant, or why there was none.
-    pub fn called(&self, channel: &'static str, meaning: &'static str) {
+    pub fn record_call(&self, channel: &'static str, meaning: &'static str) {
         self.0.attempts.get_or_create(&[("channel", channel), ("meaning", meaning)]).inc();
     }
 
     /// A robot said that it is called too fast.
-    pub fn throttled(&self, channel: &'static str) {
+    pub fn record_throttle(&self, channel: &'static str) {
         self.0.throttles.get_or_create(&[("channel", channel)]).inc();
     }
 
     /// A group has what was made for it so long ago.
-    pub fn received(&self, channel: &'static str, kind: &'static str, after: Duration) {
-        self.0.receipts.get_or_create(&[("channel", channel), ("kind", kind)]).observe(after.as_secs_f64());
+    pub fn record_receipt(&self, channel: &'static str, kind: &'static str, elapsed: Duration) {
+        self.0.receipts.get_or_create(&[("channel", channel), ("kind", kind)]).observe(elapsed.as_secs_f64());
     }
 
     /// A request was answered with this status after so long.
-    pub fn answered(&self, status: u16, after: Duration) {
+    pub fn record_request(&self, status: u16, elapsed: Duration) {
         let class = match status {
             ..200 => "1xx",
             200..300 => "2xx",
@@ -136,38 +137,38 @@ impl Metrics {
             _ => "5xx",
         };
         self.0.requests.get_or_create(&[("status", class)]).inc();
-        self.0.request_time.observe(after.as_secs_f64());
+        self.0.request_time.observe(elapsed.as_secs_f64());
     }
 
     /// Somebody typed a wrong name or password.
-    pub fn log_in_failed(&self) {
+    pub fn record_log_in_failure(&self) {
         self.0.log_in_failures.inc();
     }
 
     /// Something was refused.
-    pub fn refused(&self, kind: &'static str) {
+    pub fn record_refusal(&self, kind: &'static str) {
         self.0.refusals.get_or_create(&[("kind", kind)]).inc();
     }
 
     /// Somebody waited so long for a database connection.
-    pub fn waited_for_connection(&self, long: Duration) {
-        self.0.pool_wait.observe(long.as_secs_f64());
+    pub fn record_pool_wait(&self, elapsed: Duration) {
+        self.0.pool_wait.observe(elapsed.as_secs_f64());
     }
 
     /// A post was refused: of which portal, when that was proven, and for which problem.
-    pub fn post_refused(&self, portal: Option<i64>, problem: &'static str) {
+    pub fn record_refused_post(&self, portal: Option<i64>, problem: &'static str) {
         let portal = portal.map(|id| id.to_string()).unwrap_or_default();
         let labels = vec![("portal", portal), ("type", problem.to_owned())];
         self.0.refused_posts.get_or_create(&labels).inc();
     }
 
     /// A write waited so long for the writer.
-    pub fn waited_for_writer(&self, long: Duration) {
-        self.0.writer_wait.observe(long.as_secs_f64());
+    pub fn record_writer_wait(&self, elapsed: Duration) {
+        self.0.writer_wait.observe(elapsed.as_secs_f64());
     }
 
     /// The writer committed so many writes together.
-    pub fn committed(&self, writes: u32) {
+    pub fn record_commit(&self, writes: u32) {
         self.0.batch.observe(f64::from(writes));
     }
 
@@ -175,17 +176,17 @@ impl Metrics {
     ///
     /// # Errors
     /// When it cannot be written out.
-    pub fn write_out(&self, now: &Now) -> Result<String, std::fmt::Error> {
+    pub fn encode_text(&self, gauges: &Gauges) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(16 * 1024);
         encode_registry(&mut text, &self.0.registry)?;
-        encode(&mut text, &now.registry())?;
+        encode(&mut text, &gauges.registry())?;
         Ok(text)
     }
 }
 
 /// What is looked up when somebody asks.
 #[derive(Clone, Debug, Default)]
-pub struct Now {
+pub struct Gauges {
     /// By channel: how many deliveries have not ended, and for how many seconds the oldest has been waiting.
     pub queues: Vec<(&'static str, i64, i64)>,
     /// By channel: how many robots have to be mended.
@@ -194,7 +195,7 @@ pub struct Now {
     pub ledger: Vec<(&'static str, i64)>,
 }
 
-impl Now {
+impl Gauges {
     fn registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("belfry");
         let [depth, oldest, broken, ledger]: [Family<Labels<1>, Gauge>; 4] = Default::default();
@@ -222,24 +223,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_written_out_by_its_labels_and_ends_as_the_format_asks() {
+    fn counters_are_encoded_with_their_labels_as_openmetrics() {
         let metrics = Metrics::default();
         let clone = metrics.clone();
-        clone.called("dingtalk", "delivered");
-        clone.called("dingtalk", "delivered");
-        clone.throttled("lark");
-        clone.received("dingtalk", "test", Duration::from_millis(70));
+        clone.record_call("dingtalk", "delivered");
+        clone.record_call("dingtalk", "delivered");
+        clone.record_throttle("lark");
+        clone.record_receipt("dingtalk", "test", Duration::from_millis(70));
         for (status, millis) in [(200, 1), (201, 1), (303, 1), (404, 1), (503, 700)] {
-            clone.answered(status, Duration::from_millis(millis));
+            clone.record_request(status, Duration::from_millis(millis));
         }
-        clone.log_in_failed();
-        clone.post_refused(Some(7), "too-large");
-        clone.post_refused(None, "not-proven");
-        clone.post_refused(None, "not-proven");
-        clone.refused("wrong-host");
-        clone.committed(3);
-        let now = Now { queues: vec![("wecom", 7, 90)], broken: vec![("lark", 1)], ledger: vec![("chosen", 12)] };
-        let text = metrics.write_out(&now).unwrap();
+        clone.record_log_in_failure();
+        clone.record_refused_post(Some(7), "too-large");
+        clone.record_refused_post(None, "not-proven");
+        clone.record_refused_post(None, "not-proven");
+        clone.record_refusal("wrong-host");
+        clone.record_commit(3);
+        let now = Gauges { queues: vec![("wecom", 7, 90)], broken: vec![("lark", 1)], ledger: vec![("chosen", 12)] };
+        let text = metrics.encode_text(&now).unwrap();
         for line in [
             "belfry_attempts_total{channel=\"dingtalk\",meaning=\"delivered\"} 2",
             "belfry_throttle_answers_total{channel=\"lark\"} 1",

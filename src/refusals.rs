@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use crate::{log::BoundedLines, metrics::Metrics};
 
 /// How much of a sender's name is written, in characters.
-const LONGEST: usize = 80;
+const MAX_SENDER_CHARS: usize = 80;
 
 /// A kind of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ impl Refusal {
 
     /// The word in metrics and log lines.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::WrongHost => "wrong-host",
             Self::CrossSite => "cross-site",
@@ -62,12 +62,12 @@ impl Refusal {
 
 /// Counts refusals and logs some of them. Clones share the count and the bound.
 #[derive(Clone, Debug)]
-pub struct Refusals {
+pub struct RefusalLog {
     metrics: Metrics,
     lines: Arc<BoundedLines>,
 }
 
-impl Refusals {
+impl RefusalLog {
     /// Counts here.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
@@ -75,9 +75,9 @@ impl Refusals {
     }
 
     /// Something was refused: whom it came from (an account or an address) and what it was about, without any secret.
-    pub fn note(&self, refusal: Refusal, sender: &str, about: &str) {
-        self.metrics.refused(refusal.word());
-        self.warn(refusal.word(), None, sender, about);
+    pub fn record(&self, refusal: Refusal, sender: &str, about: &str) {
+        self.metrics.record_refusal(refusal.as_str());
+        self.warn(refusal.as_str(), None, sender, about);
     }
 
     /// A post below `/intake` was refused: of which portal, when that is proven, for which problem, from which address.
@@ -88,11 +88,11 @@ impl Refusals {
 
     /// Counts a refused post whose line is written already.
     pub fn count_post(&self, portal: Option<i64>, problem: &'static str) {
-        self.metrics.post_refused(portal, problem);
+        self.metrics.record_refused_post(portal, problem);
     }
 
     fn warn(&self, kind: &'static str, portal: Option<i64>, sender: &str, about: &str) {
-        let sender: String = sender.chars().take(LONGEST).collect();
+        let sender: String = sender.chars().take(MAX_SENDER_CHARS).collect();
         // A portal is one sender, from however many addresses it posts.
         let subject = portal.map_or_else(|| sender.clone(), |portal| format!("portal {portal}"));
         if let Some(left_out) = self.lines.admit(kind, &subject) {
@@ -116,19 +116,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_is_counted_whoever_it_came_from() {
+    fn every_refusal_is_counted_for_any_sender() {
         let metrics = Metrics::default();
-        let refusals = Refusals::new(metrics.clone());
+        let refusals = RefusalLog::new(metrics.clone());
         for sender in 0..3_000 {
-            refusals.note(Refusal::CrossSite, &sender.to_string(), "/login");
+            refusals.record(Refusal::CrossSite, &sender.to_string(), "/login");
         }
-        let text = metrics.write_out(&crate::metrics::Now::default()).unwrap();
+        let text = metrics.encode_text(&crate::metrics::Gauges::default()).unwrap();
         assert!(text.contains("belfry_refusals_total{kind=\"cross-site\"} 3000"), "{text}");
     }
 
     #[test]
     fn every_kind_has_a_word_of_its_own() {
-        let words: HashSet<&str> = Refusal::ALL.into_iter().map(Refusal::word).collect();
+        let words: HashSet<&str> = Refusal::ALL.into_iter().map(Refusal::as_str).collect();
         assert_eq!(words.len(), Refusal::ALL.len());
     }
 }

@@ -30,23 +30,23 @@ use crate::{
 };
 
 /// What answers without a session: health, metrics and static files.
-pub fn open(config: &mut ServiceConfig) {
+pub fn public(config: &mut ServiceConfig) {
     config
         .service(resource("/healthz").get(health::alive))
         .service(resource("/readyz").get(health::ready))
         .service(resource("/metrics").get(health::metrics))
-        .service(resource("/static/{file}").get(crate::web::file));
+        .service(resource("/static/{file}").get(crate::web::serve_static_file));
 }
 
 /// Where other systems post. Neither sessions nor form tokens count here.
 pub fn intake(config: &mut ServiceConfig) {
     config
-        .service(door("/intake/members").post(intake::members))
-        .service(door("/intake/alerts").post(intake::alerts))
-        .service(door("/intake/alertmanager").post(intake::alertmanager))
-        .service(door("/intake/grafana").post(intake::grafana))
+        .service(api_resource("/intake/members").post(intake::members))
+        .service(api_resource("/intake/alerts").post(intake::alerts))
+        .service(api_resource("/intake/alertmanager").post(intake::alertmanager))
+        .service(api_resource("/intake/grafana").post(intake::grafana))
         // Whoever posts below here is a program, and reads no page that says so.
-        .service(door(intake::ANYWHERE).default_service(actix::to(no_door)));
+        .service(api_resource(intake::ANYWHERE).default_service(actix::to(unknown_api_path)));
 }
 
 /// Every page.
@@ -58,7 +58,7 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/login").get(accounts::log_in_form).post(accounts::log_in))
         .service(resource("/logout").post(accounts::log_out))
         .service(resource("/language").post(accounts::choose_language))
-        .service(resource("/").get(accounts::start))
+        .service(resource("/").get(accounts::list_own_tenants))
         .service(resource("/invitations/accept").post(accounts::accept_invitation))
         .service(resource("/invitations/decline").post(accounts::decline_invitation))
         .service(resource("/account").get(accounts::own_account).post(accounts::change_password))
@@ -132,11 +132,11 @@ pub fn pages(config: &mut ServiceConfig) {
         .service(resource("/t/{tenant}/schedules/{id}").get(schedules::show))
         .service(resource("/t/{tenant}/schedules/{id}/edit").get(schedules::edit_form).post(schedules::edit))
         .service(resource("/t/{tenant}/schedules/{id}/delete").post(schedules::delete))
-        .default_service(actix::to(nothing_here));
+        .default_service(actix::to(unknown_page));
 }
 
 /// A path for other systems, whose every answer can be read by them.
-fn door(
+fn api_resource(
     path: &str,
 ) -> Resource<
     impl ServiceFactory<
@@ -187,20 +187,20 @@ impl PageResource {
 impl HttpServiceFactory for PageResource {
     fn register(self, config: &mut AppService) {
         let allow = self.allow;
-        let refuse = move |_: Result<AnyoneSignedIn>| ready(Err::<HttpResponse, _>(Error::OtherWay { allow }));
+        let refuse = move |_: Result<AnyoneSignedIn>| ready(Err::<HttpResponse, _>(Error::MethodNotAllowed { allow }));
         self.resource.default_service(actix::to(refuse)).register(config);
     }
 }
 
 /// Whoever is signed in keeps his navigation on the page that says so.
-async fn nothing_here(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
+async fn unknown_page(_: Result<AnyoneSignedIn>) -> Result<HttpResponse> {
     Err(Error::NotFound)
 }
 
-async fn no_door() -> Result<HttpResponse> {
+async fn unknown_api_path() -> Result<HttpResponse> {
     Err(Error::NotFound)
 }
 
 async fn post_only() -> Result<HttpResponse> {
-    Err(Error::OtherWay { allow: "POST" })
+    Err(Error::MethodNotAllowed { allow: "POST" })
 }

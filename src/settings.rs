@@ -20,18 +20,18 @@ use crate::{
     delivery::{RetrySchedule, RobotProxy},
     robots::{RobotOrigins, parse_origin},
     secrets::Blocklist,
-    text::trimmed,
+    text::trim_invisible,
 };
 
 /// Where a portal listens when the operator says nothing.
-const LISTEN: &str = "127.0.0.1:8080";
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
 /// The longest product or portal name, in characters.
-const LONGEST_NAME: usize = 32;
+const MAX_NAME_CHARS: usize = 32;
 
 /// The parts that write a line for every request that cannot be read, and for every cookie that is not ours or of a session that
 /// has ended: anybody can send these as fast as the network is. They are heard with `debug`, or when they are named.
-const QUIET: [&str; 2] = ["actix_http::h1", "actix_session"];
+const NOISY_LOG_TARGET: [&str; 2] = ["actix_http::h1", "actix_session"];
 
 /// The libraries within Belfry that write log lines.
 const LOGGING_LIBRARIES: [&str; 13] = [
@@ -92,7 +92,7 @@ const MODULES: [&str; 36] = [
 
 /// The settings as they are typed, by flags or `BELFRY_…` variables of the same names.
 #[derive(Args, Clone, Debug)]
-pub struct Typed {
+pub struct RawSettings {
     /// Address and port to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "BELFRY_LISTEN", global = true)]
     pub listen: Option<String>,
@@ -190,7 +190,7 @@ pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where the database is.
-    pub database: db::Address,
+    pub database: db::DatabaseAddress,
     /// Where the key file is.
     pub key_file: PathBuf,
     /// What users type, when the operator says so.
@@ -212,14 +212,14 @@ pub struct Settings {
     /// Whether the start goes on when no stored secret opens with the key file.
     pub accepts_lost_secrets: bool,
     /// What this process does.
-    pub work: Work,
+    pub role: ProcessRole,
 }
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+pub enum ProcessRole {
     /// Shows pages and delivers messages.
-    Both,
+    ServeAndDeliver,
     /// Shows pages; another process delivers.
     ServeOnly,
     /// Delivers; another process shows pages. Health is answered when the operator named an address for it.
@@ -229,7 +229,7 @@ pub enum Work {
     },
 }
 
-impl Work {
+impl ProcessRole {
     /// Whether pages are shown.
     #[must_use]
     pub fn serves(self) -> bool {
@@ -243,17 +243,17 @@ impl Work {
     }
 }
 
-impl Typed {
-    fn work(&self) -> Result<Work, Vec<String>> {
-        let serve_only = switch("BELFRY_SERVE_ONLY", &self.serve_only);
-        let deliver_only = switch("BELFRY_DELIVER_ONLY", &self.deliver_only);
+impl RawSettings {
+    fn process_role(&self) -> Result<ProcessRole, Vec<String>> {
+        let serve_only = parse_switch("BELFRY_SERVE_ONLY", &self.serve_only);
+        let deliver_only = parse_switch("BELFRY_DELIVER_ONLY", &self.deliver_only);
         match (serve_only, deliver_only) {
             (Ok(true), Ok(true)) => Err(vec![
                 "BELFRY_SERVE_ONLY and BELFRY_DELIVER_ONLY exclude each other: leave one of them out.".to_owned(),
             ]),
-            (Ok(true), Ok(false)) => Ok(Work::ServeOnly),
-            (Ok(false), Ok(true)) => Ok(Work::DeliverOnly { listen: self.listen.is_some() }),
-            (Ok(false), Ok(false)) => Ok(Work::Both),
+            (Ok(true), Ok(false)) => Ok(ProcessRole::ServeOnly),
+            (Ok(false), Ok(true)) => Ok(ProcessRole::DeliverOnly { listen: self.listen.is_some() }),
+            (Ok(false), Ok(false)) => Ok(ProcessRole::ServeAndDeliver),
             (serve_only, deliver_only) => Err([serve_only.err(), deliver_only.err()].into_iter().flatten().collect()),
         }
     }
@@ -271,10 +271,10 @@ impl Typed {
             let level = known.then(|| word.parse::<LevelFilter>().ok()).flatten();
             level.ok_or_else(|| fault(format!("{word:?} is no level (off, error, warn, info, debug, trace)")))
         };
-        let (mut all, mut parts) = (None, Vec::<(String, LevelFilter)>::new());
-        for entry in self.log.split(',').map(trimmed) {
+        let (mut default_level, mut parts) = (None, Vec::<(String, LevelFilter)>::new());
+        for entry in self.log.split(',').map(trim_invisible) {
             let Some((part, word)) = entry.split_once('=') else {
-                if all.replace(level(entry)?).is_some() {
+                if default_level.replace(level(entry)?).is_some() {
                     return Err(fault("it names two levels for everything".to_owned()));
                 }
                 continue;
@@ -294,15 +294,18 @@ impl Typed {
                 |part: &str| quiet.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
             parts.iter().any(|(part, _)| within(part))
         };
-        let unheard = |quiet: &&str| all.is_some_and(|all| all < LevelFilter::DEBUG) && !is_named(quiet);
-        let quiet: Vec<_> = QUIET.into_iter().filter(unheard).map(|part| (part.to_owned(), LevelFilter::OFF)).collect();
-        Ok(Targets::new().with_default(all.unwrap_or(LevelFilter::OFF)).with_targets(parts.into_iter().chain(quiet)))
+        let unheard = |quiet: &&str| default_level.is_some_and(|all| all < LevelFilter::DEBUG) && !is_named(quiet);
+        let quiet: Vec<_> =
+            NOISY_LOG_TARGET.into_iter().filter(unheard).map(|part| (part.to_owned(), LevelFilter::OFF)).collect();
+        Ok(Targets::new()
+            .with_default(default_level.unwrap_or(LevelFilter::OFF))
+            .with_targets(parts.into_iter().chain(quiet)))
     }
 
     /// A sentence for each part of the program that BELFRY_LOG names and that writes no log lines.
     #[must_use]
     pub fn unknown_log_parts(&self) -> Vec<String> {
-        let parts = self.log.split(',').filter_map(|entry| entry.split_once('=')).map(|(part, _)| trimmed(part));
+        let parts = self.log.split(',').filter_map(|entry| entry.split_once('=')).map(|(part, _)| trim_invisible(part));
         let unknown = parts.filter(|part| {
             let mut names = part.split("::");
             match (names.next().unwrap_or_default(), names.next()) {
@@ -319,59 +322,61 @@ impl Typed {
     ///
     /// # Errors
     /// Everything that is wrong, a sentence each.
-    pub fn check(&self) -> Result<Settings, Vec<String>> {
+    pub fn validate(&self) -> Result<Settings, Vec<String>> {
         let mut faults = Vec::new();
-        let mut keep = |fault: String| faults.push(fault);
-        let listen = trimmed(self.listen.as_deref().unwrap_or(LISTEN));
+        let mut add_fault = |fault: String| faults.push(fault);
+        let listen = trim_invisible(self.listen.as_deref().unwrap_or(DEFAULT_LISTEN));
         let listen = listen
             .parse::<SocketAddr>()
-            .map_err(|_| keep(format!("BELFRY_LISTEN is not ADDRESS:PORT: {listen:?}.")))
+            .map_err(|_| add_fault(format!("BELFRY_LISTEN is not ADDRESS:PORT: {listen:?}.")))
             .ok();
-        let database = db::Address::parse(trimmed(&self.database_url)).map_err(&mut keep).ok();
+        let database = db::DatabaseAddress::parse(trim_invisible(&self.database_url)).map_err(&mut add_fault).ok();
         if self.key_file.as_os_str().is_empty() {
-            keep("BELFRY_KEY_FILE names no file.".to_owned());
+            add_fault("BELFRY_KEY_FILE names no file.".to_owned());
         } else if let Some(fault) = key_file_fault(&self.key_file) {
-            keep(format!("BELFRY_KEY_FILE {}: {fault}.", self.key_file.display()));
-        } else if let Some(db::Address::Sqlite(path)) = &database
+            add_fault(format!("BELFRY_KEY_FILE {}: {fault}.", self.key_file.display()));
+        } else if let Some(db::DatabaseAddress::Sqlite(path)) = &database
             && is_of_database(&self.key_file, path)
         {
-            keep(format!(
+            add_fault(format!(
                 "BELFRY_KEY_FILE and BELFRY_DATABASE_URL name the same file, {}: each needs its own.",
                 path.display()
             ));
         }
-        let public_url = self.public_url.as_deref().map(public_url).transpose().map_err(&mut keep).ok().flatten();
-        let trusted_proxies = networks(&self.trusted_proxies).map_err(|some| some.into_iter().for_each(&mut keep));
+        let public_url =
+            self.public_url.as_deref().map(parse_public_url).transpose().map_err(&mut add_fault).ok().flatten();
+        let trusted_proxies =
+            parse_networks(&self.trusted_proxies).map_err(|some| some.into_iter().for_each(&mut add_fault));
         let robot_origins =
-            RobotOrigins::parse(&self.robot_origins).map_err(|some| some.into_iter().for_each(&mut keep)).ok();
+            RobotOrigins::parse(&self.robot_origins).map_err(|some| some.into_iter().for_each(&mut add_fault)).ok();
         let robot_proxy = RobotProxy::parse(&self.robot_proxy)
-            .map_err(|why| keep(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
+            .map_err(|why| add_fault(format!("BELFRY_ROBOT_PROXY is not http(s)://[USER:PASSWORD@]HOST:PORT: {why}.")))
             .unwrap_or_default();
         let mut name = |setting: &str, text: &str| {
-            let text = trimmed(text);
-            if text.is_empty() || text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) {
-                keep(format!("{setting} must be 1 to {LONGEST_NAME} printable characters."));
+            let text = trim_invisible(text);
+            if text.is_empty() || text.chars().count() > MAX_NAME_CHARS || text.chars().any(char::is_control) {
+                add_fault(format!("{setting} must be 1 to {MAX_NAME_CHARS} printable characters."));
             }
             text.to_owned()
         };
         let product_name = name("BELFRY_PRODUCT_NAME", &self.product_name);
         let portal_name = name("BELFRY_PORTAL_NAME", &self.portal_name);
         if let Err(fault) = self.log_filter() {
-            keep(fault);
+            add_fault(fault);
         }
         if !["text", "json"].contains(&self.log_format.as_str()) {
-            keep(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
+            add_fault(format!("BELFRY_LOG_FORMAT is neither text nor json: {:?}.", self.log_format));
         }
         let retry_schedule = RetrySchedule::parse(&self.retry_schedule)
-            .map_err(|fault| keep(format!("BELFRY_RETRY_SCHEDULE {fault}.")))
+            .map_err(|fault| add_fault(format!("BELFRY_RETRY_SCHEDULE {fault}.")))
             .unwrap_or_default();
         let blocklist_file = self.password_blocklist_file.trim();
         let blocklist = (!blocklist_file.is_empty()).then(|| Blocklist::open(Path::new(blocklist_file))).transpose();
-        let password_blocklist = blocklist.map_err(&mut keep).unwrap_or_default().unwrap_or_default();
-        let accepts_lost_secrets = switch("BELFRY_ACCEPT_LOST_SECRETS", &self.accept_lost_secrets);
-        let accepts_lost_secrets = accepts_lost_secrets.map_err(&mut keep).unwrap_or_default();
-        let work = self.work().map_err(|some| some.into_iter().for_each(&mut keep)).ok();
-        match (listen, database, robot_origins, work, faults.is_empty()) {
+        let password_blocklist = blocklist.map_err(&mut add_fault).unwrap_or_default().unwrap_or_default();
+        let accepts_lost_secrets = parse_switch("BELFRY_ACCEPT_LOST_SECRETS", &self.accept_lost_secrets);
+        let accepts_lost_secrets = accepts_lost_secrets.map_err(&mut add_fault).unwrap_or_default();
+        let role = self.process_role().map_err(|some| some.into_iter().for_each(&mut add_fault)).ok();
+        match (listen, database, robot_origins, role, faults.is_empty()) {
             (Some(listen), Some(database), Some(robot_origins), Some(work), true) => Ok(Settings {
                 listen,
                 database,
@@ -385,7 +390,7 @@ impl Typed {
                 retry_schedule,
                 password_blocklist,
                 accepts_lost_secrets,
-                work,
+                role: work,
             }),
             _ => Err(faults),
         }
@@ -396,8 +401,8 @@ impl Typed {
 ///
 /// What Kubernetes and Docker write for services named `belfry…` (`BELFRY_SERVICE_HOST`, `BELFRY_PORT_8080_TCP`) is left out.
 #[must_use]
-pub fn unknown_variables(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
-    let settings = Typed::augment_args(Command::new("belfry"));
+pub fn unknown_variable_warnings(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let settings = RawSettings::augment_args(Command::new("belfry"));
     let known: Vec<&str> = settings.get_arguments().filter_map(Arg::get_env).filter_map(|name| name.to_str()).collect();
     let mut unknown = Vec::new();
     for (name, value) in environment {
@@ -407,9 +412,9 @@ pub fn unknown_variables(environment: impl IntoIterator<Item = (OsString, OsStri
         if !is_ours || known.contains(&name.as_ref()) || is_service_link(&name, &value) {
             continue;
         }
-        let word = |name: &str| name.get("BELFRY_".len()..).unwrap_or_default().to_owned();
-        let likeness = |known: &str| strsim::jaro_winkler(&word(known), &word(&upper));
-        let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+        let suffix = |name: &str| name.get("BELFRY_".len()..).unwrap_or_default().to_owned();
+        let similarity = |known: &str| strsim::jaro_winkler(&suffix(known), &suffix(&upper));
+        let nearest = known.iter().max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
         let nearest = nearest.copied().unwrap_or_default();
         unknown.push(format!("{name} is no setting of Belfry and has no effect: did you mean {nearest}?"));
     }
@@ -432,8 +437,8 @@ fn is_service_link(name: &str, value: &str) -> bool {
 }
 
 /// On or off, as people write it.
-fn switch(name: &str, text: &str) -> Result<bool, String> {
-    match trimmed(text).to_ascii_lowercase().as_str() {
+fn parse_switch(name: &str, text: &str) -> Result<bool, String> {
+    match trim_invisible(text).to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err(format!("{name} is neither on (true, yes, on, 1) nor off (false, no, off, 0): {text:?}.")),
@@ -441,11 +446,11 @@ fn switch(name: &str, text: &str) -> Result<bool, String> {
 }
 
 /// IP addresses and networks between commas, or a sentence for each entry that is neither.
-fn networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
-    let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, Vec<String>> {
+    let entries = text.split(',').map(trim_invisible).filter(|entry| !entry.is_empty());
     let (mut networks, mut faults) = (Vec::new(), Vec::new());
     for entry in entries {
-        match network(entry) {
+        match parse_network(entry) {
             Ok(network) => networks.push(network),
             Err(why) => faults.push(format!("BELFRY_TRUSTED_PROXIES: {entry:?} {why}.")),
         }
@@ -485,7 +490,7 @@ fn is_of_database(key_file: &Path, database: &Path) -> bool {
 /// The widest networks of proxies, by the bits of their prefix: those that are set apart for private use (10.0.0.0/8 and fc00::/7).
 const WIDEST: (u8, u8) = (8, 7);
 
-fn network(entry: &str) -> Result<IpNet, String> {
+fn parse_network(entry: &str) -> Result<IpNet, String> {
     if let Ok(address) = entry.parse::<IpAddr>() {
         return Ok(address.to_canonical().into());
     }
@@ -510,7 +515,7 @@ fn network(entry: &str) -> Result<IpNet, String> {
 }
 
 /// A public URL is an origin and nothing more: pages live at its root.
-fn public_url(text: &str) -> Result<Url, String> {
+fn parse_public_url(text: &str) -> Result<Url, String> {
     parse_origin(text).map_err(|why| format!("BELFRY_PUBLIC_URL is not http(s)://HOST[:PORT]: {text:?}, {why}."))
 }
 
@@ -520,16 +525,16 @@ mod tests {
 
     use super::*;
 
-    fn typed(flags: &[&str]) -> Typed {
-        let command = Typed::augment_args(Command::new("belfry"));
+    fn raw_settings(flags: &[&str]) -> RawSettings {
+        let command = RawSettings::augment_args(Command::new("belfry"));
         let matches = command.try_get_matches_from([&["belfry"], flags].concat()).unwrap();
-        Typed::from_arg_matches(&matches).unwrap()
+        RawSettings::from_arg_matches(&matches).unwrap()
     }
 
     #[test]
-    fn trusted_proxies_are_addresses_and_networks_between_commas_and_nothing_else() {
-        assert_eq!(networks("").unwrap(), Vec::<IpNet>::new());
-        let read = |text: &str| networks(text).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+    fn trusted_proxies_are_comma_separated_addresses_and_networks() {
+        assert_eq!(parse_networks("").unwrap(), Vec::<IpNet>::new());
+        let read = |text: &str| parse_networks(text).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(
             read("::ffff:127.0.0.1, ::1,10.42.0.0/16,\u{a0}fd00::/8"),
             ["127.0.0.1/32", "::1/128", "10.42.0.0/16", "fd00::/8"]
@@ -552,15 +557,15 @@ mod tests {
             "::ffff:10.0.0.0/104",
             "10.42.0.0-10.42.0.9",
         ] {
-            let faults = networks(&format!("127.0.0.1,{wrong}, another")).unwrap_err();
+            let faults = parse_networks(&format!("127.0.0.1,{wrong}, another")).unwrap_err();
             assert!(faults.len() == 2 && faults[0].contains("BELFRY_TRUSTED_PROXIES"), "{wrong}: {faults:?}");
         }
     }
 
     #[test]
-    fn a_log_filter_is_levels_and_parts_and_each_word_of_it_counts() {
+    fn a_log_filter_consists_of_levels_and_targets() {
         for good in ["info", "WARN", "off", "info,belfry=debug", " warn , belfry::delivery=trace ", "belfry=info"] {
-            assert!(typed(&["--log", good]).log_filter().is_ok(), "{good}");
+            assert!(raw_settings(&["--log", good]).log_filter().is_ok(), "{good}");
         }
         for wrong in [
             "",
@@ -578,14 +583,14 @@ mod tests {
             "2",
             "info;belfry=debug",
         ] {
-            let fault = typed(&["--log", wrong]).log_filter().unwrap_err();
+            let fault = raw_settings(&["--log", wrong]).log_filter().unwrap_err();
             assert!(fault.contains("BELFRY_LOG"), "{wrong}: {fault}");
         }
     }
 
     #[test]
     fn a_part_of_the_log_filter_that_writes_nothing_is_named() {
-        let unknown = |log: &str| typed(&["--log", log]).unknown_log_parts();
+        let unknown = |log: &str| raw_settings(&["--log", log]).unknown_log_parts();
         assert_eq!(
             unknown("info,belfry=debug, belfry::delivery::worker=trace,actix_http::h1=info"),
             Vec::<String>::new()
@@ -612,10 +617,10 @@ mod tests {
     #[test]
     fn a_key_file_that_would_not_be_where_it_is_meant_is_refused() {
         for path in ["~/belfry.key", "$HOME/belfry.key", "data/keys/", "data/belfry\n.key"] {
-            let faults = typed(&["--key-file", path]).check().unwrap_err();
+            let faults = raw_settings(&["--key-file", path]).validate().unwrap_err();
             assert!(faults.iter().any(|fault| fault.starts_with("BELFRY_KEY_FILE")), "{path:?}: {faults:?}");
         }
-        assert!(typed(&["--key-file", "data/ke ys~1/belfry.key"]).check().is_ok());
+        assert!(raw_settings(&["--key-file", "data/ke ys~1/belfry.key"]).validate().is_ok());
     }
 
     #[test]
@@ -635,25 +640,28 @@ mod tests {
     #[test]
     fn a_switch_is_true_or_false_and_nothing_else() {
         for (flags, work) in [
-            (&["--serve-only"][..], Work::ServeOnly),
-            (&["--serve-only=yes", "--deliver-only=off"], Work::ServeOnly),
-            (&["--deliver-only"], Work::DeliverOnly { listen: false }),
-            (&["--deliver-only=1", "--listen", "127.0.0.1:0"], Work::DeliverOnly { listen: true }),
-            (&["--serve-only=0", "--deliver-only=FALSE"], Work::Both),
+            (&["--serve-only"][..], ProcessRole::ServeOnly),
+            (&["--serve-only=yes", "--deliver-only=off"], ProcessRole::ServeOnly),
+            (&["--deliver-only"], ProcessRole::DeliverOnly { listen: false }),
+            (&["--deliver-only=1", "--listen", "127.0.0.1:0"], ProcessRole::DeliverOnly { listen: true }),
+            (&["--serve-only=0", "--deliver-only=FALSE"], ProcessRole::ServeAndDeliver),
         ] {
-            assert_eq!(typed(flags).work().unwrap(), work, "{flags:?}");
+            assert_eq!(raw_settings(flags).process_role().unwrap(), work, "{flags:?}");
         }
         for wrong in ["flase", "", "2", "y", "ture", "true false"] {
-            let faults = typed(&[&format!("--serve-only={wrong}"), "--deliver-only=maybe"]).check().unwrap_err();
+            let faults =
+                raw_settings(&[&format!("--serve-only={wrong}"), "--deliver-only=maybe"]).validate().unwrap_err();
             assert_eq!(faults.len(), 2, "{wrong}: {faults:?}");
         }
-        assert!(typed(&["--serve-only", "--deliver-only"]).check().unwrap_err()[0].contains("exclude each other"));
+        assert!(
+            raw_settings(&["--serve-only", "--deliver-only"]).validate().unwrap_err()[0].contains("exclude each other")
+        );
     }
 
     #[test]
     fn an_unknown_variable_is_named_with_the_nearest_setting() {
         let found = |variables: &[(&str, &str)]| {
-            unknown_variables(variables.iter().map(|(name, value)| (name.into(), value.into())))
+            unknown_variable_warnings(variables.iter().map(|(name, value)| (name.into(), value.into())))
         };
         for (name, nearest) in [
             ("BELFRY_PUBLICURL", "BELFRY_PUBLIC_URL"),
@@ -685,8 +693,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_named_at_once_and_no_secret_is_repeated() {
-        let faults = typed(&[
+    fn all_faults_are_reported_at_once_without_secrets() {
+        let faults = raw_settings(&[
             "--listen",
             "localhost:8080",
             "--database-url",
@@ -708,7 +716,7 @@ mod tests {
             "--retry-schedule",
             "5s",
         ])
-        .check()
+        .validate()
         .unwrap_err();
         assert_eq!(faults.len(), 10, "{faults:#?}");
         let all = faults.join(" ");

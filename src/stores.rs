@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    db::{self, Address, AnyConnection, Database},
+    db::{self, AnyConnection, Database, DatabaseAddress},
     delivery,
     error::Result as QueryResult,
     metrics::Metrics,
@@ -35,7 +35,7 @@ pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), Str
         file.try_exists().map_err(|fault| format!("The key file {} cannot be read: {fault}", file.display()))?;
     let keys = is_there.then(|| KeyRing::open(file)).transpose()?;
     let address = &settings.database;
-    let is_made_now = matches!(address, Address::Sqlite(path) if !path.exists());
+    let is_made_now = matches!(address, DatabaseAddress::Sqlite(path) if !path.exists());
     let notice = |seconds| {
         tracing::warn!(
             database = %address,
@@ -43,7 +43,7 @@ pub async fn open_stores(settings: &Settings) -> Result<(Database, KeyRing), Str
             "the start is waiting for the database, which does not answer or is migrated by another process"
         );
     };
-    let db = with_notice(WAIT_NOTICED_EVERY, notice, || Database::open_counting(address, Metrics::default()))?;
+    let db = with_notice(WAIT_NOTICED_EVERY, notice, || Database::open_with_metrics(address, Metrics::default()))?;
     if is_made_now && keys.is_some() {
         tracing::warn!(
             database = %address,
@@ -76,13 +76,13 @@ pub async fn open_existing_stores(settings: &Settings) -> Result<(Database, KeyR
 }
 
 /// Whether no Belfry has started on a database yet.
-fn is_new(address: &Address) -> Result<bool, String> {
-    if let Address::Sqlite(path) = address
+fn is_new(address: &DatabaseAddress) -> Result<bool, String> {
+    if let DatabaseAddress::Sqlite(path) = address
         && !path.exists()
     {
         return Ok(true);
     }
-    Ok(db::is_empty(&mut address.connect()?))
+    Ok(db::has_no_tables(&mut address.connect()?))
 }
 
 /// Runs what may take long. Each time this long has gone by meanwhile, `notice` is given the seconds since the beginning.

@@ -72,13 +72,13 @@ pub fn unseen_in_name(name: &str) -> Option<char> {
 /// A name as it is stored: without the invisible characters at its ends, and with one plain space for each stretch of white space.
 #[must_use]
 pub fn as_name(text: &str) -> String {
-    trimmed(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    trim_invisible(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A whole number as people and Belfry's own pages write one: digits alone, without a sign or zeros before them.
 #[must_use]
 pub fn whole_number(text: &str) -> Option<i64> {
-    let text = trimmed(text);
+    let text = trim_invisible(text);
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
 }
@@ -87,19 +87,19 @@ pub fn whole_number(text: &str) -> Option<i64> {
 #[must_use]
 pub fn read_day(text: &str) -> Option<NaiveDate> {
     // The parser takes a sign before the year, too.
-    let text = Some(trimmed(text)).filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))?;
+    let text = Some(trim_invisible(text)).filter(|text| text.starts_with(|first: char| first.is_ascii_digit()))?;
     NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
 }
 
 /// A text without the invisible characters at its ends.
 #[must_use]
-pub fn trimmed(text: &str) -> &str {
+pub fn trim_invisible(text: &str) -> &str {
     text.trim_matches(is_invisible)
 }
 
 /// The first of these texts that shows something, trimmed.
 pub fn first_visible<'t>(texts: impl IntoIterator<Item = &'t str>) -> Option<&'t str> {
-    texts.into_iter().find(|text| !is_blank(text)).map(trimmed)
+    texts.into_iter().find(|text| !is_blank(text)).map(trim_invisible)
 }
 
 /// A text in which every change of direction ends, at the latest with its line: what it leaves open cannot turn what follows.
@@ -211,7 +211,7 @@ mod tests {
         for visible in ["a", "磁盘", "❤\u{fe0f}", "。", "\u{200b}x", "👨\u{200d}👩", "\u{661}", "-", "0", "\u{301}"]
         {
             assert!(!is_blank(visible), "{visible:?}");
-            assert_eq!(first_visible([visible, "b"]), Some(trimmed(visible)));
+            assert_eq!(first_visible([visible, "b"]), Some(trim_invisible(visible)));
         }
         assert_eq!(first_visible(["", "\u{200b}"]), None);
     }
@@ -260,8 +260,8 @@ mod tests {
     }
 
     #[test]
-    fn an_emoji_keeps_what_belongs_to_it() {
-        assert_eq!(trimmed("\u{feff} ❤\u{fe0f}\u{200b}"), "❤\u{fe0f}");
+    fn an_emoji_keeps_its_variation_selector() {
+        assert_eq!(trim_invisible("\u{feff} ❤\u{fe0f}\u{200b}"), "❤\u{fe0f}");
     }
 
     #[test]
@@ -325,9 +325,9 @@ mod tests {
         }
 
         #[test]
-        fn trimming_takes_nothing_that_shows(text in any::<String>()) {
+        fn trimming_removes_nothing_visible(text in any::<String>()) {
             let kept: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-            prop_assert_eq!(trimmed(&text).chars().filter(|c| !is_invisible(*c)).collect::<String>(), kept);
+            prop_assert_eq!(trim_invisible(&text).chars().filter(|c| !is_invisible(*c)).collect::<String>(), kept);
         }
     }
 }

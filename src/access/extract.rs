@@ -6,13 +6,13 @@ use actix_session::SessionExt as _;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload, web::Data};
 
 use super::{
-    Account, Membership, Principal, Role, Standing, Tenant, WritePermit,
+    Account, MemberRights, Membership, Principal, Role, Tenant, WritePermit,
     matrix::{
-        Action, allows, instance_allows,
+        Action, is_allowed, is_allowed_on_instance,
         permissions::{InstancePermission, Permission},
     },
-    principal::tenant_by_slug,
-    session::account,
+    principal::find_tenant_by_slug,
+    session::session_account,
 };
 use crate::{
     db::{AnyConnection, Database, MemberId},
@@ -57,14 +57,14 @@ impl<P> Can<P> {
 
     /// What the matrix asks of him in this tenant. Somebody who is no member has none.
     #[must_use]
-    pub fn standing(&self) -> Option<Standing> {
-        self.membership.as_ref().map(Membership::standing)
+    pub fn rights(&self) -> Option<MemberRights> {
+        self.membership.as_ref().map(Membership::rights)
     }
 
     /// Whether he may do this too.
     #[must_use]
     pub fn may(&self, action: Action) -> bool {
-        allows(action, self.standing(), self.principal.administers_instance())
+        is_allowed(action, self.rights(), self.principal.administers_instance())
     }
 
     /// The member, when he is one.
@@ -78,7 +78,7 @@ impl<P: Permission> Can<P> {
     /// The right to one write in this tenant.
     #[must_use]
     pub fn permit(&self) -> WritePermit {
-        WritePermit::in_tenant(&self.principal.account, self.tenant.id, P::ACTION, self.standing())
+        WritePermit::for_tenant(&self.principal.account, self.tenant.id, P::ACTION, self.rights())
     }
 }
 
@@ -86,7 +86,7 @@ impl<P: InstancePermission> CanInstance<P> {
     /// The right to one write on the instance.
     #[must_use]
     pub fn permit(&self) -> WritePermit {
-        WritePermit::on_instance(&self.principal.account, P::ACTION)
+        WritePermit::for_instance(&self.principal.account, P::ACTION)
     }
 }
 
@@ -94,7 +94,7 @@ impl AnyoneSignedIn {
     /// The right to one write about the own account.
     #[must_use]
     pub fn permit(&self) -> WritePermit {
-        WritePermit::of_signed_in(&self.principal.account)
+        WritePermit::for_signed_in(&self.principal.account)
     }
 }
 
@@ -102,12 +102,12 @@ impl Account {
     /// The right to one write about this account, also while it has to choose a password first.
     #[must_use]
     pub fn permit(&self) -> WritePermit {
-        WritePermit::of_session(self)
+        WritePermit::for_session(self)
     }
 }
 
 /// Gives whoever has a permit the short way to use it.
-macro_rules! writes {
+macro_rules! impl_write {
     ($([$($generics:tt)*] $type:ty),+ $(,)?) => {
         $(
             impl<$($generics)*> $type {
@@ -127,67 +127,67 @@ macro_rules! writes {
     };
 }
 
-writes!([P: Permission] Can<P>, [P: InstancePermission] CanInstance<P>, [] AnyoneSignedIn, [] Account);
+impl_write!([P: Permission] Can<P>, [P: InstancePermission] CanInstance<P>, [] AnyoneSignedIn, [] Account);
 
 /// The account of the request, in a state in which it may use the product.
-fn signed_in(request: &HttpRequest) -> Result<Account> {
-    let account = account(&request.get_session())?.ok_or(Error::LogInFirst)?;
-    if account.must_choose_password { Err(Error::PasswordFirst) } else { Ok(account) }
+fn signed_in_account(request: &HttpRequest) -> Result<Account> {
+    let account = session_account(&request.get_session())?.ok_or(Error::LogInRequired)?;
+    if account.must_choose_password { Err(Error::PasswordChangeRequired) } else { Ok(account) }
 }
 
-fn database(request: &HttpRequest) -> Result<Database> {
+fn request_database(request: &HttpRequest) -> Result<Database> {
     request
         .app_data::<Data<Database>>()
         .map(|db| db.get_ref().clone())
         .ok_or_else(|| Error::internal("no database was given to the server"))
 }
 
-async fn principal(request: HttpRequest) -> Result<Principal> {
-    let account = signed_in(&request)?;
-    let principal = database(&request)?.read(|c| Principal::load(c, account)).await?;
-    known(&request, &principal);
+async fn load_principal(request: HttpRequest) -> Result<Principal> {
+    let account = signed_in_account(&request)?;
+    let principal = request_database(&request)?.read(|c| Principal::load(c, account)).await?;
+    remember_principal(&request, &principal);
     Ok(principal)
 }
 
 /// Notes who is asking, for a page that says why he gets no other.
-fn known(request: &HttpRequest, principal: &Principal) {
+fn remember_principal(request: &HttpRequest, principal: &Principal) {
     request.extensions_mut().insert(AnyoneSignedIn { principal: principal.clone() });
 }
 
 impl AnyoneSignedIn {
     /// Who is asking, as far as a request has found out.
     #[must_use]
-    pub fn of(request: &HttpRequest) -> Option<Self> {
+    pub fn from_extensions(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
     }
 }
 
-async fn can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
-    let account = signed_in(&request)?;
+async fn extract_can<P: Permission>(request: HttpRequest) -> Result<Can<P>> {
+    let account = signed_in_account(&request)?;
     let slug = request.match_info().get("tenant").unwrap_or_default().to_owned();
-    let (principal, tenant) = database(&request)?
+    let (principal, tenant) = request_database(&request)?
         .read(move |c| {
             let principal = Principal::load(c, account)?;
             let tenant = match principal.membership(&slug) {
                 Some(membership) => Ok(membership.tenant.clone()),
                 // To everyone else a foreign tenant looks like one that does not exist.
-                None if principal.administers_instance() => tenant_by_slug(c, &slug),
+                None if principal.administers_instance() => find_tenant_by_slug(c, &slug),
                 None => Err(Error::NotFound),
             };
             Ok((principal, tenant))
         })
         .await?;
-    known(&request, &principal);
+    remember_principal(&request, &principal);
     let tenant = tenant?;
     tracing::Span::current().record("tenant", tenant.id.0);
     let membership = principal.membership(&tenant.slug).cloned();
-    let who = Can { principal, tenant, membership, permission: PhantomData };
-    if who.may(P::ACTION) { Ok(who) } else { Err(Error::Forbidden) }
+    let extracted = Can { principal, tenant, membership, permission: PhantomData };
+    if extracted.may(P::ACTION) { Ok(extracted) } else { Err(Error::Forbidden) }
 }
 
-async fn can_instance<P: InstancePermission>(request: HttpRequest) -> Result<CanInstance<P>> {
-    let principal = principal(request).await?;
-    if !instance_allows(P::ACTION, principal.administers_instance()) {
+async fn extract_can_instance<P: InstancePermission>(request: HttpRequest) -> Result<CanInstance<P>> {
+    let principal = load_principal(request).await?;
+    if !is_allowed_on_instance(P::ACTION, principal.administers_instance()) {
         return Err(Error::Forbidden);
     }
     Ok(CanInstance { principal, permission: PhantomData })
@@ -198,7 +198,7 @@ impl FromRequest for AnyoneSignedIn {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let principal = principal(request.clone());
+        let principal = load_principal(request.clone());
         Box::pin(async { Ok(Self { principal: principal.await? }) })
     }
 }
@@ -208,7 +208,7 @@ impl<P: Permission> FromRequest for Can<P> {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Box::pin(can(request.clone()))
+        Box::pin(extract_can(request.clone()))
     }
 }
 
@@ -217,7 +217,7 @@ impl<P: InstancePermission> FromRequest for CanInstance<P> {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Box::pin(can_instance(request.clone()))
+        Box::pin(extract_can_instance(request.clone()))
     }
 }
 
@@ -227,6 +227,8 @@ impl FromRequest for Account {
     type Future = std::future::Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(account(&request.get_session()).and_then(|account| account.ok_or(Error::LogInFirst)))
+        std::future::ready(
+            session_account(&request.get_session()).and_then(|account| account.ok_or(Error::LogInRequired)),
+        )
     }
 }

@@ -52,19 +52,19 @@ impl Role {
 
 /// What somebody is in a tenant, as far as the matrix asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct MemberRights {
     /// The role.
     pub role: Role,
     /// Whether an ordinary member was given the tenant's permission to fire alerts; administrators need none.
     pub may_fire: bool,
 }
 
-impl Standing {
+impl MemberRights {
     fn administers(self) -> bool {
         self.role.administers()
     }
 
-    fn fires(self) -> bool {
+    fn may_fire_alerts(self) -> bool {
         self.may_fire || self.administers()
     }
 }
@@ -130,16 +130,16 @@ pub enum InstanceAction {
 /// Whether somebody may do this in a tenant: `standing` is what he is there, if anything; `instance` says whether he
 /// administers the instance.
 #[must_use]
-pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> bool {
-    let administers = standing.is_some_and(Standing::administers);
+pub fn is_allowed(action: Action, rights: Option<MemberRights>, administers_instance: bool) -> bool {
+    let administers = rights.is_some_and(MemberRights::administers);
     match action {
         Action::ViewTenant
         | Action::EditOwnContact
         | Action::ViewDeliveries
         | Action::ViewAlerts
-        | Action::ViewTemplates => standing.is_some(),
-        Action::ViewChannels => standing.is_some() || instance,
-        Action::EditChannels => instance || administers,
+        | Action::ViewTemplates => rights.is_some(),
+        Action::ViewChannels => rights.is_some() || administers_instance,
+        Action::EditChannels => administers_instance || administers,
         Action::EditMembers
         | Action::ViewAudit
         | Action::ResendDeliveries
@@ -148,21 +148,21 @@ pub fn allows(action: Action, standing: Option<Standing>, instance: bool) -> boo
         | Action::EditTemplates => administers,
         // Whoever only fires alerts must not be able to silence them.
         Action::HandleAlerts => administers,
-        Action::FireAlerts => standing.is_some_and(Standing::fires),
-        Action::ViewGroups | Action::ViewSchedules => standing.is_some(),
+        Action::FireAlerts => rights.is_some_and(MemberRights::may_fire_alerts),
+        Action::ViewGroups | Action::ViewSchedules => rights.is_some(),
         Action::ManageGroups | Action::ManageSchedules => administers,
     }
 }
 
 /// Whether somebody may do this to the instance.
 #[must_use]
-pub fn instance_allows(action: InstanceAction, instance: bool) -> bool {
+pub fn is_allowed_on_instance(action: InstanceAction, administers_instance: bool) -> bool {
     match action {
         InstanceAction::ManageTenants
         | InstanceAction::EditInstanceChannels
         | InstanceAction::EditLogIn
         | InstanceAction::EditRetention
-        | InstanceAction::ViewInstanceAudit => instance,
+        | InstanceAction::ViewInstanceAudit => administers_instance,
     }
 }
 
@@ -181,29 +181,29 @@ fn outranks(actor: Role, target: Role) -> bool {
 /// Whether an administrator may disable, reinstate or remove a member: one of a lower role, and never himself. Otherwise
 /// removing and adding again would be a way round [`may_change_role`].
 #[must_use]
-pub fn may_end(actor: Role, target: Role, oneself: bool) -> bool {
-    !oneself && outranks(actor, target)
+pub fn may_remove(actor: Role, target: Role, is_self: bool) -> bool {
+    !is_self && outranks(actor, target)
 }
 
 /// Whether an administrator may reinstate a member whose rights are suspended because the account got a new one-time code
 /// elsewhere: any other administrator of the tenant. It gives nobody a role that he did not have, and otherwise nobody
 /// could reinstate a super administrator.
 #[must_use]
-pub fn may_reinstate_suspended(actor: Role, oneself: bool) -> bool {
-    !oneself && actor.administers()
+pub fn may_reinstate_suspended(actor: Role, is_self: bool) -> bool {
+    !is_self && actor.administers()
 }
 
 /// Whether an administrator may change a member's role: one of a lower role, and never his own.
 #[must_use]
-pub fn may_change_role(actor: Role, target: Role, oneself: bool) -> bool {
-    !oneself && outranks(actor, target)
+pub fn may_change_role(actor: Role, target: Role, is_self: bool) -> bool {
+    !is_self && outranks(actor, target)
 }
 
 /// Whether an administrator may give a member's account a new one-time code, with which he could log in as that member: one
 /// of a lower role, and never his own.
 #[must_use]
-pub fn may_renew_code(actor: Role, target: Role, oneself: bool) -> bool {
-    !oneself && outranks(actor, target)
+pub fn may_renew_code(actor: Role, target: Role, is_self: bool) -> bool {
+    !is_self && outranks(actor, target)
 }
 
 /// Names for the actions, so that an extractor can carry one in its type.
@@ -249,22 +249,22 @@ mod tests {
 
     use super::*;
 
-    fn a(role: Role) -> Option<Standing> {
-        Some(Standing { role, may_fire: false })
+    fn rights_of(role: Role) -> Option<MemberRights> {
+        Some(MemberRights { role, may_fire: false })
     }
 
     #[test]
     fn nobody_can_take_the_super_administrator_away() {
         for actor in Role::ALL {
             for oneself in [true, false] {
-                assert!(!may_end(actor, Role::SuperAdministrator, oneself));
+                assert!(!may_remove(actor, Role::SuperAdministrator, oneself));
                 assert!(!may_change_role(actor, Role::SuperAdministrator, oneself));
             }
         }
     }
 
     #[test]
-    fn a_system_administrator_touches_no_super_administrator_and_no_peers_role() {
+    fn a_system_administrator_changes_no_super_or_peer_role() {
         let actor = Role::SystemAdministrator;
         assert!(!may_edit(actor, Role::SuperAdministrator));
         assert!(may_edit(actor, Role::SystemAdministrator));
@@ -273,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_from_somebody_is_taken_by_a_higher_role_alone() {
-        for rule in [may_end, may_change_role, may_renew_code] {
+    fn only_a_higher_role_may_take_something_away() {
+        for rule in [may_remove, may_change_role, may_renew_code] {
             for actor in Role::ALL {
                 for target in Role::ALL {
                     assert_eq!(
@@ -292,43 +292,43 @@ mod tests {
     fn a_member_may_edit_nobody_and_no_channel() {
         for target in Role::ALL {
             assert!(!may_edit(Role::Member, target));
-            assert!(!may_end(Role::Member, target, false));
+            assert!(!may_remove(Role::Member, target, false));
         }
-        assert!(!allows(Action::EditChannels, a(Role::Member), false));
-        assert!(allows(Action::ViewChannels, a(Role::Member), false));
+        assert!(!is_allowed(Action::EditChannels, rights_of(Role::Member), false));
+        assert!(is_allowed(Action::ViewChannels, rights_of(Role::Member), false));
     }
 
     #[test]
-    fn instance_administrators_edit_any_tenants_channels_and_never_its_contacts() {
-        assert!(allows(Action::EditChannels, None, true));
-        assert!(!allows(Action::EditMembers, None, true));
-        assert!(!allows(Action::ViewDeliveries, None, true));
+    fn instance_administrators_edit_channels_but_never_contacts() {
+        assert!(is_allowed(Action::EditChannels, None, true));
+        assert!(!is_allowed(Action::EditMembers, None, true));
+        assert!(!is_allowed(Action::ViewDeliveries, None, true));
     }
 
     #[test]
     fn alerts_are_fired_by_administrators_and_by_members_who_were_given_that() {
         for role in Role::ALL {
-            assert!(allows(Action::ViewAlerts, a(role), false));
-            assert_eq!(allows(Action::FireAlerts, a(role), false), role.administers());
-            assert!(allows(Action::FireAlerts, Some(Standing { role, may_fire: true }), false));
+            assert!(is_allowed(Action::ViewAlerts, rights_of(role), false));
+            assert_eq!(is_allowed(Action::FireAlerts, rights_of(role), false), role.administers());
+            assert!(is_allowed(Action::FireAlerts, Some(MemberRights { role, may_fire: true }), false));
         }
     }
 
     #[test]
-    fn rules_and_portals_are_for_administrators_and_no_permission_to_fire_opens_them() {
+    fn permission_to_fire_does_not_open_rules_and_portals() {
         for action in [Action::EditAlertRules, Action::ManagePortals] {
             for role in Role::ALL {
                 for may_fire in [false, true] {
-                    assert_eq!(allows(action, Some(Standing { role, may_fire }), false), role.administers());
+                    assert_eq!(is_allowed(action, Some(MemberRights { role, may_fire }), false), role.administers());
                 }
             }
         }
     }
 
     #[test]
-    fn instance_administrators_who_are_no_members_have_nothing_to_do_with_a_tenants_alerts() {
+    fn instance_administrators_have_no_access_to_a_tenants_alerts() {
         for action in [Action::ViewAlerts, Action::FireAlerts, Action::EditAlertRules, Action::ManagePortals] {
-            assert!(!allows(action, None, true), "{action:?}");
+            assert!(!is_allowed(action, None, true), "{action:?}");
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Model {
         members: Vec<Option<Present>>,
-        holds: Vec<bool>,
+        has_login: Vec<bool>,
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -371,14 +371,14 @@ mod tests {
 
     impl Model {
         /// Does what pages let this account do to that one, and nothing where they refuse.
-        fn take(&mut self, by: usize, step: Step, target: usize) {
-            let (by, target) = (by % self.members.len(), target % self.members.len());
-            let Some((actor, true)) = self.members[by].filter(|_| self.holds[by]) else { return };
+        fn apply(&mut self, actor_index: usize, step: Step, target: usize) {
+            let (by, target) = (actor_index % self.members.len(), target % self.members.len());
+            let Some((actor, true)) = self.members[by].filter(|_| self.has_login[by]) else { return };
             let adds = |role: Role| actor.administers() && role != Role::SuperAdministrator;
             if let Step::AddNew(role) = step {
                 if adds(role) {
                     self.members.push(Some((role, true)));
-                    self.holds.push(true);
+                    self.has_login.push(true);
                 }
                 return;
             }
@@ -390,15 +390,15 @@ mod tests {
                 }
                 return;
             };
-            let oneself = by == target;
+            let is_self = by == target;
             match step {
-                Step::ChangeRole(to) if to != Role::SuperAdministrator && may_change_role(actor, role, oneself) => {
+                Step::ChangeRole(to) if to != Role::SuperAdministrator && may_change_role(actor, role, is_self) => {
                     self.members[target] = Some((to, is_active));
                 }
-                Step::Disable if may_end(actor, role, oneself) => self.members[target] = Some((role, false)),
-                Step::Reinstate if may_end(actor, role, oneself) => self.members[target] = Some((role, true)),
-                Step::Remove if may_end(actor, role, oneself) => self.members[target] = None,
-                Step::RenewCode if may_renew_code(actor, role, oneself) => self.holds[target] = true,
+                Step::Disable if may_remove(actor, role, is_self) => self.members[target] = Some((role, false)),
+                Step::Reinstate if may_remove(actor, role, is_self) => self.members[target] = Some((role, true)),
+                Step::Remove if may_remove(actor, role, is_self) => self.members[target] = None,
+                Step::RenewCode if may_renew_code(actor, role, is_self) => self.has_login[target] = true,
                 _ => {}
             }
         }
@@ -412,18 +412,18 @@ mod tests {
             steps in prop::collection::vec((0..9_usize, any_step(), 0..9_usize), 0..40),
         ) {
             let rank = members[0].0;
-            let mut model = Model { holds: vec![false; members.len()], members: members.iter().copied().map(Some).collect() };
-            model.holds[0] = true;
+            let mut model = Model { has_login: vec![false; members.len()], members: members.iter().copied().map(Some).collect() };
+            model.has_login[0] = true;
             for (by, step, target) in steps {
-                model.take(by, step, target);
+                model.apply(by, step, target);
             }
             for (account, before) in members.iter().enumerate().skip(1) {
                 if before.0 >= rank || !rank.administers() {
                     prop_assert_eq!(model.members[account], Some(*before), "a peer or superior is as he was");
-                    prop_assert!(!model.holds[account], "nobody logs in as a peer or superior");
+                    prop_assert!(!model.has_login[account], "nobody logs in as a peer or superior");
                 }
             }
-            for (member, _) in model.members.iter().zip(&model.holds).filter(|(_, holds)| **holds) {
+            for (member, _) in model.members.iter().zip(&model.has_login).filter(|(_, holds)| **holds) {
                 prop_assert!(member.is_none_or(|(role, _)| role <= rank), "nobody gets above his rank");
             }
         }

@@ -13,9 +13,9 @@ mod session;
 pub use crate::db::{Lane, in_lane};
 pub use extract::{AnyoneSignedIn, Can, CanInstance};
 pub use matrix::{
-    Action, InstanceAction, Role, Standing, allows, instance_allows, may_change_role, may_edit, may_end,
-    may_reinstate_suspended, may_renew_code, permissions,
+    Action, InstanceAction, MemberRights, Role, is_allowed, is_allowed_on_instance, may_change_role, may_edit,
+    may_reinstate_suspended, may_remove, may_renew_code, permissions,
 };
 pub use permit::{Affected, WritePermit};
 pub use principal::{Account, Actor, Membership, Principal, Tenant};
-pub use session::{LogIn, Sessions, Store, cookie_name, is_begun, was_read};
+pub use session::{AccountSession, DatabaseSessionStore, NewSession, check_was_read, cookie_name, is_logged_in};

@@ -4,10 +4,10 @@
 //! may end, or its account be disabled, removed or demoted.
 
 use super::{
-    Account, Action, InstanceAction, Principal, Standing, allows, instance_allows,
+    Account, Action, InstanceAction, MemberRights, Principal, is_allowed, is_allowed_on_instance,
     principal::{
-        account_of_member, account_of_username, lock_accounts, portals_of, super_administrator, tenant_is_deleted,
-        tenant_of_member,
+        active_portals, find_account_by_username, find_account_of_member, find_super_administrator, lock_accounts,
+        tenant_is_deleted, tenant_of_member,
     },
     session,
 };
@@ -23,8 +23,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct WritePermit {
     account: AccountId,
-    session: String,
-    right: Right,
+    session_id: String,
+    right: RequiredRight,
     affected: Vec<Affected>,
 }
 
@@ -51,13 +51,13 @@ pub enum Affected {
 
 /// The condition that is checked when the write begins.
 #[derive(Clone, Debug)]
-enum Right {
+enum RequiredRight {
     /// The session, also one that may do nothing but choose a password.
     Session,
     /// The session of an account that has a password of its own.
     SignedIn,
     /// A right in a tenant. The role may not be lower than it was when the request came: handlers decide by that one.
-    Tenant { tenant: TenantId, action: Action, standing: Option<Standing> },
+    Tenant { tenant: TenantId, action: Action, rights: Option<MemberRights> },
     /// A right on the instance.
     Instance(InstanceAction),
 }
@@ -75,40 +75,47 @@ impl Affected {
     fn lock_portals(&self, c: &mut AnyConnection) -> Result<()> {
         match self {
             Self::Portal(portal) => lock_portal(c, *portal),
-            Self::Tenant(tenant) => portals_of(c, *tenant)?.into_iter().try_for_each(|portal| lock_portal(c, portal)),
+            Self::Tenant(tenant) => {
+                active_portals(c, *tenant)?.into_iter().try_for_each(|portal| lock_portal(c, portal))
+            }
             _ => Ok(()),
         }
     }
 
-    fn account(&self, c: &mut AnyConnection) -> Result<Option<AccountId>> {
+    fn load_account(&self, c: &mut AnyConnection) -> Result<Option<AccountId>> {
         match self {
-            Self::Member(member) => account_of_member(c, *member),
-            Self::Username(key) => account_of_username(c, key),
-            Self::SuperAdministrator(tenant) => super_administrator(c, *tenant),
+            Self::Member(member) => find_account_of_member(c, *member),
+            Self::Username(key) => find_account_by_username(c, key),
+            Self::SuperAdministrator(tenant) => find_super_administrator(c, *tenant),
             _ => Ok(None),
         }
     }
 }
 
 impl WritePermit {
-    fn new(account: &Account, right: Right) -> Self {
-        Self { account: account.id, session: account.session.clone(), right, affected: Vec::new() }
+    fn new(account: &Account, right: RequiredRight) -> Self {
+        Self { account: account.id, session_id: account.session_id.clone(), right, affected: Vec::new() }
     }
 
-    pub(super) fn of_session(account: &Account) -> Self {
-        Self::new(account, Right::Session)
+    pub(super) fn for_session(account: &Account) -> Self {
+        Self::new(account, RequiredRight::Session)
     }
 
-    pub(super) fn of_signed_in(account: &Account) -> Self {
-        Self::new(account, Right::SignedIn)
+    pub(super) fn for_signed_in(account: &Account) -> Self {
+        Self::new(account, RequiredRight::SignedIn)
     }
 
-    pub(super) fn in_tenant(account: &Account, tenant: TenantId, action: Action, standing: Option<Standing>) -> Self {
-        Self::new(account, Right::Tenant { tenant, action, standing })
+    pub(super) fn for_tenant(
+        account: &Account,
+        tenant: TenantId,
+        action: Action,
+        rights: Option<MemberRights>,
+    ) -> Self {
+        Self::new(account, RequiredRight::Tenant { tenant, action, rights })
     }
 
-    pub(super) fn on_instance(account: &Account, action: InstanceAction) -> Self {
-        Self::new(account, Right::Instance(action))
+    pub(super) fn for_instance(account: &Account, action: InstanceAction) -> Self {
+        Self::new(account, RequiredRight::Instance(action))
     }
 
     /// The same for a write that changes somebody's rights, sessions or password.
@@ -121,7 +128,7 @@ impl WritePermit {
     /// Runs the job in one transaction, after checking that the permit still holds.
     ///
     /// # Errors
-    /// [`Error::LogInFirst`] when the session has ended, [`Error::PasswordFirst`] when the account was given a one-time code,
+    /// [`Error::LogInRequired`] when the session has ended, [`Error::PasswordChangeRequired`] when the account was given a one-time code,
     /// [`Error::Forbidden`] when the right is gone, [`Error::NotFound`] when the tenant is deleted, or what the job answers. Nothing
     /// is stored then.
     pub async fn write<T, F>(&self, db: &Database, job: F) -> Result<T>
@@ -131,40 +138,42 @@ impl WritePermit {
     {
         let permit = self.clone();
         db.write(move |c| {
-            permit.confirm(c)?;
+            permit.check_still_allowed(c)?;
             job(c)
         })
         .await
     }
 
-    fn confirm(&self, c: &mut AnyConnection) -> Result<()> {
+    fn check_still_allowed(&self, c: &mut AnyConnection) -> Result<()> {
         self.affected.iter().try_for_each(|affected| affected.lock_tenant(c))?;
-        if let Right::Tenant { tenant, .. } = &self.right {
+        if let RequiredRight::Tenant { tenant, .. } = &self.right {
             share_tenant(c, *tenant)?;
         }
         self.affected.iter().try_for_each(|affected| affected.lock_portals(c))?;
         let mut accounts = vec![self.account];
         for affected in &self.affected {
-            accounts.extend(affected.account(c)?);
+            accounts.extend(affected.load_account(c)?);
         }
         lock_accounts(c, accounts)?;
-        let account = session::account_of(c, &self.session, self.account)?.ok_or(Error::LogInFirst)?;
-        if account.must_choose_password && !matches!(self.right, Right::Session) {
-            return Err(Error::PasswordFirst);
+        let account = session::load_session_account(c, &self.session_id, self.account)?.ok_or(Error::LogInRequired)?;
+        if account.must_choose_password && !matches!(self.right, RequiredRight::Session) {
+            return Err(Error::PasswordChangeRequired);
         }
         let allowed = match &self.right {
-            Right::Session | Right::SignedIn => true,
-            Right::Tenant { tenant, action, standing } => {
+            RequiredRight::Session | RequiredRight::SignedIn => true,
+            RequiredRight::Tenant { tenant, action, rights: standing } => {
                 let principal = Principal::load(c, account)?;
-                let now = principal.memberships.iter().find(|membership| membership.tenant.id == *tenant);
-                if now.is_none() && tenant_is_deleted(c, *tenant)? {
+                let membership = principal.memberships.iter().find(|membership| membership.tenant.id == *tenant);
+                if membership.is_none() && tenant_is_deleted(c, *tenant)? {
                     return Err(Error::NotFound);
                 }
-                let now = now.map(super::Membership::standing);
-                let as_high = standing.is_none_or(|before| now.is_some_and(|now| now.role >= before.role));
-                as_high && allows(*action, now, principal.administers_instance())
+                let rights_now = membership.map(super::Membership::rights);
+                let has_kept_role = standing.is_none_or(|before| rights_now.is_some_and(|now| now.role >= before.role));
+                has_kept_role && is_allowed(*action, rights_now, principal.administers_instance())
             }
-            Right::Instance(action) => instance_allows(*action, Principal::load(c, account)?.administers_instance()),
+            RequiredRight::Instance(action) => {
+                is_allowed_on_instance(*action, Principal::load(c, account)?.administers_instance())
+            }
         };
         if allowed { Ok(()) } else { Err(Error::Forbidden) }
     }

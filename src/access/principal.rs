@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{Role, Standing};
+use super::{MemberRights, Role};
 use crate::{
     db::{
-        AccountId, AnyConnection, AtMost as _, MemberId, PortalId, TenantId, directly,
+        AccountId, AnyConnection, LimitConst as _, MemberId, PortalId, TenantId, on_backend,
         schema::{accounts, members, portals, tenants},
     },
     error::{Error, Result},
@@ -24,7 +24,7 @@ pub struct Account {
     /// Whether it was let in with a one-time code and must choose a password before anything else.
     pub must_choose_password: bool,
     /// The session's id: not secret, and not enough to be let in.
-    pub session: String,
+    pub session_id: String,
 }
 
 /// Who does something, and from where.
@@ -71,8 +71,8 @@ pub struct Membership {
 impl Membership {
     /// What the matrix asks of it.
     #[must_use]
-    pub fn standing(&self) -> Standing {
-        Standing { role: self.role, may_fire: self.may_fire }
+    pub fn rights(&self) -> MemberRights {
+        MemberRights { role: self.role, may_fire: self.may_fire }
     }
 }
 
@@ -109,14 +109,14 @@ impl Principal {
     /// # Errors
     /// When the database cannot be read.
     pub fn load(c: &mut AnyConnection, account: Account) -> Result<Self> {
-        let taking_part = members::table
+        let active_memberships = members::table
             .inner_join(tenants::table)
             .filter(members::account.eq(account.id))
             .filter(members::status.eq("active"))
             .filter(tenants::deleted_at.is_null())
             .order((tenants::name, tenants::id));
-        let rows: Vec<(TenantRow, MemberId, String, bool)> = directly!(c, c => {
-            taking_part
+        let rows: Vec<(TenantRow, MemberId, String, bool)> = on_backend!(c, c => {
+            active_memberships
                 .select((TenantRow::as_select(), members::id, members::role, members::may_fire))
                 .load(c)?
         });
@@ -156,12 +156,12 @@ impl Principal {
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is none, or it is deleted.
-pub fn tenant_by_slug(c: &mut AnyConnection, slug: &str) -> Result<Tenant> {
+pub fn find_tenant_by_slug(c: &mut AnyConnection, slug: &str) -> Result<Tenant> {
     let row: TenantRow = tenants::table
         .filter(tenants::slug.eq(slug))
         .filter(tenants::deleted_at.is_null())
         .select(TenantRow::as_select())
-        .first_row(c)?;
+        .first_cached(c)?;
     Ok(row.into())
 }
 
@@ -181,8 +181,8 @@ pub fn lock_accounts(c: &mut AnyConnection, accounts: Vec<AccountId>) -> Result<
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn account_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Option<AccountId>> {
-    Ok(members::table.find(member).select(members::account).first_row(c).optional()?)
+pub fn find_account_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Option<AccountId>> {
+    Ok(members::table.find(member).select(members::account).first_cached(c).optional()?)
 }
 
 /// The tenant of a member, whatever its status.
@@ -190,30 +190,30 @@ pub fn account_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Opti
 /// # Errors
 /// When the database cannot be read.
 pub fn tenant_of_member(c: &mut AnyConnection, member: MemberId) -> Result<Option<TenantId>> {
-    Ok(members::table.find(member).select(members::tenant).first_row(c).optional()?)
+    Ok(members::table.find(member).select(members::tenant).first_cached(c).optional()?)
 }
 
 /// The account with this username in its canonical form.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn account_of_username(c: &mut AnyConnection, key: &str) -> Result<Option<AccountId>> {
-    Ok(accounts::table.filter(accounts::username_key.eq(key)).select(accounts::id).first_row(c).optional()?)
+pub fn find_account_by_username(c: &mut AnyConnection, key: &str) -> Result<Option<AccountId>> {
+    Ok(accounts::table.filter(accounts::username_key.eq(key)).select(accounts::id).first_cached(c).optional()?)
 }
 
 /// The super administrator of a tenant.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn super_administrator(c: &mut AnyConnection, tenant: TenantId) -> Result<Option<AccountId>> {
-    Ok(tenants::table.find(tenant).select(tenants::super_admin).first_row(c).optional()?)
+pub fn find_super_administrator(c: &mut AnyConnection, tenant: TenantId) -> Result<Option<AccountId>> {
+    Ok(tenants::table.find(tenant).select(tenants::super_admin).first_cached(c).optional()?)
 }
 
 /// The portals of a tenant that are not revoked, in the order of their ids.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn portals_of(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<PortalId>> {
+pub fn active_portals(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<PortalId>> {
     let portals = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::revoked_at.is_null());
     Ok(portals.order(portals::id).select(portals::id).load(c)?)
 }
@@ -224,5 +224,5 @@ pub fn portals_of(c: &mut AnyConnection, tenant: TenantId) -> Result<Vec<PortalI
 /// When the database cannot be read.
 pub fn tenant_is_deleted(c: &mut AnyConnection, tenant: TenantId) -> Result<bool> {
     let present = tenants::table.find(tenant).filter(tenants::deleted_at.is_null()).select(tenants::id);
-    Ok(present.first_row::<TenantId, _>(c).optional()?.is_none())
+    Ok(present.first_cached::<TenantId, _>(c).optional()?.is_none())
 }

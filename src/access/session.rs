@@ -16,7 +16,7 @@ use super::{Account, principal::lock_accounts};
 use crate::{
     clock::Clock,
     db::{
-        AccountId, AnyConnection, AtMost as _, Database, directly,
+        AccountId, AnyConnection, Database, LimitConst as _, on_backend,
         schema::{accounts, log_in_settings, sessions},
     },
     error::{Error, Result},
@@ -26,23 +26,23 @@ use crate::{
 };
 
 /// A session ends this long after the log-in, whatever happens in it.
-const ABSOLUTE: TimeDelta = TimeDelta::hours(12);
+const MAX_SESSION_AGE: TimeDelta = TimeDelta::hours(12);
 /// How old the time of the last request may get before it is written again: a write for every page would be too many.
-const SEEN_EVERY: TimeDelta = TimeDelta::seconds(60);
+const SEEN_UPDATE_INTERVAL: TimeDelta = TimeDelta::seconds(60);
 /// The longest that is kept of what a browser calls itself, in characters.
-const AGENT: usize = 200;
+const MAX_AGENT_CHARS: usize = 200;
 
 /// The keys under which the parts of a session travel between the store and the extractors.
-const ID: &str = "id";
-const ACCOUNT: &str = "account";
-const USERNAME: &str = "username";
-const LANGUAGE: &str = "language";
+const ID_KEY: &str = "id";
+const ACCOUNT_KEY: &str = "account";
+const USERNAME_KEY: &str = "username";
+const LANGUAGE_KEY: &str = "language";
 /// Stands in a session that could not be read, and says why.
-const UNREAD: &str = "unread";
-const CODE: &str = "code";
-const BROWSER: &str = "agent";
-const ADDRESS: &str = "address";
-const PASSWORD_HASH: &str = "password_hash";
+const READ_ERROR_KEY: &str = "unread";
+const MUST_CHOOSE_PASSWORD_KEY: &str = "code";
+const AGENT_KEY: &str = "agent";
+const ADDRESS_KEY: &str = "address";
+const PASSWORD_HASH_KEY: &str = "password_hash";
 
 /// The name of the session cookie. The prefix makes browsers insist on Secure and on this very host.
 #[must_use]
@@ -52,7 +52,7 @@ pub fn cookie_name(https: bool) -> &'static str {
 
 /// A log-in: what the session keeps about it.
 #[derive(Clone, Debug)]
-pub struct LogIn {
+pub struct NewSession {
     /// Who logged in.
     pub account: AccountId,
     /// The hash of the password that was shown. When the account has another by the time the session begins, there is none:
@@ -64,7 +64,7 @@ pub struct LogIn {
     pub address: String,
 }
 
-impl LogIn {
+impl NewSession {
     /// Puts the log-in into a fresh session, so that one that was planted before it is worth nothing.
     ///
     /// # Errors
@@ -72,18 +72,18 @@ impl LogIn {
     pub fn start(self, session: &Session) -> Result<()> {
         session.clear();
         session.renew();
-        session.insert(ACCOUNT, self.account).map_err(Error::internal)?;
-        session.insert(PASSWORD_HASH, self.password_hash).map_err(Error::internal)?;
-        let agent: String = self.agent.chars().filter(|c| !c.is_control()).take(AGENT).collect();
-        session.insert(BROWSER, agent).map_err(Error::internal)?;
-        session.insert(ADDRESS, self.address).map_err(Error::internal)
+        session.insert(ACCOUNT_KEY, self.account).map_err(Error::internal)?;
+        session.insert(PASSWORD_HASH_KEY, self.password_hash).map_err(Error::internal)?;
+        let agent: String = self.agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect();
+        session.insert(AGENT_KEY, agent).map_err(Error::internal)?;
+        session.insert(ADDRESS_KEY, self.address).map_err(Error::internal)
     }
 }
 
 /// Whether somebody is logged in.
 #[must_use]
-pub fn is_begun(session: &Session) -> bool {
-    session.get::<i64>(ACCOUNT).is_ok_and(|account| account.is_some())
+pub fn is_logged_in(session: &Session) -> bool {
+    session.get::<i64>(ACCOUNT_KEY).is_ok_and(|account| account.is_some())
 }
 
 /// Whether the session that the cookie names could be read. Of one that could not, its id alone is known, and that from the
@@ -91,27 +91,33 @@ pub fn is_begun(session: &Session) -> bool {
 ///
 /// # Errors
 /// [`Error::Unavailable`] when it could not.
-pub fn was_read(session: &Session) -> Result<()> {
-    session.get::<String>(UNREAD).map_err(Error::internal)?.map_or(Ok(()), |fault| Err(Error::Unavailable(fault)))
+pub fn check_was_read(session: &Session) -> Result<()> {
+    session
+        .get::<String>(READ_ERROR_KEY)
+        .map_err(Error::internal)?
+        .map_or(Ok(()), |fault| Err(Error::Unavailable(fault)))
 }
 
 /// The account of a session, if somebody is signed in.
 ///
 /// # Errors
 /// [`Error::Internal`] when the session holds something else.
-pub fn account(session: &Session) -> Result<Option<Account>> {
+pub fn session_account(session: &Session) -> Result<Option<Account>> {
     let text = |key| session.get::<String>(key).map_err(Error::internal);
     let (Some(id), Some(session_id), Some(username)) =
-        (session.get::<AccountId>(ACCOUNT).map_err(Error::internal)?, text(ID)?, text(USERNAME)?)
+        (session.get::<AccountId>(ACCOUNT_KEY).map_err(Error::internal)?, text(ID_KEY)?, text(USERNAME_KEY)?)
     else {
         return Ok(None);
     };
     Ok(Some(Account {
         id,
         username,
-        language: text(LANGUAGE)?.as_deref().and_then(Language::from_tag),
-        must_choose_password: session.get::<bool>(CODE).map_err(Error::internal)?.unwrap_or_default(),
-        session: session_id,
+        language: text(LANGUAGE_KEY)?.as_deref().and_then(Language::from_tag),
+        must_choose_password: session
+            .get::<bool>(MUST_CHOOSE_PASSWORD_KEY)
+            .map_err(Error::internal)?
+            .unwrap_or_default(),
+        session_id,
     }))
 }
 
@@ -119,26 +125,30 @@ pub fn account(session: &Session) -> Result<Option<Account>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub(super) fn account_of(c: &mut AnyConnection, session: &str, account: AccountId) -> Result<Option<Account>> {
+pub(super) fn load_session_account(
+    c: &mut AnyConnection,
+    session: &str,
+    account: AccountId,
+) -> Result<Option<Account>> {
     type Row = (String, Option<String>, Option<NaiveDateTime>);
     let row = sessions::table
         .inner_join(accounts::table)
         .filter(sessions::id.eq(session))
         .filter(sessions::account.eq(account))
         .select((accounts::username, accounts::language, accounts::code_expires_at));
-    let row: Option<Row> = row.first_row(c).optional()?;
+    let row: Option<Row> = row.first_cached(c).optional()?;
     Ok(row.map(|(username, language, code_expires_at)| Account {
         id: account,
         username,
         language: language.as_deref().and_then(Language::from_tag),
         must_choose_password: code_expires_at.is_some(),
-        session: session.to_owned(),
+        session_id: session.to_owned(),
     }))
 }
 
 /// The store behind actix-session.
 #[derive(Clone)]
-pub struct Store {
+pub struct DatabaseSessionStore {
     db: Database,
     clock: Clock,
     lines: Arc<BoundedLines>,
@@ -156,40 +166,41 @@ struct Row {
     idle_minutes: i64,
 }
 
-impl Store {
+impl DatabaseSessionStore {
     /// A store in this database.
     #[must_use]
     pub fn new(db: Database, clock: Clock) -> Self {
         Self { db, clock, lines: Arc::default() }
     }
 
-    async fn find(&self, id: String, secret: String) -> Result<Option<HashMap<String, String>>> {
+    async fn load_state(&self, id: String, secret: String) -> Result<Option<HashMap<String, String>>> {
         let now = self.clock.now();
-        let wanted = id.clone();
-        let row = self.db.read(move |c| Ok(row(c, &wanted).optional()?)).await?;
+        let row_id = id.clone();
+        let row = self.db.read(move |c| Ok(load_row(c, &row_id).optional()?)).await?;
         let Some(row) = row else { return Ok(None) };
-        let alive = row.created_at + ABSOLUTE > now && row.seen_at + TimeDelta::minutes(row.idle_minutes) > now;
-        if !alive || !constant_time_eq(&PlainToken::from_presented(&secret).hash(), &row.secret_hash) {
+        let is_alive =
+            row.created_at + MAX_SESSION_AGE > now && row.seen_at + TimeDelta::minutes(row.idle_minutes) > now;
+        if !is_alive || !constant_time_eq(&PlainToken::from_presented(&secret).hash(), &row.secret_hash) {
             return Ok(None);
         }
         // A clock that was set back must not keep a session alive, nor write on every request.
-        if (now - row.seen_at).abs() > SEEN_EVERY {
-            self.touch(id.clone(), now);
+        if (now - row.seen_at).abs() > SEEN_UPDATE_INTERVAL {
+            self.update_seen_at(id.clone(), now);
         }
         let mut state = HashMap::new();
-        let mut put = |key: &str, value: serde_json::Value| state.insert(key.to_owned(), value.to_string());
-        put(ID, id.into());
-        put(ACCOUNT, row.account.0.into());
-        put(USERNAME, row.username.into());
-        put(CODE, row.code_expires_at.is_some().into());
+        let mut insert = |key: &str, value: serde_json::Value| state.insert(key.to_owned(), value.to_string());
+        insert(ID_KEY, id.into());
+        insert(ACCOUNT_KEY, row.account.0.into());
+        insert(USERNAME_KEY, row.username.into());
+        insert(MUST_CHOOSE_PASSWORD_KEY, row.code_expires_at.is_some().into());
         if let Some(language) = row.language {
-            put(LANGUAGE, language.into());
+            insert(LANGUAGE_KEY, language.into());
         }
         Ok(Some(state))
     }
 
     /// Notes that the session is in use. The request does not wait for it.
-    fn touch(&self, id: String, now: NaiveDateTime) {
+    fn update_seen_at(&self, id: String, now: NaiveDateTime) {
         let (db, lines) = (self.db.clone(), Arc::clone(&self.lines));
         tokio::spawn(async move {
             let noted = db.write(move |c| {
@@ -204,22 +215,22 @@ impl Store {
         });
     }
 
-    async fn make(&self, state: &HashMap<String, String>) -> Result<String> {
+    async fn create(&self, state: &HashMap<String, String>) -> Result<String> {
         let value = |key: &str| state.get(key).and_then(|text| serde_json::from_str(text).ok());
-        let account = value(ACCOUNT)
+        let account = value(ACCOUNT_KEY)
             .and_then(|value: serde_json::Value| value.as_i64())
             .map(AccountId)
             .ok_or_else(|| Error::internal("a session without an account"))?;
         let text = |key| value(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-        let (agent, address, password_hash) = (text(BROWSER), text(ADDRESS), text(PASSWORD_HASH));
+        let (agent, address, password_hash) = (text(AGENT_KEY), text(ADDRESS_KEY), text(PASSWORD_HASH_KEY));
         let id = hex::encode(random_bytes::<16>()?);
         let secret = PlainToken::generate()?;
         let key = format!("{id}.{}", secret.expose());
         let now = self.clock.now();
         self.db
             .write(move |c| {
-                if password_hash_locked(c, account)? != password_hash {
-                    return Err(Error::LogInFirst);
+                if lock_password_hash(c, account)? != password_hash {
+                    return Err(Error::LogInRequired);
                 }
                 diesel::insert_into(sessions::table)
                     .values((
@@ -238,12 +249,12 @@ impl Store {
         Ok(key)
     }
 
-    async fn end(&self, key: &SessionKey) -> Result<()> {
-        let id = parts(key).map(|(id, _)| id).unwrap_or_default();
+    async fn delete_session(&self, key: &SessionKey) -> Result<()> {
+        let id = split_key(key).map(|(id, _)| id).unwrap_or_default();
         self.db
             .write(move |c| {
                 let account: Option<AccountId> =
-                    sessions::table.find(&id).select(sessions::account).first_row(c).optional()?;
+                    sessions::table.find(&id).select(sessions::account).first_cached(c).optional()?;
                 // Writes that rely on this session end before it does.
                 lock_accounts(c, account.into_iter().collect())?;
                 diesel::delete(sessions::table.find(id)).execute(c)?;
@@ -254,7 +265,7 @@ impl Store {
 }
 
 /// The hash of an account's password, which stays so until the end of the transaction.
-fn password_hash_locked(c: &mut AnyConnection, account: AccountId) -> QueryResult<String> {
+fn lock_password_hash(c: &mut AnyConnection, account: AccountId) -> QueryResult<String> {
     let row = accounts::table.find(account).select(accounts::password_hash);
     match c {
         AnyConnection::Postgres(c) => row.for_share().first(c),
@@ -262,7 +273,7 @@ fn password_hash_locked(c: &mut AnyConnection, account: AccountId) -> QueryResul
     }
 }
 
-fn row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
+fn load_row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
     let session = sessions::table
         .inner_join(accounts::table)
         .inner_join(log_in_settings::table.on(log_in_settings::id.eq(1)))
@@ -278,23 +289,23 @@ fn row(c: &mut AnyConnection, id: &str) -> QueryResult<Row> {
             log_in_settings::idle_minutes,
         ));
     // There is at most one, and without a limit: SQLite plans a statement anew whenever its limit is bound.
-    directly!(c, c => session.get_result(c))
+    on_backend!(c, c => session.get_result(c))
 }
 
-fn parts(key: &SessionKey) -> Option<(String, String)> {
+fn split_key(key: &SessionKey) -> Option<(String, String)> {
     key.as_ref().split_once('.').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
 }
 
-impl SessionStore for Store {
+impl SessionStore for DatabaseSessionStore {
     async fn load(&self, key: &SessionKey) -> std::result::Result<Option<HashMap<String, String>>, LoadError> {
-        let Some((id, secret)) = parts(key) else { return Ok(None) };
+        let Some((id, secret)) = split_key(key) else { return Ok(None) };
         // A fault would end the request right here, with an answer that is no page, and what was typed would be lost. The
-        // guard of the pages looks at `was_read` and says it instead.
-        Ok(match self.find(id.clone(), secret).await {
+        // guard of the pages looks at `check_was_read` and says it instead.
+        Ok(match self.load_state(id.clone(), secret).await {
             Ok(state) => state,
             Err(fault) => {
-                let told = [(ID, id), (UNREAD, fault.to_string())];
-                Some(told.map(|(key, text)| (key.to_owned(), serde_json::Value::from(text).to_string())).into())
+                let state = [(ID_KEY, id), (READ_ERROR_KEY, fault.to_string())];
+                Some(state.map(|(key, text)| (key.to_owned(), serde_json::Value::from(text).to_string())).into())
             }
         })
     }
@@ -304,7 +315,7 @@ impl SessionStore for Store {
         state: HashMap<String, String>,
         _ttl: &CookieDuration,
     ) -> std::result::Result<SessionKey, SaveError> {
-        let key = self.make(&state).await.map_err(|fault| SaveError::Other(fault.into()))?;
+        let key = self.create(&state).await.map_err(|fault| SaveError::Other(fault.into()))?;
         key.try_into().map_err(|_| SaveError::Other(Error::internal("a session key is too long").into()))
     }
 
@@ -324,7 +335,7 @@ impl SessionStore for Store {
     }
 
     async fn delete(&self, key: &SessionKey) -> std::result::Result<(), anyhow::Error> {
-        self.end(key).await.map_err(Into::into)
+        self.delete_session(key).await.map_err(Into::into)
     }
 }
 
@@ -336,7 +347,7 @@ fn anyhow_from(fault: SaveError) -> anyhow::Error {
 
 /// The sessions of an account, for the page that lists and ends them.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct AccountSession {
     /// The session's id.
     pub id: String,
     /// What the browser called itself at log-in.
@@ -349,16 +360,16 @@ pub struct Sessions {
     pub seen_at: NaiveDateTime,
 }
 
-impl Sessions {
+impl AccountSession {
     /// The sessions of an account that are still alive, newest first.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn of(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<Vec<Self>> {
-        let idle: i64 = log_in_settings::table.select(log_in_settings::idle_minutes).first_row(c)?;
+    pub fn list(c: &mut AnyConnection, account: AccountId, now: NaiveDateTime) -> Result<Vec<Self>> {
+        let idle: i64 = log_in_settings::table.select(log_in_settings::idle_minutes).first_cached(c)?;
         let rows: Vec<(String, String, String, NaiveDateTime, NaiveDateTime)> = sessions::table
             .filter(sessions::account.eq(account))
-            .filter(sessions::created_at.gt(now - ABSOLUTE))
+            .filter(sessions::created_at.gt(now - MAX_SESSION_AGE))
             .filter(sessions::seen_at.gt(now - TimeDelta::minutes(idle)))
             .order(sessions::seen_at.desc())
             .select((sessions::id, sessions::agent, sessions::address, sessions::created_at, sessions::seen_at))
@@ -399,8 +410,8 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn sweep(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
-        diesel::delete(sessions::table.filter(sessions::created_at.lt(now - ABSOLUTE))).execute(c)?;
+    pub fn delete_expired(c: &mut AnyConnection, now: NaiveDateTime) -> Result<()> {
+        diesel::delete(sessions::table.filter(sessions::created_at.lt(now - MAX_SESSION_AGE))).execute(c)?;
         Ok(())
     }
 }
@@ -408,12 +419,12 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::Address;
+    use crate::db::DatabaseAddress;
 
     #[actix_web::test]
-    async fn a_session_begins_only_while_the_password_that_was_shown_is_the_accounts() {
+    async fn a_session_begins_only_while_the_shown_password_is_current() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Database::open(&Address::Sqlite(folder.path().join("belfry.db"))).unwrap();
+        let db = Database::open(&DatabaseAddress::Sqlite(folder.path().join("belfry.db"))).unwrap();
         let clock = Clock::default();
         let now = clock.now();
         let ann = (
@@ -423,11 +434,11 @@ mod tests {
             accounts::created_at.eq(now),
         );
         let insert = diesel::insert_into(accounts::table).values(ann).returning(accounts::id);
-        let account: AccountId = db.write(move |c| Ok(directly!(c, c => insert.get_result(c))?)).await.unwrap();
-        let store = Store::new(db, clock);
+        let account: AccountId = db.write(move |c| Ok(on_backend!(c, c => insert.get_result(c))?)).await.unwrap();
+        let store = DatabaseSessionStore::new(db, clock);
         let begin = |password_hash: &str| {
             let text = |value: serde_json::Value| value.to_string();
-            let state = [(ACCOUNT, text(account.0.into())), (PASSWORD_HASH, text(password_hash.into()))];
+            let state = [(ACCOUNT_KEY, text(account.0.into())), (PASSWORD_HASH_KEY, text(password_hash.into()))];
             store.save(state.map(|(key, value)| (key.to_owned(), value)).into(), &CookieDuration::ZERO)
         };
         assert!(begin("first").await.is_err(), "it was replaced between the log-in and the session");

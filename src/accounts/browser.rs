@@ -3,13 +3,13 @@
 use crate::language::Language;
 
 /// The most characters of an unknown browser's own words.
-const MOST: usize = 60;
+const MAX_AGENT_CHARS: usize = 60;
 
 /// A word of a browser's own (its `User-Agent` header), and what it stands for.
-type Sign = (&'static str, &'static str);
+type AgentSign = (&'static str, &'static str);
 
 /// Browsers call themselves by the names of those whose pages they also read, so the borrower comes before the lender.
-const BROWSERS: [Sign; 15] = [
+const BROWSERS: [AgentSign; 15] = [
     ("wxwork/", "WeCom"),
     ("MicroMessenger/", "WeChat"),
     ("DingTalk", "DingTalk"),
@@ -28,7 +28,7 @@ const BROWSERS: [Sign; 15] = [
 ];
 
 /// Likewise: Android says that it is a Linux, and an iPhone that it is like a Mac.
-const SYSTEMS: [Sign; 9] = [
+const SYSTEMS: [AgentSign; 9] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
     ("OpenHarmony", "HarmonyOS"),
@@ -41,22 +41,22 @@ const SYSTEMS: [Sign; 9] = [
 ];
 
 /// `Firefox on Linux`; the browser's own words, cut short where need be, if it is not a known one.
-pub fn in_words(agent: &str, language: Language) -> String {
-    match (found(&BROWSERS, agent), found(&SYSTEMS, agent)) {
+pub fn describe_browser(agent: &str, language: Language) -> String {
+    match (find_name(&BROWSERS, agent), find_name(&SYSTEMS, agent)) {
         (Some(browser), Some(system)) if agent.starts_with("Mozilla/") => {
             language.text_with("accounts-session-browser-on", &[("browser", browser), ("system", system)]).into_owned()
         }
-        _ => shortened(agent),
+        _ => shorten_agent(agent),
     }
 }
 
-fn found(signs: &[Sign], agent: &str) -> Option<&'static str> {
+fn find_name(signs: &[AgentSign], agent: &str) -> Option<&'static str> {
     signs.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
 }
 
-fn shortened(agent: &str) -> String {
-    match agent.char_indices().nth(MOST) {
-        Some(_) => agent.chars().take(MOST - 1).chain(['…']).collect(),
+fn shorten_agent(agent: &str) -> String {
+    match agent.char_indices().nth(MAX_AGENT_CHARS) {
+        Some(_) => agent.chars().take(MAX_AGENT_CHARS - 1).chain(['…']).collect(),
         None => agent.to_owned(),
     }
 }
@@ -105,18 +105,18 @@ mod tests {
                 "Safari on macOS",
             ),
         ] {
-            assert_eq!(in_words(&agent, Language::English), words, "{agent}");
+            assert_eq!(describe_browser(&agent, Language::English), words, "{agent}");
         }
         let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0";
-        assert_eq!(in_words(agent, Language::Chinese), "Linux 上的 Firefox");
+        assert_eq!(describe_browser(agent, Language::Chinese), "Linux 上的 Firefox");
     }
 
     proptest! {
         #[test]
-        fn unknown_ones_stay_as_they_are_up_to_a_length(agent in "[a-z /张]{0,80}") {
-            let (words, length) = (in_words(&agent, Language::English), agent.chars().count());
-            prop_assert_eq!(words.chars().count(), length.min(MOST));
-            prop_assert_eq!(words == agent, length <= MOST);
+        fn unknown_browsers_are_shown_as_sent_and_shortened(agent in "[a-z /张]{0,80}") {
+            let (words, length) = (describe_browser(&agent, Language::English), agent.chars().count());
+            prop_assert_eq!(words.chars().count(), length.min(MAX_AGENT_CHARS));
+            prop_assert_eq!(words == agent, length <= MAX_AGENT_CHARS);
             prop_assert!(words.strip_suffix('…').is_none_or(|start| agent.starts_with(start)));
         }
     }

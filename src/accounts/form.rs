@@ -7,14 +7,14 @@ use super::{LogInSettings as Settings, Username};
 use crate::{
     db::MemberId,
     secrets::{PlainToken, length_weakness, one_time_code_as_typed},
-    text::{trimmed, whole_number},
-    web::{Edits as _, FieldErrors, FormVersion, edits, validated},
+    text::{trim_invisible, whole_number},
+    web::{EditForm as _, FieldErrors, FormVersion, impl_edit_form, validate_form},
 };
 
 /// The first account of a deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct SetUp {
+pub struct SetUpForm {
     /// The code that the console printed.
     pub code: TypedSecret,
     /// The name of the account.
@@ -26,7 +26,7 @@ pub struct SetUp {
 /// A log-in.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct LogIn {
+pub struct LogInForm {
     /// Who it is.
     pub username: String,
     /// The password, or the one-time code of a new account.
@@ -47,7 +47,7 @@ impl RenewCode {
     /// The version of a page with the button: until when the account's one-time code is valid, or nothing when it has a password.
     #[must_use]
     pub fn version(code_until: Option<NaiveDateTime>) -> FormVersion {
-        FormVersion::of(&Self::state(code_until))
+        FormVersion::from_form(&Self::state(code_until))
     }
 
     fn state(code_until: Option<NaiveDateTime>) -> [(&'static str, String); 1] {
@@ -57,20 +57,20 @@ impl RenewCode {
     /// Whether nobody renewed the code or chose a password after the page was opened.
     #[must_use]
     pub fn is_current(&self, code_until: Option<NaiveDateTime>) -> bool {
-        self.form_version.is_none() || !self.form_version.differs("code_until", &Self::state(code_until))
+        self.form_version.is_absent() || !self.form_version.field_differs("code_until", &Self::state(code_until))
     }
 
     /// The error when the code was renewed or a password chosen meanwhile.
     #[must_use]
     pub fn refused() -> FieldErrors {
-        FieldErrors::of_form("members-code-renewed-meanwhile")
+        FieldErrors::for_whole_form("members-code-renewed-meanwhile")
     }
 }
 
 /// The query of the log-in page.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Next {
+pub struct LogInQuery {
     /// The page that was asked for without a session.
     pub next: String,
 }
@@ -78,7 +78,7 @@ pub struct Next {
 /// A new password.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct NewPassword {
+pub struct NewPasswordForm {
     /// The present password; not asked for after a log-in with a one-time code.
     pub current_password: TypedSecret,
     /// The new one.
@@ -90,7 +90,7 @@ pub struct NewPassword {
 /// A choice of language.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Language {
+pub struct LanguageForm {
     /// Its tag.
     pub language: String,
     /// The page to come back to.
@@ -100,7 +100,7 @@ pub struct Language {
 /// A session to end.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct EndSession {
+pub struct EndSessionForm {
     /// Its id.
     pub session: String,
 }
@@ -108,7 +108,7 @@ pub struct EndSession {
 /// Ending all other own sessions.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct EndOtherSessions {
+pub struct EndOtherSessionsForm {
     /// The present password: whoever finds a browser open must not be able to shut its owner out.
     pub password: TypedSecret,
 }
@@ -116,7 +116,7 @@ pub struct EndOtherSessions {
 /// Logon Security Settings, as they were typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct LogInSettings {
+pub struct LogInSettingsForm {
     /// Minutes without a request after which a session ends.
     pub idle_minutes: String,
     /// Failed log-ins after which an account is locked out.
@@ -127,12 +127,12 @@ pub struct LogInSettings {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(LogInSettings);
+impl_edit_form!(LogInSettingsForm);
 
 /// The fields of the page.
-pub const LOG_IN_FIELDS: [&str; 3] = ["idle_minutes", "failures", "lock_minutes"];
+pub const LOG_IN_SETTINGS_FIELDS: [&str; 3] = ["idle_minutes", "failures", "lock_minutes"];
 
-impl From<Settings> for LogInSettings {
+impl From<Settings> for LogInSettingsForm {
     fn from(settings: Settings) -> Self {
         Self {
             idle_minutes: settings.idle_minutes.to_string(),
@@ -140,11 +140,11 @@ impl From<Settings> for LogInSettings {
             lock_minutes: settings.lock_minutes.to_string(),
             form_version: FormVersion::default(),
         }
-        .opened()
+        .with_version()
     }
 }
 
-impl LogInSettings {
+impl LogInSettingsForm {
     /// The numbers.
     pub fn check(&self) -> Result<Settings, FieldErrors> {
         // What is no number is outside every range, and is told so in the same words.
@@ -154,7 +154,7 @@ impl LogInSettings {
             failures: number(&self.failures),
             lock_minutes: number(&self.lock_minutes),
         };
-        validated(&settings).map(|()| settings)
+        validate_form(&settings).map(|()| settings)
     }
 }
 
@@ -178,7 +178,7 @@ impl std::fmt::Debug for TypedSecret {
 
 /// The answer to an invitation.
 #[derive(Clone, Debug, Deserialize)]
-pub struct AnswerInvitation {
+pub struct InvitationForm {
     /// The member that the account is to be.
     pub invitation: MemberId,
     /// The role that the page offered, as the database has it.
@@ -186,7 +186,7 @@ pub struct AnswerInvitation {
     pub role: String,
 }
 
-impl SetUp {
+impl SetUpForm {
     /// The code, if one was typed.
     pub fn code(&self) -> Option<PlainToken> {
         let code = self.typed_code();
@@ -194,7 +194,7 @@ impl SetUp {
     }
 
     fn typed_code(&self) -> String {
-        let code = trimmed(self.code.expose());
+        let code = trim_invisible(self.code.expose());
         one_time_code_as_typed(code).unwrap_or_else(|| code.to_owned())
     }
 
@@ -219,7 +219,7 @@ impl SetUp {
     }
 }
 
-impl NewPassword {
+impl NewPasswordForm {
     /// What can be seen at once of the new password: its length, and that it is confirmed.
     pub fn check(&self) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::default();
@@ -238,9 +238,9 @@ mod tests {
     use super::*;
     use crate::language::Language;
 
-    fn settings(idle_minutes: &str, failures: &str, lock_minutes: &str) -> LogInSettings {
+    fn settings(idle_minutes: &str, failures: &str, lock_minutes: &str) -> LogInSettingsForm {
         let [idle_minutes, failures, lock_minutes] = [idle_minutes, failures, lock_minutes].map(str::to_owned);
-        LogInSettings { idle_minutes, failures, lock_minutes, ..LogInSettings::default() }
+        LogInSettingsForm { idle_minutes, failures, lock_minutes, ..LogInSettingsForm::default() }
     }
 
     #[test]
@@ -251,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_or_no_number_is_told_beside_its_field_with_the_range() {
+    fn an_invalid_number_gets_an_error_that_names_the_range() {
         for (idle, failures, lock) in [("14", "2", "14"), ("1441", "11", "61"), ("", "x", "15.5"), ("-20", "5e0", "٢٠")]
         {
             let errors = settings(idle, failures, lock).check().unwrap_err();
-            let text = |field| errors.of(field).unwrap().text(Language::English);
+            let text = |field| errors.for_field(field).unwrap().text(Language::English);
             assert!(text("idle_minutes").contains("15 to 1440"), "{}", text("idle_minutes"));
             assert!(text("failures").contains("3 to 10"));
             assert!(text("lock_minutes").contains("15 to 60"));

@@ -9,21 +9,24 @@ use crate::{
     clock::Clock,
     db::{Database, lock_settings},
     error::Result,
-    web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, redirect_with_flash, request_actor},
 };
 
 #[derive(Template)]
 #[template(path = "accounts/log_in_settings.html")]
-struct SettingsPage {
-    frame: Frame,
-    form: form::LogInSettings,
+struct LogInSettingsPage {
+    ctx: PageContext,
+    form: form::LogInSettingsForm,
     errors: FieldErrors,
 }
 
 /// The settings as they are.
-pub async fn show(db: Data<Database>, who: CanInstance<EditLogIn>, frame: Frame) -> Result<HttpResponse> {
-    let form = db.read(store::log_in_settings).await?.into();
-    web::page(StatusCode::OK, &SettingsPage { frame: frame.seen_by(&who), form, errors: FieldErrors::default() })
+pub async fn show(db: Data<Database>, who: CanInstance<EditLogIn>, ctx: PageContext) -> Result<HttpResponse> {
+    let form = db.read(store::load_log_in_settings).await?.into();
+    web::render_page(
+        StatusCode::OK,
+        &LogInSettingsPage { ctx: ctx.with_viewer(&who), form, errors: FieldErrors::default() },
+    )
 }
 
 /// Saves the settings. They count from the next request on, for sessions that are open too.
@@ -32,28 +35,28 @@ pub async fn save(
     clock: Data<Clock>,
     who: CanInstance<EditLogIn>,
     request: HttpRequest,
-    frame: Frame,
-    Form(form): Form<form::LogInSettings>,
+    ctx: PageContext,
+    Form(form): Form<form::LogInSettingsForm>,
 ) -> Result<HttpResponse> {
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let saved = who
         .write(&db, move |c| {
             lock_settings(c, None)?;
-            let form = match form.reconciled(&store::log_in_settings(c)?.into(), &form::LOG_IN_FIELDS)? {
+            let form = match form.reconcile(&store::load_log_in_settings(c)?.into(), &form::LOG_IN_SETTINGS_FIELDS)? {
                 Ok(form) => form,
-                Err(outdated) => return Ok(Err(outdated.refused())),
+                Err(outdated) => return Ok(Err(outdated.into_errors())),
             };
             match form.check() {
-                Ok(settings) => store::set_log_in_settings(c, &settings, &actor, now).map(Ok),
+                Ok(settings) => store::save_log_in_settings(c, &settings, &actor, now).map(Ok),
                 Err(errors) => Ok(Err((form, errors))),
             }
         })
         .await?;
     match saved {
-        Ok(effect) => Ok(redirect_saying("/instance/log-in", effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash("/instance/log-in", effect.flash_key())),
         Err((form, errors)) => {
-            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let page = LogInSettingsPage { ctx: ctx.with_viewer(&who), form, errors };
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }

@@ -10,5 +10,5 @@ pub mod store;
 mod tools;
 
 pub use form::RenewCode;
-pub use model::{InvalidUsername, LogInSettings, Origin, Username};
+pub use model::{AccountOrigin, InvalidUsername, LogInSettings, Username};
 pub use tools::Tools;

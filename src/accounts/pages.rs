@@ -7,11 +7,11 @@ use chrono::NaiveDateTime;
 
 use super::{
     Tools, browser, form,
-    log_in::{self, LoggedIn, Outcome, Visitor},
-    store::{self, Failures},
+    log_in::{self, LogInOutcome, LoggedIn, Visitor},
+    store::{self, FailedLogIns},
 };
 use crate::{
-    access::{self, Account, Affected, AnyoneSignedIn, Membership, Sessions},
+    access::{self, Account, AccountSession, Affected, AnyoneSignedIn, Membership},
     db::{AccountId, AnyConnection},
     error::{Error, Result},
     language::Language,
@@ -20,82 +20,89 @@ use crate::{
     secrets::RequestPermit,
     tenants::store as tenants,
     web::{
-        self, FieldErrors, Form, Frame, Query, Shared, Times, actor, own_page, redirect, redirect_counting,
-        redirect_saying,
+        self, FieldErrors, Form, PageContext, Query, Times, WebConfig, redirect, redirect_with_counted_flash,
+        redirect_with_flash, request_actor, safe_return_path,
     },
 };
 
 #[derive(Template)]
 #[template(path = "accounts/setup.html")]
 struct SetUpPage {
-    frame: Frame,
-    form: form::SetUp,
+    ctx: PageContext,
+    form: form::SetUpForm,
     errors: FieldErrors,
 }
 
 /// The first visitor's page.
-pub async fn set_up_form(tools: Data<Tools>, frame: Frame) -> Result<HttpResponse> {
-    only_without_accounts(&tools).await?;
-    web::page(StatusCode::OK, &SetUpPage { frame, form: form::SetUp::default(), errors: FieldErrors::default() })
+pub async fn set_up_form(tools: Data<Tools>, ctx: PageContext) -> Result<HttpResponse> {
+    require_no_accounts(&tools).await?;
+    web::render_page(
+        StatusCode::OK,
+        &SetUpPage { ctx, form: form::SetUpForm::default(), errors: FieldErrors::default() },
+    )
 }
 
 /// Makes the first account and logs it in.
 pub async fn set_up(
     tools: Data<Tools>,
-    shared: Data<Shared>,
+    shared: Data<WebConfig>,
     request: HttpRequest,
     session: Session,
-    frame: Frame,
-    Form(form): Form<form::SetUp>,
+    ctx: PageContext,
+    Form(form): Form<form::SetUpForm>,
 ) -> Result<HttpResponse> {
-    only_without_accounts(&tools).await?;
-    let refuse = |frame, form, errors| web::page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { frame, form, errors });
+    require_no_accounts(&tools).await?;
+    let refused =
+        |ctx, form, errors| web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &SetUpPage { ctx, form, errors });
     let checked = form.check();
     let mut errors = checked.as_ref().err().cloned().unwrap_or_default();
     if let Some(code) = form.code()
         && !tools.db.read(move |c| store::is_set_up_code(c, &code)).await?
     {
         errors.add("code", "accounts-code-wrong");
-        shared.refusals.note(Refusal::LogIn, &web::address(&request), "wrong set-up code");
+        shared.refusals.record(Refusal::LogIn, &web::client_address(&request), "wrong set-up code");
     }
     let (username, code) = match checked {
         Ok(checked) if errors.is_empty() => checked,
-        _ => return refuse(frame, form, errors),
+        _ => return refused(ctx, form, errors),
     };
-    let _permit = tools.passwords.acquire_request_permit("set-up", &store::network(&web::address(&request))).await?;
-    let context = [frame.product.as_str(), frame.portal_name.as_str(), form.username.trim()];
+    let _permit = tools
+        .passwords
+        .acquire_request_permit("set-up", &store::nearest_network(&web::client_address(&request)))
+        .await?;
+    let context = [ctx.product.as_str(), ctx.portal_name.as_str(), form.username.trim()];
     if let Some(weakness) = tools.passwords.check_strength(form.password.expose(), &context).await? {
-        return refuse(frame, form, FieldErrors::one("password", weakness.key()));
+        return refused(ctx, form, FieldErrors::single("password", weakness.key()));
     }
     let hash = tools.passwords.hash(form.password.expose()).await?;
-    let language = frame.language;
-    let first = log_in::First { username, password_hash: hash.clone(), code, language };
-    let made = log_in::set_up(&tools, first, web::address(&request)).await?;
-    let Some(account) = made else {
-        return refuse(frame, form, FieldErrors::one("code", "accounts-code-wrong"));
+    let language = ctx.language;
+    let first = log_in::FirstAccount { username, password_hash: hash.clone(), code, language };
+    let created = log_in::create_first_account(&tools, first, web::client_address(&request)).await?;
+    let Some(account) = created else {
+        return refused(ctx, form, FieldErrors::single("code", "accounts-code-wrong"));
     };
     start_session(&request, &session, account, hash)?;
     Ok(redirect("/"))
 }
 
-async fn only_without_accounts(tools: &Tools) -> Result<()> {
-    if tools.db.read(store::any).await? { Err(Error::NotFound) } else { Ok(()) }
+async fn require_no_accounts(tools: &Tools) -> Result<()> {
+    if tools.db.read(store::has_accounts).await? { Err(Error::NotFound) } else { Ok(()) }
 }
 
 fn visitor(request: &HttpRequest) -> Visitor {
-    Visitor { address: web::address(request), devices: web::device_tokens(request) }
+    Visitor { address: web::client_address(request), devices: web::device_tokens(request) }
 }
 
 fn start_session(request: &HttpRequest, session: &Session, account: AccountId, password_hash: String) -> Result<()> {
-    let (agent, address) = (web::agent(request), web::address(request));
-    access::LogIn { account, password_hash, agent, address }.start(session)
+    let (agent, address) = (web::user_agent(request), web::client_address(request));
+    access::NewSession { account, password_hash, agent, address }.start(session)
 }
 
 #[derive(Template)]
 #[template(path = "accounts/login.html")]
 struct LogInPage {
-    frame: Frame,
-    form: form::LogIn,
+    ctx: PageContext,
+    form: form::LogInForm,
     errors: FieldErrors,
 }
 
@@ -103,33 +110,40 @@ struct LogInPage {
 pub async fn log_in_form(
     tools: Data<Tools>,
     session: Session,
-    frame: Frame,
-    Query(form::Next { next }): Query<form::Next>,
+    ctx: PageContext,
+    Query(form::LogInQuery { next }): Query<form::LogInQuery>,
 ) -> Result<HttpResponse> {
-    if !tools.db.read(store::any).await? {
-        return Err(Error::SetUpFirst);
+    if !tools.db.read(store::has_accounts).await? {
+        return Err(Error::SetUpRequired);
     }
-    if access::is_begun(&session) {
-        return Ok(redirect(own_page(&next)));
+    if access::is_logged_in(&session) {
+        return Ok(redirect(safe_return_path(&next)));
     }
-    let form = form::LogIn { next, ..form::LogIn::default() };
-    web::page(StatusCode::OK, &LogInPage { frame, form, errors: FieldErrors::default() })
+    let form = form::LogInForm { next, ..form::LogInForm::default() };
+    web::render_page(StatusCode::OK, &LogInPage { ctx, form, errors: FieldErrors::default() })
 }
 
 /// Logs in.
 pub async fn log_in(
     tools: Data<Tools>,
-    shared: Data<Shared>,
+    shared: Data<WebConfig>,
     request: HttpRequest,
     session: Session,
-    frame: Frame,
-    Form(form): Form<form::LogIn>,
+    ctx: PageContext,
+    Form(form): Form<form::LogInForm>,
 ) -> Result<HttpResponse> {
-    match log_in::check(&tools, &shared.refusals, &form, visitor(&request)).await? {
-        Outcome::In(LoggedIn { account, failures, device }) => {
-            let next = if account.code_expires_at.is_some() { "/account/password" } else { own_page(&form.next) };
+    match log_in::attempt_log_in(&tools, &shared.refusals, &form, visitor(&request)).await? {
+        LogInOutcome::LoggedIn(LoggedIn {
+            credentials: account,
+            failures_since_last: failures,
+            new_device_token: device,
+        }) => {
+            let next =
+                if account.code_expires_at.is_some() { "/account/password" } else { safe_return_path(&form.next) };
             let mut response = match failures {
-                Some(Failures { count, since }) => redirect_counting(next, "flash-failed-log-ins", count, since),
+                Some(FailedLogIns { count, since }) => {
+                    redirect_with_counted_flash(next, "flash-failed-log-ins", count, since)
+                }
                 None => redirect(next),
             };
             if let Some(token) = device {
@@ -139,9 +153,9 @@ pub async fn log_in(
             start_session(&request, &session, account.id, account.password_hash)?;
             Ok(response)
         }
-        Outcome::Wrong => {
-            let errors = FieldErrors::of_form("accounts-log-in-wrong");
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { frame, form, errors })
+        LogInOutcome::WrongCredentials => {
+            let errors = FieldErrors::for_whole_form("accounts-log-in-wrong");
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &LogInPage { ctx, form, errors })
         }
     }
 }
@@ -154,15 +168,15 @@ pub async fn log_out(
     session: Session,
 ) -> Result<HttpResponse> {
     if let Some(account) = account {
-        let (who, now) = (actor(&request, &account), tools.clock.now());
-        match account.write(&tools.db, move |c| store::note(c, &who, "log-out", now)).await {
+        let (who, now) = (request_actor(&request, &account), tools.clock.now());
+        match account.write(&tools.db, move |c| store::record_own_action(c, &who, "log-out", now)).await {
             // It has ended meanwhile, which is what was asked for.
-            Ok(()) | Err(Error::LogInFirst) => {}
+            Ok(()) | Err(Error::LogInRequired) => {}
             Err(fault) => return Err(fault),
         }
     }
     session.purge();
-    let mut response = redirect_saying("/login", "flash-logged-out");
+    let mut response = redirect_with_flash("/login", "flash-logged-out");
     response.headers_mut().insert(
         actix_web::http::header::HeaderName::from_static("clear-site-data"),
         actix_web::http::header::HeaderValue::from_static("\"cache\", \"storage\""),
@@ -174,15 +188,15 @@ pub async fn log_out(
 pub async fn choose_language(
     tools: Data<Tools>,
     account: Option<Account>,
-    Form(form): Form<form::Language>,
+    Form(form): Form<form::LanguageForm>,
 ) -> Result<HttpResponse> {
     let language =
         Language::ALL.into_iter().find(|language| language.tag() == form.language).ok_or(Error::Malformed)?;
     if let Some(account) = account {
         let id = account.id;
-        account.write(&tools.db, move |c| store::set_language(c, id, language)).await?;
+        account.write(&tools.db, move |c| store::save_language(c, id, language)).await?;
     }
-    let mut response = redirect(own_page(&form.return_to));
+    let mut response = redirect(safe_return_path(&form.return_to));
     response.add_cookie(&web::language_cookie(language)).map_err(Error::internal)?;
     Ok(response)
 }
@@ -190,27 +204,30 @@ pub async fn choose_language(
 #[derive(Template)]
 #[template(path = "accounts/start.html")]
 struct StartPage {
-    frame: Frame,
+    ctx: PageContext,
     memberships: Vec<Membership>,
     invitations: Vec<Invitation>,
     /// Whether there is no tenant yet but the metadata warehouse: the page shows the first steps.
-    is_first: bool,
+    shows_first_steps: bool,
 }
 
 /// The tenants of whoever is signed in, and those that invite him; straight to the only one. Who administers an instance
 /// without tenants begins with the first steps instead: the metadata warehouse is no place for his alerts.
-pub async fn start(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
+pub async fn list_own_tenants(tools: Data<Tools>, who: AnyoneSignedIn, ctx: PageContext) -> Result<HttpResponse> {
     let account = who.principal.account.id;
     let invitations = tools.db.read(move |c| invitations::of_account(c, account)).await?;
-    let mut is_first = false;
+    let mut shows_first_steps = false;
     if let ([only], []) = (who.principal.memberships.as_slice(), invitations.as_slice()) {
-        is_first = who.principal.administers_instance() && tools.db.read(tenants::count).await? <= 1;
-        if !is_first {
+        shows_first_steps = who.principal.administers_instance() && tools.db.read(tenants::count).await? <= 1;
+        if !shows_first_steps {
             return Ok(redirect(&format!("/t/{}", only.tenant.slug)));
         }
     }
     let memberships = who.principal.memberships.clone();
-    web::page(StatusCode::OK, &StartPage { frame: frame.seen_by(&who), memberships, invitations, is_first })
+    web::render_page(
+        StatusCode::OK,
+        &StartPage { ctx: ctx.with_viewer(&who), memberships, invitations, shows_first_steps },
+    )
 }
 
 /// Accepts an invitation, and goes on to its tenant.
@@ -218,15 +235,16 @@ pub async fn accept_invitation(
     tools: Data<Tools>,
     who: AnyoneSignedIn,
     request: HttpRequest,
-    Form(form): Form<form::AnswerInvitation>,
+    Form(form): Form<form::InvitationForm>,
 ) -> Result<HttpResponse> {
-    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    let (account, actor, now) =
+        (who.principal.account.id, request_actor(&request, &who.principal.account), tools.clock.now());
     let invitation = form.invitation;
     let accept = move |c: &mut AnyConnection| invitations::accept(c, account, invitation, &form.role, &actor, now);
     let permit = who.permit().affecting(Affected::InTenantOf(invitation));
     Ok(match permit.write(&tools.db, accept).await? {
-        Some(slug) => redirect_saying(&format!("/t/{slug}"), "flash-invitation-accepted"),
-        None => redirect_saying("/", "flash-invitation-changed"),
+        Some(slug) => redirect_with_flash(&format!("/t/{slug}"), "flash-invitation-accepted"),
+        None => redirect_with_flash("/", "flash-invitation-changed"),
     })
 }
 
@@ -235,45 +253,46 @@ pub async fn decline_invitation(
     tools: Data<Tools>,
     who: AnyoneSignedIn,
     request: HttpRequest,
-    Form(form): Form<form::AnswerInvitation>,
+    Form(form): Form<form::InvitationForm>,
 ) -> Result<HttpResponse> {
-    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    let (account, actor, now) =
+        (who.principal.account.id, request_actor(&request, &who.principal.account), tools.clock.now());
     let permit = who.permit().affecting(Affected::InTenantOf(form.invitation));
     permit.write(&tools.db, move |c| invitations::decline(c, account, form.invitation, &actor, now)).await?;
-    Ok(redirect_saying("/", "flash-invitation-declined"))
+    Ok(redirect_with_flash("/", "flash-invitation-declined"))
 }
 
 #[derive(Template)]
 #[template(path = "accounts/account.html")]
 struct AccountPage {
-    frame: Frame,
+    ctx: PageContext,
     errors: FieldErrors,
-    sessions: Vec<Sessions>,
+    sessions: Vec<AccountSession>,
     this_session: String,
 }
 
 impl AccountPage {
     fn browser(&self, agent: &str) -> String {
-        browser::in_words(agent, self.frame.language)
+        browser::describe_browser(agent, self.ctx.language)
     }
 }
 
 async fn account_page(
     tools: &Tools,
     who: AnyoneSignedIn,
-    frame: Frame,
+    ctx: PageContext,
     status: StatusCode,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
     let (account, now) = (who.principal.account.id, tools.clock.now());
-    let sessions = tools.db.read(move |c| Sessions::of(c, account, now)).await?;
-    let this_session = who.principal.account.session.clone();
-    web::page(status, &AccountPage { frame: frame.seen_by(&who), errors, sessions, this_session })
+    let sessions = tools.db.read(move |c| AccountSession::list(c, account, now)).await?;
+    let this_session = who.principal.account.session_id.clone();
+    web::render_page(status, &AccountPage { ctx: ctx.with_viewer(&who), errors, sessions, this_session })
 }
 
 /// The own account: password and sessions.
-pub async fn own_account(tools: Data<Tools>, who: AnyoneSignedIn, frame: Frame) -> Result<HttpResponse> {
-    account_page(&tools, who, frame, StatusCode::OK, FieldErrors::default()).await
+pub async fn own_account(tools: Data<Tools>, who: AnyoneSignedIn, ctx: PageContext) -> Result<HttpResponse> {
+    account_page(&tools, who, ctx, StatusCode::OK, FieldErrors::default()).await
 }
 
 /// Changes the own password, and goes on in a fresh session.
@@ -282,57 +301,64 @@ pub async fn change_password(
     who: AnyoneSignedIn,
     request: HttpRequest,
     session: Session,
-    frame: Frame,
-    Form(form): Form<form::NewPassword>,
+    ctx: PageContext,
+    Form(form): Form<form::NewPasswordForm>,
 ) -> Result<HttpResponse> {
     let id = who.principal.account.id;
-    match replace_password(&tools, &request, &who, &frame, &form).await? {
+    match replace_password(&tools, &request, &who, &ctx, &form).await? {
         Ok(hash) => {
             start_session(&request, &session, id, hash)?;
-            Ok(redirect_saying("/account", "flash-password-changed"))
+            Ok(redirect_with_flash("/account", "flash-password-changed"))
         }
-        Err(errors) => account_page(&tools, who, frame, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
+        Err(errors) => account_page(&tools, who, ctx, StatusCode::UNPROCESSABLE_ENTITY, errors).await,
     }
 }
 
 /// A new password's hash, or why it is refused.
-type Chosen = std::result::Result<String, FieldErrors>;
+type PasswordChange = std::result::Result<String, FieldErrors>;
 
 /// Whether a password that passed every cheap check is easy to guess.
-async fn weakness(
+async fn weakness_errors(
     tools: &Tools,
-    frame: &Frame,
+    ctx: &PageContext,
     account: &Account,
-    form: &form::NewPassword,
+    form: &form::NewPasswordForm,
 ) -> Result<Option<FieldErrors>> {
-    let context = [frame.product.as_str(), frame.portal_name.as_str(), account.username.as_str()];
+    let context = [ctx.product.as_str(), ctx.portal_name.as_str(), account.username.as_str()];
     let weakness = tools.passwords.check_strength(form.new_password.expose(), &context).await?;
-    Ok(weakness.map(|weakness| FieldErrors::one("new_password", weakness.key())))
+    Ok(weakness.map(|weakness| FieldErrors::single("new_password", weakness.key())))
 }
 
 /// A current password that somebody who is logged in was asked for.
-struct Shown {
-    subjects: store::Subjects,
+struct CurrentPassword {
+    subjects: store::ThrottleSubjects,
     /// The hash of the account's password.
-    before: String,
+    current_hash: String,
     /// Whether it is the account's. A wrong one is to be counted, and of many at once only those that are still allowed count.
-    right: bool,
+    is_correct: bool,
     now: NaiveDateTime,
     _permit: RequestPermit,
 }
 
 /// Looks whether this is the account's current password, when the account and the address may try one.
-async fn show_password(tools: &Tools, request: &HttpRequest, account: &Account, password: &str) -> Result<Shown> {
-    let (id, subjects) = (account.id, visitor(request).subjects(tools, &account.username));
-    log_in::may_try(tools, &subjects).await?;
-    let place =
-        tools.passwords.acquire_request_permit(&id.to_string(), &store::network(&web::address(request))).await?;
+async fn check_current_password(
+    tools: &Tools,
+    request: &HttpRequest,
+    account: &Account,
+    password: &str,
+) -> Result<CurrentPassword> {
+    let (id, subjects) = (account.id, visitor(request).throttle_subjects(tools, &account.username));
+    log_in::check_may_try(tools, &subjects).await?;
+    let place = tools
+        .passwords
+        .acquire_request_permit(&id.to_string(), &store::nearest_network(&web::client_address(request)))
+        .await?;
     let turn = tools.passwords.acquire_hash_permit().await?;
     // Others may have failed while this one waited.
-    let now = log_in::may_try(tools, &subjects).await?;
-    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let now = log_in::check_may_try(tools, &subjects).await?;
+    let before = tools.db.read(move |c| store::load_password_hash(c, id)).await?;
     let right = turn.verify(password, Some(before.clone())).await?;
-    Ok(Shown { subjects, before, right, now, _permit: place })
+    Ok(CurrentPassword { subjects, current_hash: before, is_correct: right, now, _permit: place })
 }
 
 /// Puts the new password in place of the current one, and answers its hash. A wrong current one counts as a failed log-in. What
@@ -341,9 +367,9 @@ async fn replace_password(
     tools: &Tools,
     request: &HttpRequest,
     who: &AnyoneSignedIn,
-    frame: &Frame,
-    form: &form::NewPassword,
-) -> Result<Chosen> {
+    ctx: &PageContext,
+    form: &form::NewPasswordForm,
+) -> Result<PasswordChange> {
     let mut errors = form.check().err().unwrap_or_default();
     if form.current_password.expose().is_empty() {
         errors.add("current_password", "form-required");
@@ -353,49 +379,49 @@ async fn replace_password(
     }
     let account = &who.principal.account;
     let id = account.id;
-    let Shown { subjects, before, right, now, _permit } =
-        show_password(tools, request, account, form.current_password.expose()).await?;
+    let CurrentPassword { subjects, current_hash: before, is_correct: right, now, _permit } =
+        check_current_password(tools, request, account, form.current_password.expose()).await?;
     let mut new = None;
     if right {
-        if let Some(errors) = weakness(tools, frame, account, form).await? {
+        if let Some(errors) = weakness_errors(tools, ctx, account, form).await? {
             return Ok(Err(errors));
         }
         let hash = tools.passwords.hash(form.new_password.expose()).await?;
-        new = Some(store::NewPassword { hash, before, session: account.session.clone() });
+        new = Some(store::NewPassword { hash, previous_hash: before, session_id: account.session_id.clone() });
     }
-    let actor = actor(request, account);
+    let actor = request_actor(request, account);
     let changed = who
         .write(&tools.db, move |c| {
             // As in a log-in: of many guesses at once, only those that were allowed count.
-            subjects.may_still_try(c, now)?;
+            subjects.check_may_still_try(c, now)?;
             let changed = match &new {
                 Some(new) => store::set_password(c, id, new, now)?,
                 None => false,
             };
             if changed {
-                store::note(c, &actor, "password-changed", now)?;
+                store::record_own_action(c, &actor, "password-changed", now)?;
             } else {
-                log_in::failed(c, &subjects, &actor, "password-change-failed", now)?;
+                log_in::record_failure(c, &subjects, &actor, "password-change-failed", now)?;
             }
             Ok(new.filter(|_| changed).map(|new| new.hash))
         })
         .await?;
-    Ok(changed.ok_or_else(|| FieldErrors::one("current_password", "accounts-current-password-wrong")))
+    Ok(changed.ok_or_else(|| FieldErrors::single("current_password", "accounts-current-password-wrong")))
 }
 
 #[derive(Template)]
 #[template(path = "accounts/password.html")]
 struct PasswordPage {
-    frame: Frame,
+    ctx: PageContext,
     errors: FieldErrors,
 }
 
 /// Where somebody who came with a one-time code chooses a password.
-pub async fn choose_password_form(account: Account, frame: Frame) -> Result<HttpResponse> {
+pub async fn choose_password_form(account: Account, ctx: PageContext) -> Result<HttpResponse> {
     if !account.must_choose_password {
         return Ok(redirect("/account"));
     }
-    web::page(StatusCode::OK, &PasswordPage { frame, errors: FieldErrors::default() })
+    web::render_page(StatusCode::OK, &PasswordPage { ctx, errors: FieldErrors::default() })
 }
 
 /// Keeps the password that was chosen in place of the one-time code, and starts a fresh session.
@@ -404,57 +430,59 @@ pub async fn choose_password(
     account: Account,
     request: HttpRequest,
     session: Session,
-    frame: Frame,
-    Form(form): Form<form::NewPassword>,
+    ctx: PageContext,
+    Form(form): Form<form::NewPasswordForm>,
 ) -> Result<HttpResponse> {
     if !account.must_choose_password {
         return Err(Error::Forbidden);
     }
     let id = account.id;
-    match keep_password(&tools, &request, account, &frame, &form).await? {
+    match replace_one_time_code(&tools, &request, account, &ctx, &form).await? {
         Ok(hash) => {
             start_session(&request, &session, id, hash)?;
-            Ok(redirect_saying("/", "flash-password-changed"))
+            Ok(redirect_with_flash("/", "flash-password-changed"))
         }
-        Err(errors) => web::page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { frame, errors }),
+        Err(errors) => web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &PasswordPage { ctx, errors }),
     }
 }
 
 /// Keeps the password that was chosen in place of a code, and answers its hash.
-async fn keep_password(
+async fn replace_one_time_code(
     tools: &Tools,
     request: &HttpRequest,
     account: Account,
-    frame: &Frame,
-    form: &form::NewPassword,
-) -> Result<Chosen> {
+    ctx: &PageContext,
+    form: &form::NewPasswordForm,
+) -> Result<PasswordChange> {
     if let Err(errors) = form.check() {
         return Ok(Err(errors));
     }
     let id = account.id;
-    let _permit =
-        tools.passwords.acquire_request_permit(&id.to_string(), &store::network(&web::address(request))).await?;
-    let before = tools.db.read(move |c| store::password_hash(c, id)).await?;
+    let _permit = tools
+        .passwords
+        .acquire_request_permit(&id.to_string(), &store::nearest_network(&web::client_address(request)))
+        .await?;
+    let before = tools.db.read(move |c| store::load_password_hash(c, id)).await?;
     let turn = tools.passwords.acquire_hash_permit().await?;
     if turn.verify(form.new_password.expose(), Some(before.clone())).await? {
-        return Ok(Err(FieldErrors::one("new_password", "accounts-password-is-code")));
+        return Ok(Err(FieldErrors::single("new_password", "accounts-password-is-code")));
     }
-    if let Some(errors) = weakness(tools, frame, &account, form).await? {
+    if let Some(errors) = weakness_errors(tools, ctx, &account, form).await? {
         return Ok(Err(errors));
     }
     let hash = tools.passwords.hash(form.new_password.expose()).await?;
-    let (who, now, permit) = (actor(request, &account), tools.clock.now(), account.permit());
-    let new = store::NewPassword { hash, before, session: account.session };
-    let kept = permit
+    let (who, now, permit) = (request_actor(request, &account), tools.clock.now(), account.permit());
+    let new = store::NewPassword { hash, previous_hash: before, session_id: account.session_id };
+    let stored_hash = permit
         .write(&tools.db, move |c| {
-            let kept = store::set_password(c, id, &new, now)?;
-            if kept {
-                store::note(c, &who, "password-changed", now)?;
+            let is_set = store::set_password(c, id, &new, now)?;
+            if is_set {
+                store::record_own_action(c, &who, "password-changed", now)?;
             }
-            Ok(kept.then_some(new.hash))
+            Ok(is_set.then_some(new.hash))
         })
         .await?;
-    Ok(kept.ok_or_else(|| FieldErrors::one("new_password", "accounts-code-expired")))
+    Ok(stored_hash.ok_or_else(|| FieldErrors::single("new_password", "accounts-code-expired")))
 }
 
 /// Ends one of the own sessions.
@@ -462,18 +490,19 @@ pub async fn end_session(
     tools: Data<Tools>,
     who: AnyoneSignedIn,
     request: HttpRequest,
-    Form(form): Form<form::EndSession>,
+    Form(form): Form<form::EndSessionForm>,
 ) -> Result<HttpResponse> {
-    let (account, actor, now) = (who.principal.account.id, actor(&request, &who.principal.account), tools.clock.now());
+    let (account, actor, now) =
+        (who.principal.account.id, request_actor(&request, &who.principal.account), tools.clock.now());
     who.write(&tools.db, move |c| {
-        match Sessions::end(c, account, &form.session)? {
+        match AccountSession::end(c, account, &form.session)? {
             // It has ended meanwhile, and nothing is to be said about it.
             0 => Ok(()),
-            _ => store::note(c, &actor, "session-ended", now),
+            _ => store::record_own_action(c, &actor, "session-ended", now),
         }
     })
     .await?;
-    Ok(redirect_saying("/account", "flash-session-ended"))
+    Ok(redirect_with_flash("/account", "flash-session-ended"))
 }
 
 /// Ends all other own sessions, for whoever shows the current password.
@@ -481,32 +510,32 @@ pub async fn end_other_sessions(
     tools: Data<Tools>,
     who: AnyoneSignedIn,
     request: HttpRequest,
-    frame: Frame,
-    Form(form): Form<form::EndOtherSessions>,
+    ctx: PageContext,
+    Form(form): Form<form::EndOtherSessionsForm>,
 ) -> Result<HttpResponse> {
     let refused = StatusCode::UNPROCESSABLE_ENTITY;
     if form.password.expose().is_empty() {
-        return account_page(&tools, who, frame, refused, FieldErrors::one("password", "form-required")).await;
+        return account_page(&tools, who, ctx, refused, FieldErrors::single("password", "form-required")).await;
     }
     let account = who.principal.account.clone();
-    let actor = actor(&request, &account);
-    let Shown { subjects, before, right, now, _permit } =
-        show_password(&tools, &request, &account, form.password.expose()).await?;
+    let actor = request_actor(&request, &account);
+    let CurrentPassword { subjects, current_hash: before, is_correct: right, now, _permit } =
+        check_current_password(&tools, &request, &account, form.password.expose()).await?;
     let ended = who
         .write(&tools.db, move |c| {
-            subjects.may_still_try(c, now)?;
-            if !right || store::password_hash(c, account.id)? != before {
-                log_in::failed(c, &subjects, &actor, "session-end-failed", now)?;
+            subjects.check_may_still_try(c, now)?;
+            if !right || store::load_password_hash(c, account.id)? != before {
+                log_in::record_failure(c, &subjects, &actor, "session-end-failed", now)?;
                 return Ok(false);
             }
-            if Sessions::end_others(c, account.id, &account.session)? > 0 {
-                store::note(c, &actor, "session-ended", now)?;
+            if AccountSession::end_others(c, account.id, &account.session_id)? > 0 {
+                store::record_own_action(c, &actor, "session-ended", now)?;
             }
             Ok(true)
         })
         .await?;
     if ended {
-        return Ok(redirect_saying("/account", "flash-session-ended"));
+        return Ok(redirect_with_flash("/account", "flash-session-ended"));
     }
-    account_page(&tools, who, frame, refused, FieldErrors::one("password", "accounts-current-password-wrong")).await
+    account_page(&tools, who, ctx, refused, FieldErrors::single("password", "accounts-current-password-wrong")).await
 }

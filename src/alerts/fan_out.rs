@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{Tools, store::fan_outs};
 use crate::{
     clock::Clock,
-    db::{Database, Lane, Share, TenantId},
+    db::{Database, Lane, TenantId, Workload},
     delivery::Waker,
     error::Result,
 };
@@ -47,11 +47,11 @@ pub async fn expand_pending(db: &Database, clock: &Clock, waker: &Waker) -> Resu
 
 /// Writes the next parts of a tenant, and returns how many deliveries they are.
 async fn expand_tenant(db: &Database, clock: &Clock, waker: &Waker, tenant: TenantId) -> usize {
-    let db = db.by(Share::Intake).in_lane(Lane::of_tenant(tenant));
+    let db = db.for_workload(Workload::Intake).in_lane(Lane::for_tenant(tenant));
     let mut made = 0;
     for _ in 0..MAX_PARTS_PER_ROUND {
         let now = clock.now();
-        match db.write_weighing(PART_WEIGHT, move |c| fan_outs::expand_next_part(c, tenant, now)).await {
+        match db.write_weighted(PART_WEIGHT, move |c| fan_outs::expand_next_part(c, tenant, now)).await {
             Ok(0) => break,
             Ok(part) => made += part,
             Err(fault) => {

@@ -9,8 +9,8 @@ use validator::Validate;
 use super::model::{IncomingAlert, Severity, Signal, Source};
 use crate::{
     accounts::Username,
-    text::{self, is_invisible, trimmed},
-    web::{FieldErrors, filled, one_line, validated},
+    text::{self, is_invisible, trim_invisible},
+    web::{FieldErrors, not_blank, single_line, validate_form},
 };
 
 /// The longest headline, in characters.
@@ -27,7 +27,7 @@ const MAX_RECEIVERS: usize = 1000;
 #[serde(default)]
 pub struct AlertFields {
     /// The headline.
-    #[validate(length(max = MAX_TITLE_CHARS, code = "form-too-long"), custom(function = "filled"), custom(function = "one_line"))]
+    #[validate(length(max = MAX_TITLE_CHARS, code = "form-too-long"), custom(function = "not_blank"), custom(function = "single_line"))]
     pub title: String,
     /// More about it.
     pub content: String,
@@ -36,7 +36,7 @@ pub struct AlertFields {
     /// firing or resolved; firing when empty.
     pub status: String,
     /// What makes two firings the same event; the title when empty.
-    #[validate(length(max = 255, code = "form-too-long"), custom(function = "one_line"))]
+    #[validate(length(max = 255, code = "form-too-long"), custom(function = "single_line"))]
     pub key: String,
     /// Usernames, with commas or line ends between them, and repeatable.
     pub receivers: Vec<String>,
@@ -50,7 +50,7 @@ impl AlertFields {
     /// # Errors
     /// Every mistake, beside its field.
     pub fn check(&self, source: Source, labels: BTreeMap<String, String>) -> Result<IncomingAlert, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         if self.content.len() > MAX_CONTENT_BYTES {
             errors.add("content", "alerts-content-too-long");
         }
@@ -62,7 +62,7 @@ impl AlertFields {
         if signal.is_none() {
             errors.add("status", "form-choose");
         }
-        let link = trimmed(&self.link);
+        let link = trim_invisible(&self.link);
         if let Some(fault) = link_error(link) {
             errors.add("link", fault);
         }
@@ -70,7 +70,8 @@ impl AlertFields {
         match (severity, signal, receivers) {
             (Some(severity), Some(signal), Some(receivers)) if errors.is_empty() => {
                 let firing = IncomingAlert::firing(source, severity, self.title.trim().to_owned(), labels);
-                let key = if text::is_blank(&self.key) { firing.key.clone() } else { trimmed(&self.key).to_owned() };
+                let key =
+                    if text::is_blank(&self.key) { firing.key.clone() } else { trim_invisible(&self.key).to_owned() };
                 let (content, link) = (self.content.replace("\r\n", "\n"), link.to_owned());
                 Ok(IncomingAlert { signal, key, content, link, receivers, ..firing })
             }
@@ -89,7 +90,7 @@ impl AlertFields {
     /// The key of the event that it resolves; nothing when it resolves none, or none can be read.
     #[must_use]
     pub fn resolved_key(&self) -> Option<&str> {
-        let key = if text::is_blank(&self.key) { self.title.trim() } else { trimmed(&self.key) };
+        let key = if text::is_blank(&self.key) { self.title.trim() } else { trim_invisible(&self.key) };
         Some(key).filter(|key| Signal::parse(&self.status) == Some(Signal::Resolved) && !key.is_empty())
     }
 }
@@ -112,7 +113,7 @@ pub(super) fn parse_usernames<'t>(
         if wrong.len() > MAX_NAMES_IN_ERROR {
             shown.push_str(", …");
         }
-        errors.add_with(field, "alerts-receivers-not-usernames", "names", shown);
+        errors.add_with_variable(field, "alerts-receivers-not-usernames", "names", shown);
         return None;
     }
     if usernames.len() > MAX_RECEIVERS {
@@ -125,7 +126,7 @@ pub(super) fn parse_usernames<'t>(
 /// The usernames in a field, once each, and what stands there and cannot be one.
 fn split_usernames<'t>(typed: impl IntoIterator<Item = &'t String>) -> (Vec<Username>, Vec<&'t str>) {
     let names = typed.into_iter().flat_map(|text| text.split([',', '，', '\n', '\r']));
-    let names = names.map(trimmed).filter(|name| !name.is_empty());
+    let names = names.map(trim_invisible).filter(|name| !name.is_empty());
     let (mut usernames, mut known, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
     for name in names {
         match Username::parse(name) {
@@ -191,7 +192,7 @@ mod tests {
             (
                 names,
                 errors
-                    .of("receivers")
+                    .for_field("receivers")
                     .map(|error| error.variables.first().map(|(_, text)| text.clone()).unwrap_or_default()),
             )
         };

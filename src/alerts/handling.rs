@@ -117,7 +117,7 @@ pub struct Muted {
 
 /// The version of a form that shows until when do not disturb holds for these events.
 pub fn version(events: impl IntoIterator<Item = (AlertId, Option<NaiveDateTime>)>) -> FormVersion {
-    FormVersion::of(&ends(events))
+    FormVersion::from_form(&ends(events))
 }
 
 /// The fields of that version: the end of each event's do not disturb, empty for none, by the event's id.
@@ -149,7 +149,7 @@ impl HandleForm {
         let mut selected = if self.all.is_empty() { self.id.clone() } else { self.shown.clone() };
         selected.sort_unstable();
         selected.dedup();
-        if selected.is_empty() { Err(FieldErrors::one("id", "alerts-choose-some")) } else { Ok(selected) }
+        if selected.is_empty() { Err(FieldErrors::single("id", "alerts-choose-some")) } else { Ok(selected) }
     }
 
     /// What is to be done.
@@ -161,7 +161,7 @@ impl HandleForm {
             "quiet" => self.mute_until(now, times).map(Handling::Mute),
             "loud" => Ok(Handling::Unmute),
             "finish" => Ok(Handling::Finish),
-            _ => Err(FieldErrors::one("what", "form-choose")),
+            _ => Err(FieldErrors::single("what", "form-choose")),
         }
     }
 
@@ -170,14 +170,14 @@ impl HandleForm {
     /// # Errors
     /// A sentence for each such event.
     pub fn check_unchanged(&self, what: Handling, events: &[Muted], times: Times) -> Result<(), FieldErrors> {
-        if self.form_version.is_none() {
+        if self.form_version.is_absent() {
             return Ok(());
         }
         let now = ends(events.iter().map(|event| (event.id, event.until)));
         let mut errors = FieldErrors::default();
-        for event in events.iter().filter(|event| self.form_version.differs(&event.id.to_string(), &now)) {
+        for event in events.iter().filter(|event| self.form_version.field_differs(&event.id.to_string(), &now)) {
             let (key, until) = match (what, event.until) {
-                (Handling::Mute(_) | Handling::Unmute, Some(until)) => ("alerts-quiet-changed", times.show(&until)),
+                (Handling::Mute(_) | Handling::Unmute, Some(until)) => ("alerts-quiet-changed", times.format(&until)),
                 (Handling::Mute(_), None) => ("alerts-quiet-ended", String::new()),
                 (Handling::Unmute, None) | (Handling::Finish, _) => continue,
             };
@@ -190,7 +190,7 @@ impl HandleForm {
     fn mute_until(&self, now: NaiveDateTime, times: Times) -> Result<NaiveDateTime, FieldErrors> {
         let unit = MuteUnit::ALL.into_iter().find(|unit| unit.as_str() == self.unit);
         let minutes = match unit {
-            None => return Err(FieldErrors::one("unit", "form-choose")),
+            None => return Err(FieldErrors::single("unit", "form-choose")),
             Some(MuteUnit::Day) => return Ok(times.day_end(&now)),
             Some(MuteUnit::Minutes) => 1,
             Some(MuteUnit::Hours) => 60,
@@ -213,7 +213,7 @@ mod tests {
 
     fn mute_until_or_error(lasts: &str, unit: &str) -> Result<NaiveDateTime, String> {
         let form = HandleForm { what: "quiet".into(), lasts: lasts.into(), unit: unit.into(), ..HandleForm::default() };
-        match form.check("2026-11-22T03:04:05".parse().unwrap(), Times::of("Asia/Shanghai")) {
+        match form.check("2026-11-22T03:04:05".parse().unwrap(), Times::for_zone("Asia/Shanghai")) {
             Ok(Handling::Mute(until)) => Ok(until),
             other => Err(other.unwrap_err().0[0].field.clone().into_owned()),
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::model::{EventStatus, Severity, Source};
 use crate::{
-    db::{AlertId, MemberId, Seek},
+    db::{AlertId, Cursor, MemberId},
     web::{ListParameters, Times, Unread, query_string, swapped_days, unread},
 };
 
@@ -93,7 +93,7 @@ pub struct EventFilter {
     /// The time by which the status is told.
     pub now: NaiveDateTime,
     /// Which page.
-    pub seek: Seek<EventPosition>,
+    pub seek: Cursor<EventPosition>,
 }
 
 impl EventFilter {
@@ -115,8 +115,8 @@ impl ListParameters for EventListQuery {
             ("severity", &self.severity, Severity::parse(&self.severity).is_some()),
             ("source", &self.source, Source::parse(&self.source).is_some()),
             ("recipient", &self.recipient, self.recipient == "me"),
-            ("from", &self.from, Times::typed_day(&self.from).is_some()),
-            ("until", &self.until, Times::typed_day(&self.until).is_some()),
+            ("from", &self.from, Times::parse_day(&self.from).is_some()),
+            ("until", &self.until, Times::parse_day(&self.until).is_some()),
             ("before", &self.before, is_position(&self.before)),
             ("after", &self.after, is_position(&self.after) && !is_position(&self.before)),
         ]);
@@ -138,7 +138,7 @@ impl EventListQuery {
             from: first.map(|day| times.day_start(day)),
             until: last.and_then(|day| day.succ_opt()).map(|day| times.day_start(day)),
             now,
-            seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
+            seek: Cursor { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
     fn days_are_in_the_tenants_zone_and_unknown_values_filter_nothing() {
         let query =
             EventListQuery { from: "2026-11-22".into(), until: "2026-11-22".into(), ..EventListQuery::default() };
-        let filter = query.filter(at("2026-11-22T00:00:00"), Times::of("Asia/Shanghai"), Some(MemberId(1)));
+        let filter = query.filter(at("2026-11-22T00:00:00"), Times::for_zone("Asia/Shanghai"), Some(MemberId(1)));
         assert_eq!(filter.from, Some(at("2026-11-21T16:00:00")));
         assert_eq!(filter.until, Some(at("2026-11-22T16:00:00")));
         assert_eq!(filter.recipient, None);
@@ -200,7 +200,7 @@ mod tests {
             ..EventListQuery::default()
         };
         let filter = odd.filter(at("2026-11-22T00:00:00"), Times::utc(), None);
-        assert!(filter.from.is_none() && filter.status.is_none() && filter.seek == Seek::default());
+        assert!(filter.from.is_none() && filter.status.is_none() && filter.seek == Cursor::default());
     }
 
     #[test]

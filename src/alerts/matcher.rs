@@ -9,7 +9,7 @@ use std::{
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::text::{is_invisible, trimmed, unseen_in_name};
+use crate::text::{is_invisible, trim_invisible, unseen_in_name};
 
 /// The longest label name, in characters.
 const MAX_LABEL_CHARS: usize = 128;
@@ -228,7 +228,7 @@ pub fn is_label_name(name: &str) -> bool {
 
 /// The value of a matcher as it was typed, with or without quotation marks around it.
 fn typed_value(typed: &str) -> Result<String, MatcherError> {
-    let shown = trimmed(typed);
+    let shown = trim_invisible(typed);
     if shown.is_empty() && !typed.is_empty() {
         return Err(MatcherError::Invisible);
     }

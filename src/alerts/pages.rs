@@ -38,8 +38,8 @@ use crate::{
     retention,
     text::join_names,
     web::{
-        self, FieldErrors, Form, Frame, ListParameters, Parameters, Times, Unread, actor, query_string,
-        redirect_saying, unread,
+        self, FieldErrors, Form, ListParameters, PageContext, Parameters, Times, Unread, query_string,
+        redirect_with_flash, request_actor, unread,
     },
 };
 
@@ -51,7 +51,7 @@ fn alerts_path(tenant: &Tenant) -> String {
 #[derive(Template)]
 #[template(path = "alerts/fire.html")]
 struct FirePage {
-    frame: Frame,
+    ctx: PageContext,
     path: String,
     fields: AlertFields,
     nonce: FormNonce,
@@ -75,7 +75,7 @@ impl PreviewSection {
 impl FirePage {
     /// The names of the rules that chose somebody, or that the sender did.
     fn rule_names_text(&self, rules: &[String]) -> String {
-        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { join_names(rules, ", ") }
+        if rules.is_empty() { self.ctx.t("alerts-by-sender").into_owned() } else { join_names(rules, ", ") }
     }
 
     fn receivers(&self) -> String {
@@ -85,16 +85,19 @@ impl FirePage {
     /// Whether something is set that the page hides at first.
     fn has_optional_values(&self) -> bool {
         let fields = &self.fields;
-        !fields.key.is_empty() || fields.status == Signal::Resolved.as_str() || self.errors.of("key").is_some()
+        !fields.key.is_empty() || fields.status == Signal::Resolved.as_str() || self.errors.for_field("key").is_some()
     }
 }
 
 /// The form Fire Alert.
-pub async fn fire_form(who: Can<FireAlerts>, frame: Frame) -> Result<HttpResponse> {
+pub async fn fire_form(who: Can<FireAlerts>, ctx: PageContext) -> Result<HttpResponse> {
     let fields = AlertFields { severity: Severity::Warning.as_str().to_owned(), ..AlertFields::default() };
     let path = alerts_path(&who.tenant);
     let (errors, nonce) = (FieldErrors::default(), FormNonce::generate()?);
-    web::page(StatusCode::OK, &FirePage { frame: frame.seen_by(&who), path, fields, nonce, errors, preview: None })
+    web::render_page(
+        StatusCode::OK,
+        &FirePage { ctx: ctx.with_viewer(&who), path, fields, nonce, errors, preview: None },
+    )
 }
 
 /// Fires the alert, or shows who would hear it.
@@ -102,7 +105,7 @@ pub async fn fire(
     tools: Data<Tools>,
     who: Can<FireAlerts>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(fields): Form<AlertFields>,
     Form(nonce): Form<FormNonce>,
 ) -> Result<HttpResponse> {
@@ -113,7 +116,7 @@ pub async fn fire(
             sender: who.principal.account.username.clone(),
             fired_by: Some(who.principal.account.id),
             portal: None,
-            product: frame.product.clone(),
+            product: ctx.product.clone(),
             now: tools.clock.now(),
         },
         is_administrator: who.role().is_some_and(Role::administers),
@@ -130,15 +133,17 @@ pub async fn fire(
         }
         Ok(alert) => {
             let typed = fields.clone();
-            tools.db.read_aside(move |c| submission.preview(c, &typed, &alert)).await?
+            tools.db.read_blocking(move |c| submission.preview(c, &typed, &alert)).await?
         }
     };
     let (status, errors, preview) = match outcome {
-        Ok(FireOutcome::Fired(event, flash_key)) => return Ok(redirect_saying(&format!("{path}/{event}"), flash_key)),
+        Ok(FireOutcome::Fired(event, flash_key)) => {
+            return Ok(redirect_with_flash(&format!("{path}/{event}"), flash_key));
+        }
         Ok(FireOutcome::Preview(part)) => (StatusCode::OK, FieldErrors::default(), Some(part)),
         Err(errors) => (StatusCode::UNPROCESSABLE_ENTITY, errors, None),
     };
-    web::page(status, &FirePage { frame: frame.seen_by(&who), path, fields, nonce, errors, preview })
+    web::render_page(status, &FirePage { ctx: ctx.with_viewer(&who), path, fields, nonce, errors, preview })
 }
 
 /// What became of the form.
@@ -211,7 +216,7 @@ impl AlertSubmission {
         who: &Can<FireAlerts>,
         (fields, alert): (AlertFields, IncomingAlert),
     ) -> Result<std::result::Result<FireOutcome, FieldErrors>> {
-        let (submission, actor) = (self.clone(), actor(request, &who.principal.account));
+        let (submission, actor) = (self.clone(), request_actor(request, &who.principal.account));
         let stored = who
             .write(&tools.db, move |c| {
                 if let Some(event) = submission.find_earlier(c)? {
@@ -244,10 +249,10 @@ impl AlertSubmission {
             .await;
         match stored {
             // Two clicks at the same moment: the other one was stored.
-            Err(Error::Taken) => {
+            Err(Error::AlreadyExists) => {
                 let submission = self.clone();
                 let before = tools.db.read(move |c| submission.find_earlier(c)).await?;
-                before.map(Ok).ok_or(Error::Taken)
+                before.map(Ok).ok_or(Error::AlreadyExists)
             }
             stored => stored.inspect(|_| tools.waker.wake()),
         }
@@ -264,7 +269,7 @@ impl AlertSubmission {
 #[derive(Template)]
 #[template(path = "alerts/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     path: String,
     query: EventListQuery,
     rows: Vec<EventRow>,
@@ -287,13 +292,13 @@ impl ListPage {
 async fn list_page<P>(
     tools: &Tools,
     who: &Can<P>,
-    frame: Frame,
+    ctx: PageContext,
     query: EventListQuery,
     form: HandleForm,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
     let (tenant, now) = (who.tenant.id, tools.clock.now());
-    let filter = query.filter(now, Times::of(&who.tenant.time_zone), who.member());
+    let filter = query.filter(now, Times::for_zone(&who.tenant.time_zone), who.member());
     let since = filter.from;
     let ((rows, keyset), removed) = tools
         .db
@@ -302,14 +307,14 @@ async fn list_page<P>(
         })
         .await?;
     let ends = keyset.older.is_none() && retention::reaches(removed, since);
-    let removed = removed.filter(|_| ends).map(|before| Times::of(&who.tenant.time_zone).day(&before));
-    let removed = removed.map(|date| frame.with("retention-removed-alerts", "date", &date).into_owned());
-    let frame = frame.seen_by(who);
+    let removed = removed.filter(|_| ends).map(|before| Times::for_zone(&who.tenant.time_zone).format_day(&before));
+    let removed = removed.map(|local_date| ctx.t_with("retention-removed-alerts", "date", &local_date).into_owned());
+    let ctx = ctx.with_viewer(who);
     let version = handling::version(rows.iter().map(|row| (row.id, row.is_quiet_until(&now))));
     let form = HandleForm { form_version: version, ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ListPage {
-        frame,
+        ctx,
         path: alerts_path(&who.tenant),
         query,
         rows,
@@ -321,17 +326,18 @@ async fn list_page<P>(
         errors,
         removed: removed.into_iter().collect(),
     };
-    web::page(status, &page)
+    web::render_page(status, &page)
 }
 
 /// The events.
 pub async fn list(
     tools: Data<Tools>,
     who: Can<ViewAlerts>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, unread): Parameters<EventListQuery>,
 ) -> Result<HttpResponse> {
-    list_page(&tools, &who, frame.refusing(unread), query, HandleForm::default(), FieldErrors::default()).await
+    list_page(&tools, &who, ctx.with_unknown_parameters(unread), query, HandleForm::default(), FieldErrors::default())
+        .await
 }
 
 /// Does something to the events that were chosen in the list.
@@ -339,21 +345,21 @@ pub async fn handle_many(
     tools: Data<Tools>,
     who: Can<HandleAlerts>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, unread): Parameters<EventListQuery>,
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
-    let what = form.check(tools.clock.now(), Times::of(&who.tenant.time_zone));
+    let what = form.check(tools.clock.now(), Times::for_zone(&who.tenant.time_zone));
     match (form.selected_ids(), what) {
         (Ok(ids), Ok(what)) => match apply_handling(&tools, &who, &request, ids, what, form.clone()).await? {
             Ok(flash_key) => {
-                Ok(redirect_saying(&format!("{}{}", alerts_path(&who.tenant), query.to_url_suffix()), flash_key))
+                Ok(redirect_with_flash(&format!("{}{}", alerts_path(&who.tenant), query.to_url_suffix()), flash_key))
             }
-            Err(errors) => list_page(&tools, &who, frame.refusing(unread), query, form, errors).await,
+            Err(errors) => list_page(&tools, &who, ctx.with_unknown_parameters(unread), query, form, errors).await,
         },
         (ids, what) => {
             let errors = FieldErrors(ids.err().into_iter().chain(what.err()).flat_map(|errors| errors.0).collect());
-            list_page(&tools, &who, frame.refusing(unread), query, form, errors).await
+            list_page(&tools, &who, ctx.with_unknown_parameters(unread), query, form, errors).await
         }
     }
 }
@@ -367,8 +373,8 @@ async fn apply_handling(
     what: Handling,
     form: HandleForm,
 ) -> Result<std::result::Result<&'static str, FieldErrors>> {
-    let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
-    let times = Times::of(&who.tenant.time_zone);
+    let (tenant, actor, now) = (who.tenant.id, request_actor(request, &who.principal.account), tools.clock.now());
+    let times = Times::for_zone(&who.tenant.time_zone);
     who.write(&tools.db, move |c| {
         let events = event_handling::lock(c, tenant, &ids, now)?;
         if let Err(errors) = form.check_unchanged(what, &events, times) {
@@ -378,7 +384,7 @@ async fn apply_handling(
         for title in &titles {
             let changes = match what {
                 Handling::Mute(until) => {
-                    let until = format!("{} ({})", times.show(&until), times.zone());
+                    let until = format!("{} ({})", times.format(&until), times.zone_name());
                     Change::between("alerts-quiet-until", "", &until).into_iter().collect()
                 }
                 Handling::Unmute | Handling::Finish => Vec::new(),
@@ -416,7 +422,7 @@ impl ListParameters for TimelineQuery {
 #[derive(Template)]
 #[template(path = "alerts/show.html")]
 struct ShowPage {
-    frame: Frame,
+    ctx: PageContext,
     base: String,
     event: EventDetails,
     timeline: Timeline,
@@ -451,7 +457,7 @@ impl ShowPage {
     }
 
     fn rule_names_text(&self, rules: &str) -> String {
-        if rules.is_empty() { self.frame.t("alerts-by-sender").into_owned() } else { rules.to_owned() }
+        if rules.is_empty() { self.ctx.t("alerts-by-sender").into_owned() } else { rules.to_owned() }
     }
 
     /// Why nobody has been notified of an open event, by its newest firing.
@@ -498,7 +504,7 @@ impl ShowPage {
 async fn show_page<P>(
     tools: &Tools,
     who: &Can<P>,
-    frame: Frame,
+    ctx: PageContext,
     (id, before): (AlertId, Option<EntryId>),
     form: HandleForm,
     errors: FieldErrors,
@@ -521,7 +527,7 @@ async fn show_page<P>(
     let form = HandleForm { form_version: handling::version([(event.id, event.active_mute_until(&now))]), ..form };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = ShowPage {
-        frame: frame.seen_by(who),
+        ctx: ctx.with_viewer(who),
         base: format!("/t/{}", who.tenant.slug),
         event,
         timeline,
@@ -532,19 +538,19 @@ async fn show_page<P>(
         form,
         errors,
     };
-    web::page(status, &page)
+    web::render_page(status, &page)
 }
 
 /// One event with its time line.
 pub async fn show(
     tools: Data<Tools>,
     who: Can<ViewAlerts>,
-    frame: Frame,
+    ctx: PageContext,
     path: Path<(String, AlertId)>,
     Parameters(asked, unread): Parameters<TimelineQuery>,
 ) -> Result<HttpResponse> {
-    let frame = frame.refusing(unread);
-    show_page(&tools, &who, frame, (path.1, asked.before()), HandleForm::default(), FieldErrors::default()).await
+    let ctx = ctx.with_unknown_parameters(unread);
+    show_page(&tools, &who, ctx, (path.1, asked.before()), HandleForm::default(), FieldErrors::default()).await
 }
 
 /// Does something to this event.
@@ -552,16 +558,16 @@ pub async fn handle(
     tools: Data<Tools>,
     who: Can<HandleAlerts>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     path: Path<(String, AlertId)>,
     Form(form): Form<HandleForm>,
 ) -> Result<HttpResponse> {
     let id = path.1;
-    match form.check(tools.clock.now(), Times::of(&who.tenant.time_zone)) {
+    match form.check(tools.clock.now(), Times::for_zone(&who.tenant.time_zone)) {
         Ok(what) => match apply_handling(&tools, &who, &request, vec![id], what, form.clone()).await? {
-            Ok(flash_key) => Ok(redirect_saying(&format!("{}/{id}", alerts_path(&who.tenant)), flash_key)),
-            Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
+            Ok(flash_key) => Ok(redirect_with_flash(&format!("{}/{id}", alerts_path(&who.tenant)), flash_key)),
+            Err(errors) => show_page(&tools, &who, ctx, (id, None), form, errors).await,
         },
-        Err(errors) => show_page(&tools, &who, frame, (id, None), form, errors).await,
+        Err(errors) => show_page(&tools, &who, ctx, (id, None), form, errors).await,
     }
 }

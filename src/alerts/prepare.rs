@@ -47,7 +47,7 @@ impl Snapshots {
             (alerts, Some(prepared)) => (alerts, prepared),
             (alerts, None) => {
                 let (known, owned_context) = (self.clone(), context.clone());
-                db.read_aside(move |c| {
+                db.read_blocking(move |c| {
                     let snapshot = known.latest(c, &owned_context)?;
                     let prepared = ingest::prepare_batch(c, &owned_context, Decider::new(snapshot), &alerts)?;
                     Ok((alerts, prepared))
@@ -87,7 +87,7 @@ async fn store_fan_out_plan(db: &Database, context: &AlertContext, recipients: A
     let now = context.now;
     let plan = db.write(move |c| fan_outs::create_plan(c, now)).await?;
     for (number, part) in fan_outs::split_into_parts(&recipients.routing).into_iter().enumerate() {
-        db.write_weighing(part.recipient_count(), move |c| fan_outs::add_part(c, plan, number, &part)).await?;
+        db.write_weighted(part.recipient_count(), move |c| fan_outs::add_part(c, plan, number, &part)).await?;
     }
     recipients.fan_out_plan.set(plan).map_err(|_| Error::internal("receivers were stored twice"))
 }

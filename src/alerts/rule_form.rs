@@ -19,8 +19,8 @@ use crate::{
     robots::Channel,
     text::{as_name, whole_number},
     web::{
-        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, name, one_line, unread,
-        validated,
+        EditForm as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, impl_edit_form, name, single_line,
+        unread, validate_form,
     },
 };
 
@@ -78,7 +78,7 @@ pub struct RuleForm {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(RuleForm);
+impl_edit_form!(RuleForm);
 
 /// The fields of the page that say what a rule is.
 pub const SAVED_FIELDS: [&str; 15] = [
@@ -198,7 +198,7 @@ impl RuleForm {
                 Receiver::Schedule(schedule) => form.schedules.push(*schedule),
             }
         }
-        form.opened()
+        form.with_version()
     }
 
     /// Whether a checkbox of roles or channels is ticked.
@@ -212,7 +212,7 @@ impl RuleForm {
     /// # Errors
     /// Every mistake, beside its field.
     pub fn check(&self, id: RuleId) -> Result<RuleDraft, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let severity =
             require(parse_or_default(&self.severity, Severity::Info, Severity::parse), "severity", &mut errors);
         let source = match self.source.as_str() {
@@ -395,7 +395,7 @@ pub fn format_minute(minute: u16) -> String {
 #[serde(default)]
 pub struct ExampleAlert {
     /// The headline.
-    #[validate(length(max = 128, code = "form-too-long"), custom(function = "one_line"))]
+    #[validate(length(max = 128, code = "form-too-long"), custom(function = "single_line"))]
     pub example_title: String,
     /// The severity; critical when empty.
     pub example_severity: String,
@@ -419,7 +419,7 @@ impl ExampleAlert {
     /// # Errors
     /// Every mistake, beside its field.
     pub fn check(&self) -> Result<IncomingAlert, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let severity = require(
             parse_or_default(&self.example_severity, Severity::Critical, Severity::parse),
             "example_severity",
@@ -533,7 +533,7 @@ mod tests {
     fn a_label_that_stands_twice_in_an_example_is_named_by_its_line() {
         let example = ExampleAlert { example_labels: "a=1\nb=2\na=3".into(), ..ExampleAlert::default() };
         let errors = example.check().unwrap_err();
-        assert!(errors.of("example_labels").unwrap().text(Language::English).contains('3'));
+        assert!(errors.for_field("example_labels").unwrap().text(Language::English).contains('3'));
     }
 
     #[test]
@@ -592,7 +592,7 @@ mod tests {
         for text in ["0", "60", "-1", "five", "1.5"] {
             let wrong = RuleForm { frequency: text.into(), ..form() };
             assert!(
-                wrong.check(ID).unwrap_err().of("frequency").unwrap().text(Language::English).contains("59"),
+                wrong.check(ID).unwrap_err().for_field("frequency").unwrap().text(Language::English).contains("59"),
                 "{text}"
             );
         }

@@ -38,7 +38,10 @@ use crate::{
     language::Language,
     robots::Channel,
     text::as_name,
-    web::{self, Edits as _, FieldError, FieldErrors, Form, Frame, Parameters, Query, actor, redirect_saying},
+    web::{
+        self, EditForm as _, FieldError, FieldErrors, Form, PageContext, Parameters, Query, redirect_with_flash,
+        request_actor,
+    },
 };
 
 /// The id of a rule that is not stored yet; stored ones start at 1.
@@ -59,7 +62,7 @@ struct ListRow {
 #[derive(Template)]
 #[template(path = "alert-rules/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     query: RuleListQuery,
     rows: Vec<ListRow>,
     /// How many rules the tenant has.
@@ -75,7 +78,7 @@ struct ListPage {
 
 impl ListPage {
     fn has_selection_error(&self) -> bool {
-        self.errors.of("rules").is_some()
+        self.errors.for_field("rules").is_some()
     }
 }
 
@@ -83,21 +86,21 @@ impl ListPage {
 pub async fn list(
     db: Data<Database>,
     who: Can<ViewAlerts>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, unread): Parameters<RuleListQuery>,
 ) -> Result<HttpResponse> {
-    list_page(&db, &who, frame.refusing(unread), query, FieldErrors::default()).await
+    list_page(&db, &who, ctx.with_unknown_parameters(unread), query, FieldErrors::default()).await
 }
 
 async fn list_page<P>(
     db: &Database,
     who: &Can<P>,
-    frame: Frame,
+    ctx: PageContext,
     query: RuleListQuery,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
-    let (tenant, language, may_edit) = (who.tenant.id, frame.language, who.may(Action::EditAlertRules));
-    let shows_next_step = may_edit && frame.said.is_some();
+    let (tenant, language, may_edit) = (who.tenant.id, ctx.language, who.may(Action::EditAlertRules));
+    let shows_next_step = may_edit && ctx.flash.is_some();
     let (rules, names, progress) = db
         .read(move |c| {
             let rules = store::load_all(c, tenant)?;
@@ -112,8 +115,11 @@ async fn list_page<P>(
         rules.into_iter().filter(|rule| query.matches(rule)).map(|rule| to_row(rule, &names, language)).collect();
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let (path, base) = (rules_path(who), format!("/t/{}", who.tenant.slug));
-    let (frame, example) = (frame.seen_by(who), ExampleAlert::default());
-    web::page(status, &ListPage { frame, query, rows, total, errors, example, may_edit, path, base, next_step: next })
+    let (ctx, example) = (ctx.with_viewer(who), ExampleAlert::default());
+    web::render_page(
+        status,
+        &ListPage { ctx, query, rows, total, errors, example, may_edit, path, base, next_step: next },
+    )
 }
 
 fn to_row(rule: Rule, names: &ReceiverNames, language: Language) -> ListRow {
@@ -126,7 +132,7 @@ fn to_row(rule: Rule, names: &ReceiverNames, language: Language) -> ListRow {
 }
 
 /// What every request that changes rules brings.
-type RuleRequest = (Data<Database>, Data<Clock>, Can<EditAlertRules>, HttpRequest, Frame);
+type RuleRequest = (Data<Database>, Data<Clock>, Can<EditAlertRules>, HttpRequest, PageContext);
 
 /// Who changes rules, where and when.
 struct RuleChange {
@@ -137,7 +143,7 @@ struct RuleChange {
 
 impl RuleChange {
     fn from_request((_, clock, who, request, _): &RuleRequest) -> Self {
-        Self { tenant: who.tenant.id, actor: actor(request, &who.principal.account), now: clock.now() }
+        Self { tenant: who.tenant.id, actor: request_actor(request, &who.principal.account), now: clock.now() }
     }
 
     fn save(
@@ -198,17 +204,17 @@ async fn apply_bulk_action(
     SelectedRules { id: ids, .. }: SelectedRules,
 ) -> Result<HttpResponse> {
     let change = RuleChange::from_request(&parts);
-    let (db, _, who, _, frame) = parts;
+    let (db, _, who, _, ctx) = parts;
     if ids.is_empty() {
-        let errors = FieldErrors::one("rules", "rules-none-ticked");
-        return list_page(&db, &who, frame, RuleListQuery::default(), errors).await;
+        let errors = FieldErrors::single("rules", "rules-none-ticked");
+        return list_page(&db, &who, ctx, RuleListQuery::default(), errors).await;
     }
     who.write(&db, move |c| {
         store::lock(c, change.tenant)?;
         selected_rules(c, change.tenant, &ids)?.iter().try_for_each(|rule| action.apply(c, &change, rule))
     })
     .await?;
-    Ok(redirect_saying(&rules_path(&who), action.flash_key()))
+    Ok(redirect_with_flash(&rules_path(&who), action.flash_key()))
 }
 
 /// Switches rules on.
@@ -224,7 +230,7 @@ pub async fn disable(parts: RuleRequest, Form(form): Form<SelectedRules>) -> Res
 #[derive(Template)]
 #[template(path = "alert-rules/delete.html")]
 struct DeletePage {
-    frame: Frame,
+    ctx: PageContext,
     rules: Vec<Rule>,
     path: String,
 }
@@ -234,11 +240,11 @@ pub async fn delete(parts: RuleRequest, Form(form): Form<SelectedRules>) -> Resu
     if form.sure == "yes" || form.id.is_empty() {
         return apply_bulk_action(parts, BulkAction::Delete, form).await;
     }
-    let (db, _, who, _, frame) = parts;
+    let (db, _, who, _, ctx) = parts;
     let tenant = who.tenant.id;
     let rules = db.read(move |c| selected_rules(c, tenant, &form.id)).await?;
     let path = rules_path(&who);
-    web::page(StatusCode::OK, &DeletePage { frame: frame.seen_by(&who), rules, path })
+    web::render_page(StatusCode::OK, &DeletePage { ctx: ctx.with_viewer(&who), rules, path })
 }
 
 /// Who would hear an example alert, in words.
@@ -291,7 +297,7 @@ impl PreviewResult {
 #[derive(Template)]
 #[template(path = "alert-rules/preview.html")]
 struct PreviewPage {
-    frame: Frame,
+    ctx: PageContext,
     errors: FieldErrors,
     example: ExampleAlert,
     outcome: Option<PreviewResult>,
@@ -303,15 +309,15 @@ pub async fn preview(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<EditAlertRules>,
-    frame: Frame,
+    ctx: PageContext,
     Query(example): Query<ExampleAlert>,
 ) -> Result<HttpResponse> {
     let checked = if example.is_requested() { example.check().map(Some) } else { Ok(None) };
     let (outcome, errors) = match checked {
         Ok(None) => (None, FieldErrors::default()),
         Ok(Some(alert)) => {
-            let context = preview_context(&who, &frame, clock.now());
-            let outcome = db.read_aside(move |c| {
+            let context = preview_context(&who, &ctx, clock.now());
+            let outcome = db.read_blocking(move |c| {
                 let preview = preview_of(c, &context, &alert)?;
                 PreviewResult::load(c, context.tenant, preview, None)
             });
@@ -320,20 +326,20 @@ pub async fn preview(
         Err(errors) => (None, errors),
     };
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (frame, path) = (frame.seen_by(&who), rules_path(&who));
-    web::page(status, &PreviewPage { frame, errors, example, outcome, path })
+    let (ctx, path) = (ctx.with_viewer(&who), rules_path(&who));
+    web::render_page(status, &PreviewPage { ctx, errors, example, outcome, path })
 }
 
-fn preview_context<P>(who: &Can<P>, frame: &Frame, now: NaiveDateTime) -> AlertContext {
+fn preview_context<P>(who: &Can<P>, ctx: &PageContext, now: NaiveDateTime) -> AlertContext {
     let account = &who.principal.account;
-    let (sender, product) = (account.username.clone(), frame.product.clone());
+    let (sender, product) = (account.username.clone(), ctx.product.clone());
     AlertContext { tenant: who.tenant.id, sender, fired_by: Some(account.id), portal: None, product, now }
 }
 
 #[derive(Template)]
 #[template(path = "alert-rules/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     /// The rule that is edited; nothing for a new one.
     rule: Option<Rule>,
     form: RuleForm,
@@ -378,7 +384,7 @@ struct EditPageState {
 async fn edit_page(
     db: &Database,
     who: &Can<EditAlertRules>,
-    frame: Frame,
+    ctx: PageContext,
     shown: EditPageState,
 ) -> Result<HttpResponse> {
     let EditPageState { rule, form, errors, example, outcome } = shown;
@@ -391,12 +397,12 @@ async fn edit_page(
         .await?;
     let form = form.unwrap_or_else(|| match &rule {
         Some(rule) => RuleForm::from_rule(rule, &receiver_usernames(rule, &names)),
-        None if is_first => RuleForm::for_first_rule(&switches, &frame.t("rules-first-name")),
+        None if is_first => RuleForm::for_first_rule(&switches, &ctx.t("rules-first-name")),
         None => RuleForm::for_new_rule(&switches),
     });
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let (frame, path) = (frame.seen_by(who), rules_path(who));
-    web::page(status, &EditPage { frame, rule, form, errors, names, switches, example, outcome, path })
+    let (ctx, path) = (ctx.with_viewer(who), rules_path(who));
+    web::render_page(status, &EditPage { ctx, rule, form, errors, names, switches, example, outcome, path })
 }
 
 fn receiver_usernames<'n>(rule: &Rule, names: &'n ReceiverNames) -> Vec<&'n str> {
@@ -408,10 +414,10 @@ fn receiver_usernames<'n>(rule: &Rule, names: &'n ReceiverNames) -> Vec<&'n str>
 
 /// Where a rule is added.
 pub async fn add_form(
-    (db, _, who, _, frame): RuleRequest,
+    (db, _, who, _, ctx): RuleRequest,
     Parameters(proposed, unread): Parameters<RulePrefill>,
 ) -> Result<HttpResponse> {
-    let (tenant, frame) = (who.tenant.id, frame.refusing(unread));
+    let (tenant, ctx) = (who.tenant.id, ctx.with_unknown_parameters(unread));
     let form = if proposed == RulePrefill::default() {
         None
     } else {
@@ -425,15 +431,15 @@ pub async fn add_form(
         example: ExampleAlert::default(),
         outcome: None,
     };
-    edit_page(&db, &who, frame, shown).await
+    edit_page(&db, &who, ctx, shown).await
 }
 
 /// Where a rule is edited.
-pub async fn edit_form((db, _, who, _, frame): RuleRequest, path: Path<(String, RuleId)>) -> Result<HttpResponse> {
+pub async fn edit_form((db, _, who, _, ctx): RuleRequest, path: Path<(String, RuleId)>) -> Result<HttpResponse> {
     let (tenant, id) = (who.tenant.id, path.1);
     let rule = db.read(move |c| store::find(c, tenant, id)).await?;
     let (errors, example) = (FieldErrors::default(), ExampleAlert::default());
-    edit_page(&db, &who, frame, EditPageState { rule: Some(rule), form: None, errors, example, outcome: None }).await
+    edit_page(&db, &who, ctx, EditPageState { rule: Some(rule), form: None, errors, example, outcome: None }).await
 }
 
 /// Adds a rule, or shows who would hear an alert if it were there.
@@ -464,19 +470,19 @@ async fn submit_form(
     example: ExampleAlert,
 ) -> Result<HttpResponse> {
     let change = RuleChange::from_request(&parts);
-    let (db, _, who, _, frame) = parts;
+    let (db, _, who, _, ctx) = parts;
     if let Some(stored) = rule.clone().filter(|_| !example.is_requested()) {
-        match reconcile_with_stored(&db, change.tenant, stored, form, frame.language).await? {
+        match reconcile_with_stored(&db, change.tenant, stored, form, ctx.language).await? {
             Ok(merged) => form = merged,
             Err((form, errors)) => {
                 let shown = EditPageState { rule, form: Some(form), errors, example, outcome: None };
-                return edit_page(&db, &who, frame, shown).await;
+                return edit_page(&db, &who, ctx, shown).await;
             }
         }
     }
     let (id, typed_form) = (rule.as_ref().map_or(UNSAVED, |rule| rule.id), form.clone());
     // Regular expressions take a while to compile.
-    let checked = db.compute_aside(move || typed_form.check(id)).await?;
+    let checked = db.compute_blocking(move || typed_form.check(id)).await?;
     let alert = if example.is_requested() { example.check().map(Some) } else { Ok(None) };
     let looked_up = look_up(&db, change.tenant, id, (&form, &checked), !example.is_requested()).await?;
     let (alert, errors) = match looked_up.joined_with(alert) {
@@ -485,11 +491,11 @@ async fn submit_form(
     };
     let done = match errors.joined_with(checked).map(|draft| (draft, alert)) {
         Ok((draft, Some(alert))) => {
-            let context = preview_context(&who, &frame, change.now);
-            db.read_aside(move |c| preview_draft(c, &context, &alert, draft)).await?
+            let context = preview_context(&who, &ctx, change.now);
+            db.read_blocking(move |c| preview_draft(c, &context, &alert, draft)).await?
         }
         Ok((draft, None)) => match save(&db, &who, change, draft, form.clone()).await? {
-            Ok(effect) => return Ok(redirect_saying(&rules_path(&who), effect.flash_key())),
+            Ok(effect) => return Ok(redirect_with_flash(&rules_path(&who), effect.flash_key())),
             Err(errors) => Err(errors),
         },
         Err(errors) => Err(errors),
@@ -498,7 +504,7 @@ async fn submit_form(
         Ok(outcome) => (Some(outcome), FieldErrors::default()),
         Err(errors) => (None, errors),
     };
-    edit_page(&db, &who, frame, EditPageState { rule, form: Some(form), errors, example, outcome }).await
+    edit_page(&db, &who, ctx, EditPageState { rule, form: Some(form), errors, example, outcome }).await
 }
 
 /// The form with what somebody else changed in the rule meanwhile, or what both changed.
@@ -511,11 +517,11 @@ async fn reconcile_with_stored(
 ) -> Result<std::result::Result<RuleForm, (RuleForm, FieldErrors)>> {
     let (names, stored) = db.read(move |c| Ok((store::load_names(c, tenant, &[&stored])?, stored))).await?;
     let shown = RuleForm::from_rule(&stored, &receiver_usernames(&stored, &names));
-    let outdated = match form.reconciled(&shown, &SAVED_FIELDS)? {
+    let outdated = match form.reconcile(&shown, &SAVED_FIELDS)? {
         Ok(form) => return Ok(Ok(form)),
         Err(outdated) => outdated,
     };
-    Ok(Err(outdated.refused_in_words(|field, value| display_value(field, value, &names, language))))
+    Ok(Err(outdated.into_errors_with_labels(|field, value| display_value(field, value, &names, language))))
 }
 
 /// What the page calls a value of one of its fields; nothing where it is shown as it is.
@@ -580,7 +586,7 @@ async fn look_up(
     let read = checked.as_ref().ok().map(|typed| typed.rule.matchers.clone());
     let typed = form.clone();
     let own = move || read.unwrap_or_else(|| typed.readable_matchers());
-    errors.0.extend(db.compute_aside(move || expressions_too_large(&rules, id, &own())).await?);
+    errors.0.extend(db.compute_blocking(move || expressions_too_large(&rules, id, &own())).await?);
     Ok(errors)
 }
 
@@ -592,7 +598,7 @@ async fn save(
     form: RuleForm,
 ) -> Result<FormResult<Effect>> {
     match who.write(db, move |c| save_draft(c, &change, draft, &form)).await {
-        Err(Error::Taken) => Ok(Err(FieldErrors::one("name", "rules-name-taken"))),
+        Err(Error::AlreadyExists) => Ok(Err(FieldErrors::single("name", "rules-name-taken"))),
         saved => saved,
     }
 }
@@ -627,8 +633,8 @@ fn save_draft(
     if draft.rule.id != UNSAVED {
         let stored = store::find(c, change.tenant, draft.rule.id)?;
         let names = store::load_names(c, change.tenant, &[&stored])?;
-        if !form.is_current(&RuleForm::from_rule(&stored, &receiver_usernames(&stored, &names))) {
-            return Ok(Err(FieldErrors::of_form("form-saved-by-another")));
+        if !form.is_based_on(&RuleForm::from_rule(&stored, &receiver_usernames(&stored, &names))) {
+            return Ok(Err(FieldErrors::for_whole_form("form-saved-by-another")));
         }
     }
     let rule = match resolve_draft_members(c, change.tenant, draft)? {
@@ -643,7 +649,7 @@ fn save_draft(
     let action = match before {
         Some(_) => "rule-edited",
         None if rule.id != UNSAVED => return Err(Error::NotFound),
-        None if rules.len() >= MAX_RULES => return Ok(Err(FieldErrors::of_form("rules-too-many"))),
+        None if rules.len() >= MAX_RULES => return Ok(Err(FieldErrors::for_whole_form("rules-too-many"))),
         None => "rule-added",
     };
     let write = |c: &mut AnyConnection| match before {

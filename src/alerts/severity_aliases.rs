@@ -110,8 +110,11 @@ const INFO_ALIASES: [&str; 30] = [
 /// that is in no table.
 #[must_use]
 pub fn parse_severity_alias(word: &str) -> Option<Severity> {
-    let word: String =
-        text::trimmed(word).chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
+    let word: String = text::trim_invisible(word)
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '_'))
+        .flat_map(char::to_lowercase)
+        .collect();
     let word = word.as_str();
     match () {
         () if CRITICAL_ALIASES.contains(&word) => Some(Severity::Critical),

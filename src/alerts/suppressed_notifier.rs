@@ -1,6 +1,6 @@
 //! When do not disturb ends by time on an event that is still open, one notification says what it suppressed.
 //!
-//! A firing that comes in first says it instead ([`super::ingest`]). What is still to be said is a column of the event, so that it
+//! A firing that comes in first says it instead ([`super::ingest()`]). What is still to be said is a column of the event, so that it
 //! survives a restart, and it is taken back in the transaction that writes the notification.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    db::{AdvisoryLock, Database, Lane, Share, acquire_lock},
+    db::{AdvisoryLock, Database, Lane, Workload, acquire_lock},
     delivery::Waker,
     error::Result,
 };
@@ -59,7 +59,7 @@ impl SuppressedNotifier {
                 product: self.product.clone(),
                 now: self.clock.now(),
             };
-            let db = self.db.by(Share::Intake).in_lane(Lane::of_tenant(tenant));
+            let db = self.db.for_workload(Workload::Intake).in_lane(Lane::for_tenant(tenant));
             let notified = db.write(move |c| {
                 acquire_lock(c, AdvisoryLock::SuppressedAlerts)?;
                 notify_suppressed(c, &context, alert)

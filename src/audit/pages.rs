@@ -14,10 +14,10 @@ use crate::{
         permissions::{ViewAudit, ViewInstanceAudit},
     },
     clock::Clock,
-    db::{Database, Keyset, Seek, TenantId},
+    db::{Cursor, Database, Keyset, TenantId},
     error::Result,
     retention::store as retention,
-    web::{self, Frame, ListParameters, Parameters, Times, Unread, query_string, unread},
+    web::{self, ListParameters, PageContext, Parameters, Times, Unread, query_string, unread},
 };
 
 /// What the page can be asked for.
@@ -49,7 +49,7 @@ impl Asked {
         Filter {
             actor: self.who.trim().to_owned(),
             action: ACTIONS.iter().copied().find(|action| *action == self.action),
-            seek: Seek { before: self.before.parse().ok(), after: self.after.parse().ok() },
+            seek: Cursor { before: self.before.parse().ok(), after: self.after.parse().ok() },
         }
     }
 }
@@ -57,7 +57,7 @@ impl Asked {
 #[derive(Template)]
 #[template(path = "audit/log.html")]
 struct LogPage {
-    frame: Frame,
+    ctx: PageContext,
     /// Whether this is the log of the instance, which names the tenants.
     of_instance: bool,
     path: String,
@@ -70,13 +70,13 @@ struct LogPage {
 
 impl LogPage {
     fn action(&self, action: &str) -> String {
-        self.frame.t(&format!("audit-action-{action}")).into_owned()
+        self.ctx.t(&format!("audit-action-{action}")).into_owned()
     }
 
     fn value(&self, change: &Change, value: &str) -> String {
         match change.word_key(value) {
-            Some(key) => self.frame.t(key).into_owned(),
-            None if value.is_empty() => self.frame.t("none").into_owned(),
+            Some(key) => self.ctx.t(key).into_owned(),
+            None if value.is_empty() => self.ctx.t("none").into_owned(),
             None => value.to_owned(),
         }
     }
@@ -90,7 +90,7 @@ impl LogPage {
 async fn log(
     db: &Database,
     clock: &Clock,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Option<TenantId>,
     path: String,
     asked: Asked,
@@ -99,11 +99,11 @@ async fn log(
     let now = clock.now();
     let ((rows, keyset), removed) =
         db.read(move |c| Ok((store::list(c, tenant, &filter)?, retention::removed(c, tenant, now)?.audit))).await?;
-    let removed = removed.filter(|_| keyset.older.is_none()).map(|before| frame.times().day(&before));
-    let removed = removed.map(|date| frame.with("retention-removed-audit", "date", &date).into_owned());
+    let removed = removed.filter(|_| keyset.older.is_none()).map(|before| ctx.times().format_day(&before));
+    let removed = removed.map(|date| ctx.t_with("retention-removed-audit", "date", &date).into_owned());
     let removed = removed.into_iter().collect();
-    let page = LogPage { frame, of_instance: tenant.is_none(), path, asked, rows, keyset, removed };
-    web::page(StatusCode::OK, &page)
+    let page = LogPage { ctx, of_instance: tenant.is_none(), path, asked, rows, keyset, removed };
+    web::render_page(StatusCode::OK, &page)
 }
 
 /// What was done in a tenant.
@@ -111,11 +111,11 @@ pub async fn tenant(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<ViewAudit>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let path = format!("/t/{}/audit", who.tenant.slug);
-    log(&db, &clock, frame.seen_by(&who).refusing(unread), Some(who.tenant.id), path, asked).await
+    log(&db, &clock, ctx.with_viewer(&who).with_unknown_parameters(unread), Some(who.tenant.id), path, asked).await
 }
 
 /// What was done anywhere.
@@ -123,8 +123,9 @@ pub async fn instance(
     db: Data<Database>,
     clock: Data<Clock>,
     who: CanInstance<ViewInstanceAudit>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
-    log(&db, &clock, frame.seen_by(&who).refusing(unread), None, "/instance/audit".to_owned(), asked).await
+    log(&db, &clock, ctx.with_viewer(&who).with_unknown_parameters(unread), None, "/instance/audit".to_owned(), asked)
+        .await
 }

@@ -7,7 +7,7 @@ use super::Change;
 use crate::{
     access::Actor,
     db::{
-        AnyConnection, Keyset, Seek, TenantId,
+        AnyConnection, Cursor, Keyset, TenantId,
         schema::{audit, tenants},
     },
     error::{Error, Result},
@@ -145,7 +145,7 @@ pub struct Filter {
     /// Only this action.
     pub action: Option<&'static str>,
     /// Which page.
-    pub seek: Seek,
+    pub seek: Cursor,
 }
 
 /// One page of a tenant's log, or of everything that happened, newest first.
@@ -173,7 +173,7 @@ pub fn list(c: &mut AnyConnection, tenant: Option<TenantId>, filter: &Filter) ->
         (None, None) => query.order(audit::id.desc()),
     };
     let rows: Vec<Raw> = query
-        .limit(Seek::LIMIT)
+        .limit(Cursor::QUERY_LIMIT)
         .select((
             audit::id,
             tenants::name.nullable(),
@@ -224,7 +224,7 @@ mod tests {
         note(&mut c, None, "Ann", "log-in");
         note(&mut c, None, "ann", "log-out");
         note(&mut c, None, "bob", "log-in");
-        let by = |actor: &str, action| Filter { actor: actor.into(), action, seek: Seek::default() };
+        let by = |actor: &str, action| Filter { actor: actor.into(), action, seek: Cursor::default() };
         assert_eq!(actors(&mut c, None, &by("aNN", None)), ["ann", "Ann"]);
         assert_eq!(actors(&mut c, None, &by("", Some("log-in"))), ["bob", "Ann"]);
         assert_eq!(actors(&mut c, None, &by("ann", Some("log-out"))), ["ann"]);
@@ -238,11 +238,11 @@ mod tests {
         }
         let (first, keyset) = list(&mut c, Some(TenantId(1)), &Filter::default()).unwrap();
         note(&mut c, Some(1), "late", "log-in");
-        let seek = Seek { before: keyset.older, after: None };
+        let seek = Cursor { before: keyset.older, after: None };
         let (second, keyset) = list(&mut c, Some(TenantId(1)), &Filter { seek, ..Filter::default() }).unwrap();
         assert_eq!((first.len(), second.len()), (50, 50));
         assert_eq!((first[49].actor.as_str(), second[0].actor.as_str()), ("70", "69"));
-        let seek = Seek { before: None, after: keyset.newer };
+        let seek = Cursor { before: None, after: keyset.newer };
         let back = list(&mut c, Some(TenantId(1)), &Filter { seek, ..Filter::default() }).unwrap();
         assert_eq!(
             back.0.iter().map(|row| row.id).collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mode, Settings, Switches};
 use crate::{
     robots::Channel,
-    web::{Edits as _, FieldErrors, FormVersion, edits},
+    web::{EditForm as _, FieldErrors, FormVersion, impl_edit_form},
 };
 
 /// The tenant's page; the instance's has the switches alone.
@@ -20,7 +20,7 @@ pub struct Channels {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(Channels);
+impl_edit_form!(Channels);
 
 impl Channels {
     /// The form as a page shows it: a tenant's with its mode, and with the switches that apply.
@@ -32,7 +32,7 @@ impl Channels {
             on: on.map(|channel| channel.as_str().to_owned()).collect(),
             form_version: FormVersion::default(),
         }
-        .opened()
+        .with_version()
     }
 
     /// Whether the switch of a channel is on.
@@ -44,13 +44,13 @@ impl Channels {
     /// The switches. A channel that does not exist is an error.
     pub fn switches(&self) -> Result<Switches, FieldErrors> {
         let channels: Option<Vec<Channel>> = self.on.iter().map(|word| Channel::parse(word)).collect();
-        channels.map(Switches::on).ok_or_else(|| FieldErrors::one("on", "form-choose"))
+        channels.map(Switches::on).ok_or_else(|| FieldErrors::single("on", "form-choose"))
     }
 
     /// What a tenant's page asks for: the mode, and the switches of Tenant Custom. Who leaves System Default chosen and
     /// moves a switch means the switch, so that Tenant Custom is what applies from then on.
     pub fn check(&self, before: &Settings) -> Result<(Mode, Switches), FieldErrors> {
-        let mode = Mode::parse(&self.mode).ok_or_else(|| FieldErrors::one("mode", "form-choose"));
+        let mode = Mode::parse(&self.mode).ok_or_else(|| FieldErrors::single("mode", "form-choose"));
         let (mode, switches) = match (mode, self.switches()) {
             (Ok(mode), Ok(switches)) => (mode, switches),
             (mode, switches) => {
@@ -68,11 +68,11 @@ impl Channels {
     /// Whether the form showed System Default and comes back with other switches. One that was not opened first says so
     /// only by a switch that is on where System Default's is off.
     fn moves_a_switch(&self, before: &Settings, switches: &Switches) -> bool {
-        if self.form_version.is_none() {
+        if self.form_version.is_absent() {
             let turned_on = |channel| switches.is_on(channel) && !before.system.is_on(channel);
             return before.mode == Mode::System && Channel::ALL.iter().any(turned_on);
         }
-        !self.form_version.differs("mode", self) && self.form_version.differs("on", self)
+        !self.form_version.field_differs("mode", self) && self.form_version.field_differs("on", self)
     }
 }
 

@@ -16,13 +16,13 @@ use crate::{
     first_steps::{FirstStep, store as first_steps},
     language::Language,
     robots::Channel,
-    web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, redirect_with_flash, request_actor},
 };
 
 #[derive(Template)]
 #[template(path = "channels/channels.html")]
 struct ChannelsPage {
-    frame: Frame,
+    ctx: PageContext,
     errors: FieldErrors,
     form: form::Channels,
     /// Nothing on the instance's page, which has the switches alone.
@@ -43,10 +43,10 @@ struct TenantPart {
 }
 
 impl ChannelsPage {
-    fn of_tenant(frame: Frame, slug: &str, settings: Settings, may_edit: bool, errors: FieldErrors) -> Self {
+    fn of_tenant(ctx: PageContext, slug: &str, settings: Settings, may_edit: bool, errors: FieldErrors) -> Self {
         let switches = settings.effective().clone();
         Self {
-            frame,
+            ctx,
             errors,
             form: form::Channels::showing(Some(settings.mode), &switches),
             tenant: Some(TenantPart { mode: settings.mode, system: settings.system }),
@@ -58,9 +58,9 @@ impl ChannelsPage {
         }
     }
 
-    fn of_instance(frame: Frame, switches: Switches, errors: FieldErrors) -> Self {
+    fn of_instance(ctx: PageContext, switches: Switches, errors: FieldErrors) -> Self {
         Self {
-            frame,
+            ctx,
             errors,
             form: form::Channels::showing(None, &switches),
             tenant: None,
@@ -81,31 +81,31 @@ impl ChannelsPage {
         };
         let [on_key, off_key] = keys;
         let on = Channel::ALL.iter().filter(|channel| self.switches.is_on(channel));
-        let names: Vec<String> = on.map(|channel| self.frame.t(channel_key(channel)).into_owned()).collect();
+        let names: Vec<String> = on.map(|channel| self.ctx.t(channel_key(channel)).into_owned()).collect();
         if names.is_empty() {
-            self.frame.t(off_key).into_owned()
+            self.ctx.t(off_key).into_owned()
         } else {
-            let names = names.join(&self.frame.t("list-separator"));
-            self.frame.with(on_key, "channels", &names).into_owned()
+            let names = names.join(&self.ctx.t("list-separator"));
+            self.ctx.t_with(on_key, "channels", &names).into_owned()
         }
     }
 }
 
 /// The tenant's page; who may not edit sees it read-only.
-pub async fn show(db: Data<Database>, who: Can<ViewChannels>, frame: Frame) -> Result<HttpResponse> {
+pub async fn show(db: Data<Database>, who: Can<ViewChannels>, ctx: PageContext) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
     let may_edit = who.may(Action::EditChannels);
-    let goes_on = may_edit && frame.said.is_some();
+    let goes_on = may_edit && ctx.flash.is_some();
     let (settings, progress) = db
         .read(move |c| {
             let progress = goes_on.then(|| first_steps::load_progress(c, tenant)).transpose()?;
             Ok((store::settings(c, tenant)?, progress))
         })
         .await?;
-    let frame = frame.seen_by(&who);
-    let page = ChannelsPage::of_tenant(frame, &who.tenant.slug, settings, may_edit, FieldErrors::default());
+    let ctx = ctx.with_viewer(&who);
+    let page = ChannelsPage::of_tenant(ctx, &who.tenant.slug, settings, may_edit, FieldErrors::default());
     let next = progress.and_then(|progress| progress.next_step_after(FirstStep::Channel));
-    web::page(StatusCode::OK, &ChannelsPage { next, ..page })
+    web::render_page(StatusCode::OK, &ChannelsPage { next, ..page })
 }
 
 /// Saves the tenant's mode and switches.
@@ -114,21 +114,22 @@ pub async fn save(
     clock: Data<Clock>,
     who: Can<EditChannels>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<form::Channels>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.clone();
-    let (actor, now, words) = (actor(&request, &who.principal.account), clock.now(), value_in_words(frame.language));
+    let (actor, now, words) =
+        (request_actor(&request, &who.principal.account), clock.now(), value_in_words(ctx.language));
     let back = format!("/t/{}/settings/message-channel", tenant.slug);
     let saved = who
         .write(&db, move |c| {
             lock_settings(c, Some(tenant.id))?;
             let before = store::settings(c, tenant.id)?;
             let now_shown = form::Channels::showing(Some(before.mode), before.effective());
-            let form = match form.reconciled(&now_shown, &["mode", "on"])? {
+            let form = match form.reconcile(&now_shown, &["mode", "on"])? {
                 Ok(form) => form,
                 Err(outdated) => {
-                    let (form, errors) = outdated.refused_in_words(words);
+                    let (form, errors) = outdated.into_errors_with_labels(words);
                     return Ok(Err((before, form, errors)));
                 }
             };
@@ -145,10 +146,10 @@ pub async fn save(
         })
         .await?;
     match saved {
-        Ok(effect) => Ok(redirect_saying(&back, effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash(&back, effect.flash_key())),
         Err((settings, form, errors)) => {
-            let page = ChannelsPage::of_tenant(frame.seen_by(&who), &who.tenant.slug, settings, true, errors);
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
+            let page = ChannelsPage::of_tenant(ctx.with_viewer(&who), &who.tenant.slug, settings, true, errors);
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
         }
     }
 }
@@ -157,10 +158,13 @@ pub async fn save(
 pub async fn show_instance(
     db: Data<Database>,
     who: CanInstance<EditInstanceChannels>,
-    frame: Frame,
+    ctx: PageContext,
 ) -> Result<HttpResponse> {
     let switches = db.read(store::instance).await?;
-    web::page(StatusCode::OK, &ChannelsPage::of_instance(frame.seen_by(&who), switches, FieldErrors::default()))
+    web::render_page(
+        StatusCode::OK,
+        &ChannelsPage::of_instance(ctx.with_viewer(&who), switches, FieldErrors::default()),
+    )
 }
 
 /// Saves the instance's switches.
@@ -169,18 +173,19 @@ pub async fn save_instance(
     clock: Data<Clock>,
     who: CanInstance<EditInstanceChannels>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<form::Channels>,
 ) -> Result<HttpResponse> {
-    let (actor, now, words) = (actor(&request, &who.principal.account), clock.now(), value_in_words(frame.language));
+    let (actor, now, words) =
+        (request_actor(&request, &who.principal.account), clock.now(), value_in_words(ctx.language));
     let saved = who
         .write(&db, move |c| {
             lock_settings(c, None)?;
             let before = store::instance(c)?;
-            let form = match form.reconciled(&form::Channels::showing(None, &before), &["on"])? {
+            let form = match form.reconcile(&form::Channels::showing(None, &before), &["on"])? {
                 Ok(form) => form,
                 Err(outdated) => {
-                    let (form, errors) = outdated.refused_in_words(words);
+                    let (form, errors) = outdated.into_errors_with_labels(words);
                     return Ok(Err((before, form, errors)));
                 }
             };
@@ -195,10 +200,10 @@ pub async fn save_instance(
         })
         .await?;
     match saved {
-        Ok(effect) => Ok(redirect_saying("/instance/message-channel", effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash("/instance/message-channel", effect.flash_key())),
         Err((switches, form, errors)) => {
-            let page = ChannelsPage::of_instance(frame.seen_by(&who), switches, errors);
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
+            let page = ChannelsPage::of_instance(ctx.with_viewer(&who), switches, errors);
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &ChannelsPage { form, ..page })
         }
     }
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{Mode, Settings, Switches};
 use crate::{
     db::{
-        AnyConnection, INSTANCE_SCOPE, TenantId, directly,
+        AnyConnection, INSTANCE_SCOPE, TenantId, on_backend,
         schema::{channel_switches, tenants},
     },
     delivery,
@@ -33,7 +33,7 @@ pub fn settings(c: &mut AnyConnection, tenant: TenantId) -> Result<Settings> {
         tenants::channel_mode,
         (channel_switches::scope, channel_switches::channel, channel_switches::is_on).nullable(),
     ));
-    let rows: Vec<Row> = directly!(c, c => rows.load(c)?);
+    let rows: Vec<Row> = on_backend!(c, c => rows.load(c)?);
     let (mode, _) = rows.first().ok_or(Error::NotFound)?;
     let mode = Mode::parse(mode).ok_or_else(|| Error::internal("a tenant has an unknown channel mode"))?;
     let on = |wanted: i64| {

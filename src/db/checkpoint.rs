@@ -10,13 +10,13 @@ use std::{
 
 use diesel::connection::SimpleConnection as _;
 
-use super::{Address, AnyConnection};
+use super::{AnyConnection, DatabaseAddress};
 
 /// How long commits are collected before a checkpoint.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts the thread, which ends with the sender. Send to it after each commit.
-pub fn start(address: Address) -> Result<Sender<()>, String> {
+pub fn start(address: DatabaseAddress) -> Result<Sender<()>, String> {
     let (sender, committed) = channel();
     thread::Builder::new()
         .name("checkpoint".to_owned())
@@ -25,7 +25,7 @@ pub fn start(address: Address) -> Result<Sender<()>, String> {
     Ok(sender)
 }
 
-fn serve(address: &Address, committed: &Receiver<()>) {
+fn serve(address: &DatabaseAddress, committed: &Receiver<()>) {
     let mut connection = None;
     while committed.recv().is_ok() && pause(committed) {
         if let Err(fault) = checkpoint(&mut connection, address) {
@@ -49,7 +49,7 @@ fn pause(committed: &Receiver<()>) -> bool {
 
 /// A passive one, which waits for nobody and makes nobody wait. The connection is opened for the first, so that an idle process
 /// does without it.
-fn checkpoint(connection: &mut Option<AnyConnection>, address: &Address) -> Result<(), String> {
+fn checkpoint(connection: &mut Option<AnyConnection>, address: &DatabaseAddress) -> Result<(), String> {
     let open = match connection {
         Some(open) => open,
         None => connection.insert(address.connect()?),

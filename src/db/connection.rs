@@ -8,7 +8,7 @@
 ///
 /// Through [`AnyConnection`] diesel writes the SQL of a query anew each time to find its prepared statement. The
 /// connection within knows a query that is always the same by its type. For what every request asks.
-macro_rules! directly {
+macro_rules! on_backend {
     ($any:expr, $c:ident => $run:expr) => {
         match $any {
             $crate::db::AnyConnection::Sqlite($c) => $run,
@@ -16,7 +16,7 @@ macro_rules! directly {
         }
     };
 }
-pub(crate) use directly;
+pub(crate) use on_backend;
 
 /// A connection to the database, whichever it is.
 #[derive(diesel::MultiConnection)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 /// Why a path is no file of a SQLite database, as the end of a sentence.
-pub fn sqlite_fault(path: &str) -> Option<&'static str> {
+pub fn sqlite_path_error(path: &str) -> Option<&'static str> {
     match path {
         "" => Some("it names no file"),
         _ if path.contains(":memory:") => Some("every connection would have a database of its own, in memory"),
@@ -22,7 +22,7 @@ pub fn sqlite_fault(path: &str) -> Option<&'static str> {
 }
 
 /// What stands between the commas of a Postgres URL's parts, read as libpq reads it.
-struct Parts<'u> {
+struct UrlParts<'u> {
     credentials: Option<&'u str>,
     /// With ports, between commas.
     hosts: &'u str,
@@ -30,12 +30,12 @@ struct Parts<'u> {
     parameters: Option<&'u str>,
 }
 
-impl<'u> Parts<'u> {
-    fn of(url: &'u str) -> Option<Self> {
+impl<'u> UrlParts<'u> {
+    fn parse(url: &'u str) -> Option<Self> {
         let (_, rest) = url.split_once("://")?;
-        let end = rest.find(['@', '/']).filter(|place| rest.get(*place..).is_some_and(|rest| rest.starts_with('@')));
+        let end = rest.find(['@', '/']).filter(|index| rest.get(*index..).is_some_and(|rest| rest.starts_with('@')));
         let (credentials, rest) = match end {
-            Some(place) => (rest.get(..place), rest.get(place + 1..)?),
+            Some(index) => (rest.get(..index), rest.get(index + 1..)?),
             None => (None, rest),
         };
         let (rest, parameters) = rest.split_once('?').map_or((rest, None), |(rest, after)| (rest, Some(after)));
@@ -46,8 +46,8 @@ impl<'u> Parts<'u> {
 
 /// Why a URL does not mean one Postgres database, as the end of a sentence that repeats nothing of the URL but the names of
 /// parameters.
-pub fn postgres_fault(url: &str) -> Option<String> {
-    let Some(Parts { credentials, hosts, database, parameters }) = Parts::of(url) else {
+pub fn postgres_url_error(url: &str) -> Option<String> {
+    let Some(UrlParts { credentials, hosts, database, parameters }) = UrlParts::parse(url) else {
         return Some("it cannot be read".to_owned());
     };
     if url.chars().any(|character| character.is_whitespace() || character.is_control()) {
@@ -74,15 +74,15 @@ pub fn postgres_fault(url: &str) -> Option<String> {
     let user = credentials.map(|credentials| credentials.split_once(':').map_or(credentials, |(user, _)| user));
     let has_password = credentials.is_some_and(|credentials| credentials.contains(':'));
     let has_port = hosts.split(',').any(|host| host.rsplit(']').next().unwrap_or_default().contains(':'));
-    let said = [
+    let components = [
         ("user", user.is_some_and(|user| !user.is_empty())),
         ("password", has_password),
         ("host", !hosts.is_empty()),
         ("port", has_port),
         ("dbname", !database.is_empty()),
     ];
-    let twice = said.iter().find(|(name, said)| *said && names.contains(name));
-    twice.map(|(name, _)| format!("it says the {name} twice, before the question mark and behind it"))
+    let duplicate = components.iter().find(|(name, is_stated)| *is_stated && names.contains(name));
+    duplicate.map(|(name, _)| format!("it says the {name} twice, before the question mark and behind it"))
 }
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_path_is_taken_as_it_stands_or_refused() {
         for good in ["data/belfry.db", "/var/lib/belfry/belfry.db", "数据/belfry.db", "a b.db", "C:db", "./x@y.db"] {
-            assert_eq!(sqlite_fault(good), None, "{good}");
+            assert_eq!(sqlite_path_error(good), None, "{good}");
         }
         for wrong in [
             "",
@@ -109,7 +109,7 @@ mod tests {
             "data/belfry\n.db",
             "data/belfry\0.db",
         ] {
-            assert!(sqlite_fault(wrong).is_some(), "{wrong:?}");
+            assert!(sqlite_path_error(wrong).is_some(), "{wrong:?}");
         }
     }
 
@@ -128,7 +128,7 @@ mod tests {
             "postgres://db.example/belfry?",
             "postgres://db.example/belfry?options=-c%20search_path%3Dx&password=a@b",
         ] {
-            assert_eq!(postgres_fault(good), None, "{good}");
+            assert_eq!(postgres_url_error(good), None, "{good}");
         }
         for wrong in [
             "postgres://ann:pa/ss@db.example/belfry",
@@ -147,10 +147,10 @@ mod tests {
             "postgres://db.example/belfry?=require",
             "postgres://db.example/belfry?sslmode=require&",
         ] {
-            assert!(postgres_fault(wrong).is_some(), "{wrong:?}");
+            assert!(postgres_url_error(wrong).is_some(), "{wrong:?}");
         }
         for secret in ["postgres://ann:s3cret/x@db.example/belfry", "postgres://ann:s3@cret@db.example/x"] {
-            assert!(!postgres_fault(secret).unwrap().contains("s3"));
+            assert!(!postgres_url_error(secret).unwrap().contains("s3"));
         }
     }
 }

@@ -4,11 +4,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::{Share, lanes::Lane};
+use super::{Workload, lanes::Lane};
 
 /// A write that waits.
-pub(super) struct Waiting<J> {
-    pub share: Share,
+pub(super) struct QueuedWrite<J> {
+    pub workload: Workload,
     pub lane: Lane,
     /// How much work it is: 1 for an ordinary write, more for one that writes many rows.
     pub weight: usize,
@@ -17,50 +17,50 @@ pub(super) struct Waiting<J> {
 
 /// The waiting writes of all shares and lanes. Writes of one lane keep their order.
 pub(super) struct FairQueue<J> {
-    /// One for each of [`Share::EACH`].
-    shares: [Lanes<J>; Share::EACH.len()],
+    /// One for each of [`Workload::ALL`].
+    by_workload: [LaneQueues<J>; Workload::ALL.len()],
     /// The place of the share that is asked first.
-    turn: usize,
+    next_workload: usize,
 }
 
-struct Lanes<J> {
-    waiting: HashMap<Lane, VecDeque<(usize, J)>>,
+struct LaneQueues<J> {
+    writes: HashMap<Lane, VecDeque<(usize, J)>>,
     /// The lanes that have work, the next first.
-    turns: VecDeque<Lane>,
+    ready_lanes: VecDeque<Lane>,
 }
 
-impl<J> Default for Lanes<J> {
+impl<J> Default for LaneQueues<J> {
     fn default() -> Self {
-        Self { waiting: HashMap::new(), turns: VecDeque::new() }
+        Self { writes: HashMap::new(), ready_lanes: VecDeque::new() }
     }
 }
 
 impl<J> Default for FairQueue<J> {
     fn default() -> Self {
-        Self { shares: Default::default(), turn: 0 }
+        Self { by_workload: Default::default(), next_workload: 0 }
     }
 }
 
-impl<J> Lanes<J> {
+impl<J> LaneQueues<J> {
     fn push(&mut self, lane: Lane, weight: usize, job: J) {
-        let waiting = self.waiting.entry(lane).or_default();
-        if waiting.is_empty() {
-            self.turns.push_back(lane);
+        let lane_writes = self.writes.entry(lane).or_default();
+        if lane_writes.is_empty() {
+            self.ready_lanes.push_back(lane);
         }
-        waiting.push_back((weight, job));
+        lane_writes.push_back((weight, job));
     }
 
     /// Takes the first write of the first lane where that one weighs less than this.
     fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
-        let is_lighter = |lane: &Lane| self.waiting.get(lane)?.front().map(|(own, _)| *own < weight);
-        let place = self.turns.iter().position(|lane| is_lighter(lane) == Some(true))?;
-        let lane = self.turns.remove(place)?;
-        let waiting = self.waiting.get_mut(&lane)?;
+        let is_lighter = |lane: &Lane| self.writes.get(lane)?.front().map(|(own, _)| *own < weight);
+        let place = self.ready_lanes.iter().position(|lane| is_lighter(lane) == Some(true))?;
+        let lane = self.ready_lanes.remove(place)?;
+        let waiting = self.writes.get_mut(&lane)?;
         let next = waiting.pop_front();
         if waiting.is_empty() {
-            self.waiting.remove(&lane);
+            self.writes.remove(&lane);
         } else {
-            self.turns.push_back(lane);
+            self.ready_lanes.push_back(lane);
         }
         next
     }
@@ -68,10 +68,10 @@ impl<J> Lanes<J> {
 
 impl<J> FairQueue<J> {
     /// Adds a write at the end of its lane.
-    pub fn push(&mut self, waiting: Waiting<J>) {
-        let Waiting { share, lane, weight, job } = waiting;
-        let place = Share::EACH.iter().position(|known| *known == share).unwrap_or_default();
-        if let Some(lanes) = self.shares.get_mut(place) {
+    pub fn push(&mut self, write: QueuedWrite<J>) {
+        let QueuedWrite { workload: share, lane, weight, job } = write;
+        let workload_index = Workload::ALL.iter().position(|known| *known == share).unwrap_or_default();
+        if let Some(lanes) = self.by_workload.get_mut(workload_index) {
             lanes.push(lane, weight.max(1), job);
         }
     }
@@ -83,10 +83,10 @@ impl<J> FairQueue<J> {
 
     /// Takes the next write that weighs less than this, and its weight. It overtakes heavier ones of other lanes.
     pub fn pop_lighter(&mut self, weight: usize) -> Option<(usize, J)> {
-        for _ in 0..self.shares.len() {
-            let place = self.turn;
-            self.turn = (self.turn + 1) % self.shares.len();
-            if let Some(next) = self.shares.get_mut(place).and_then(|lanes| lanes.pop_lighter(weight)) {
+        for _ in 0..self.by_workload.len() {
+            let workload_index = self.next_workload;
+            self.next_workload = (self.next_workload + 1) % self.by_workload.len();
+            if let Some(next) = self.by_workload.get_mut(workload_index).and_then(|lanes| lanes.pop_lighter(weight)) {
                 return Some(next);
             }
         }
@@ -101,36 +101,36 @@ mod tests {
     use super::*;
     use crate::db::TenantId;
 
-    fn push(queue: &mut FairQueue<String>, share: Share, tenant: i64, name: &str) {
-        let lane = Lane::of_tenant(TenantId(tenant));
-        queue.push(Waiting { share, lane, weight: 1, job: name.to_owned() });
+    fn push(queue: &mut FairQueue<String>, share: Workload, tenant: i64, name: &str) {
+        let lane = Lane::for_tenant(TenantId(tenant));
+        queue.push(QueuedWrite { workload: share, lane, weight: 1, job: name.to_owned() });
     }
 
-    fn all(mut queue: FairQueue<String>) -> Vec<String> {
+    fn drain(mut queue: FairQueue<String>) -> Vec<String> {
         std::iter::from_fn(|| queue.pop()).map(|(_, job)| job).collect()
     }
 
     #[test]
-    fn a_tenants_alert_waits_for_one_of_each_other_tenant_and_not_for_their_backlogs() {
+    fn an_alert_waits_for_one_write_per_tenant_not_for_their_backlogs() {
         let mut queue = FairQueue::default();
         for number in 0..1_000 {
-            push(&mut queue, Share::Intake, 2, &format!("b{number}"));
-            push(&mut queue, Share::Intake, 3, &format!("c{number}"));
+            push(&mut queue, Workload::Intake, 2, &format!("b{number}"));
+            push(&mut queue, Workload::Intake, 3, &format!("c{number}"));
         }
-        push(&mut queue, Share::Intake, 1, "a");
-        assert_eq!(all(queue).iter().position(|job| job == "a"), Some(2));
+        push(&mut queue, Workload::Intake, 1, "a");
+        assert_eq!(drain(queue).iter().position(|job| job == "a"), Some(2));
     }
 
     #[test]
-    fn pages_and_the_courier_have_their_turn_beside_a_flood_of_posts() {
+    fn pages_and_delivery_get_their_turn_during_a_flood_of_posts() {
         let mut queue = FairQueue::default();
         for number in 0..1_000 {
-            push(&mut queue, Share::Intake, 2, &format!("b{number}"));
+            push(&mut queue, Workload::Intake, 2, &format!("b{number}"));
         }
-        for (share, name) in [(Share::Pages, "log-in"), (Share::Courier, "claim")] {
+        for (share, name) in [(Workload::Pages, "log-in"), (Workload::Delivery, "claim")] {
             push(&mut queue, share, 0, name);
         }
-        let order = all(queue);
+        let order = drain(queue);
         for name in ["log-in", "claim"] {
             assert!(order.iter().position(|job| job == name).unwrap() <= 2, "{name}");
         }
@@ -140,7 +140,12 @@ mod tests {
     fn a_light_write_overtakes_heavy_ones_of_others_and_not_of_its_own_lane() {
         let mut queue = FairQueue::default();
         for (tenant, weight, job) in [(2, 100, "b"), (2, 1, "after b"), (3, 100, "c"), (1, 1, "a")] {
-            queue.push(Waiting { share: Share::Intake, lane: Lane::of_tenant(TenantId(tenant)), weight, job });
+            queue.push(QueuedWrite {
+                workload: Workload::Intake,
+                lane: Lane::for_tenant(TenantId(tenant)),
+                weight,
+                job,
+            });
         }
         assert_eq!(queue.pop_lighter(50), Some((1, "a")));
         assert_eq!(queue.pop_lighter(50), None);
@@ -151,13 +156,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_each_lane_keeps_its_order_and_none_is_passed_over(
+        fn no_write_is_lost_lanes_keep_their_order_and_none_starves(
             writes in proptest::collection::vec((0..3_usize, 0..4_i64), 0..200),
         ) {
             let mut queue = FairQueue::default();
             for (number, (share, tenant)) in writes.iter().enumerate() {
-                let lane = Lane::of_tenant(TenantId(*tenant));
-                queue.push(Waiting { share: Share::EACH[*share], lane, weight: 1, job: (*share, *tenant, number) });
+                let lane = Lane::for_tenant(TenantId(*tenant));
+                queue.push(QueuedWrite { workload: Workload::ALL[*share], lane, weight: 1, job: (*share, *tenant, number) });
             }
             let taken: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, job)| job).collect();
             prop_assert_eq!(taken.len(), writes.len());

@@ -2,12 +2,12 @@
 
 use tempfile::TempDir;
 
-use super::{Address, AnyConnection, Database};
+use super::{AnyConnection, Database, DatabaseAddress};
 
 /// An empty SQLite database with all its tables. It goes when the folder is dropped.
 pub fn database() -> (TempDir, AnyConnection) {
     let folder = tempfile::tempdir().unwrap();
-    let address = Address::Sqlite(folder.path().join("belfry.db"));
+    let address = DatabaseAddress::Sqlite(folder.path().join("belfry.db"));
     drop(Database::open(&address).unwrap());
     let connection = address.connect().unwrap();
     (folder, connection)

@@ -1,7 +1,7 @@
 //! Whose work something is, so that nobody's work waits for more than a bounded part of somebody else's.
 //!
 //! All tenants share SQLite's one writer and the connections to Postgres. A lane names who asks: a tenant, or an address
-//! that is not signed in. Lanes are served in turn, and none has all connections of a [`super::Share`].
+//! that is not signed in. Lanes are served in turn, and none has all connections of a [`super::Workload`].
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,17 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{Share, TenantId};
+use super::{TenantId, Workload};
 
 /// Who asks. Two askers share a lane by chance once in 2^64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Lane(u64);
 
 /// Names and addresses are chosen by those who ask, so that the hash has a key.
-static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 tokio::task_local! {
-    static LANE: Lane;
+    static CURRENT_LANE: Lane;
 }
 
 impl Lane {
@@ -31,54 +31,54 @@ impl Lane {
 
     /// A tenant, known by its id.
     #[must_use]
-    pub fn of_tenant(tenant: TenantId) -> Self {
-        Self(KEYS.hash_one(("tenant", tenant.0)))
+    pub fn for_tenant(tenant: TenantId) -> Self {
+        Self(HASHER.hash_one(("tenant", tenant.0)))
     }
 
     /// The pages of a tenant, known by the slug in their address.
     #[must_use]
-    pub fn of_pages(slug: &str) -> Self {
-        Self(KEYS.hash_one(("pages", slug)))
+    pub fn for_tenant_pages(slug: &str) -> Self {
+        Self(HASHER.hash_one(("pages", slug)))
     }
 
     /// Who asks from this address. The 2^64 addresses of one IPv6 network are one asker.
     #[must_use]
-    pub fn of_address(address: &str) -> Self {
+    pub fn for_address(address: &str) -> Self {
         let network = match address.parse() {
             Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
             _ => address.to_owned(),
         };
-        Self(KEYS.hash_one(("address", network)))
+        Self(HASHER.hash_one(("address", network)))
     }
 
     /// The lane that this task was put into by [`in_lane`].
     pub(super) fn current() -> Self {
-        LANE.try_with(|lane| *lane).unwrap_or(Self::SYSTEM)
+        CURRENT_LANE.try_with(|lane| *lane).unwrap_or(Self::SYSTEM)
     }
 }
 
 /// Runs a request in a lane.
 pub async fn in_lane<F: Future>(lane: Lane, request: F) -> F::Output {
-    LANE.scope(lane, request).await
+    CURRENT_LANE.scope(lane, request).await
 }
 
 /// Bounds how many connections of a share one lane has at a time.
 #[derive(Clone, Default)]
-pub(super) struct LaneLimits(Arc<Mutex<Limits>>);
+pub(super) struct LaneLimits(Arc<Mutex<LanePermits>>);
 
 /// The permits of each lane that has or waits for some.
-type Limits = HashMap<(Share, Lane), Weak<Semaphore>>;
+type LanePermits = HashMap<(Workload, Lane), Weak<Semaphore>>;
 
 impl LaneLimits {
     /// The permits of a lane. They are forgotten when nobody has or waits for one.
-    pub fn of(&self, share: Share, lane: Lane, at_most: usize) -> Arc<Semaphore> {
+    pub fn permits(&self, workload: Workload, lane: Lane, max_permits: usize) -> Arc<Semaphore> {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(permits) = lanes.get(&(share, lane)).and_then(Weak::upgrade) {
+        if let Some(permits) = lanes.get(&(workload, lane)).and_then(Weak::upgrade) {
             return permits;
         }
         lanes.retain(|_, permits| permits.strong_count() > 0);
-        let permits = Arc::new(Semaphore::new(at_most));
-        lanes.insert((share, lane), Arc::downgrade(&permits));
+        let permits = Arc::new(Semaphore::new(max_permits));
+        lanes.insert((workload, lane), Arc::downgrade(&permits));
         permits
     }
 }
@@ -89,29 +89,29 @@ mod tests {
 
     #[test]
     fn tenants_pages_and_addresses_have_lanes_of_their_own() {
-        let (tenant, pages) = (Lane::of_tenant(TenantId(7)), Lane::of_pages("7"));
-        let lanes = [Lane::SYSTEM, tenant, Lane::of_tenant(TenantId(8)), pages, Lane::of_address("7")];
+        let (tenant, pages) = (Lane::for_tenant(TenantId(7)), Lane::for_tenant_pages("7"));
+        let lanes = [Lane::SYSTEM, tenant, Lane::for_tenant(TenantId(8)), pages, Lane::for_address("7")];
         for (place, lane) in lanes.iter().enumerate() {
             assert!(lanes.iter().skip(place + 1).all(|other| other != lane));
         }
-        assert_eq!(tenant, Lane::of_tenant(TenantId(7)));
-        assert_eq!(Lane::of_address("2001:db8::1"), Lane::of_address("2001:db8::ffff:1"));
-        assert_ne!(Lane::of_address("2001:db8::1"), Lane::of_address("2001:db8:0:1::1"));
-        assert_ne!(Lane::of_address("192.0.2.1"), Lane::of_address("192.0.2.2"));
+        assert_eq!(tenant, Lane::for_tenant(TenantId(7)));
+        assert_eq!(Lane::for_address("2001:db8::1"), Lane::for_address("2001:db8::ffff:1"));
+        assert_ne!(Lane::for_address("2001:db8::1"), Lane::for_address("2001:db8:0:1::1"));
+        assert_ne!(Lane::for_address("192.0.2.1"), Lane::for_address("192.0.2.2"));
     }
 
     #[test]
-    fn a_lane_has_its_limit_and_is_forgotten_when_it_is_idle() {
+    fn a_lane_is_limited_and_forgotten_once_idle() {
         let limits = LaneLimits::default();
-        let permits = limits.of(Share::Intake, Lane(1), 2);
+        let permits = limits.permits(Workload::Intake, Lane(1), 2);
         let held = (permits.try_acquire(), permits.try_acquire());
         assert!(held.0.is_ok() && held.1.is_ok());
-        assert!(limits.of(Share::Intake, Lane(1), 2).try_acquire().is_err(), "it has its two");
-        assert!(limits.of(Share::Pages, Lane(1), 2).try_acquire().is_ok(), "another share is apart");
-        assert!(limits.of(Share::Intake, Lane(2), 2).try_acquire().is_ok(), "another lane does not wait");
+        assert!(limits.permits(Workload::Intake, Lane(1), 2).try_acquire().is_err(), "it has its two");
+        assert!(limits.permits(Workload::Pages, Lane(1), 2).try_acquire().is_ok(), "another share is apart");
+        assert!(limits.permits(Workload::Intake, Lane(2), 2).try_acquire().is_ok(), "another lane does not wait");
         drop(held);
         drop(permits);
-        drop(limits.of(Share::Intake, Lane(3), 2));
+        drop(limits.permits(Workload::Intake, Lane(3), 2));
         assert_eq!(limits.0.lock().unwrap().len(), 1);
     }
 

@@ -1,6 +1,6 @@
 //! Telling other processes that there is something to look for, and hearing it: Postgres's NOTIFY and LISTEN.
 //!
-//! SQLite has nothing like it; there [`Database::tell`] tells nobody and [`Database::listen`] answers nothing.
+//! SQLite has nothing like it; there [`Database::notify`] tells nobody and [`Database::listen`] answers nothing.
 
 use std::{
     sync::{
@@ -14,24 +14,24 @@ use std::{
 
 use diesel::{PgConnection, connection::SimpleConnection as _};
 
-use super::{Address, AnyConnection, Database};
+use super::{AnyConnection, Database, DatabaseAddress};
 use crate::error::{Error, Result};
 
 /// How often a listener looks at what has come in on its connection. That is a read of the socket that never waits: the server
 /// hears nothing of it, and no statement runs. libpq has a call that waits, but diesel keeps it to itself, and a second client
 /// for Postgres would read the database's URL otherwise than libpq does.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a connection may be silent before it is asked whether it is still there. A server that vanished without a word (its
 /// power, a firewall between) is found out by nothing else.
-const SILENCE: Duration = Duration::from_secs(30);
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long to wait before a lost connection is opened again, at first and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const RECONNECT_BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// A thread that listens, on a connection of its own, until this is dropped.
 pub struct Listener {
-    hears: Arc<AtomicBool>,
+    connected: Arc<AtomicBool>,
     /// The thread ends when the other end finds this gone.
     _alive: Sender<()>,
 }
@@ -39,8 +39,8 @@ pub struct Listener {
 impl Listener {
     /// Whether the connection stands. While it does not, nobody may count on being called.
     #[must_use]
-    pub fn hears(&self) -> bool {
-        self.hears.load(Ordering::Relaxed)
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
     }
 }
 
@@ -53,17 +53,17 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when no connection is to be had. Then nobody is called.
-    pub async fn tell(&self, channel: &'static str) -> Result<()> {
-        if !self.tells() {
+    pub async fn notify(&self, channel: &'static str) -> Result<()> {
+        if !self.supports_notify() {
             return Ok(());
         }
-        self.pooled(move |c| c.batch_execute(&format!("NOTIFY {channel}")).map_err(Error::from)).await
+        self.run_on_pool(move |c| c.batch_execute(&format!("NOTIFY {channel}")).map_err(Error::from)).await
     }
 
     /// Whether other processes can be called over this database at all.
     #[must_use]
-    pub fn tells(&self) -> bool {
-        matches!(*self.address, Address::Postgres(_))
+    pub fn supports_notify(&self) -> bool {
+        matches!(*self.address, DatabaseAddress::Postgres(_))
     }
 
     /// Calls the function, on a thread of its own, whenever somebody told something on this channel, and when the connection was
@@ -71,41 +71,42 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Internal`] when the thread cannot be started.
-    pub fn listen(&self, channel: &'static str, call: impl Fn() + Send + 'static) -> Result<Option<Listener>> {
-        if !self.tells() {
+    pub fn listen(&self, channel: &'static str, on_notify: impl Fn() + Send + 'static) -> Result<Option<Listener>> {
+        if !self.supports_notify() {
             return Ok(None);
         }
-        let hears = Arc::new(AtomicBool::new(false));
+        let connected = Arc::new(AtomicBool::new(false));
         let (alive, gone) = mpsc::channel();
-        let line = Line { address: Arc::clone(&self.address), channel, hears: Arc::clone(&hears), call };
+        let listen_loop =
+            ListenLoop { address: Arc::clone(&self.address), channel, connected: Arc::clone(&connected), on_notify };
         thread::Builder::new()
             .name("listener".to_owned())
-            .spawn(move || line.run(&gone))
+            .spawn(move || listen_loop.run(&gone))
             .map_err(|fault| Error::internal(format!("the listener's thread could not be started: {fault}")))?;
-        Ok(Some(Listener { hears, _alive: alive }))
+        Ok(Some(Listener { connected, _alive: alive }))
     }
 }
 
 /// What the listening thread works with.
-struct Line<F> {
-    address: Arc<Address>,
+struct ListenLoop<F> {
+    address: Arc<DatabaseAddress>,
     channel: &'static str,
-    hears: Arc<AtomicBool>,
-    call: F,
+    connected: Arc<AtomicBool>,
+    on_notify: F,
 }
 
-impl<F: Fn()> Line<F> {
+impl<F: Fn()> ListenLoop<F> {
     /// Listens, and opens the connection again whenever it is lost, until the listener is gone.
     fn run(self, gone: &Receiver<()>) {
-        let mut back_off = BACK_OFF.0;
+        let mut back_off = RECONNECT_BACKOFF.0;
         loop {
             let fault = match self.open() {
                 Ok(mut connection) => {
-                    back_off = BACK_OFF.0;
-                    self.stands(true);
-                    let heard = self.hear(&mut connection, gone);
-                    self.stands(false);
-                    match heard {
+                    back_off = RECONNECT_BACKOFF.0;
+                    self.set_connected(true);
+                    let ended = self.receive_until_stopped(&mut connection, gone);
+                    self.set_connected(false);
+                    match ended {
                         Ok(()) => return,
                         Err(fault) => fault.to_string(),
                     }
@@ -113,10 +114,10 @@ impl<F: Fn()> Line<F> {
                 Err(fault) => fault,
             };
             tracing::warn!(channel = self.channel, %fault, "what other processes tell is not heard; the connection is opened again");
-            if is_gone_within(gone, back_off) {
+            if is_stopped_within(gone, back_off) {
                 return;
             }
-            back_off = (back_off * 2).min(BACK_OFF.1);
+            back_off = (back_off * 2).min(RECONNECT_BACKOFF.1);
         }
     }
 
@@ -131,22 +132,22 @@ impl<F: Fn()> Line<F> {
         }
     }
 
-    fn stands(&self, stands: bool) {
-        self.hears.store(stands, Ordering::Relaxed);
-        (self.call)();
+    fn set_connected(&self, is_connected: bool) {
+        self.connected.store(is_connected, Ordering::Relaxed);
+        (self.on_notify)();
     }
 
     /// Calls for whatever is told on this connection. Returns when the listener is gone.
-    fn hear(&self, connection: &mut PgConnection, gone: &Receiver<()>) -> diesel::QueryResult<()> {
-        let mut last_word = Instant::now();
-        while !is_gone_within(gone, LOOK) {
-            let told = connection.notifications_iter().try_fold(0_usize, |told, one| one.map(|_| told + 1))?;
-            if told > 0 {
-                last_word = Instant::now();
-                (self.call)();
-            } else if last_word.elapsed() > SILENCE {
+    fn receive_until_stopped(&self, connection: &mut PgConnection, gone: &Receiver<()>) -> diesel::QueryResult<()> {
+        let mut last_activity = Instant::now();
+        while !is_stopped_within(gone, POLL_INTERVAL) {
+            let received = connection.notifications_iter().try_fold(0_usize, |count, one| one.map(|_| count + 1))?;
+            if received > 0 {
+                last_activity = Instant::now();
+                (self.on_notify)();
+            } else if last_activity.elapsed() > IDLE_CHECK_INTERVAL {
                 connection.batch_execute("SELECT 1")?;
-                last_word = Instant::now();
+                last_activity = Instant::now();
             }
         }
         Ok(())
@@ -154,6 +155,6 @@ impl<F: Fn()> Line<F> {
 }
 
 /// Waits that long, or until the listener is gone.
-fn is_gone_within(gone: &Receiver<()>, pause: Duration) -> bool {
+fn is_stopped_within(gone: &Receiver<()>, pause: Duration) -> bool {
     !matches!(gone.recv_timeout(pause), Err(RecvTimeoutError::Timeout))
 }

@@ -5,30 +5,30 @@
 //! SQLite a single writer thread commits all waiting closures together; on Postgres each takes a
 //! pooled connection.
 
-mod at_most;
-mod change;
+mod batch_write;
+mod cached_update;
 mod checkpoint;
-mod condition;
+mod clock_sync;
 mod connection;
+mod cursor;
 mod database_url;
 mod fair_queue;
 #[cfg(test)]
 pub mod fixture;
-mod keyset;
+mod health;
 mod lanes;
+mod limit_const;
 mod listen;
 mod locks;
 mod opened_file;
 mod pager;
 mod pool;
+mod pool_budget;
 pub mod schema;
 mod settings_lock;
-mod shares;
+mod tcp_timeouts;
 mod text_literal;
-mod time;
-mod together;
 mod types;
-mod vanished;
 mod writer;
 
 use std::{
@@ -42,25 +42,25 @@ use diesel::{Connection as _, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-pub use at_most::AtMost;
-pub use change::change;
-pub use condition::{careless, faults, is_empty};
+pub use batch_write::Batchable;
+pub use cached_update::cached_update;
+pub use clock_sync::sync_clock;
 pub use connection::AnyConnection;
-pub(crate) use connection::directly;
-pub use keyset::{Keyset, Seek};
+pub(crate) use connection::on_backend;
+pub use cursor::{Cursor, Keyset};
+pub use health::{database_errors, durability_warnings, has_no_tables};
 pub use lanes::{Lane, in_lane};
+pub use limit_const::LimitConst;
 pub use listen::Listener;
 pub use locks::{AdvisoryLock, acquire_lock, lock_portal, lock_tenant, share_portal, share_tenant};
 pub use pager::{PAGE_SIZE, Pager};
-pub use pool::Address;
+pub use pool::DatabaseAddress;
+pub use pool_budget::Workload;
 pub use settings_lock::lock_settings;
-pub use shares::Share;
 pub(crate) use text_literal::text_literal;
-pub use time::keep_time;
-pub use together::Together;
 pub use types::{
-    AccountId, AlertId, DeliveryId, EntryId, GroupId, INSTANCE_SCOPE, MemberId, MessageId, Moment, PortalId, RobotId,
-    RuleId, ScheduleId, TenantId, Word, Worded,
+    AccountId, AlertId, DbEnum, DeliveryId, EntryId, FastEnum, FastTimestamp, GroupId, INSTANCE_SCOPE, MemberId,
+    MessageId, PortalId, RobotId, RuleId, ScheduleId, TenantId,
 };
 
 use crate::{
@@ -69,40 +69,40 @@ use crate::{
 };
 use lanes::LaneLimits;
 use opened_file::OpenedFile;
-use pool::{Doubts, Manager, Pool};
-use shares::{Permits, Turns};
+use pool::{ConnectionEpoch, ConnectionManager, Pool};
+use pool_budget::{KeyedMutex, PoolBudget};
 use writer::Writer;
 
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Connections for reading on SQLite; WAL lets them read while the writer writes.
-const SQLITE_READERS: u32 = 4;
+const SQLITE_READER_CONNECTIONS: u32 = 4;
 /// How much of what takes long runs at a time, of one lane and of all: some readers are left for what is quick.
-const ASIDE_OF_A_LANE: usize = 1;
-const ASIDE: usize = 3;
+const MAX_BLOCKING_PER_LANE: usize = 1;
+const MAX_BLOCKING: usize = 3;
 /// What the writer's connection has besides: room for the pages of a burst, in KiB. With less it would write pages to disk that
 /// it is about to change again.
-const SQLITE_WRITER: &str = "PRAGMA cache_size = -8000";
+const SQLITE_WRITER_PRAGMAS: &str = "PRAGMA cache_size = -8000";
 
 /// The way to the database. Clones share the pool and the writer.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
     /// Told when the database was not to be had.
-    doubts: Doubts,
-    permits: Permits,
+    connection_epoch: ConnectionEpoch,
+    permits: PoolBudget,
     /// The places for what takes long, of each lane and of all.
-    aside: (LaneLimits, Arc<Semaphore>),
+    blocking_permits: (LaneLimits, Arc<Semaphore>),
     /// Bounds what one lane has of each share, where shares are apart.
     lane_limits: Option<LaneLimits>,
-    share: Share,
+    workload: Workload,
     /// Whose work it is, when that is not what the task says.
     lane: Option<Lane>,
-    turns: Turns,
+    in_process_locks: KeyedMutex,
     writer: Option<Writer>,
     metrics: Metrics,
-    address: Arc<Address>,
+    address: Arc<DatabaseAddress>,
 }
 
 impl Database {
@@ -110,41 +110,55 @@ impl Database {
     ///
     /// # Errors
     /// A sentence for the operator when the database cannot be reached, opened or migrated. It names no password.
-    pub fn open(address: &Address) -> std::result::Result<Self, String> {
-        Self::open_counting(address, Metrics::default())
+    pub fn open(address: &DatabaseAddress) -> std::result::Result<Self, String> {
+        Self::open_with_metrics(address, Metrics::default())
     }
 
     /// The same, and counts here how long is waited for it.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_counting(address: &Address, metrics: Metrics) -> std::result::Result<Self, String> {
+    pub fn open_with_metrics(address: &DatabaseAddress, metrics: Metrics) -> std::result::Result<Self, String> {
         let mut first = first_connection(address)?;
         let (connections, permits, lane_limits, writer) = match first {
             AnyConnection::Sqlite(ref mut sqlite) => {
-                sqlite.batch_execute(SQLITE_WRITER).map_err(|fault| fault.to_string())?;
+                sqlite.batch_execute(SQLITE_WRITER_PRAGMAS).map_err(|fault| fault.to_string())?;
                 // Readers of SQLite wait for nobody, and its writes have a thread of their own.
-                let permits = Permits::in_common(SQLITE_READERS);
+                let permits = PoolBudget::shared(SQLITE_READER_CONNECTIONS);
                 let file = opened_file(address)?;
                 let writer = Writer::start(first, address.clone(), file, metrics.clone())?;
-                (SQLITE_READERS, permits, None, Some(writer))
+                (SQLITE_READER_CONNECTIONS, permits, None, Some(writer))
             }
-            AnyConnection::Postgres(_) => (Share::ALL, Permits::apart(), Some(LaneLimits::default()), None),
+            AnyConnection::Postgres(_) => {
+                (Workload::TOTAL_CONNECTIONS, PoolBudget::per_workload(), Some(LaneLimits::default()), None)
+            }
         };
-        let doubts = Doubts::default();
-        let pool = Manager::new(address.clone(), doubts.clone())
-            .pool(connections)
+        let connection_epoch = ConnectionEpoch::default();
+        let pool = ConnectionManager::new(address.clone(), connection_epoch.clone())
+            .build_pool(connections)
             .map_err(|fault| format!("The database at {address} could not be opened: {fault}"))?;
         let address = Arc::new(address.clone());
-        let aside = (LaneLimits::default(), Arc::new(Semaphore::new(ASIDE)));
-        let (share, lane, turns) = (Share::Pages, None, Turns::default());
-        Ok(Self { pool, doubts, permits, aside, lane_limits, share, lane, turns, writer, metrics, address })
+        let blocking_permits = (LaneLimits::default(), Arc::new(Semaphore::new(MAX_BLOCKING)));
+        let (workload, lane, in_process_locks) = (Workload::Pages, None, KeyedMutex::default());
+        Ok(Self {
+            pool,
+            connection_epoch,
+            permits,
+            blocking_permits,
+            lane_limits,
+            workload,
+            lane,
+            in_process_locks,
+            writer,
+            metrics,
+            address,
+        })
     }
 
-    /// The same database by the connections that are kept for this. At first it is [`Share::Pages`].
+    /// The same database by the connections that are kept for this. At first it is [`Workload::Pages`].
     #[must_use]
-    pub fn by(&self, share: Share) -> Self {
-        Self { share, ..self.clone() }
+    pub fn for_workload(&self, workload: Workload) -> Self {
+        Self { workload, ..self.clone() }
     }
 
     /// The same database for work of this lane, whatever lane the task is in.
@@ -153,7 +167,7 @@ impl Database {
         Self { lane: Some(lane), ..self.clone() }
     }
 
-    fn lane(&self) -> Lane {
+    fn current_lane(&self) -> Lane {
         self.lane.unwrap_or_else(Lane::current)
     }
 
@@ -163,9 +177,9 @@ impl Database {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when it does not come in time.
-    pub async fn turn(&self, key: i64) -> Result<OwnedMutexGuard<()>> {
-        let turn = tokio::time::timeout(pool::WAIT, self.turns.next(key)).await;
-        turn.map_err(|_| Error::unavailable("others were first for too long"))
+    pub async fn in_process_lock(&self, key: i64) -> Result<OwnedMutexGuard<()>> {
+        let guard = tokio::time::timeout(pool::ACQUIRE_TIMEOUT, self.in_process_locks.lock(key)).await;
+        guard.map_err(|_| Error::unavailable("others were first for too long"))
     }
 
     /// Runs queries that change nothing.
@@ -177,7 +191,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        self.pooled(job).await
+        self.run_on_pool(job).await
     }
 
     /// The same on a thread of its own, for what takes long: others go on reading and answering meanwhile, and the next of
@@ -185,37 +199,37 @@ impl Database {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn read_aside<T, F>(&self, job: F) -> Result<T>
+    pub async fn read_blocking<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let _turn = self.turn_aside().await?;
-        tokio::task::spawn_blocking(self.with_connection(job).await?).await.map_err(Error::internal)?
+        let _permit = self.blocking_permit().await?;
+        tokio::task::spawn_blocking(self.acquire_connection(job).await?).await.map_err(Error::internal)?
     }
 
-    /// Runs what computes for long and needs no connection, as [`Self::read_aside`] runs what reads for long.
+    /// Runs what computes for long and needs no connection, as [`Self::read_blocking`] runs what reads for long.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when its turn does not come in time.
-    pub async fn compute_aside<T, F>(&self, job: F) -> Result<T>
+    pub async fn compute_blocking<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let _turn = self.turn_aside().await?;
+        let _permit = self.blocking_permit().await?;
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || span.in_scope(job)).await.map_err(Error::internal)
     }
 
     /// The turn of this lane on a thread of its own, and a place for it.
-    async fn turn_aside(&self) -> Result<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)> {
-        let (of_lanes, of_all) = &self.aside;
-        let of_lane = match self.lane() {
+    async fn blocking_permit(&self) -> Result<(Option<OwnedSemaphorePermit>, OwnedSemaphorePermit)> {
+        let (lane_permits, total_permits) = &self.blocking_permits;
+        let lane_permit = match self.current_lane() {
             Lane::SYSTEM => None,
-            lane => Some(permit(of_lanes.of(self.share, lane, ASIDE_OF_A_LANE)).await?),
+            lane => Some(acquire_permit(lane_permits.permits(self.workload, lane, MAX_BLOCKING_PER_LANE)).await?),
         };
-        Ok((of_lane, permit(Arc::clone(of_all)).await?))
+        Ok((lane_permit, acquire_permit(Arc::clone(total_permits)).await?))
     }
 
     /// Where whoever has the way to the database counts.
@@ -235,7 +249,7 @@ impl Database {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        self.write_weighing(1, job).await
+        self.write_weighted(1, job).await
     }
 
     /// The same for a write that is as much work as so many ordinary ones: SQLite's writer takes the fewer others into its
@@ -243,14 +257,14 @@ impl Database {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub async fn write_weighing<T, F>(&self, weight: usize, job: F) -> Result<T>
+    pub async fn write_weighted<T, F>(&self, weight: usize, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
         match &self.writer {
-            Some(writer) => writer.write((self.share, self.lane()), weight, job).await,
-            None => self.pooled(|connection| connection.transaction(job)).await,
+            Some(writer) => writer.write((self.workload, self.current_lane()), weight, job).await,
+            None => self.run_on_pool(|connection| connection.transaction(job)).await,
         }
     }
 
@@ -261,30 +275,30 @@ impl Database {
     ///
     /// # Errors
     /// What it answers when it is stored alone (then nothing of it is kept), or [`Error::Unavailable`] when it could not be stored.
-    pub async fn write_together<T: Together>(&self, what: T) -> Result<T::Stored> {
+    pub async fn write_batched<T: Batchable>(&self, write: T) -> Result<T::Output> {
         match &self.writer {
-            Some(writer) => writer.write_together((self.share, self.lane()), what).await,
-            None => self.pooled(move |connection| together::store_alone(connection, &what)).await,
+            Some(writer) => writer.write_together((self.workload, self.current_lane()), write).await,
+            None => self.run_on_pool(move |connection| batch_write::store_in_own_transaction(connection, &write)).await,
         }
     }
 
     /// Runs one transaction that may turn out to be refused: then nothing of it is kept, and this is why.
     ///
     /// # Errors
-    /// As [`Self::write_weighing`].
-    pub async fn write_unless<T, R, F>(&self, weight: usize, job: F) -> Result<std::result::Result<T, R>>
+    /// As [`Self::write_weighted`].
+    pub async fn try_write<T, R, F>(&self, weight: usize, job: F) -> Result<std::result::Result<T, R>>
     where
         T: Send + 'static,
         R: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<std::result::Result<T, R>> + Send + 'static,
     {
-        let (sender, refusal) = std::sync::mpsc::channel();
+        let (refusal_sender, refusal) = std::sync::mpsc::channel();
         let written = self
-            .write_weighing(weight, move |connection| {
+            .write_weighted(weight, move |connection| {
                 job(connection)?.map_err(|why| {
                     // Whoever waits for the answer may have gone; the error undoes the transaction all the same.
-                    drop(sender.send(why));
-                    Error::Taken
+                    drop(refusal_sender.send(why));
+                    Error::AlreadyExists
                 })
             })
             .await;
@@ -295,37 +309,40 @@ impl Database {
     }
 
     /// The job with a connection to run on, once there is one. Its log lines belong to the request that it is for.
-    async fn with_connection<T, F>(&self, job: F) -> Result<impl FnOnce() -> Result<T> + Send + use<T, F>>
+    async fn acquire_connection<T, F>(&self, job: F) -> Result<impl FnOnce() -> Result<T> + Send + use<T, F>>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let asked = Instant::now();
-        let of_lane = match (&self.lane_limits, self.lane()) {
+        let requested_at = Instant::now();
+        let lane_permit = match (&self.lane_limits, self.current_lane()) {
             (None, _) | (_, Lane::SYSTEM) => None,
-            (Some(limits), lane) => Some(permit(limits.of(self.share, lane, self.share.for_a_lane())).await?),
+            (Some(limits), lane) => {
+                Some(acquire_permit(limits.permits(self.workload, lane, self.workload.max_per_lane())).await?)
+            }
         };
-        let permit = (of_lane, permit(Arc::clone(self.permits.of(self.share))).await?);
-        let (pool, doubts, metrics) = (self.pool.clone(), self.doubts.clone(), self.metrics.clone());
+        let permit = (lane_permit, acquire_permit(Arc::clone(self.permits.semaphore(self.workload))).await?);
+        let (pool, connection_epoch, metrics) =
+            (self.pool.clone(), self.connection_epoch.clone(), self.metrics.clone());
         let span = tracing::Span::current();
         Ok(move || {
             let _permit = permit;
             let mut pooled = pool.get().map_err(Error::unavailable)?;
-            metrics.waited_for_connection(asked.elapsed());
-            let answer = span.in_scope(|| job(&mut pooled.connection));
-            if let Err(Error::Unavailable(_)) = &answer {
-                doubts.add();
+            metrics.record_pool_wait(requested_at.elapsed());
+            let result = span.in_scope(|| job(&mut pooled.connection));
+            if let Err(Error::Unavailable(_)) = &result {
+                connection_epoch.advance();
             }
-            answer
+            result
         })
     }
 
-    async fn pooled<T, F>(&self, job: F) -> Result<T>
+    async fn run_on_pool<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let run = self.with_connection(job).await?;
+        let run = self.acquire_connection(job).await?;
         if self.writer.is_some() {
             // SQLite reads from this process's own memory, for less time than handing the work to another thread takes.
             return catch_unwind(AssertUnwindSafe(run)).map_err(|_| Error::internal("a query panicked"))?;
@@ -337,8 +354,8 @@ impl Database {
     ///
     /// # Errors
     /// A sentence for the operator: on Postgres, when the file exists, or when it cannot be written.
-    pub fn backup(address: &Address, file: &std::path::Path) -> std::result::Result<(), String> {
-        let Address::Sqlite(source) = address else {
+    pub fn backup(address: &DatabaseAddress, file: &std::path::Path) -> std::result::Result<(), String> {
+        let DatabaseAddress::Sqlite(source) = address else {
             return Err("This database is Postgres: use pg_dump for a copy of it.".to_owned());
         };
         if !source.exists() {
@@ -367,14 +384,14 @@ impl Database {
 }
 
 /// Connects to a database that this program may use, brings its tables up to date, and makes sure that it can be written to.
-fn first_connection(address: &Address) -> std::result::Result<AnyConnection, String> {
+fn first_connection(address: &DatabaseAddress) -> std::result::Result<AnyConnection, String> {
     let mut first = address.connect()?;
-    if let Some(why) = condition::not_ours(&mut first) {
+    if let Some(why) = health::unusable_reason(&mut first) {
         return Err(format!("The database at {address} cannot be used: {why}."));
     }
-    migrate(&mut first)
+    run_migrations(&mut first)
         .map_err(|fault| format!("The database at {address} could not be migrated: {fault}{}", what_to_do(&fault)))?;
-    match condition::missing_parts(&mut first) {
+    match health::missing_parts(&mut first) {
         Ok(None) => {}
         Ok(Some(missing)) => return Err(format!("The database at {address} cannot be used: {missing}.")),
         Err(fault) => return Err(format!("The database at {address} cannot be read: {fault}")),
@@ -398,21 +415,21 @@ fn what_to_do(fault: &str) -> &'static str {
 }
 
 /// The file of a SQLite database that was just opened.
-fn opened_file(address: &Address) -> std::result::Result<OpenedFile, String> {
-    let Address::Sqlite(path) = address else { return Err(format!("The database at {address} has no file.")) };
+fn opened_file(address: &DatabaseAddress) -> std::result::Result<OpenedFile, String> {
+    let DatabaseAddress::Sqlite(path) = address else { return Err(format!("The database at {address} has no file.")) };
     OpenedFile::at(path).map_err(|fault| format!("The database at {address} could not be opened: {fault}"))
 }
 
 /// Waits for one of these permits.
-async fn permit(permits: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-    tokio::time::timeout(pool::WAIT, permits.acquire_owned())
+async fn acquire_permit(permits: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    tokio::time::timeout(pool::ACQUIRE_TIMEOUT, permits.acquire_owned())
         .await
         .map_err(|_| Error::unavailable("no database connection became free in time"))?
         .map_err(Error::unavailable)
 }
 
 /// Brings the tables up to date. Processes that start together on one database wait for each other.
-fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+fn run_migrations(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     match connection {
         AnyConnection::Sqlite(sqlite) => {
             // In one transaction: whoever starts meanwhile sees all tables or none, and so does the start after a crash.
@@ -433,7 +450,7 @@ fn migrate(connection: &mut AnyConnection) -> std::result::Result<(), String> {
 /// SQL for a text column in lower case, the same on both databases: ASCII letters alone are folded, as by
 /// [`str::to_ascii_lowercase`].
 #[must_use]
-pub fn ascii_lower(connection: &AnyConnection, column: &str) -> String {
+pub fn ascii_lower_sql(connection: &AnyConnection, column: &str) -> String {
     match connection {
         AnyConnection::Sqlite(_) => format!("lower({column})"),
         AnyConnection::Postgres(_) => format!("lower({column} COLLATE \"C\")"),
@@ -442,7 +459,7 @@ pub fn ascii_lower(connection: &AnyConnection, column: &str) -> String {
 
 /// The SQL function that finds one text in another: its position, or zero.
 #[must_use]
-pub fn position_function(connection: &AnyConnection) -> &'static str {
+pub fn position_function_sql(connection: &AnyConnection) -> &'static str {
     match connection {
         AnyConnection::Sqlite(_) => "instr",
         AnyConnection::Postgres(_) => "strpos",

@@ -17,9 +17,9 @@ pub struct Pager {
 impl Pager {
     /// The page that was asked for, or the nearest there is.
     #[must_use]
-    pub fn new(asked: i64, total: i64) -> Self {
+    pub fn new(requested_page: i64, total: i64) -> Self {
         let last = (total + PAGE_SIZE - 1).div_euclid(PAGE_SIZE).max(1);
-        Self { page: asked.clamp(1, last), last, total }
+        Self { page: requested_page.clamp(1, last), last, total }
     }
 
     /// How many rows come before this page.
@@ -71,7 +71,7 @@ mod tests {
         }
 
         #[test]
-        fn a_page_that_is_not_there_shows_the_nearest(asked in any::<i64>(), total in 0i64..100_000) {
+        fn a_missing_page_shows_the_nearest_one(asked in any::<i64>(), total in 0i64..100_000) {
             let pager = Pager::new(asked, total);
             prop_assert!(pager.page >= 1 && pager.page <= pager.last && pager.offset() >= 0);
         }

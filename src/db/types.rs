@@ -103,60 +103,60 @@ id!(
 /// Postgres keeps a number. SQLite keeps text, `2026-11-22 03:04:05` with or without a fraction, that diesel reads by trying
 /// format strings: half the work of reading a row. Only a connection itself reads this type, not `AnyConnection`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromSqlRow)]
-pub struct Moment(pub NaiveDateTime);
+pub struct FastTimestamp(pub NaiveDateTime);
 
-impl FromSql<Timestamp, Pg> for Moment {
+impl FromSql<Timestamp, Pg> for FastTimestamp {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         <NaiveDateTime as FromSql<Timestamp, Pg>>::from_sql(bytes).map(Self)
     }
 }
 
-impl FromSql<Timestamp, Sqlite> for Moment {
+impl FromSql<Timestamp, Sqlite> for FastTimestamp {
     fn from_sql(mut bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let text = bytes.read_text();
-        moment(text).map(Self).ok_or_else(|| format!("not a time: {text}").into())
+        parse_sqlite_timestamp(text).map(Self).ok_or_else(|| format!("not a time: {text}").into())
     }
 }
 
 /// A value that stands as a word in the database, for lists that read many: it is read without a copy of the word. Only a
 /// connection itself reads this type, not `AnyConnection`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromSqlRow)]
-pub struct Word<W>(pub W);
+pub struct FastEnum<W>(pub W);
 
 /// A value that stands as a word in the database.
-pub trait Worded: Sized {
+pub trait DbEnum: Sized {
     /// The value of a word.
-    fn of_word(word: &str) -> Option<Self>;
+    fn from_word(word: &str) -> Option<Self>;
 }
 
-impl<W: Worded> FromSql<Text, Pg> for Word<W> {
+impl<W: DbEnum> FromSql<Text, Pg> for FastEnum<W> {
     fn from_sql(bytes: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        value(std::str::from_utf8(bytes.as_bytes())?)
+        parse_word(std::str::from_utf8(bytes.as_bytes())?)
     }
 }
 
-impl<W: Worded> FromSql<Text, Sqlite> for Word<W> {
+impl<W: DbEnum> FromSql<Text, Sqlite> for FastEnum<W> {
     fn from_sql(mut bytes: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
-        value(bytes.read_text())
+        parse_word(bytes.read_text())
     }
 }
 
-fn value<W: Worded>(word: &str) -> deserialize::Result<Word<W>> {
-    W::of_word(word).map(Word).ok_or_else(|| format!("an unknown word: {word}").into())
+fn parse_word<W: DbEnum>(word: &str) -> deserialize::Result<FastEnum<W>> {
+    W::from_word(word).map(FastEnum).ok_or_else(|| format!("an unknown word: {word}").into())
 }
 
 /// The time that a text of SQLite's is.
-fn moment(text: &str) -> Option<NaiveDateTime> {
+fn parse_sqlite_timestamp(text: &str) -> Option<NaiveDateTime> {
     let (date, rest) = (text.get(..10)?, text.get(11..)?);
     let (time, fraction) = (rest.get(..8)?, rest.get(8..)?);
-    let two = |part: &str, from: usize| part.get(from..from + 2)?.parse().ok();
-    let date = NaiveDate::from_ymd_opt(date.get(..4)?.parse().ok()?, two(date, 5)?, two(date, 8)?)?;
+    let two_digits = |part: &str, from: usize| part.get(from..from + 2)?.parse().ok();
+    let date = NaiveDate::from_ymd_opt(date.get(..4)?.parse().ok()?, two_digits(date, 5)?, two_digits(date, 8)?)?;
     let nanoseconds = match fraction.strip_prefix('.') {
         Some(digits) => digits.parse::<u32>().ok()? * 10u32.pow(9u32.checked_sub(u32::try_from(digits.len()).ok()?)?),
         None if fraction.is_empty() => 0,
         None => return None,
     };
-    date.and_hms_nano_opt(two(time, 0)?, two(time, 3)?, two(time, 6)?, nanoseconds)
+    date.and_hms_nano_opt(two_digits(time, 0)?, two_digits(time, 3)?, two_digits(time, 6)?, nanoseconds)
 }
 
 /// The scope of the instance's own channel switches; a tenant's scope is its id, and ids start at 1.
@@ -170,15 +170,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_is_read_as_it_is_written(seconds in -62_135_596_800i64..253_402_300_800, nanoseconds in 0u32..1_000_000_000) {
+        fn a_timestamp_is_read_as_it_is_written(seconds in -62_135_596_800i64..253_402_300_800, nanoseconds in 0u32..1_000_000_000) {
             let time = chrono::DateTime::from_timestamp(seconds, nanoseconds).unwrap().naive_utc();
             // As diesel writes it.
-            prop_assert_eq!(moment(&time.format("%F %T%.f").to_string()), Some(time));
+            prop_assert_eq!(parse_sqlite_timestamp(&time.format("%F %T%.f").to_string()), Some(time));
         }
     }
 
     #[test]
-    fn what_is_no_time_is_no_moment() {
+    fn invalid_timestamps_are_rejected() {
         for text in [
             "",
             "2026-11-22",
@@ -187,7 +187,7 @@ mod tests {
             "2026-11-22 03:04:05x",
             "2026-11-22 03:04:05.1234567890",
         ] {
-            assert_eq!(moment(text), None, "{text}");
+            assert_eq!(parse_sqlite_timestamp(text), None, "{text}");
         }
     }
 }

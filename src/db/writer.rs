@@ -23,11 +23,12 @@ use diesel::{
 use tokio::sync::oneshot;
 
 use super::{
-    Address, AnyConnection, Share, checkpoint,
-    fair_queue::{FairQueue, Waiting},
+    AnyConnection, DatabaseAddress, Workload,
+    batch_write::{BatchWrite, Batchable},
+    checkpoint,
+    fair_queue::{FairQueue, QueuedWrite},
     lanes::Lane,
     opened_file::OpenedFile,
-    together::{Ask, Together},
 };
 use crate::{
     error::{Error, Result},
@@ -36,14 +37,14 @@ use crate::{
 };
 
 /// The most writes one transaction takes, so that the first of them is not kept waiting for ever.
-const BATCH: usize = 256;
+const MAX_BATCH_WRITES: usize = 256;
 /// The most work one transaction takes, by the weights of its writes: of what an alert to one receiver is, about 5 ms.
-const BATCH_WEIGHT: usize = 100;
+const MAX_BATCH_WEIGHT: usize = 100;
 /// A write of this weight begins a transaction and joins none, and the next transaction takes lighter ones first: they are not to
 /// wait for several of these.
 const HEAVY: usize = 50;
 /// How long a transaction takes further writes after it began, for writes that are more work than their weight says.
-const TAKES_MORE_FOR: Duration = Duration::from_millis(5);
+const BATCH_WINDOW: Duration = Duration::from_millis(5);
 
 /// Clients write as often as they like while nothing can be committed.
 static LINES: LazyLock<BoundedLines> = LazyLock::new(BoundedLines::default);
@@ -51,32 +52,32 @@ static LINES: LazyLock<BoundedLines> = LazyLock::new(BoundedLines::default);
 /// Hands writes to the writer thread. The thread ends when the last clone is gone.
 #[derive(Clone)]
 pub struct Writer {
-    jobs: Sender<Waiting<Job>>,
+    jobs: Sender<QueuedWrite<WriteJob>>,
     metrics: Metrics,
 }
 
 /// What waits for the writer.
-enum Job {
-    Alone(Closure),
-    Together(Ask),
+enum WriteJob {
+    Single(WriteClosure),
+    Batched(BatchWrite),
 }
 
 /// What the writer does in one go: a closure, or writes of one kind.
-enum Task {
-    Alone(Closure),
-    Together(Vec<Ask>),
+enum WriteTask {
+    Single(WriteClosure),
+    Batch(Vec<BatchWrite>),
 }
 
 /// Runs in the transaction, and gives what is to be called with the outcome of the commit.
-type Closure = Box<dyn FnOnce(&mut Transaction<'_>) -> Answer + Send>;
+type WriteClosure = Box<dyn FnOnce(&mut BatchTransaction<'_>) -> CommitCallback + Send>;
 /// Tells everybody who asked what became of it.
-pub(super) type Answer = Box<dyn FnOnce(std::result::Result<(), String>)>;
+pub(super) type CommitCallback = Box<dyn FnOnce(std::result::Result<(), String>)>;
 
 impl Writer {
     /// Starts the thread with its own connection, and the one that makes its checkpoints.
     pub fn start(
         connection: AnyConnection,
-        address: Address,
+        address: DatabaseAddress,
         file: OpenedFile,
         metrics: Metrics,
     ) -> std::result::Result<Self, String> {
@@ -85,46 +86,50 @@ impl Writer {
         let checkpoints = checkpoint::start(address)?;
         thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || serve((connection, file), &waiting, &counting, &checkpoints))
+            .spawn(move || run_writer((connection, file), &waiting, &counting, &checkpoints))
             .map_err(|fault| format!("The writer thread could not be started: {fault}"))?;
         Ok(Self { jobs, metrics })
     }
 
     /// Runs the closure in a transaction of its own kind of all or nothing, and answers once it is on disk.
-    pub async fn write<T, F>(&self, (share, lane): (Share, Lane), weight: usize, job: F) -> Result<T>
+    pub async fn write<T, F>(&self, (workload, lane): (Workload, Lane), weight: usize, job: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
     {
-        let (asked, metrics, span) = (Instant::now(), self.metrics.clone(), tracing::Span::current());
-        let (job, outcome) = prepare(move |connection| {
-            metrics.waited_for_writer(asked.elapsed());
+        let (requested_at, metrics, span) = (Instant::now(), self.metrics.clone(), tracing::Span::current());
+        let (job, outcome) = prepare_job(move |connection| {
+            metrics.record_writer_wait(requested_at.elapsed());
             span.in_scope(|| job(connection))
         });
-        self.ask(Waiting { share, lane, weight, job }, outcome).await
+        self.submit(QueuedWrite { workload, lane, weight, job }, outcome).await
     }
 
     /// Stores this with whatever else of its kind is waiting, and answers once it is on disk.
-    pub async fn write_together<T: Together>(&self, (share, lane): (Share, Lane), what: T) -> Result<T::Stored> {
-        let weight = what.weight();
-        let (ask, outcome) = Ask::new(what, self.metrics.clone());
-        self.ask(Waiting { share, lane, weight, job: Job::Together(ask) }, outcome).await
+    pub async fn write_together<T: Batchable>(
+        &self,
+        (workload, lane): (Workload, Lane),
+        write: T,
+    ) -> Result<T::Output> {
+        let weight = write.weight();
+        let (batch_write, outcome) = BatchWrite::new(write, self.metrics.clone());
+        self.submit(QueuedWrite { workload, lane, weight, job: WriteJob::Batched(batch_write) }, outcome).await
     }
 
-    async fn ask<T>(&self, job: Waiting<Job>, outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
-        self.jobs.send(job).map_err(|_| Error::unavailable("the writer has ended"))?;
+    async fn submit<T>(&self, write: QueuedWrite<WriteJob>, outcome: oneshot::Receiver<Result<T>>) -> Result<T> {
+        self.jobs.send(write).map_err(|_| Error::unavailable("the writer has ended"))?;
         outcome.await.map_err(|_| Error::internal("a write panicked"))?
     }
 }
 
 /// The closure as the writer takes it, and where its outcome comes out.
-fn prepare<T, F>(job: F) -> (Job, oneshot::Receiver<Result<T>>)
+fn prepare_job<T, F>(job: F) -> (WriteJob, oneshot::Receiver<Result<T>>)
 where
     T: Send + 'static,
     F: FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
 {
     let (sender, outcome) = oneshot::channel();
-    let run: Closure = Box::new(move |transaction| {
+    let run: WriteClosure = Box::new(move |transaction| {
         let result = transaction.all_or_nothing(job);
         Box::new(move |committed| {
             let answer = match committed {
@@ -135,12 +140,12 @@ where
             drop(sender.send(answer));
         })
     });
-    (Job::Alone(run), outcome)
+    (WriteJob::Single(run), outcome)
 }
 
-fn serve(
+fn run_writer(
     (mut connection, file): (AnyConnection, OpenedFile),
-    arriving: &Receiver<Waiting<Job>>,
+    arriving: &Receiver<QueuedWrite<WriteJob>>,
     metrics: &Metrics,
     checkpoints: &Sender<()>,
 ) {
@@ -157,8 +162,8 @@ fn serve(
             was_heavy = first.0 >= HEAVY;
             let mut in_place = false;
             let may_commit = || file.is_in_place().inspect(|()| in_place = true);
-            last = commit_together(&mut connection, first, &mut queue, arriving, may_commit);
-            metrics.committed(last);
+            last = commit_batch(&mut connection, first, &mut queue, arriving, may_commit);
+            metrics.record_commit(last);
             if in_place {
                 // That thread would make a file where there is none. Without it the writer makes all of a checkpoint itself.
                 let _ended = checkpoints.send(());
@@ -174,41 +179,41 @@ fn serve(
 
 /// Runs this and what is waiting, as far as a transaction is bounded, and answers how many writes it were. When `may_commit` fails,
 /// all of it is undone.
-fn commit_together(
+fn commit_batch(
     connection: &mut AnyConnection,
-    first: (usize, Job),
-    queue: &mut FairQueue<Job>,
-    arriving: &Receiver<Waiting<Job>>,
+    first: (usize, WriteJob),
+    queue: &mut FairQueue<WriteJob>,
+    arriving: &Receiver<QueuedWrite<WriteJob>>,
     may_commit: impl FnOnce() -> std::result::Result<(), String>,
 ) -> u32 {
-    let mut transaction = Transaction::begin(connection);
+    let mut transaction = BatchTransaction::begin(connection);
     let begun = Instant::now();
     let mut answers = Vec::new();
-    let (mut next, mut writes, mut weighs) = (Some(first), 0, 0);
+    let (mut next, mut writes, mut total_weight) = (Some(first), 0, 0);
     // While these are run, others come: a commit for more of them costs little more.
     while let Some((weight, first)) = next {
         let mut jobs = vec![first];
-        weighs += weight;
-        while writes + jobs.len() < BATCH
-            && weighs < BATCH_WEIGHT
+        total_weight += weight;
+        while writes + jobs.len() < MAX_BATCH_WRITES
+            && total_weight < MAX_BATCH_WEIGHT
             && let Some((weight, job)) = queue.pop_lighter(HEAVY)
         {
             jobs.push(job);
-            weighs += weight;
+            total_weight += weight;
         }
         writes += jobs.len();
-        for task in tasks(jobs) {
+        for task in group_into_tasks(jobs) {
             match catch_unwind(AssertUnwindSafe(|| task.run(&mut transaction))) {
                 Ok(answer) => answers.push(answer),
-                Err(_) => transaction.give_up("a write panicked; what was to be committed with it is undone"),
+                Err(_) => transaction.mark_failed("a write panicked; what was to be committed with it is undone"),
             }
         }
         arriving.try_iter().for_each(|waiting| queue.push(waiting));
-        let takes_more = writes < BATCH && weighs < BATCH_WEIGHT && begun.elapsed() < TAKES_MORE_FOR;
-        next = if takes_more { queue.pop_lighter(HEAVY) } else { None };
+        let has_room = writes < MAX_BATCH_WRITES && total_weight < MAX_BATCH_WEIGHT && begun.elapsed() < BATCH_WINDOW;
+        next = if has_room { queue.pop_lighter(HEAVY) } else { None };
     }
     if let Err(fault) = may_commit() {
-        transaction.give_up(&fault);
+        transaction.mark_failed(&fault);
     }
     let committed = transaction.commit();
     if let Err(fault) = &committed
@@ -223,7 +228,7 @@ fn commit_together(
 }
 
 /// The transaction of a batch.
-pub(super) struct Transaction<'c> {
+pub(super) struct BatchTransaction<'c> {
     connection: &'c mut AnyConnection,
     /// Why nothing more may be stored in it, if so.
     fault: Option<String>,
@@ -231,7 +236,7 @@ pub(super) struct Transaction<'c> {
     is_empty: bool,
 }
 
-impl<'c> Transaction<'c> {
+impl<'c> BatchTransaction<'c> {
     /// Takes the write lock at once: a transaction that starts as a reader could not wait for it later.
     fn begin(connection: &'c mut AnyConnection) -> Self {
         let fault = begin(connection).err();
@@ -248,20 +253,20 @@ impl<'c> Transaction<'c> {
             return Err(Error::unavailable(fault));
         }
         if self.is_empty {
-            return self.first(job);
+            return self.run_first(job);
         }
         // In a transaction this is a savepoint.
         let result = self.connection.transaction(job);
-        self.fault = still_open(self.connection).err();
+        self.fault = check_still_open(self.connection).err();
         result
     }
 
     /// What is first needs no savepoint, for which SQLite would keep what every page was before: there is nothing else to undo.
-    fn first<T>(&mut self, job: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
+    fn run_first<T>(&mut self, job: impl FnOnce(&mut AnyConnection) -> Result<T>) -> Result<T> {
         let result = job(self.connection);
         if result.is_ok() {
             self.is_empty = false;
-            self.fault = still_open(self.connection).err();
+            self.fault = check_still_open(self.connection).err();
         } else {
             roll_back(self.connection);
             self.fault = begin(self.connection).err();
@@ -269,7 +274,7 @@ impl<'c> Transaction<'c> {
         result
     }
 
-    fn give_up(&mut self, fault: &str) {
+    fn mark_failed(&mut self, fault: &str) {
         self.fault = Some(fault.to_owned());
     }
 
@@ -283,38 +288,38 @@ impl<'c> Transaction<'c> {
     }
 }
 
-impl Task {
-    fn run(self, transaction: &mut Transaction<'_>) -> Answer {
+impl WriteTask {
+    fn run(self, transaction: &mut BatchTransaction<'_>) -> CommitCallback {
         match self {
-            Self::Alone(closure) => closure(transaction),
-            Self::Together(asks) => Ask::store_all(asks, transaction),
+            Self::Single(closure) => closure(transaction),
+            Self::Batch(asks) => BatchWrite::store_all(asks, transaction),
         }
     }
 }
 
 /// Puts writes of one kind together. The largest task comes first: it is the one that needs no savepoint.
-fn tasks(jobs: Vec<Job>) -> Vec<Task> {
-    let mut tasks: Vec<Task> = Vec::with_capacity(jobs.len());
+fn group_into_tasks(jobs: Vec<WriteJob>) -> Vec<WriteTask> {
+    let mut tasks: Vec<WriteTask> = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let ask = match job {
-            Job::Alone(closure) => {
-                tasks.push(Task::Alone(closure));
+        let batch_write = match job {
+            WriteJob::Single(closure) => {
+                tasks.push(WriteTask::Single(closure));
                 continue;
             }
-            Job::Together(ask) => ask,
+            WriteJob::Batched(batch_write) => batch_write,
         };
-        let alike = tasks.iter_mut().find_map(|task| match task {
-            Task::Together(asks) if asks.first().is_some_and(|first| first.is_like(&ask)) => Some(asks),
+        let same_kind = tasks.iter_mut().find_map(|task| match task {
+            WriteTask::Batch(asks) if asks.first().is_some_and(|first| first.is_same_kind(&batch_write)) => Some(asks),
             _ => None,
         });
-        match alike {
-            Some(asks) => asks.push(ask),
-            None => tasks.push(Task::Together(vec![ask])),
+        match same_kind {
+            Some(asks) => asks.push(batch_write),
+            None => tasks.push(WriteTask::Batch(vec![batch_write])),
         }
     }
     tasks.sort_by_key(|task| match task {
-        Task::Alone(_) => Reverse(1),
-        Task::Together(asks) => Reverse(asks.len()),
+        WriteTask::Single(_) => Reverse(1),
+        WriteTask::Batch(asks) => Reverse(asks.len()),
     });
     tasks
 }
@@ -327,7 +332,7 @@ fn begin(connection: &mut AnyConnection) -> std::result::Result<(), String> {
 }
 
 /// Whether the batch's transaction is open, and nothing in it: SQLite itself ends it when the disk is full or fails.
-fn still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
+fn check_still_open(connection: &mut AnyConnection) -> std::result::Result<(), String> {
     let status = <AnyConnection as diesel::Connection>::TransactionManager::transaction_manager_status_mut(connection);
     match status.transaction_depth() {
         Ok(Some(depth)) if depth.get() == 1 => Ok(()),
@@ -351,7 +356,7 @@ mod tests {
     use diesel::{RunQueryDsl as _, connection::SimpleConnection as _, sql_query, sql_types::Text};
 
     use super::*;
-    use crate::db::{Address, fixture::database};
+    use crate::db::{DatabaseAddress, fixture::database};
 
     #[derive(diesel::QueryableByName)]
     struct Note {
@@ -383,20 +388,20 @@ mod tests {
         notes.into_iter().map(|note| note.text).collect()
     }
 
-    fn note(text: &'static str) -> (Job, oneshot::Receiver<Result<()>>) {
-        prepare(move |c| add(c, text))
+    fn note(text: &'static str) -> (WriteJob, oneshot::Receiver<Result<()>>) {
+        prepare_job(move |c| add(c, text))
     }
 
     /// Commits these together.
-    fn commit_all<const N: usize>(c: &mut AnyConnection, jobs: [Job; N]) {
+    fn commit_all<const N: usize>(c: &mut AnyConnection, jobs: [WriteJob; N]) {
         let mut queue = FairQueue::default();
-        jobs.into_iter().for_each(|job| queue.push(of_system(job)));
+        jobs.into_iter().for_each(|job| queue.push(queued_for_system(job)));
         let first = queue.pop().unwrap();
-        commit_together(c, first, &mut queue, &channel().1, || Ok(()));
+        commit_batch(c, first, &mut queue, &channel().1, || Ok(()));
     }
 
-    fn of_system(job: Job) -> Waiting<Job> {
-        Waiting { share: Share::Pages, lane: Lane::SYSTEM, weight: 1, job }
+    fn queued_for_system(job: WriteJob) -> QueuedWrite<WriteJob> {
+        QueuedWrite { workload: Workload::Pages, lane: Lane::SYSTEM, weight: 1, job }
     }
 
     fn is_unavailable<T>(outcome: &mut oneshot::Receiver<Result<T>>) -> bool {
@@ -411,7 +416,7 @@ mod tests {
     fn an_error_undoes_its_own_closure_alone() {
         let (_folder, mut c) = notebook();
         let (first, mut first_outcome) = note("first");
-        let (bad, mut bad_outcome) = prepare(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
+        let (bad, mut bad_outcome) = prepare_job(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
         let (last, mut last_outcome) = note("last");
         commit_all(&mut c, [first, bad, last]);
         assert!(is_stored(&mut first_outcome) && is_stored(&mut last_outcome));
@@ -420,9 +425,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_first_undoes_what_it_wrote_and_the_others_are_stored() {
+    fn a_failing_first_write_is_undone_and_the_others_are_stored() {
         let (_folder, mut c) = notebook();
-        let bad = || prepare(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
+        let bad = || prepare_job(|c| add(c, "bad").and(Err::<(), _>(Error::Forbidden)));
         let ((first, mut first_outcome), (second, mut second_outcome)) = (bad(), bad());
         let (last, mut last_outcome) = note("last");
         commit_all(&mut c, [first, second, last]);
@@ -433,10 +438,10 @@ mod tests {
     }
 
     #[test]
-    fn when_the_first_does_not_fit_on_the_disk_what_fits_is_stored() {
+    fn a_first_write_too_large_for_the_disk_leaves_room_for_others() {
         let (_folder, mut c) = notebook();
         c.batch_execute("PRAGMA max_page_count = 1").unwrap();
-        let (large, mut large_outcome) = prepare(|c| add(c, &"x".repeat(1_000_000)));
+        let (large, mut large_outcome) = prepare_job(|c| add(c, &"x".repeat(1_000_000)));
         let (last, mut last_outcome) = note("last");
         commit_all(&mut c, [large, last]);
         assert!(is_unavailable(&mut large_outcome) && is_stored(&mut last_outcome));
@@ -444,10 +449,10 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_undoes_its_batch_and_says_so_and_the_next_batch_is_stored() {
+    fn a_panic_undoes_its_batch_and_the_next_batch_is_stored() {
         let (_folder, mut c) = notebook();
         let (first, mut first_outcome) = note("first");
-        let (bad, mut bad_outcome) = prepare(|c| -> Result<()> {
+        let (bad, mut bad_outcome) = prepare_job(|c| -> Result<()> {
             add(c, "bad")?;
             panic!("a test's panic")
         });
@@ -463,10 +468,10 @@ mod tests {
     }
 
     #[test]
-    fn while_another_connection_holds_the_lock_every_waiting_write_is_told_that_nothing_was_stored() {
+    fn a_locked_database_fails_every_waiting_write() {
         let (folder, mut c) = notebook();
         c.batch_execute("PRAGMA busy_timeout = 1").unwrap();
-        let mut other = Address::Sqlite(folder.path().join("belfry.db")).connect().unwrap();
+        let mut other = DatabaseAddress::Sqlite(folder.path().join("belfry.db")).connect().unwrap();
         other.batch_execute("BEGIN IMMEDIATE").unwrap();
         let ((first, mut first_outcome), (second, mut second_outcome)) = (note("first"), note("second"));
         commit_all(&mut c, [first, second]);
@@ -479,11 +484,11 @@ mod tests {
     }
 
     #[test]
-    fn when_the_disk_is_full_nothing_of_the_batch_is_stored_and_every_write_is_told_so() {
+    fn a_full_disk_fails_every_write_of_the_batch() {
         let (_folder, mut c) = notebook();
         c.batch_execute("PRAGMA max_page_count = 1").unwrap();
         let (first, mut first_outcome) = note("first");
-        let (large, mut large_outcome) = prepare(|c| add(c, &"x".repeat(1_000_000)));
+        let (large, mut large_outcome) = prepare_job(|c| add(c, &"x".repeat(1_000_000)));
         let (last, mut last_outcome) = note("last");
         commit_all(&mut c, [first, large, last]);
         assert!(is_unavailable(&mut large_outcome), "it did not fit");
@@ -497,12 +502,12 @@ mod tests {
     }
 
     /// A note that is stored together with others, how many at a time is written beside it.
-    struct Together(&'static str);
+    struct BatchedNote(&'static str);
 
-    impl super::Together for Together {
-        type Stored = usize;
+    impl Batchable for BatchedNote {
+        type Output = usize;
 
-        fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<usize>> {
+        fn store_batch(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<usize>> {
             for Self(text) in all {
                 add(c, text)?;
                 match *text {
@@ -515,15 +520,15 @@ mod tests {
         }
     }
 
-    fn together(text: &'static str) -> (Job, oneshot::Receiver<Result<usize>>) {
-        let (ask, outcome) = Ask::new(Together(text), Metrics::default());
-        (Job::Together(ask), outcome)
+    fn batched_note(text: &'static str) -> (WriteJob, oneshot::Receiver<Result<usize>>) {
+        let (ask, outcome) = BatchWrite::new(BatchedNote(text), Metrics::default());
+        (WriteJob::Batched(ask), outcome)
     }
 
     #[test]
-    fn what_is_of_one_kind_is_stored_together_and_each_is_answered_for_itself() {
+    fn writes_of_one_kind_share_a_transaction_and_get_own_results() {
         let (_folder, mut c) = notebook();
-        let ((first, mut first_outcome), (last, mut last_outcome)) = (together("first"), together("last"));
+        let ((first, mut first_outcome), (last, mut last_outcome)) = (batched_note("first"), batched_note("last"));
         let (other, mut other_outcome) = note("other");
         commit_all(&mut c, [first, other, last]);
         assert!(matches!(first_outcome.try_recv(), Ok(Ok(2))) && matches!(last_outcome.try_recv(), Ok(Ok(2))));
@@ -532,11 +537,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_stored_takes_no_other_of_its_kind_with_it() {
+    fn a_failing_batched_write_does_not_fail_the_others() {
         let (_folder, mut c) = notebook();
-        let (first, mut first_outcome) = together("first");
-        let (bad, mut bad_outcome) = together("bad");
-        let (last, mut last_outcome) = together("last");
+        let (first, mut first_outcome) = batched_note("first");
+        let (bad, mut bad_outcome) = batched_note("bad");
+        let (last, mut last_outcome) = batched_note("last");
         commit_all(&mut c, [first, bad, last]);
         assert!(matches!(first_outcome.try_recv(), Ok(Ok(1))) && matches!(last_outcome.try_recv(), Ok(Ok(1))));
         assert!(matches!(bad_outcome.try_recv(), Ok(Err(Error::Forbidden))));
@@ -544,25 +549,25 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_among_writes_of_one_kind_undoes_the_batch_and_the_next_is_stored() {
+    fn a_panic_in_a_batched_write_undoes_only_its_batch() {
         let (_folder, mut c) = notebook();
-        let ((first, mut first_outcome), (bad, mut bad_outcome)) = (together("first"), together("panic"));
+        let ((first, mut first_outcome), (bad, mut bad_outcome)) = (batched_note("first"), batched_note("panic"));
         commit_all(&mut c, [first, bad]);
         assert!(first_outcome.try_recv().is_err() && bad_outcome.try_recv().is_err(), "they are told that it panicked");
         assert_eq!(notes(&mut c), Vec::<String>::new());
-        let (next, mut next_outcome) = together("next");
+        let (next, mut next_outcome) = batched_note("next");
         commit_all(&mut c, [next]);
         assert!(is_stored(&mut next_outcome));
         assert_eq!(notes(&mut c), ["next"]);
     }
 
     #[test]
-    fn when_the_disk_is_full_none_of_a_kind_is_stored_outside_of_the_transaction() {
+    fn a_full_disk_stores_no_batched_write_outside_the_transaction() {
         let (_folder, mut c) = notebook();
         c.batch_execute("PRAGMA max_page_count = 1").unwrap();
         let large: &'static str = "x".repeat(1_000_000).leak();
-        let ((first, mut first_outcome), (large, mut large_outcome)) = (together("first"), together(large));
-        let (last, mut last_outcome) = together("last");
+        let ((first, mut first_outcome), (large, mut large_outcome)) = (batched_note("first"), batched_note(large));
+        let (last, mut last_outcome) = batched_note("last");
         commit_all(&mut c, [first, large, last]);
         assert!(is_unavailable(&mut first_outcome) && is_unavailable(&mut large_outcome));
         assert!(is_unavailable(&mut last_outcome));
@@ -570,24 +575,30 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_batch_takes_waits_for_the_next_one() {
+    fn writes_beyond_the_batch_limit_wait_for_the_next_batch() {
         let (_folder, mut c) = notebook();
         let (first, mut first_outcome) = note("first");
         let mut queue = FairQueue::default();
-        (0..BATCH).for_each(|_| queue.push(of_system(note("waits").0)));
-        let written = commit_together(&mut c, (1, first), &mut queue, &channel().1, || Ok(()));
-        assert!(written <= u32::try_from(BATCH).unwrap() && is_stored(&mut first_outcome));
+        (0..MAX_BATCH_WRITES).for_each(|_| queue.push(queued_for_system(note("waits").0)));
+        let written = commit_batch(&mut c, (1, first), &mut queue, &channel().1, || Ok(()));
+        assert!(written <= u32::try_from(MAX_BATCH_WRITES).unwrap() && is_stored(&mut first_outcome));
         let left = std::iter::from_fn(|| queue.pop()).count();
-        assert_eq!(left + usize::try_from(written).unwrap(), BATCH + 1, "nothing was taken out that was not stored");
+        assert_eq!(
+            left + usize::try_from(written).unwrap(),
+            MAX_BATCH_WRITES + 1,
+            "nothing was taken out that was not stored"
+        );
     }
 
     #[test]
     fn a_transaction_is_bounded_by_the_work_of_its_writes() {
         let (_folder, mut c) = notebook();
         let mut queue = FairQueue::default();
-        (0..4).for_each(|_| queue.push(Waiting { weight: BATCH_WEIGHT / 2, ..of_system(note("large").0) }));
+        (0..4).for_each(|_| {
+            queue.push(QueuedWrite { weight: MAX_BATCH_WEIGHT / 2, ..queued_for_system(note("large").0) })
+        });
         let first = queue.pop().unwrap();
-        assert!(commit_together(&mut c, first, &mut queue, &channel().1, || Ok(())) <= 2);
+        assert!(commit_batch(&mut c, first, &mut queue, &channel().1, || Ok(())) <= 2);
     }
 
     #[test]
@@ -595,30 +606,30 @@ mod tests {
         let (_folder, mut c) = notebook();
         let ((light, mut light_outcome), (heavy, mut heavy_outcome)) = (note("light"), note("heavy"));
         let mut queue = FairQueue::default();
-        queue.push(of_system(light));
-        queue.push(Waiting { weight: HEAVY, ..of_system(heavy) });
+        queue.push(queued_for_system(light));
+        queue.push(QueuedWrite { weight: HEAVY, ..queued_for_system(heavy) });
         let first = queue.pop().unwrap();
-        assert_eq!(commit_together(&mut c, first, &mut queue, &channel().1, || Ok(())), 1);
+        assert_eq!(commit_batch(&mut c, first, &mut queue, &channel().1, || Ok(())), 1);
         assert!(is_stored(&mut light_outcome) && !is_stored(&mut heavy_outcome));
         let next = queue.pop().unwrap();
-        commit_together(&mut c, next, &mut queue, &channel().1, || Ok(()));
+        commit_batch(&mut c, next, &mut queue, &channel().1, || Ok(()));
         assert!(is_stored(&mut heavy_outcome));
     }
 
     #[test]
-    fn a_tenants_write_is_in_the_next_transaction_however_many_of_another_tenant_wait() {
+    fn a_write_is_in_the_next_batch_however_many_other_tenants_queue() {
         let (_folder, mut c) = notebook();
-        let of = |tenant| Lane::of_tenant(crate::db::TenantId(tenant));
+        let of = |tenant| Lane::for_tenant(crate::db::TenantId(tenant));
         let mut queue = FairQueue::default();
-        for _ in 0..10 * BATCH {
-            queue.push(Waiting { share: Share::Intake, lane: of(2), weight: 1, job: note("flood").0 });
+        for _ in 0..10 * MAX_BATCH_WRITES {
+            queue.push(QueuedWrite { workload: Workload::Intake, lane: of(2), weight: 1, job: note("flood").0 });
         }
         let (alert, mut stored) = note("alert");
         let (log_in, mut logged_in) = note("log-in");
-        queue.push(Waiting { share: Share::Intake, lane: of(1), weight: 1, job: alert });
-        queue.push(of_system(log_in));
+        queue.push(QueuedWrite { workload: Workload::Intake, lane: of(1), weight: 1, job: alert });
+        queue.push(queued_for_system(log_in));
         let first = queue.pop().unwrap();
-        commit_together(&mut c, first, &mut queue, &channel().1, || Ok(()));
+        commit_batch(&mut c, first, &mut queue, &channel().1, || Ok(()));
         assert!(is_stored(&mut stored) && is_stored(&mut logged_in));
         let order = notes(&mut c);
         assert!(order.iter().take(4).filter(|note| *note != "flood").count() == 2, "{order:?}");

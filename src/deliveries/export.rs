@@ -58,8 +58,8 @@ fn csv_cells(row: &DeliveryRow, language: Language, times: Times) -> [String; 10
         if row.reason.is_empty() { String::new() } else { language.text(reason_key(&row.reason)).into_owned() };
     [
         row.id.to_string(),
-        times.with_offset(&row.created_at),
-        row.finished_at.map(|time| times.with_offset(&time)).unwrap_or_default(),
+        times.format_with_offset(&row.created_at),
+        row.finished_at.map(|time| times.format_with_offset(&time)).unwrap_or_default(),
         row.object.clone(),
         row.alert.map(|alert| alert.to_string()).unwrap_or_default(),
         row.channel.map(|channel| language.text(channel_key(&channel)).into_owned()).unwrap_or_default(),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::store::DeliveryFilter;
 use crate::{
-    db::{MessageId, Seek},
+    db::{Cursor, MessageId},
     delivery::{DeliveryReason, DeliveryState},
     robots::Channel,
     web::{ListParameters, Times, Unread, query_string, swapped_days, unread},
@@ -49,8 +49,8 @@ impl ListParameters for DeliveryQuery {
             ("status", &self.status, DeliveryState::parse(&self.status).is_some()),
             ("channel", &self.channel, Channel::parse(&self.channel).is_some()),
             ("reason", &self.reason, DeliveryReason::parse(&self.reason).is_some()),
-            ("from", &self.from, Times::typed_day(&self.from).is_some()),
-            ("to", &self.to, Times::typed_day(&self.to).is_some()),
+            ("from", &self.from, Times::parse_day(&self.from).is_some()),
+            ("to", &self.to, Times::parse_day(&self.to).is_some()),
             ("message", &self.message, is_id(&self.message)),
             ("before", &self.before, is_id(&self.before)),
             ("after", &self.after, is_id(&self.after) && !is_id(&self.before)),
@@ -77,8 +77,8 @@ impl DeliveryQuery {
     }
 
     /// Which page of them.
-    pub fn seek(&self) -> Seek {
-        Seek { before: self.before.parse().ok(), after: self.after.parse().ok() }
+    pub fn seek(&self) -> Cursor {
+        Cursor { before: self.before.parse().ok(), after: self.after.parse().ok() }
     }
 
     /// The filters by the keys of their labels, as they stand in the URL; the empty ones too.
@@ -119,12 +119,12 @@ mod tests {
         assert_eq!((filter.reason, filter.text.as_str()), (Some(DeliveryReason::NoContact), "ann"));
         assert_eq!((filter.recipient.as_str(), read.seek().before), ("bob", Some(7)));
         let empty = parse_query("status=&channel=fax&reason=none&q=&recipient=&from=yesterday&to=2026-13-01&before=");
-        assert_eq!((empty.filter(Times::utc()), empty.seek()), (DeliveryFilter::default(), Seek::default()));
+        assert_eq!((empty.filter(Times::utc()), empty.seek()), (DeliveryFilter::default(), Cursor::default()));
     }
 
     #[test]
     fn days_begin_and_end_in_the_tenants_time_zone() {
-        let filter = parse_query("from=2026-11-22&to=2026-11-22").filter(Times::of("Asia/Shanghai"));
+        let filter = parse_query("from=2026-11-22&to=2026-11-22").filter(Times::for_zone("Asia/Shanghai"));
         let at = |text: &str| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").ok();
         assert_eq!((filter.since, filter.until), (at("2026-11-21 16:00"), at("2026-11-22 16:00")));
     }

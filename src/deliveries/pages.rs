@@ -28,7 +28,9 @@ use crate::{
     language::Language,
     retention::{self, Removed, reaches},
     robots::Channel,
-    web::{self, Form, Frame, ListParameters as _, Parameters, Times, actor, redirect, redirect_saying},
+    web::{
+        self, Form, ListParameters as _, PageContext, Parameters, Times, redirect, redirect_with_flash, request_actor,
+    },
 };
 
 /// Rows of a download that are read at once.
@@ -51,7 +53,7 @@ fn record_path<P>(who: &Can<P>) -> String {
 #[derive(Template)]
 #[template(path = "deliveries/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     /// Where the tenant's pages are.
     base: String,
     path: String,
@@ -68,12 +70,12 @@ impl ListPage {
     /// The names of the channels that are off; nothing when none is.
     fn disabled_channels(&self) -> String {
         let disabled = Channel::ALL.iter().filter(|channel| !self.switches.is_on(channel));
-        disabled.map(|channel| self.frame.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
+        disabled.map(|channel| self.ctx.t(channel_key(channel))).collect::<Vec<_>>().join(" · ")
     }
 
     /// The reasons that can be chosen, by word, each with the first sentence of its text.
     fn reason_options(&self) -> Vec<(&'static str, String)> {
-        let name = |reason: DeliveryReason| super::first_sentence(&self.frame.t(reason.key())).to_owned();
+        let name = |reason: DeliveryReason| super::first_sentence(&self.ctx.t(reason.key())).to_owned();
         super::selectable_reasons().map(|reason| (reason.as_str(), name(reason))).collect()
     }
 }
@@ -83,12 +85,11 @@ pub async fn list(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<ViewDeliveries>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who).refusing(unread);
-    let (tenant, scope, filter, seek) =
-        (who.tenant.id, visible_scope(&who)?, asked.filter(frame.times()), asked.seek());
+    let ctx = ctx.with_viewer(&who).with_unknown_parameters(unread);
+    let (tenant, scope, filter, seek) = (who.tenant.id, visible_scope(&who)?, asked.filter(ctx.times()), asked.seek());
     let (since, now) = (filter.since, clock.now());
     let ((rows, keyset), settings, removed) = db
         .read(move |c| {
@@ -96,26 +97,26 @@ pub async fn list(
             Ok((listed, channels::settings(c, tenant)?, retention::store::removed(c, Some(tenant), now)?))
         })
         .await?;
-    let removed = if keyset.older.is_none() { removal_notices(&frame, removed, since) } else { Vec::new() };
+    let removed = if keyset.older.is_none() { removal_notices(&ctx, removed, since) } else { Vec::new() };
     let page = ListPage {
         path: record_path(&who),
         base: format!("/t/{}", who.tenant.slug),
         is_own_only: !who.role().is_some_and(Role::administers),
-        frame,
+        ctx,
         filters: asked,
         switches: settings.effective().clone(),
         rows,
         keyset,
         removed,
     };
-    web::page(StatusCode::OK, &page)
+    web::render_page(StatusCode::OK, &page)
 }
 
 /// Which deliveries are no longer there, of those that a list back to `since` would show.
-fn removal_notices(frame: &Frame, removed: Removed, since: Option<chrono::NaiveDateTime>) -> Vec<String> {
+fn removal_notices(ctx: &PageContext, removed: Removed, since: Option<chrono::NaiveDateTime>) -> Vec<String> {
     let sentence = |key, before: Option<chrono::NaiveDateTime>| {
-        let date = before.filter(|_| reaches(before, since)).map(|before| frame.times().day(&before))?;
-        Some(frame.with(key, "date", &date).into_owned())
+        let date = before.filter(|_| reaches(before, since)).map(|before| ctx.times().format_day(&before))?;
+        Some(ctx.t_with(key, "date", &date).into_owned())
     };
     let sentences = if removed.alerts == removed.deliveries {
         [sentence("retention-removed-all-deliveries", removed.deliveries), None]
@@ -134,19 +135,19 @@ pub async fn download(
     clock: Data<Clock>,
     who: Can<ViewDeliveries>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     // A file would not say which of its filters was left out; the page does.
     if !unread.is_empty() && !web::accepts_pages(&request) {
-        return Ok(web::refuse_parameters(&unread, frame.language));
+        return Ok(web::refuse_parameters(&unread, ctx.language));
     }
     if !unread.is_empty() {
         return Ok(redirect(&format!("{}?{}", record_path(&who), request.query_string())));
     }
-    let frame = frame.seen_by(&who);
-    let (times, language) = (frame.times(), frame.language);
-    let name = format!("deliveries-{}-{}.csv", who.tenant.slug, times.day(&clock.now()));
+    let ctx = ctx.with_viewer(&who);
+    let (times, language) = (ctx.times(), ctx.language);
+    let name = format!("deliveries-{}-{}.csv", who.tenant.slug, times.format_day(&clock.now()));
     let (tenant, scope, filter) = (who.tenant.id, visible_scope(&who)?, asked.filter(times));
     let head = Bytes::from(export::csv_header(language)?);
     let rows = csv_stream(db, tenant, scope, filter, language, times);
@@ -192,7 +193,7 @@ fn csv_stream(
 #[derive(Template)]
 #[template(path = "deliveries/show.html")]
 struct ShowPage {
-    frame: Frame,
+    ctx: PageContext,
     slug: String,
     /// Whether the delivery's channel is on, if it has one.
     channel_is_on: bool,
@@ -208,7 +209,7 @@ impl ShowPage {
         let word = self.delivery.row.reason.as_str();
         let key =
             if word == "no-contact" && self.viewer.is_own() { "courier-no-contact-own" } else { reason_key(word) };
-        self.frame.t(key).into_owned()
+        self.ctx.t(key).into_owned()
     }
 
     /// The name of the page where the cause can be removed, and its path.
@@ -221,7 +222,7 @@ impl ShowPage {
 pub async fn show(
     db: Data<Database>,
     who: Can<ViewDeliveries>,
-    frame: Frame,
+    ctx: PageContext,
     path: Path<(String, DeliveryId)>,
 ) -> Result<HttpResponse> {
     let (tenant, scope, (_, id)) = (who.tenant.id, visible_scope(&who)?, path.into_inner());
@@ -236,9 +237,9 @@ pub async fn show(
         recipient: delivery.member,
         alert: delivery.row.alert,
     };
-    web::page(
+    web::render_page(
         StatusCode::OK,
-        &ShowPage { frame: frame.seen_by(&who), slug, channel_is_on, may_resend, delivery, viewer },
+        &ShowPage { ctx: ctx.with_viewer(&who), slug, channel_is_on, may_resend, delivery, viewer },
     )
 }
 
@@ -253,7 +254,7 @@ struct ResendRequest {
 impl ResendRequest {
     fn from_request(who: &Can<ResendDeliveries>, request: &HttpRequest, clock: &Clock) -> Self {
         let account = &who.principal.account;
-        Self { tenant: who.tenant.id, account: account.id, actor: actor(request, account), now: clock.now() }
+        Self { tenant: who.tenant.id, account: account.id, actor: request_actor(request, account), now: clock.now() }
     }
 
     /// Sends again what may be of these, and writes down what was asked for.
@@ -289,16 +290,16 @@ pub async fn resend(
         })
         .await?;
     let page = |id: DeliveryId| format!("{}/{id}", record_path(&who));
-    let Some(one) = resent.first() else { return Ok(redirect_saying(&page(id), "flash-deliveries-not-resent")) };
+    let Some(one) = resent.first() else { return Ok(redirect_with_flash(&page(id), "flash-deliveries-not-resent")) };
     waker.wake();
     let flash_key = if one.is_waiting { "flash-deliveries-resent-one" } else { "flash-deliveries-resent-in-vain" };
-    Ok(redirect_saying(&page(one.replacement), flash_key))
+    Ok(redirect_with_flash(&page(one.replacement), flash_key))
 }
 
 #[derive(Template)]
 #[template(path = "deliveries/resend.html")]
 struct ResendPage {
-    frame: Frame,
+    ctx: PageContext,
     path: String,
     filters: DeliveryQuery,
     /// How many are sent again.
@@ -312,7 +313,7 @@ struct ResendPage {
 impl ResendPage {
     /// What narrows the choice: the label's key, and the value as people read it.
     fn active_filters(&self) -> Vec<(&'static str, String)> {
-        active_filters(&self.filters, |key| self.frame.t(key).into_owned())
+        active_filters(&self.filters, |key| self.ctx.t(key).into_owned())
     }
 
     /// The largest number that is sent again at once.
@@ -338,20 +339,23 @@ pub async fn resend_all_form(
     db: Data<Database>,
     who: Can<ResendDeliveries>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     // What is narrowed by nothing would be everything.
     if !unread.is_empty() {
         return Ok(redirect(&format!("{}?{}", record_path(&who), request.query_string())));
     }
-    let frame = frame.seen_by(&who);
-    let (tenant, filter) = (who.tenant.id, asked.filter(frame.times()));
+    let ctx = ctx.with_viewer(&who);
+    let (tenant, filter) = (who.tenant.id, asked.filter(ctx.times()));
     let mut ids = db.read(move |c| store::find_resendable(c, tenant, &filter, None)).await?;
     let has_more = ids.len() > MAX_RESENT_AT_ONCE;
     ids.truncate(MAX_RESENT_AT_ONCE);
     let (count, newest) = (i64::try_from(ids.len()).unwrap_or(i64::MAX), ids.iter().max().map_or(0, |id| id.0));
-    web::page(StatusCode::OK, &ResendPage { frame, path: record_path(&who), filters: asked, count, newest, has_more })
+    web::render_page(
+        StatusCode::OK,
+        &ResendPage { ctx, path: record_path(&who), filters: asked, count, newest, has_more },
+    )
 }
 
 /// Sends again all that failed and fits.
@@ -359,14 +363,14 @@ pub async fn resend_all(
     (db, clock, waker): (Data<Database>, Data<Clock>, Data<Waker>),
     who: Can<ResendDeliveries>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(query): Form<DeliveryQuery>,
 ) -> Result<HttpResponse> {
     if !query.unknown_parameters().is_empty() {
         return Ok(redirect(&format!("{}?{}", record_path(&who), query.to_query_string())));
     }
     let (resend_request, filter) =
-        (ResendRequest::from_request(&who, &request, &clock), query.filter(frame.seen_by(&who).times()));
+        (ResendRequest::from_request(&who, &request, &clock), query.filter(ctx.with_viewer(&who).times()));
     // Without a number nobody has seen how many it would be.
     let newest = query.newest.unwrap_or_default();
     let resent = who
@@ -381,7 +385,7 @@ pub async fn resend_all(
         })
         .await?;
     if resent.is_empty() {
-        return Ok(redirect_saying(&record_path(&who), "flash-deliveries-none-resent"));
+        return Ok(redirect_with_flash(&record_path(&who), "flash-deliveries-none-resent"));
     }
     waker.wake();
     let flash_key = match resent.iter().filter(|one| one.is_waiting).count() {
@@ -389,5 +393,5 @@ pub async fn resend_all(
         waiting if waiting < resent.len() => "flash-deliveries-resent-some",
         _ => "flash-deliveries-resent-all",
     };
-    Ok(redirect_saying(&record_path(&who), flash_key))
+    Ok(redirect_with_flash(&record_path(&who), flash_key))
 }

@@ -11,8 +11,8 @@ use diesel::{
 
 use crate::{
     db::{
-        AlertId, AnyConnection, AtMost as _, DeliveryId, Keyset, MemberId, MessageId, Seek, TenantId, ascii_lower,
-        position_function,
+        AlertId, AnyConnection, Cursor, DeliveryId, Keyset, LimitConst as _, MemberId, MessageId, TenantId,
+        ascii_lower_sql, position_function_sql,
         schema::{accounts, attempts, deliveries, messages, robots},
     },
     delivery::{DeliveryKind, DeliveryReason, DeliveryState, RobotState},
@@ -208,13 +208,13 @@ fn filter_query<'q>(
     if let Some(until) = filter.until {
         query = query.filter(deliveries::created_at.lt(until));
     }
-    let position = position_function(c);
-    let in_recipient = format!("{position}({}, ", ascii_lower(c, "deliveries.recipient"));
+    let position = position_function_sql(c);
+    let in_recipient = format!("{position}({}, ", ascii_lower_sql(c, "deliveries.recipient"));
     let recipient_holds =
         |text: &str| sql::<Bool>(&in_recipient).bind::<Text, _>(text.to_ascii_lowercase()).sql(") > 0");
     if !filter.text.is_empty() {
         let text = filter.text.to_ascii_lowercase();
-        let [own, alerts] = ["deliveries.title", "alerts.title"].map(|column| ascii_lower(c, column));
+        let [own, alerts] = ["deliveries.title", "alerts.title"].map(|column| ascii_lower_sql(c, column));
         // The alerts that fit are looked up once, not for each row.
         let object_holds = sql::<Bool>(&format!("(deliveries.alert IS NULL AND {position}({own}, "))
             .bind::<Text, _>(text.clone())
@@ -237,7 +237,7 @@ type RowPosition = (NaiveDateTime, DeliveryId);
 /// Where the row of this id stands, if the tenant has it.
 fn find_position(c: &mut AnyConnection, tenant: TenantId, id: i64) -> Result<Option<RowPosition>> {
     let row = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::id.eq(id));
-    Ok(row.select((deliveries::created_at, deliveries::id)).first_row(c).optional()?)
+    Ok(row.select((deliveries::created_at, deliveries::id)).first_cached(c).optional()?)
 }
 
 /// The rows that stand on this side of a place: `<` for the older ones, `>` for the newer.
@@ -266,17 +266,17 @@ pub fn list(
     tenant: TenantId,
     scope: DeliveryScope,
     filter: &DeliveryFilter,
-    seek: Seek,
+    seek: Cursor,
 ) -> Result<(Vec<DeliveryRow>, Keyset)> {
     let mut query = filter_query(c, tenant, scope, filter);
     if let Some(position) = seek.before.or(seek.after).map(|id| find_position(c, tenant, id)).transpose()?.flatten() {
-        query = beyond_position(query, if seek.upwards() { ">" } else { "<" }, position);
+        query = beyond_position(query, if seek.is_ascending() { ">" } else { "<" }, position);
     }
-    query = match seek.upwards() {
+    query = match seek.is_ascending() {
         true => query.order((deliveries::created_at.asc(), deliveries::id.asc())),
         false => query.order((deliveries::created_at.desc(), deliveries::id.desc())),
     };
-    let rows: Vec<StoredDeliveryRow> = query.limit(Seek::LIMIT).select(delivery_columns!()).load(c)?;
+    let rows: Vec<StoredDeliveryRow> = query.limit(Cursor::QUERY_LIMIT).select(delivery_columns!()).load(c)?;
     let (rows, keyset) = seek.page(rows, |row| row.id.0);
     Ok((rows.into_iter().map(DeliveryRow::try_from).collect::<Result<_>>()?, keyset))
 }
@@ -398,7 +398,7 @@ pub fn find(
             ),
             (messages::id, messages::due_at, messages::alert_count).nullable(),
         ))
-        .first_row(c)?;
+        .first_cached(c)?;
     let (member, body, requested_by, robot) = rest;
     if matches!(scope, DeliveryScope::Member(own) if member != Some(own)) {
         return Err(Error::NotFound);
@@ -446,7 +446,7 @@ mod tests {
     fn seed_tenants(c: &mut AnyConnection) {
         let now = Clock::default().now();
         let ann = crate::accounts::Username::parse("ann").unwrap();
-        let account = crate::accounts::store::insert(c, &ann, "no hash", false, now).unwrap();
+        let account = crate::accounts::store::insert_account(c, &ann, "no hash", false, now).unwrap();
         let who = crate::access::Actor { account: None, name: "root".into(), address: String::new() };
         for slug in ["one", "two"] {
             let tenant = crate::tenants::store::NewTenant {
@@ -496,7 +496,7 @@ mod tests {
     }
 
     fn titles(c: &mut AnyConnection, scope: DeliveryScope, filter: &DeliveryFilter) -> Vec<String> {
-        list(c, TENANT, scope, filter, Seek::default()).unwrap().0.into_iter().map(|row| row.object).collect()
+        list(c, TENANT, scope, filter, Cursor::default()).unwrap().0.into_iter().map(|row| row.object).collect()
     }
 
     #[test]

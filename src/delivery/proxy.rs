@@ -6,7 +6,7 @@ use reqwest::Proxy;
 use url::Url;
 
 use crate::robots::parse_origin;
-use crate::text::trimmed;
+use crate::text::trim_invisible;
 
 /// An http or https proxy. Its URL may hold a password: `Debug` masks it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl RobotProxy {
     /// # Errors
     /// What is wrong, as the end of a sentence that does not repeat the URL.
     pub fn parse(text: &str) -> Result<Option<Self>, &'static str> {
-        let text = trimmed(text);
+        let text = trim_invisible(text);
         if text.is_empty() {
             return Ok(None);
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::Clock,
     db::{
-        AccountId, Address, AnyConnection, AtMost as _, Database, DeliveryId, RobotId, TenantId,
+        AccountId, AnyConnection, Database, DatabaseAddress, DeliveryId, LimitConst as _, RobotId, TenantId,
         schema::{accounts, attempts, channel_switches, deliveries, messages, robots as robot_rows, tenants},
     },
     error::Result,
@@ -174,7 +174,7 @@ fn digest_renderers() -> DigestRendererFactory {
 }
 
 fn open(folder: &tempfile::TempDir) -> Database {
-    Database::open(&Address::Sqlite(folder.path().join("belfry.db"))).unwrap()
+    Database::open(&DatabaseAddress::Sqlite(folder.path().join("belfry.db"))).unwrap()
 }
 
 /// One account, two tenants that use the instance's switches, and every channel on.
@@ -304,7 +304,7 @@ async fn only_three_unknown_token_answers_in_a_row_break_the_robot() {
         assert!(setup.record(claim, meaning).await);
         let now = setup
             .db
-            .read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first_row::<String, _>(c)?));
+            .read(move |c| Ok(robot_rows::table.find(robot).select(robot_rows::state).first_cached::<String, _>(c)?));
         assert_eq!(now.await.unwrap(), state);
         setup.advance(TimeDelta::minutes(20));
     }
@@ -568,7 +568,7 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
     setup
         .write(move |c, now| {
             let row = robot_rows::table.find(robot);
-            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first_row(c)?;
+            let sealed: Vec<u8> = row.select(robot_rows::sealed_url).first_cached(c)?;
             let stolen = (
                 robot_rows::tenant.eq(OTHER_TENANT),
                 robot_rows::channel.eq("dingtalk"),
@@ -588,7 +588,7 @@ async fn an_address_put_into_the_database_by_hand_is_not_called() {
         Ok(robot_rows::table
             .filter(robot_rows::tenant.eq(OTHER_TENANT))
             .select(robot_rows::id)
-            .first_row::<RobotId, _>(c)?)
+            .first_cached::<RobotId, _>(c)?)
     });
     let stolen = stolen.await.unwrap();
     let delivery = setup.enqueue_for(OTHER_TENANT, stolen, DeliveryKind::Test, "Dataphin").await;
@@ -677,7 +677,7 @@ async fn uncommitted_messages_are_not_sent_and_a_missed_wake_loses_none() {
     let worker = setup.start_worker();
     let undone = setup.db.write(move |c| {
         insert_notice(c, robot, "Dataphin: undone")?;
-        Err::<(), _>(crate::error::Error::Taken)
+        Err::<(), _>(crate::error::Error::AlreadyExists)
     });
     assert!(undone.await.is_err());
     let delivery = setup.write(move |c, _| insert_notice(c, robot, "Dataphin: kept")).await;

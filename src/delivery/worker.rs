@@ -30,7 +30,7 @@ use super::{
     },
 };
 use crate::{
-    clock::{Clock, Moment},
+    clock::{Clock, ClockSample},
     db::{self, Database, DeliveryId, Listener, TenantId},
     error::Result,
     robots::{Meaning, RobotOrigins},
@@ -41,7 +41,7 @@ use crate::{
 const MAX_CONCURRENT_CALLS: usize = 64;
 
 /// How much work it is to claim what is due, and to record a call, beside an ordinary write; see
-/// [`Database::write_weighing`]. Each delivery of a digest is half as much more.
+/// [`Database::write_weighted`]. Each delivery of a digest is half as much more.
 const ROUND_WEIGHT: usize = 50;
 const RECORD_WEIGHT: usize = 3;
 
@@ -80,7 +80,7 @@ impl Waker {
     /// and those of others find the work by themselves. Call it on the tokio runtime.
     #[must_use]
     pub fn new(db: &Database) -> Self {
-        let peer_notifier = db.tells().then(|| {
+        let peer_notifier = db.supports_notify().then(|| {
             // One place: a word that is not told yet covers everything written until it is.
             let (peer_notifier, told) = mpsc::channel(1);
             tokio::spawn(notify_peers(db.clone(), told));
@@ -131,7 +131,7 @@ impl Waker {
 /// Passes words on until the last waker is gone. One that is lost is made good by the others' own looks.
 async fn notify_peers(db: Database, mut requests: mpsc::Receiver<()>) {
     while requests.recv().await.is_some() {
-        if let Err(fault) = db.tell(NOTIFY_CHANNEL).await {
+        if let Err(fault) = db.notify(NOTIFY_CHANNEL).await {
             tracing::warn!(%fault, "the workers of other processes could not be told of new work; they find it by themselves");
         }
         sleep(NOTIFY_DEBOUNCE).await;
@@ -269,13 +269,13 @@ struct WorkerTask {
     listener: Option<Arc<Listener>>,
     retry_schedule: RetrySchedule,
     /// When the clock was last looked at.
-    last_clock_reading: Arc<Mutex<Option<Moment>>>,
+    last_clock_reading: Arc<Mutex<Option<ClockSample>>>,
 }
 
 impl WorkerTask {
     /// How long to sleep at most.
     fn poll_interval(&self) -> Duration {
-        let has_notifications = self.listener.as_ref().is_some_and(|listener| listener.hears());
+        let has_notifications = self.listener.as_ref().is_some_and(|listener| listener.is_connected());
         if has_notifications { POLL_INTERVAL_WITH_NOTIFY } else { POLL_INTERVAL }
     }
 
@@ -312,11 +312,11 @@ impl WorkerTask {
     }
 
     /// Brings what waits into line with the clock, when somebody has set it since the last look. Answers this look.
-    async fn adjust_for_clock_jump(&self) -> Result<Moment> {
-        let reading = self.clock.moment();
+    async fn adjust_for_clock_jump(&self) -> Result<ClockSample> {
+        let reading = self.clock.sample();
         let last = *self.last_clock_reading.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match last {
-            Some(last) => reading.unset_since(last),
+            Some(last) => reading.expected_from(last),
             // Of the time when nobody was running, it can only be told that the clock was set back.
             None => {
                 self.db.read(clock_jump::last_call_started_at).await?.map_or(reading.now, |last| last.max(reading.now))
@@ -349,10 +349,10 @@ impl WorkerTask {
         }
         let (clock, digest_renderers, limit) = (self.clock.clone(), Arc::clone(&self.digest_renderers), permits.len());
         let requested_at = Instant::now();
-        let batch = self.db.write_weighing(ROUND_WEIGHT, move |c| {
-            db::keep_time(c, &clock)?;
-            let moment = clock.moment();
-            if clock_jump::is_jump(moment.unset_since(clock_reading), moment.now) {
+        let batch = self.db.write_weighted(ROUND_WEIGHT, move |c| {
+            db::sync_clock(c, &clock)?;
+            let moment = clock.sample();
+            if clock_jump::is_jump(moment.expected_from(clock_reading), moment.now) {
                 // Just now: nothing is claimed by a time that is not minded yet.
                 return Ok(ClaimBatch::default());
             }
@@ -396,7 +396,7 @@ impl WorkerTask {
             let weight = RECORD_WEIGHT + claim.alerts / 2;
             let record =
                 move |c: &mut _| outcome::record_outcome(c, &claim.in_flight, &result, (&schedule, jitter), now);
-            match self.db.write_weighing(weight, record).await {
+            match self.db.write_weighted(weight, record).await {
                 Ok(Some(received)) => {
                     self.count_call(channel, meaning, received, now);
                     return tracing::info!(%tenant, message_id = %message, ?deliveries, meaning, "a robot was called");
@@ -427,13 +427,13 @@ impl WorkerTask {
         now: NaiveDateTime,
     ) {
         let metrics = self.db.metrics();
-        metrics.called(channel, meaning);
+        metrics.record_call(channel, meaning);
         if meaning == Meaning::RateLimited.as_str() {
-            metrics.throttled(channel);
+            metrics.record_throttle(channel);
         }
         for (kind, since) in received {
             let kind = DeliveryKind::parse(&kind).map_or("other", DeliveryKind::as_str);
-            metrics.received(channel, kind, (now - since).to_std().unwrap_or_default());
+            metrics.record_receipt(channel, kind, (now - since).to_std().unwrap_or_default());
         }
     }
 }

@@ -9,7 +9,7 @@ use diesel::{
 use super::{FirstStep, FirstStepsProgress};
 use crate::{
     db::{
-        AnyConnection, AtMost as _, INSTANCE_SCOPE, TenantId,
+        AnyConnection, INSTANCE_SCOPE, LimitConst as _, TenantId,
         schema::{alert_rules, channel_switches, deliveries, robots, tenants},
     },
     error::Result,
@@ -21,7 +21,7 @@ use crate::{
 /// [`Error::NotFound`](crate::error::Error::NotFound) when there is no such tenant.
 pub fn load_progress(c: &mut AnyConnection, tenant: TenantId) -> Result<FirstStepsProgress> {
     let (mode, created_at): (String, NaiveDateTime) =
-        tenants::table.find(tenant).select((tenants::channel_mode, tenants::created_at)).first_row(c)?;
+        tenants::table.find(tenant).select((tenants::channel_mode, tenants::created_at)).first_cached(c)?;
     let scope = if mode == "custom" { tenant.0 } else { INSTANCE_SCOPE };
     let switches = channel_switches::table.filter(channel_switches::scope.eq(scope)).filter(channel_switches::is_on);
     let delivered = deliveries::table.filter(deliveries::tenant.eq(tenant)).filter(deliveries::state.eq("success"));

@@ -11,8 +11,8 @@ use crate::{
     people::{Person, joined, typed_names},
     text::{as_name, whole_number},
     web::{
-        Edits as _, FieldErrors, FormVersion, ListParameters, Unread, edits, is_page, name, query_string, unread,
-        validated,
+        EditForm as _, FieldErrors, FormVersion, ListParameters, Unread, impl_edit_form, is_page, name, query_string,
+        unread, validate_form,
     },
 };
 
@@ -37,7 +37,7 @@ pub struct EditGroup {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(EditGroup);
+impl_edit_form!(EditGroup);
 
 impl From<&Group> for EditGroup {
     fn from(group: &Group) -> Self {
@@ -48,7 +48,7 @@ impl From<&Group> for EditGroup {
             admins: in_lines(&group.admins),
             form_version: FormVersion::default(),
         }
-        .opened()
+        .with_version()
     }
 }
 
@@ -59,10 +59,10 @@ fn in_lines(people: &[Person]) -> String {
 impl EditGroup {
     /// What the group is to be, and the usernames of its members.
     pub fn check(&self) -> Result<(Details, Vec<String>), FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let admins = admins(&self.admins);
         if admins.is_none() {
-            errors.add_with("admins", "groups-admins-rule", "max", MOST_ADMINS.to_string());
+            errors.add_with_variable("admins", "groups-admins-rule", "max", MOST_ADMINS.to_string());
         }
         match admins {
             Some(admins) if errors.is_empty() => {
@@ -85,7 +85,7 @@ impl From<Unknown> for FieldErrors {
         for (field, names) in [("members", unknown.members), ("admins", unknown.admins)] {
             if !names.is_empty() {
                 let names = joined(names.iter().map(String::as_str), NAMES_IN_ERRORS);
-                errors.add_with(field, "people-unknown", "names", names);
+                errors.add_with_variable(field, "people-unknown", "names", names);
             }
         }
         errors
@@ -170,7 +170,7 @@ mod tests {
             };
         let errors = wrong.check().unwrap_err();
         for field in ["name", "description", "admins"] {
-            assert!(errors.of(field).is_some(), "{field}");
+            assert!(errors.for_field(field).is_some(), "{field}");
         }
         assert!(EditGroup { name: "a\nb".into(), ..form() }.check().is_err());
         assert!(EditGroup { name: "  ".into(), ..form() }.check().is_err());

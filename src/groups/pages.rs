@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     people::{joined, typed_names},
     text::as_name,
-    web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, Parameters, redirect_with_flash, request_actor},
 };
 
 /// How many alert rules are named when they stand in the way of deleting a group.
@@ -74,7 +74,7 @@ fn list_path<P>(who: &Can<P>) -> String {
 #[derive(Template)]
 #[template(path = "groups/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     path: String,
     asked: Asked,
     may_add: bool,
@@ -86,21 +86,21 @@ struct ListPage {
 pub async fn list(
     db: Data<Database>,
     who: Can<ViewGroups>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let asker = Asker::of(&who)?;
     let (filter, page) = (asked.filter(), asked.page());
     let (rows, pager) = db.read(move |c| store::list(c, asker.tenant, &filter, page)).await?;
     let (path, may_add) = (list_path(&who), asker.role.administers());
-    let frame = frame.seen_by(&who).refusing(unread);
-    web::page(StatusCode::OK, &ListPage { frame, path, asked, may_add, rows, pager })
+    let ctx = ctx.with_viewer(&who).with_unknown_parameters(unread);
+    web::render_page(StatusCode::OK, &ListPage { ctx, path, asked, may_add, rows, pager })
 }
 
 #[derive(Template)]
 #[template(path = "groups/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     /// Where the form goes.
     action: String,
     /// Where Cancel leads.
@@ -113,11 +113,11 @@ struct EditPage {
     errors: FieldErrors,
 }
 
-fn add_page(who: &Can<ManageGroups>, frame: Frame, form: EditGroup, errors: FieldErrors) -> Result<HttpResponse> {
+fn add_page(who: &Can<ManageGroups>, ctx: PageContext, form: EditGroup, errors: FieldErrors) -> Result<HttpResponse> {
     let back = list_path(who);
     let status = status(&errors);
-    let (frame, action) = (frame.seen_by(who), format!("{back}/new"));
-    web::page(status, &EditPage { frame, action, back, group: None, whole: true, form, errors })
+    let (ctx, action) = (ctx.with_viewer(who), format!("{back}/new"));
+    web::render_page(status, &EditPage { ctx, action, back, group: None, whole: true, form, errors })
 }
 
 fn status(errors: &FieldErrors) -> StatusCode {
@@ -125,8 +125,8 @@ fn status(errors: &FieldErrors) -> StatusCode {
 }
 
 /// Where a group is added.
-pub async fn add_form(who: Can<ManageGroups>, frame: Frame) -> Result<HttpResponse> {
-    add_page(&who, frame, EditGroup::default(), FieldErrors::default())
+pub async fn add_form(who: Can<ManageGroups>, ctx: PageContext) -> Result<HttpResponse> {
+    add_page(&who, ctx, EditGroup::default(), FieldErrors::default())
 }
 
 /// Adds a group.
@@ -135,10 +135,10 @@ pub async fn add(
     clock: Data<Clock>,
     who: Can<ManageGroups>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<EditGroup>,
 ) -> Result<HttpResponse> {
-    let (tenant, actor, now) = (who.tenant.id, actor(&request, &who.principal.account), clock.now());
+    let (tenant, actor, now) = (who.tenant.id, request_actor(&request, &who.principal.account), clock.now());
     let typed = form.clone();
     let store = move |c: &mut AnyConnection| {
         let looked_up = look_up(c, tenant, None, true, &typed)?;
@@ -151,12 +151,12 @@ pub async fn add(
         }
     };
     let stored = match who.write(&db, store).await {
-        Err(Error::Taken) => Err(FieldErrors::one("name", "groups-name-taken")),
+        Err(Error::AlreadyExists) => Err(FieldErrors::single("name", "groups-name-taken")),
         stored => stored?,
     };
     match stored {
-        Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
-        Err(errors) => add_page(&who, frame, form, errors),
+        Ok(id) => Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Err(errors) => add_page(&who, ctx, form, errors),
     }
 }
 
@@ -179,12 +179,13 @@ fn look_up(
 }
 
 /// What every request about one group brings: who asks, and the group in the path.
-type AboutGroup<P = ViewGroups> = (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, GroupId)>);
+type AboutGroup<P = ViewGroups> =
+    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, PageContext, Path<(String, GroupId)>);
 
 #[derive(Template)]
 #[template(path = "groups/show.html")]
 struct ShowPage {
-    frame: Frame,
+    ctx: PageContext,
     list: String,
     path: String,
     group: Group,
@@ -200,13 +201,13 @@ pub async fn show(about: AboutGroup) -> Result<HttpResponse> {
     show_page(about, None).await
 }
 
-async fn show_page<P>((db, _, who, _, frame, path): AboutGroup<P>, rules: Option<String>) -> Result<HttpResponse> {
+async fn show_page<P>((db, _, who, _, ctx, path): AboutGroup<P>, rules: Option<String>) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
     let (group, right) = db.read(move |c| Ok((store::find(c, asker.tenant, id)?, asker.right(c, id)?))).await?;
     let list = list_path(&who);
     let (path, sees_contacts) = (format!("{list}/{id}"), asker.role.administers());
     let status = if rules.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
-    web::page(status, &ShowPage { frame: frame.seen_by(&who), list, path, group, right, sees_contacts, rules })
+    web::render_page(status, &ShowPage { ctx: ctx.with_viewer(&who), list, path, group, right, sees_contacts, rules })
 }
 
 /// The group, and how far whoever asks may change it; 403 when not at all.
@@ -217,27 +218,27 @@ async fn editable(db: &Database, asker: Asker, id: GroupId) -> Result<(Group, bo
 
 fn edit_page(
     who: &Can<ViewGroups>,
-    frame: Frame,
+    ctx: PageContext,
     (group, whole): (Group, bool),
     form: EditGroup,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
     let back = format!("{}/{}", list_path(who), group.id);
     let status = status(&errors);
-    let (frame, action) = (frame.seen_by(who), format!("{back}/edit"));
-    web::page(status, &EditPage { frame, action, back, group: Some(group), whole, form, errors })
+    let (ctx, action) = (ctx.with_viewer(who), format!("{back}/edit"));
+    web::render_page(status, &EditPage { ctx, action, back, group: Some(group), whole, form, errors })
 }
 
 /// Where a group is edited.
-pub async fn edit_form((db, _, who, _, frame, path): AboutGroup) -> Result<HttpResponse> {
+pub async fn edit_form((db, _, who, _, ctx, path): AboutGroup) -> Result<HttpResponse> {
     let (group, whole) = editable(&db, Asker::of(&who)?, path.1).await?;
     let form = EditGroup::from(&group);
-    edit_page(&who, frame, (group, whole), form, FieldErrors::default())
+    edit_page(&who, ctx, (group, whole), form, FieldErrors::default())
 }
 
 /// Saves an edited group.
 pub async fn edit(
-    (db, clock, who, request, frame, path): AboutGroup,
+    (db, clock, who, request, ctx, path): AboutGroup,
     Form(form): Form<EditGroup>,
 ) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
@@ -250,12 +251,12 @@ pub async fn edit(
         true => form.check().map(|(details, members)| (Some(details), members)),
         false => Ok((None, form.members())),
     };
-    let (actor, now, typed) = (actor(&request, &who.principal.account), clock.now(), form.clone());
+    let (actor, now, typed) = (request_actor(&request, &who.principal.account), clock.now(), form.clone());
     let save = move |c: &mut AnyConnection| {
         let before = asker.lock(c, id, needed)?;
-        let form = match typed.reconciled(&EditGroup::from(&before), fields)? {
+        let form = match typed.reconcile(&EditGroup::from(&before), fields)? {
             Ok(form) => form,
-            Err(outdated) => return Ok(Err(outdated.refused())),
+            Err(outdated) => return Ok(Err(outdated.into_errors())),
         };
         let looked_up = look_up(c, asker.tenant, Some(&before), whole, &form)?;
         let (details, members) = match looked_up.joined_with(checked(&form)) {
@@ -266,24 +267,24 @@ pub async fn edit(
         Ok(stored.map_err(|unknown| (form, unknown.into())))
     };
     let saved = match who.write(&db, save).await {
-        Err(Error::Taken) => Err((form, FieldErrors::one("name", "groups-name-taken"))),
+        Err(Error::AlreadyExists) => Err((form, FieldErrors::single("name", "groups-name-taken"))),
         saved => saved?,
     };
     match saved {
-        Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
-        Err((form, errors)) => edit_page(&who, frame, (group, whole), form, errors),
+        Ok(effect) => Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
+        Err((form, errors)) => edit_page(&who, ctx, (group, whole), form, errors),
     }
 }
 
 async fn switch((db, clock, who, request, _, path): AboutGroup, is_on: bool) -> Result<HttpResponse> {
     let (asker, id) = (Asker::of(&who)?, path.1);
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let set = move |c: &mut AnyConnection| {
         let group = asker.lock(c, id, Right::Members)?;
         store::set_on(c, asker.tenant, &group, is_on, &actor, now)
     };
     let effect = who.write(&db, set).await?;
-    Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key()))
+    Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), effect.flash_key()))
 }
 
 /// Lets alert rules ring a group again.
@@ -300,7 +301,7 @@ pub async fn disable(about: AboutGroup) -> Result<HttpResponse> {
 pub async fn delete(about: AboutGroup<ManageGroups>) -> Result<HttpResponse> {
     let (db, clock, who, request, _, path) = &about;
     let (tenant, id) = (who.tenant.id, path.1);
-    let (actor, now) = (actor(request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(request, &who.principal.account), clock.now());
     let deleted = who
         .write(db, move |c| {
             let group = store::lock(c, tenant, id)?;
@@ -308,7 +309,7 @@ pub async fn delete(about: AboutGroup<ManageGroups>) -> Result<HttpResponse> {
         })
         .await?;
     match deleted {
-        Ok(()) => Ok(redirect_saying(&list_path(who), "flash-group-deleted")),
+        Ok(()) => Ok(redirect_with_flash(&list_path(who), "flash-group-deleted")),
         Err(rules) => show_page(about, Some(joined(rules.iter().map(String::as_str), RULES_NAMED))).await,
     }
 }

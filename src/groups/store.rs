@@ -14,7 +14,7 @@ use crate::{
     access::Actor,
     audit::{self, Change, Effect},
     db::{
-        AccountId, AnyConnection, AtMost as _, GroupId, PAGE_SIZE, Pager, TenantId, position_function,
+        AccountId, AnyConnection, GroupId, LimitConst as _, PAGE_SIZE, Pager, TenantId, position_function_sql,
         schema::{user_group_accounts, user_groups},
     },
     error::Result,
@@ -84,7 +84,7 @@ pub struct Unknown {
 /// # Errors
 /// When the database cannot be read.
 pub fn list(c: &mut AnyConnection, tenant: TenantId, filter: &Filter, page: i64) -> Result<(Vec<Listed>, Pager)> {
-    let position = position_function(c);
+    let position = position_function_sql(c);
     let pager = Pager::new(page, filtered(tenant, filter, position).count().get_result(c)?);
     let rows: Vec<(GroupId, String, String, bool)> = filtered(tenant, filter, position)
         .order((user_groups::name_key, user_groups::id))
@@ -148,8 +148,9 @@ fn admins_of(c: &mut AnyConnection, tenant: TenantId, ids: &[GroupId]) -> Result
 /// # Errors
 /// [`Error::NotFound`](crate::error::Error::NotFound) when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: GroupId) -> Result<Group> {
-    let (name, description, is_on) =
-        of_tenant(tenant, id).select((user_groups::name, user_groups::description, user_groups::is_on)).first_row(c)?;
+    let (name, description, is_on) = of_tenant(tenant, id)
+        .select((user_groups::name, user_groups::description, user_groups::is_on))
+        .first_cached(c)?;
     let places = places(c, id)?;
     let accounts: Vec<AccountId> = places.keys().copied().collect();
     let (mut members, mut admins) = (Vec::new(), Vec::new());
@@ -222,7 +223,7 @@ pub fn accounts_of(
     tenant: TenantId,
     id: GroupId,
 ) -> Result<Option<(String, bool, Vec<AccountId>)>> {
-    let group = of_tenant(tenant, id).select((user_groups::name, user_groups::is_on)).first_row(c).optional()?;
+    let group = of_tenant(tenant, id).select((user_groups::name, user_groups::is_on)).first_cached(c).optional()?;
     let Some((name, is_on)) = group else { return Ok(None) };
     let accounts = user_group_accounts::table
         .filter(user_group_accounts::user_group.eq(id))
@@ -299,7 +300,7 @@ pub fn unknown_names(
 pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str, own: Option<GroupId>) -> Result<bool> {
     let named = user_groups::table.filter(user_groups::tenant.eq(tenant));
     let named = named.filter(user_groups::name_key.eq(name.to_lowercase()));
-    let found: Option<GroupId> = named.select(user_groups::id).first_row(c).optional()?;
+    let found: Option<GroupId> = named.select(user_groups::id).first_cached(c).optional()?;
     Ok(found.is_some_and(|found| Some(found) != own))
 }
 
@@ -310,7 +311,7 @@ fn holds(people: &[Person], account: AccountId) -> bool {
 /// Makes a group, which is on. Names that nobody has are answered, and then nothing is made.
 ///
 /// # Errors
-/// [`Error::Taken`](crate::error::Error::Taken) when the name is another group's.
+/// [`Error::AlreadyExists`](crate::error::Error::AlreadyExists) when the name is another group's.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: TenantId,
@@ -345,7 +346,7 @@ pub fn insert(
 /// are answered, and then nothing is changed.
 ///
 /// # Errors
-/// [`Error::Taken`](crate::error::Error::Taken) when the name is another group's.
+/// [`Error::AlreadyExists`](crate::error::Error::AlreadyExists) when the name is another group's.
 pub fn update(
     c: &mut AnyConnection,
     tenant: TenantId,

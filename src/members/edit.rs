@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     access::{
-        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_end, may_reinstate_suspended,
-        may_renew_code, permissions::Permission,
+        Actor, Affected, Can, Role, Tenant, WritePermit, may_change_role, may_edit, may_reinstate_suspended,
+        may_remove, may_renew_code, permissions::Permission,
     },
     accounts::{RenewCode, store as accounts},
     audit::{self, Change, Effect},
@@ -27,7 +27,7 @@ use crate::{
     language::Language,
     robots::Channel,
     templates,
-    web::{FieldErrors, FormVersion, Frame, Times},
+    web::{FieldErrors, FormVersion, PageContext, Times},
 };
 
 /// How long a page waits for the answer to a test message before it shows that it is still on its way.
@@ -188,7 +188,7 @@ impl Task {
         member: MemberId,
         own: bool,
         actor: Actor,
-        frame: &Frame,
+        ctx: &PageContext,
     ) -> Result<Self> {
         Ok(Self {
             tenant: who.tenant.clone(),
@@ -198,9 +198,9 @@ impl Task {
             role: who.role().ok_or(Error::NotFound)?,
             member,
             own,
-            product: frame.product.clone(),
+            product: ctx.product.clone(),
             sees_tenants: who.principal.administers_instance(),
-            language: frame.language,
+            language: ctx.language,
         })
     }
 
@@ -222,7 +222,7 @@ impl Task {
     /// account's home.
     pub(super) fn may_renew_code(&self, c: &mut AnyConnection, member: &Member) -> Result<bool> {
         Ok(may_renew_code(self.role, member.role, member.account == self.by)
-            && accounts::is_home(c, member.account, &self.tenant)?)
+            && accounts::is_home_tenant(c, member.account, &self.tenant)?)
     }
 
     pub(super) fn about(&self, member: &Member) -> About {
@@ -284,19 +284,19 @@ impl Task {
                 let switches = channels::store::settings(c, task.tenant.id)?.effective().clone();
                 let may_renew_code = !task.own && task.may_renew_code(c, &member)?;
                 let codes = verifications::open(c, member.id, now)?;
-                let origin = accounts::origin(c, member.account)?;
+                let origin = accounts::load_origin(c, member.account)?;
                 let code_until = accounts::code_until(c, member.account)?;
                 Ok((member, switches, may_renew_code, codes, origin, code_until))
             })
             .await?;
         let oneself = member.account == self.by;
-        let may_end = !self.own && may_end(self.role, member.role, oneself);
+        let may_end = !self.own && may_remove(self.role, member.role, oneself);
         let may_reinstate = match member.status {
             Status::Suspended => !self.own && may_reinstate_suspended(self.role, oneself),
             Status::Disabled => may_end,
             Status::Active | Status::Invited => false,
         };
-        let day = Times::of(&self.tenant.time_zone).day(&origin.made_at);
+        let day = Times::for_zone(&self.tenant.time_zone).format_day(&origin.created_at);
         let may_change_role = !self.own && may_change_role(self.role, member.role, member.account == self.by);
         let form = form.unwrap_or_else(|| EditAccount::from(&member));
         Ok(ContactPart {
@@ -311,8 +311,8 @@ impl Task {
             may_reinstate,
             may_renew_code,
             code_version: RenewCode::version(code_until),
-            made: origin.sentence(self.language, Some(self.tenant.id), self.sees_tenants, &day),
-            confirmation: origin.confirmation(),
+            made: origin.describe(self.language, Some(self.tenant.id), self.sees_tenants, &day),
+            confirmation: origin.confirmation_value(),
             action: match self.own {
                 true => format!("/t/{}/me", self.tenant.slug),
                 false => format!("/t/{}/members/{}", self.tenant.slug, self.member),
@@ -382,9 +382,9 @@ impl Task {
                     return Err(Error::Forbidden);
                 }
                 if role.is_some_and(Role::administers)
-                    && confirmed != accounts::origin(c, member.account)?.confirmation()
+                    && confirmed != accounts::load_origin(c, member.account)?.confirmation_value()
                 {
-                    return Ok(Err((form, FieldErrors::one("confirmed", "accounts-confirm-first"))));
+                    return Ok(Err((form, FieldErrors::single("confirmed", "accounts-confirm-first"))));
                 }
                 let now = shared.clock.now();
                 let edit = Edit { keys: &shared.keys, tenant: task.tenant.id, by: Some(task.by), now };
@@ -430,7 +430,7 @@ impl Task {
         // All are looked at before the first is sent: an answer that nobody is shown would be a message for nothing.
         for (channel, change) in changes {
             if let Some((field, key)) = self.test_refused(c, tools, &member, *channel, change)? {
-                return Ok(Err(FieldErrors::one(field, key)));
+                return Ok(Err(FieldErrors::single(field, key)));
             }
         }
         let templates = templates::store::load(c, self.tenant.id)?;
@@ -442,7 +442,7 @@ impl Task {
             }
         }
         if sent.is_empty() {
-            return Ok(Err(FieldErrors::of_form("members-nothing-to-test")));
+            return Ok(Err(FieldErrors::for_whole_form("members-nothing-to-test")));
         }
         self.record(c, &member, "test-sent", Vec::new(), tools)?;
         Ok(Ok(sent))
@@ -547,7 +547,7 @@ impl Task {
                 && store::is_shared(c, member.id, robot)?
             {
                 let field = secret_field(channel).unwrap_or("wecom_robot");
-                return Ok(Some(FieldErrors::one(field, "members-secret-shared")));
+                return Ok(Some(FieldErrors::single(field, "members-secret-shared")));
             }
         }
         Ok(None)

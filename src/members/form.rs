@@ -12,8 +12,8 @@ use crate::{
     language::Language,
     robots::{Channel, RobotAddress, RobotOrigins, SigningSecret},
     secrets::PlainToken,
-    text::{self, trimmed},
-    web::{Edits as _, FieldErrors, FormVersion, edits, one_line, validated},
+    text::{self, trim_invisible},
+    web::{EditForm as _, FieldErrors, FormVersion, impl_edit_form, single_line, validate_form},
 };
 
 /// The key of what is said of a robot that somebody else changed meanwhile: what was typed in its place is right all the same.
@@ -55,9 +55,9 @@ pub struct EditAccount {
     /// Webhooks and secrets that were typed before the form came back with an error, sealed.
     #[serde(skip_serializing)]
     pub typed: Vec<String>,
-    /// The account that the checkbox confirms before an administrator's role is given: [`Origin::confirmation`].
+    /// The account that the checkbox confirms before an administrator's role is given: [`AccountOrigin::confirmation_value`].
     ///
-    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    /// [`AccountOrigin::confirmation_value`]: crate::accounts::AccountOrigin::confirmation_value
     pub confirmed: String,
     /// Which DingTalk robot is stored, and whether with a secret; empty for none. Never posted, only part of the version.
     #[serde(skip_deserializing)]
@@ -72,7 +72,7 @@ pub struct EditAccount {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(EditAccount);
+impl_edit_form!(EditAccount);
 
 impl std::fmt::Debug for EditAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -148,12 +148,12 @@ impl From<&Member> for EditAccount {
             wecom_stored: stored(Channel::WeCom),
             ..Self::default()
         }
-        .opened()
+        .with_version()
     }
 }
 
 impl EditAccount {
-    /// What is to be saved in the place of what is stored now, which `self` edits; see [`Edits::reconciled`]. A robot that
+    /// What is to be saved in the place of what is stored now, which `self` edits; see [`EditForm::reconcile`](crate::web::EditForm::reconcile). A robot that
     /// somebody else replaced or removed meanwhile is not changed either.
     ///
     /// # Errors
@@ -178,16 +178,16 @@ impl EditAccount {
             "may_fire" => Some(language.text("yes").into_owned()),
             _ => None,
         };
-        let (merged, mut errors) = match self.reconciled(&now, &fields)? {
+        let (merged, mut errors) = match self.reconcile(&now, &fields)? {
             Ok(form) => (form, FieldErrors::default()),
-            Err(outdated) => outdated.refused_in_words(word),
+            Err(outdated) => outdated.into_errors_with_labels(word),
         };
-        if !self.form_version.is_none() {
+        if !self.form_version.is_absent() {
             for (channel, _) in robots.iter().filter(|(_, change)| !matches!(change, RobotChange::Keep)) {
-                if self.form_version.differs(stored_field(channel), &now) {
+                if self.form_version.field_differs(stored_field(channel), &now) {
                     let stored =
                         member.robot(channel).map(|contact| format!("{} …{}", contact.host, contact.last_four));
-                    errors.add_with(
+                    errors.add_with_variable(
                         robot_field(channel),
                         CHANGED_ROBOT,
                         "now",
@@ -246,7 +246,7 @@ impl EditAccount {
         if self.role.is_empty() {
             return Ok(None);
         }
-        Role::parse(&self.role).map(Some).ok_or_else(|| FieldErrors::one("role", "form-choose"))
+        Role::parse(&self.role).map(Some).ok_or_else(|| FieldErrors::single("role", "form-choose"))
     }
 
     /// What is to become of the contact information.
@@ -271,8 +271,8 @@ impl EditAccount {
     pub(super) fn secrets_without_robot(&self, member: &Member) -> FieldErrors {
         let mut errors = FieldErrors::default();
         for channel in Channel::ALL {
-            let has_secret = !trimmed(self.secret(channel)).is_empty();
-            let brings_robot = !trimmed(self.webhook(channel)).is_empty() || self.tested(&channel).is_some();
+            let has_secret = !trim_invisible(self.secret(channel)).is_empty();
+            let brings_robot = !trim_invisible(self.webhook(channel)).is_empty() || self.tested(&channel).is_some();
             let keeps_robot = member.robot(&channel).is_some() && !self.removes(channel.as_str());
             if has_secret && !brings_robot && !keeps_robot {
                 errors.add(secret_field(&channel).unwrap_or(robot_field(&channel)), "members-secret-without-robot");
@@ -282,7 +282,7 @@ impl EditAccount {
     }
 
     fn robot_change(&self, channel: Channel, origins: &RobotOrigins, errors: &mut FieldErrors) -> RobotChange {
-        let (webhook, secret) = (trimmed(self.webhook(channel)), trimmed(self.secret(channel)));
+        let (webhook, secret) = (trim_invisible(self.webhook(channel)), trim_invisible(self.secret(channel)));
         if self.removes(channel.as_str()) && webhook.is_empty() {
             return RobotChange::Remove;
         }
@@ -331,7 +331,7 @@ impl Verify {
     /// # Errors
     /// A word that is no channel.
     pub fn channel(&self) -> std::result::Result<Channel, FieldErrors> {
-        Channel::parse(&self.channel).ok_or_else(|| FieldErrors::of_form("members-verify-nothing"))
+        Channel::parse(&self.channel).ok_or_else(|| FieldErrors::for_whole_form("members-verify-nothing"))
     }
 
     /// The channel and the code, which may be typed in groups and with the digits of a Chinese keyboard.
@@ -348,7 +348,7 @@ impl Verify {
         if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok((channel, PlainToken::from_presented(&code)))
         } else {
-            Err(FieldErrors::one(code_field(&channel), "members-verify-rule"))
+            Err(FieldErrors::single(code_field(&channel), "members-verify-rule"))
         }
     }
 }
@@ -360,13 +360,13 @@ pub struct AddMember {
     /// The name of the account; an unknown one is made.
     pub username: String,
     /// What the tenant calls the person; the username when empty.
-    #[validate(length(max = 128, code = "form-too-long"), custom(function = "one_line"))]
+    #[validate(length(max = 128, code = "form-too-long"), custom(function = "single_line"))]
     pub display_name: String,
     /// The role.
     pub role: String,
-    /// The account that the checkbox confirms, when there was one of this name already: [`Origin::confirmation`].
+    /// The account that the checkbox confirms, when there was one of this name already: [`AccountOrigin::confirmation_value`].
     ///
-    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    /// [`AccountOrigin::confirmation_value`]: crate::accounts::AccountOrigin::confirmation_value
     pub confirmed: String,
 }
 
@@ -376,7 +376,7 @@ impl AddMember {
     /// # Errors
     /// Every mistake, beside its field.
     pub fn check(&self) -> std::result::Result<(Username, String, Role), FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let username = Username::parse(&self.username);
         if username.is_err() {
             errors.add("username", "accounts-username-rule");
@@ -430,7 +430,7 @@ mod tests {
         };
         let errors = form.check(&RobotOrigins::default()).unwrap_err();
         for field in ["phone", "email", "dingtalk_robot"] {
-            assert!(errors.of(field).is_some(), "{field}");
+            assert!(errors.for_field(field).is_some(), "{field}");
         }
         assert!(!format!("{errors:?} {form:?}").contains("canary"));
     }
@@ -445,7 +445,7 @@ mod tests {
             assert_eq!(code(typed).unwrap(), "012345", "{typed}");
         }
         for typed in ["", "12345", "1234567", "12345x", "-12345", "١٢٣٤٥٦"] {
-            assert!(code(typed).unwrap_err().of("lark_code").is_some(), "{typed}");
+            assert!(code(typed).unwrap_err().for_field("lark_code").is_some(), "{typed}");
         }
         assert!(Verify { channel: "fax".into(), code: "012345".into() }.check().is_err());
     }
@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn nobody_is_added_as_super_administrator() {
         let form = AddMember { username: "li".into(), role: "super_administrator".into(), ..AddMember::default() };
-        assert!(form.check().unwrap_err().of("role").is_some());
+        assert!(form.check().unwrap_err().for_field("role").is_some());
         let form = AddMember { role: "member".into(), ..form };
         assert_eq!(form.check().unwrap().1, "li");
     }
@@ -474,7 +474,7 @@ mod tests {
         for invisible in
             ["\u{200b}", "\u{feff}", "\u{ad}", "\u{3164}", "\u{2066}\u{2069}", "\u{180e}", "\u{fe0f}", "\u{e0041}"]
         {
-            assert!(form(invisible).check().unwrap_err().of("display_name").is_some(), "{invisible:?}");
+            assert!(form(invisible).check().unwrap_err().for_field("display_name").is_some(), "{invisible:?}");
         }
     }
 }

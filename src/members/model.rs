@@ -8,7 +8,7 @@ use crate::{
     access::Role,
     db::{AccountId, DeliveryId, MemberId, RobotId},
     robots::{Channel, RobotAddress, SigningSecret},
-    text::trimmed,
+    text::trim_invisible,
 };
 
 /// Whether a member has rights in the tenant, and whether alerts reach him.
@@ -85,7 +85,7 @@ impl Phone {
     /// by which somebody is mentioned.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = trimmed(text);
+        let text = trim_invisible(text);
         if text.is_empty() {
             return Some(Self::default());
         }
@@ -142,7 +142,7 @@ impl Email {
     /// # Errors
     /// Which part of it is wrong.
     pub fn parse(text: &str) -> Result<Self, EmailFault> {
-        let text = trimmed(text);
+        let text = trim_invisible(text);
         if text.is_empty() {
             return Ok(Self::default());
         }

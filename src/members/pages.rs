@@ -20,11 +20,11 @@ use super::{
 };
 use crate::{
     access::{
-        Affected, Can, Role, Sessions, may_edit, may_end, may_reinstate_suspended,
+        AccountSession, Affected, Can, Role, may_edit, may_reinstate_suspended, may_remove,
         permissions::{EditMembers, EditOwnContact, ViewTenant},
     },
     accounts::{
-        Origin, RenewCode, Username,
+        AccountOrigin, RenewCode, Username,
         store::{self as accounts, Credentials},
     },
     audit::{self, Change, Effect},
@@ -34,7 +34,7 @@ use crate::{
     first_steps::{FirstStep, store as first_steps},
     robots::Channel,
     secrets::{PlainToken, one_time_code},
-    web::{self, FieldErrors, Form, Frame, Parameters, Times, actor, redirect_saying},
+    web::{self, FieldErrors, Form, PageContext, Parameters, Times, redirect_with_flash, request_actor},
 };
 
 /// The list as a page shows it, alone or behind a dialog.
@@ -64,14 +64,14 @@ struct RowTexts {
 }
 
 impl RowTexts {
-    fn of(frame: &Frame, list: &ListPart) -> Self {
+    fn of(ctx: &PageContext, list: &ListPart) -> Self {
         Self {
-            roles: Role::ALL.map(|role| escaped(&frame.t(role.key()))),
-            statuses: Status::ALL.map(|status| escaped(&frame.t(status.key()))),
-            channels: Channel::ALL.map(|channel| escaped(&frame.t(channel_key(&channel)))),
-            states: ContactState::ALL.map(|state| escaped(&frame.t(state.key()))),
-            no_robot: Safe(escaped(&frame.t("members-no-robot"))),
-            edit: Safe(escaped(&frame.t("members-edit"))),
+            roles: Role::ALL.map(|role| escaped(&ctx.t(role.key()))),
+            statuses: Status::ALL.map(|status| escaped(&ctx.t(status.key()))),
+            channels: Channel::ALL.map(|channel| escaped(&ctx.t(channel_key(&channel)))),
+            states: ContactState::ALL.map(|state| escaped(&ctx.t(state.key()))),
+            no_robot: Safe(escaped(&ctx.t("members-no-robot"))),
+            edit: Safe(escaped(&ctx.t("members-edit"))),
             path: Safe(escaped(&list.path)),
             back: Safe(escaped(&list.back)),
         }
@@ -123,14 +123,14 @@ async fn list_part<P>(db: &Database, who: &Can<P>, query: ListQuery) -> Result<L
     let (tenant, filter, order, page) = (who.tenant.clone(), query.filter(), query.order(), query.page());
     let (rows, pager) = db.read(move |c| store::list(c, &tenant, &filter, order, page)).await?;
     let path = format!("/t/{}/members", who.tenant.slug);
-    let (back, times) = (query.marked(), Times::of(&who.tenant.time_zone));
+    let (back, times) = (query.marked(), Times::for_zone(&who.tenant.time_zone));
     Ok(ListPart { query, rows, pager, administers: role.administers(), role, path, back, times })
 }
 
 #[derive(Template)]
 #[template(path = "members/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     list: ListPart,
 }
 
@@ -138,19 +138,19 @@ struct ListPage {
 pub async fn list(
     tools: Data<Tools>,
     who: Can<ViewTenant>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, mut unread): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
     unread.extend(query.withheld(who.role().is_some_and(Role::administers)));
-    let frame = frame.seen_by(&who).refusing(unread);
+    let ctx = ctx.with_viewer(&who).with_unknown_parameters(unread);
     let list = list_part(&tools.db, &who, query).await?;
-    web::page(StatusCode::OK, &ListPage { frame, list })
+    web::render_page(StatusCode::OK, &ListPage { ctx, list })
 }
 
 #[derive(Template)]
 #[template(path = "members/add.html")]
 struct AddPage {
-    frame: Frame,
+    ctx: PageContext,
     list: ListPart,
     form: AddMember,
     errors: FieldErrors,
@@ -169,7 +169,7 @@ struct Existing {
 #[derive(Template)]
 #[template(path = "members/added.html")]
 struct CodePage {
-    frame: Frame,
+    ctx: PageContext,
     username: String,
     /// Nothing for an account that had a password before.
     code: Option<String>,
@@ -182,17 +182,17 @@ struct CodePage {
 pub async fn add_form(
     tools: Data<Tools>,
     who: Can<EditMembers>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, _): Parameters<ListQuery>,
 ) -> Result<HttpResponse> {
     let form = AddMember { role: Role::Member.as_str().to_owned(), ..AddMember::default() };
-    add_page(&tools, &who, frame, query, form, FieldErrors::default(), None).await
+    add_page(&tools, &who, ctx, query, form, FieldErrors::default(), None).await
 }
 
 async fn add_page(
     tools: &Tools,
     who: &Can<EditMembers>,
-    frame: Frame,
+    ctx: PageContext,
     query: ListQuery,
     form: AddMember,
     errors: FieldErrors,
@@ -200,7 +200,7 @@ async fn add_page(
 ) -> Result<HttpResponse> {
     let list = list_part(&tools.db, who, query).await?;
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    web::page(status, &AddPage { frame: frame.seen_by(who), list, form, errors, existing })
+    web::render_page(status, &AddPage { ctx: ctx.with_viewer(who), list, form, errors, existing })
 }
 
 /// Adds a member; an unknown username makes the account and shows its one-time code, once. An account that another tenant
@@ -209,7 +209,7 @@ pub async fn add(
     tools: Data<Tools>,
     who: Can<EditMembers>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(query, _): Parameters<ListQuery>,
     Form(form): Form<AddMember>,
 ) -> Result<HttpResponse> {
@@ -228,20 +228,20 @@ pub async fn add(
     match added {
         Added::Done { username, code, is_invited } => {
             let back = format!("/t/{}/members", who.tenant.slug);
-            let page = CodePage { frame: frame.seen_by(&who), username, code, is_invited, back };
-            web::page(StatusCode::OK, &page)
+            let page = CodePage { ctx: ctx.with_viewer(&who), username, code, is_invited, back };
+            web::render_page(StatusCode::OK, &page)
         }
         Added::Refused(errors, origin) => {
             let existing = origin.map(|origin| {
-                let day = Times::of(&who.tenant.time_zone).day(&origin.made_at);
+                let day = Times::for_zone(&who.tenant.time_zone).format_day(&origin.created_at);
                 let sees_tenants = who.principal.administers_instance();
                 Existing {
-                    confirmation: origin.confirmation(),
-                    made: origin.sentence(frame.language, Some(who.tenant.id), sees_tenants, &day),
-                    is_invited: !origin.is_of(who.tenant.id),
+                    confirmation: origin.confirmation_value(),
+                    made: origin.describe(ctx.language, Some(who.tenant.id), sees_tenants, &day),
+                    is_invited: !origin.is_created_by(who.tenant.id),
                 }
             });
-            add_page(&tools, &who, frame, query, form, errors, existing).await
+            add_page(&tools, &who, ctx, query, form, errors, existing).await
         }
     }
 }
@@ -254,13 +254,13 @@ enum Added {
         is_invited: bool,
     },
     /// Something is wrong; with the account of this name, where it has to be confirmed that it is the right one.
-    Refused(FieldErrors, Option<Origin>),
+    Refused(FieldErrors, Option<AccountOrigin>),
 }
 
 /// The mistakes of a form that only the database knows, and the account that has to be confirmed.
-fn look_up(c: &mut AnyConnection, tenant: TenantId, form: &AddMember) -> Result<(FieldErrors, Option<Origin>)> {
+fn look_up(c: &mut AnyConnection, tenant: TenantId, form: &AddMember) -> Result<(FieldErrors, Option<AccountOrigin>)> {
     let known = match Username::parse(&form.username) {
-        Ok(username) => accounts::by_username(c, &username)?,
+        Ok(username) => accounts::find_by_username(c, &username)?,
         Err(_) => None,
     };
     let Some(known) = known else { return Ok((FieldErrors::default(), None)) };
@@ -274,18 +274,18 @@ fn objection(
     known: &Credentials,
     role: Option<Role>,
     confirmed: &str,
-) -> Result<Option<(FieldErrors, Option<Origin>)>> {
-    let refused = |key| Ok(Some((FieldErrors::one("username", key), None)));
+) -> Result<Option<(FieldErrors, Option<AccountOrigin>)>> {
+    let refused = |key| Ok(Some((FieldErrors::single("username", key), None)));
     if store::of_account(c, tenant, known.id)?.is_some() {
         return refused("members-already");
     }
-    if known.holds_foreign_code(tenant) {
+    if known.has_pending_code_from_other_tenant(tenant) {
         return refused("members-account-unused");
     }
-    let origin = accounts::origin(c, known.id)?;
-    let asks = role.is_some_and(Role::administers) || !known.joins_directly(tenant);
-    let asks = asks && confirmed != origin.confirmation();
-    Ok(asks.then(|| (FieldErrors::one("confirmed", "accounts-confirm-first"), Some(origin))))
+    let origin = accounts::load_origin(c, known.id)?;
+    let asks = role.is_some_and(Role::administers) || !known.joins_without_invitation(tenant);
+    let asks = asks && confirmed != origin.confirmation_value();
+    Ok(asks.then(|| (FieldErrors::single("confirmed", "accounts-confirm-first"), Some(origin))))
 }
 
 async fn add_checked(
@@ -298,22 +298,22 @@ async fn add_checked(
     confirmed: String,
 ) -> Result<Added> {
     let (code, hash) = new_code(tools, who, request).await?;
-    let (tenant, actor, now) = (who.tenant.id, actor(request, &who.principal.account), tools.clock.now());
+    let (tenant, actor, now) = (who.tenant.id, request_actor(request, &who.principal.account), tools.clock.now());
     let stored = who
         .permit()
         .affecting(Affected::Username(username.key()))
         .write(&tools.db, move |c| {
-            let (account, username, code, joins_directly) = match accounts::lock_by_username(c, &username)? {
+            let (account, username, code, joins_directly) = match accounts::find_and_lock_by_username(c, &username)? {
                 Some(known) => {
                     if let Some((errors, origin)) = objection(c, tenant, &known, Some(role), &confirmed)? {
                         return Ok(Added::Refused(errors, origin));
                     }
-                    let joins_directly = known.joins_directly(tenant);
+                    let joins_directly = known.joins_without_invitation(tenant);
                     // As the account writes it, not as it was typed here.
                     (known.id, known.username()?, None, joins_directly)
                 }
                 None => {
-                    let account = accounts::insert_for(c, &username, &hash, tenant, now)?;
+                    let account = accounts::insert_for_tenant(c, &username, &hash, tenant, now)?;
                     (account, username, Some(code.expose().to_owned()), true)
                 }
             };
@@ -333,14 +333,15 @@ async fn add_checked(
         .await;
     match stored {
         // Somebody else has just added it.
-        Err(Error::Taken) => Ok(Added::Refused(FieldErrors::one("username", "members-already"), None)),
+        Err(Error::AlreadyExists) => Ok(Added::Refused(FieldErrors::single("username", "members-already"), None)),
         stored => stored,
     }
 }
 
 /// A one-time code and its hash, which takes as long as any password's.
 async fn new_code(tools: &Tools, who: &Can<EditMembers>, request: &HttpRequest) -> Result<(PlainToken, String)> {
-    let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
+    let (account, network) =
+        (who.principal.account.id.to_string(), accounts::nearest_network(&web::client_address(request)));
     let _place = tools.passwords.acquire_request_permit(&account, &network).await?;
     let code = one_time_code()?;
     let hash = tools.passwords.hash(code.expose()).await?;
@@ -350,7 +351,7 @@ async fn new_code(tools: &Tools, who: &Can<EditMembers>, request: &HttpRequest) 
 #[derive(Template)]
 #[template(path = "members/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     list: ListPart,
     part: ContactPart,
 }
@@ -358,7 +359,7 @@ struct EditPage {
 #[derive(Template)]
 #[template(path = "members/me.html")]
 struct MePage {
-    frame: Frame,
+    ctx: PageContext,
     part: ContactPart,
     /// Where the tenant's pages are, and the step to go on with.
     base: String,
@@ -366,49 +367,49 @@ struct MePage {
 }
 
 /// The dialog Edit Account.
-pub async fn edit_form((tools, who, request, frame, path, Parameters(query, _)): AboutMember) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+pub async fn edit_form((tools, who, request, ctx, path, Parameters(query, _)): AboutMember) -> Result<HttpResponse> {
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let part = task.part(&tools, None, FieldErrors::default()).await?;
-    edit_page(&tools, &who, frame, query, part, StatusCode::OK).await
+    edit_page(&tools, &who, ctx, query, part, StatusCode::OK).await
 }
 
 async fn edit_page(
     tools: &Tools,
     who: &Can<EditMembers>,
-    frame: Frame,
+    ctx: PageContext,
     query: ListQuery,
     part: ContactPart,
     status: StatusCode,
 ) -> Result<HttpResponse> {
     let part = ContactPart { back: query.marked(), ..part };
     let list = list_part(&tools.db, who, query).await?;
-    web::page(status, &EditPage { frame: frame.seen_by(who), list, part })
+    web::render_page(status, &EditPage { ctx: ctx.with_viewer(who), list, part })
 }
 
 /// Saves the dialog.
 pub async fn save(
-    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    (tools, who, request, ctx, path, Parameters(query, _)): AboutMember,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let form = task.recall(&tools, form)?;
     match task.save(&tools, form).await? {
-        Ok(effect) => Ok(redirect_saying(&list_url(&who, &query), effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash(&list_url(&who, &query), effect.flash_key())),
         Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
-            edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
+            edit_page(&tools, &who, ctx, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }
 }
 
 /// Sends test messages, and shows the dialog again with the robots' answers and everything that was typed.
 pub async fn test(
-    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    (tools, who, request, ctx, path, Parameters(query, _)): AboutMember,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let (part, status) = tested_part(&task, &tools, form).await?;
-    edit_page(&tools, &who, frame, query, part, status).await
+    edit_page(&tools, &who, ctx, query, part, status).await
 }
 
 async fn tested_part(task: &Task, tools: &Tools, form: EditAccount) -> Result<(ContactPart, StatusCode)> {
@@ -430,12 +431,12 @@ async fn tested_part(task: &Task, tools: &Tools, form: EditAccount) -> Result<(C
 
 /// Sends a verification code to the group of a stored robot, and shows the dialog again with the robot's answer.
 pub async fn verify(
-    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    (tools, who, request, ctx, path, Parameters(query, _)): AboutMember,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let (part, status) = coded_part(&task, &tools, &form).await?;
-    edit_page(&tools, &who, frame, query, part, status).await
+    edit_page(&tools, &who, ctx, query, part, status).await
 }
 
 async fn coded_part(task: &Task, tools: &Tools, form: &Verify) -> Result<(ContactPart, StatusCode)> {
@@ -450,18 +451,18 @@ async fn coded_part(task: &Task, tools: &Tools, form: &Verify) -> Result<(Contac
 
 /// Takes the verification code that the member read in the group.
 pub async fn confirm(
-    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    (tools, who, request, ctx, path, Parameters(query, _)): AboutMember,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     match task.confirm_code(&tools, &form).await? {
         Ok(()) => {
             let dialog = format!("/t/{}/members/{}/edit{}", who.tenant.slug, path.1, query.marked());
-            Ok(redirect_saying(&dialog, "flash-verified"))
+            Ok(redirect_with_flash(&dialog, "flash-verified"))
         }
         Err(errors) => {
             let part = task.part(&tools, None, errors).await?;
-            edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
+            edit_page(&tools, &who, ctx, query, part, StatusCode::UNPROCESSABLE_ENTITY).await
         }
     }
 }
@@ -471,7 +472,8 @@ fn list_url<P>(who: &Can<P>, query: &ListQuery) -> String {
 }
 
 /// What every request about one member brings: who asks, the member in the path, and the list to come back to.
-type AboutMember = (Data<Tools>, Can<EditMembers>, HttpRequest, Frame, Path<(String, MemberId)>, Parameters<ListQuery>);
+type AboutMember =
+    (Data<Tools>, Can<EditMembers>, HttpRequest, PageContext, Path<(String, MemberId)>, Parameters<ListQuery>);
 
 /// What administrators do to a member besides editing him.
 #[derive(Clone, Copy)]
@@ -488,8 +490,8 @@ impl Deed {
         match (self, member.status) {
             (Self::Reinstate, Status::Suspended) => may_reinstate_suspended(task.role, oneself),
             // Who has not joined is no concern of this tenant, which could otherwise log anybody out by inviting him.
-            (Self::EndSessions, _) => member.has_accepted && may_end(task.role, member.role, oneself),
-            _ => may_end(task.role, member.role, oneself),
+            (Self::EndSessions, _) => member.has_accepted && may_remove(task.role, member.role, oneself),
+            _ => may_remove(task.role, member.role, oneself),
         }
     }
 
@@ -505,14 +507,14 @@ impl Deed {
                 store::remove(c, tenant, id)?;
                 true
             }
-            Self::EndSessions => Sessions::end_all(c, member.account)? > 0,
+            Self::EndSessions => AccountSession::end_all(c, member.account)? > 0,
         };
         // Whoever has nothing left to see is logged out; elsewhere every page looks at the membership anyway.
         let ends = matches!(self, Self::Disable | Self::Remove)
             && member.has_accepted
             && !store::takes_part_elsewhere(c, member.account, tenant)?;
         if ends {
-            Sessions::end_all(c, member.account)?;
+            AccountSession::end_all(c, member.account)?;
         }
         Ok(if is_changed { Effect::Changed } else { Effect::Unchanged })
     }
@@ -528,11 +530,11 @@ impl Deed {
 }
 
 async fn deed(
-    (tools, who, request, frame, path, query): AboutMember,
+    (tools, who, request, ctx, path, query): AboutMember,
     deed: Deed,
     said: &'static str,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let shared = tools.clone();
     let permit = task.permit.clone();
     let effect = permit
@@ -548,7 +550,7 @@ async fn deed(
             Ok(effect)
         })
         .await?;
-    Ok(redirect_saying(&list_url(&who, &query.0), effect.flash_key_or(said)))
+    Ok(redirect_with_flash(&list_url(&who, &query.0), effect.flash_key_or(said)))
 }
 
 /// Stops a member.
@@ -573,10 +575,10 @@ pub async fn end_sessions(asked: AboutMember) -> Result<HttpResponse> {
 
 /// Gives a member who forgot his password a new one-time code. His account's rights in other tenants are suspended.
 pub async fn renew_code(
-    (tools, who, request, frame, path, Parameters(query, _)): AboutMember,
+    (tools, who, request, ctx, path, Parameters(query, _)): AboutMember,
     Form(form): Form<RenewCode>,
 ) -> Result<HttpResponse> {
-    let task = Task::new(&who, path.1, false, actor(&request, &who.principal.account), &frame)?;
+    let task = Task::new(&who, path.1, false, request_actor(&request, &who.principal.account), &ctx)?;
     let wanted = task.clone();
     let may = tools.db.read(move |c| wanted.find(c).and_then(|member| wanted.may_renew_code(c, &member))).await?;
     if !may {
@@ -591,7 +593,7 @@ pub async fn renew_code(
             if !renewing.may_renew_code(c, &member)? {
                 return Err(Error::Forbidden);
             }
-            accounts::lock(c, member.account)?;
+            accounts::lock_account(c, member.account)?;
             if !form.is_current(accounts::code_until(c, member.account)?) {
                 return Ok(None);
             }
@@ -603,22 +605,22 @@ pub async fn renew_code(
         .await?;
     let Some(username) = renewed else {
         let part = task.part(&tools, None, RenewCode::refused()).await?;
-        return edit_page(&tools, &who, frame, query, part, StatusCode::UNPROCESSABLE_ENTITY).await;
+        return edit_page(&tools, &who, ctx, query, part, StatusCode::UNPROCESSABLE_ENTITY).await;
     };
     let back = format!("/t/{}/members", who.tenant.slug);
     let page = CodePage {
-        frame: frame.seen_by(&who),
+        ctx: ctx.with_viewer(&who),
         username,
         code: Some(code.expose().to_owned()),
         is_invited: false,
         back,
     };
-    web::page(StatusCode::OK, &page)
+    web::render_page(StatusCode::OK, &page)
 }
 
-fn own_task(who: &Can<EditOwnContact>, request: &HttpRequest, frame: &Frame) -> Result<Task> {
+fn own_task(who: &Can<EditOwnContact>, request: &HttpRequest, ctx: &PageContext) -> Result<Task> {
     let member = who.member().ok_or(Error::NotFound)?;
-    Task::new(who, member, true, actor(request, &who.principal.account), frame)
+    Task::new(who, member, true, request_actor(request, &who.principal.account), ctx)
 }
 
 /// What the signed-in member is reached by.
@@ -626,12 +628,12 @@ pub async fn me_form(
     tools: Data<Tools>,
     who: Can<EditOwnContact>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
 ) -> Result<HttpResponse> {
-    let task = own_task(&who, &request, &frame)?;
+    let task = own_task(&who, &request, &ctx)?;
     let part = task.part(&tools, None, FieldErrors::default()).await?;
-    let next = next_step(&tools.db, &who, &frame).await?;
-    web::page(StatusCode::OK, &MePage { frame: frame.seen_by(&who), part, next, base: base(&who) })
+    let next = next_step(&tools.db, &who, &ctx).await?;
+    web::render_page(StatusCode::OK, &MePage { ctx: ctx.with_viewer(&who), part, next, base: base(&who) })
 }
 
 fn base<P>(who: &Can<P>) -> String {
@@ -639,8 +641,8 @@ fn base<P>(who: &Can<P>) -> String {
 }
 
 /// The step of the first steps to go on with, for an administrator who has just saved a robot.
-async fn next_step<P>(db: &Database, who: &Can<P>, frame: &Frame) -> Result<Option<FirstStep>> {
-    if frame.said.is_none() || !who.role().is_some_and(Role::administers) {
+async fn next_step<P>(db: &Database, who: &Can<P>, ctx: &PageContext) -> Result<Option<FirstStep>> {
+    if ctx.flash.is_none() || !who.role().is_some_and(Role::administers) {
         return Ok(None);
     }
     let tenant = who.tenant.id;
@@ -652,18 +654,18 @@ pub async fn me_save(
     tools: Data<Tools>,
     who: Can<EditOwnContact>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
-    let task = own_task(&who, &request, &frame)?;
+    let task = own_task(&who, &request, &ctx)?;
     let form = task.recall(&tools, form)?;
     match task.save(&tools, form).await? {
-        Ok(effect) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash(&format!("/t/{}/me", who.tenant.slug), effect.flash_key())),
         Err((form, errors)) => {
             let part = task.part(&tools, Some(form), errors).await?;
-            web::page(
+            web::render_page(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) },
+                &MePage { ctx: ctx.with_viewer(&who), part, next: None, base: base(&who) },
             )
         }
     }
@@ -674,12 +676,12 @@ pub async fn me_test(
     tools: Data<Tools>,
     who: Can<EditOwnContact>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<EditAccount>,
 ) -> Result<HttpResponse> {
-    let task = own_task(&who, &request, &frame)?;
+    let task = own_task(&who, &request, &ctx)?;
     let (part, status) = tested_part(&task, &tools, form).await?;
-    web::page(status, &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) })
+    web::render_page(status, &MePage { ctx: ctx.with_viewer(&who), part, next: None, base: base(&who) })
 }
 
 /// Sends a verification code to the group of an own robot.
@@ -687,12 +689,12 @@ pub async fn me_verify(
     tools: Data<Tools>,
     who: Can<EditOwnContact>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
-    let task = own_task(&who, &request, &frame)?;
+    let task = own_task(&who, &request, &ctx)?;
     let (part, status) = coded_part(&task, &tools, &form).await?;
-    web::page(status, &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) })
+    web::render_page(status, &MePage { ctx: ctx.with_viewer(&who), part, next: None, base: base(&who) })
 }
 
 /// Takes the verification code that was read in the group of an own robot.
@@ -700,17 +702,17 @@ pub async fn me_confirm(
     tools: Data<Tools>,
     who: Can<EditOwnContact>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<Verify>,
 ) -> Result<HttpResponse> {
-    let task = own_task(&who, &request, &frame)?;
+    let task = own_task(&who, &request, &ctx)?;
     match task.confirm_code(&tools, &form).await? {
-        Ok(()) => Ok(redirect_saying(&format!("/t/{}/me", who.tenant.slug), "flash-verified-own")),
+        Ok(()) => Ok(redirect_with_flash(&format!("/t/{}/me", who.tenant.slug), "flash-verified-own")),
         Err(errors) => {
             let part = task.part(&tools, None, errors).await?;
-            web::page(
+            web::render_page(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &MePage { frame: frame.seen_by(&who), part, next: None, base: base(&who) },
+                &MePage { ctx: ctx.with_viewer(&who), part, next: None, base: base(&who) },
             )
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     db::{AdvisoryLock, AnyConnection, MemberId, TenantId, acquire_lock},
     error::Result,
     robots::RobotOrigins,
-    text::{self, trimmed},
+    text::{self, trim_invisible},
     web::FieldErrors,
 };
 
@@ -95,10 +95,10 @@ impl PostedMember {
 
     /// Whether groups are told of it.
     fn notifies(&self) -> std::result::Result<bool, FieldErrors> {
-        match trimmed(&self.notify).to_ascii_lowercase().as_str() {
+        match trim_invisible(&self.notify).to_ascii_lowercase().as_str() {
             "" | "yes" | "true" => Ok(true),
             "no" | "false" => Ok(false),
-            _ => Err(FieldErrors::one("notify", "portals-notify-rule")),
+            _ => Err(FieldErrors::single("notify", "portals-notify-rule")),
         }
     }
 
@@ -132,7 +132,7 @@ impl PostedMember {
 }
 
 /// Makes or changes a member, and puts a message for every new or changed robot into the outbox. Call it in the
-/// [`crate::db::Database::write_unless`] of whatever else belongs together with it, and wake the delivery worker afterwards.
+/// [`crate::db::Database::try_write`] of whatever else belongs together with it, and wake the delivery worker afterwards.
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -204,16 +204,16 @@ fn found_or_made(
     name: &str,
     now: NaiveDateTime,
 ) -> Result<std::result::Result<(MemberId, bool), FieldErrors>> {
-    let (account, username, joins_directly) = match accounts::lock_by_username(c, username)? {
+    let (account, username, joins_directly) = match accounts::find_and_lock_by_username(c, username)? {
         Some(known) => {
             if let Some(member) = store::of_account(c, sender.tenant, known.id)? {
                 return Ok(Ok((member, false)));
             }
-            if known.holds_foreign_code(sender.tenant) {
-                return Ok(Err(FieldErrors::one("username", "members-account-unused")));
+            if known.has_pending_code_from_other_tenant(sender.tenant) {
+                return Ok(Err(FieldErrors::single("username", "members-account-unused")));
             }
             // As the account writes it, not as it was posted.
-            (known.id, known.username()?, known.joins_directly(sender.tenant))
+            (known.id, known.username()?, known.joins_without_invitation(sender.tenant))
         }
         None => (accounts::insert_without_code(c, username, sender.tenant, now)?, username.clone(), true),
     };

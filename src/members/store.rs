@@ -26,8 +26,8 @@ use crate::{
     audit::Change,
     channels::channel_key,
     db::{
-        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, Moment, RobotId, TenantId, Word, Worded, directly,
-        position_function,
+        AccountId, AnyConnection, DbEnum, DeliveryId, FastEnum, FastTimestamp, LimitConst as _, MemberId, RobotId,
+        TenantId, on_backend, position_function_sql,
         schema::{contacts, members, robots, tenants, user_group_accounts, user_groups},
     },
     db::{PAGE_SIZE, Pager},
@@ -63,7 +63,7 @@ pub struct NewMember<'m> {
 /// Adds a member who has the rights of his role at once: the tenant made his account, or its owner adds himself.
 ///
 /// # Errors
-/// [`Error::Taken`] when the account is a member already.
+/// [`Error::AlreadyExists`] when the account is a member already.
 pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
     insert_as(c, tenant, member, Status::Active, now)
 }
@@ -71,7 +71,7 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, n
 /// Adds a member who has no rights until the owner of the account accepts.
 ///
 /// # Errors
-/// [`Error::Taken`] when the account is a member already.
+/// [`Error::AlreadyExists`] when the account is a member already.
 pub fn invite(c: &mut AnyConnection, tenant: TenantId, member: &NewMember<'_>, now: NaiveDateTime) -> Result<MemberId> {
     insert_as(c, tenant, member, Status::Invited, now)
 }
@@ -182,7 +182,7 @@ fn lines(c: &mut AnyConnection, tenant: TenantId, (sort, descending): Order, win
     macro_rules! by {
         ($order:expr) => {{
             let lines = of_tenant.order($order);
-            directly!(c, c => lines.select(Line::as_select()).at_most::<PAGE_SIZE>().after(window.offset).load(c)?)
+            on_backend!(c, c => lines.select(Line::as_select()).limit_const::<PAGE_SIZE>().offset(window.offset).load(c)?)
         }};
     }
     let mut lines: Vec<Line> = match (sort, descending != window.from_end) {
@@ -220,7 +220,7 @@ fn found(
 }
 
 fn count(c: &mut AnyConnection, tenant: TenantId, filter: &Filter) -> Result<i64> {
-    Ok(filtered(tenant, filter, position_function(c)).count().get_result(c)?)
+    Ok(filtered(tenant, filter, position_function_sql(c)).count().get_result(c)?)
 }
 
 fn slice(ids: &[MemberId], pager: &Pager) -> Vec<MemberId> {
@@ -252,7 +252,7 @@ fn ids(
     order: Order,
     window: Window,
 ) -> Result<Vec<MemberId>> {
-    let query = filtered(tenant, filter, position_function(c)).select(members::id);
+    let query = filtered(tenant, filter, position_function_sql(c)).select(members::id);
     let mut ids: Vec<MemberId> = ordered(query, order, window).load(c)?;
     if window.from_end {
         ids.reverse();
@@ -309,11 +309,11 @@ struct Line {
     id: MemberId,
     username: String,
     display_name: String,
-    role: Word<Role>,
-    status: Word<Status>,
+    role: FastEnum<Role>,
+    status: FastEnum<Status>,
     phone: String,
     email: String,
-    joined_at: Moment,
+    joined_at: FastTimestamp,
 }
 
 #[derive(Queryable, Selectable)]
@@ -329,14 +329,14 @@ struct Row {
     email: String,
 }
 
-impl Worded for Role {
-    fn of_word(word: &str) -> Option<Self> {
+impl DbEnum for Role {
+    fn from_word(word: &str) -> Option<Self> {
         Self::parse(word)
     }
 }
 
-impl Worded for Status {
-    fn of_word(word: &str) -> Option<Self> {
+impl DbEnum for Status {
+    fn from_word(word: &str) -> Option<Self> {
         Self::parse(word)
     }
 }
@@ -353,7 +353,7 @@ fn status(word: &str) -> Result<Status> {
 /// with the tenant beside it, a SQLite that was never analysed would walk the whole tenant instead.
 fn rows_of(c: &mut AnyConnection, ids: &[MemberId]) -> Result<Vec<ListRow>> {
     let listed = members::table.filter(members::id.eq_any(ids));
-    let mut found: Vec<Line> = directly!(c, c => listed.select(Line::as_select()).load(c)?);
+    let mut found: Vec<Line> = on_backend!(c, c => listed.select(Line::as_select()).load(c)?);
     found.sort_by_key(|row| ids.iter().position(|id| *id == row.id));
     let reached = robots_of(c, ids)?;
     list_rows(found, reached)
@@ -408,7 +408,7 @@ fn robots_between(
     one: &Line,
     other: &Line,
 ) -> Result<BTreeMap<MemberId, Reached>> {
-    let (one, other) = (Username::key_of(&one.username), Username::key_of(&other.username));
+    let (one, other) = (Username::normalize(&one.username), Username::normalize(&other.username));
     let (low, high) = (one.as_str().min(&other), one.as_str().max(&other));
     // In the order of the indexes, so that nothing has to be sorted.
     let reaching = members::table
@@ -424,7 +424,7 @@ fn robots_between(
             robots::state.ne("ok"),
             contacts::verified_at.is_not_null(),
         ));
-    Ok(by_member(directly!(c, c => reaching.load(c)?)))
+    Ok(by_member(on_backend!(c, c => reaching.load(c)?)))
 }
 
 fn by_member(rows: Vec<Reaching>) -> BTreeMap<MemberId, Reached> {
@@ -446,7 +446,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
         .filter(members::tenant.eq(tenant))
         .filter(members::id.eq(id))
         .select((Row::as_select(), members::may_fire, members::accepted_at.is_not_null()))
-        .first_row(c)?;
+        .first_cached(c)?;
     Ok(Member {
         id: row.id,
         account: row.account,
@@ -482,7 +482,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: MemberId) -> Result<Mem
 /// When the database cannot be read.
 pub fn of_account(c: &mut AnyConnection, tenant: TenantId, account: AccountId) -> Result<Option<MemberId>> {
     let row = members::table.filter(members::tenant.eq(tenant)).filter(members::account.eq(account));
-    Ok(row.select(members::id).first_row(c).optional()?)
+    Ok(row.select(members::id).first_cached(c).optional()?)
 }
 
 /// Changes what the tenant calls a member, and answers the change for the audit log.
@@ -495,7 +495,7 @@ pub fn set_display_name(
     member: &Member,
     name: &str,
 ) -> Result<Option<Change>> {
-    let username_key = Username::key_of(&member.username);
+    let username_key = Username::normalize(&member.username);
     diesel::update(members::table.filter(members::tenant.eq(tenant)).filter(members::id.eq(member.id)))
         .set((
             members::display_name.eq(name),
@@ -698,7 +698,7 @@ fn change_robot(
             delivery::reroute_waiting(c, tenant, member.id, stored.robot, Some(robot), now)?;
         }
         let after: (String, String) =
-            robots::table.find(robot).select((robots::host, robots::last_four)).first_row(c)?;
+            robots::table.find(robot).select((robots::host, robots::last_four)).first_cached(c)?;
         updated.changes.push(Change {
             field: channel_key(&channel).to_owned(),
             before: stored.map(|stored| format!("{} …{}", stored.host, stored.last_four)).unwrap_or_default(),

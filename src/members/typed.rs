@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     robots::Channel,
     secrets::{AssociatedData, KeyRing},
-    text::trimmed,
+    text::trim_invisible,
     web::FieldErrors,
 };
 
@@ -52,25 +52,26 @@ pub(super) fn seal(keys: &KeyRing, whose: Whose, form: &EditAccount, errors: &Fi
         let sealed = keys.seal(place, &format!("{field} {value}"))?;
         Ok(Typed { field, sealed: URL_SAFE_NO_PAD.encode(sealed) })
     };
-    let right = fields(form).filter(|(field, value)| !trimmed(value).is_empty() && errors.of(field).is_none());
+    let right =
+        fields(form).filter(|(field, value)| !trim_invisible(value).is_empty() && errors.for_field(field).is_none());
     right.map(seal).collect()
 }
 
 /// The form with what it carries sealed, where nothing else was typed since and its robot or secret is not to be removed.
 ///
 /// # Errors
-/// [`Error::NotKept`] when it carries something that does not open.
+/// [`Error::ResubmitExpired`] when it carries something that does not open.
 pub(super) fn recall(keys: &KeyRing, whose: Whose, mut form: EditAccount) -> Result<EditAccount> {
     let row = whose.row();
     let place = AssociatedData { tenant: whose.tenant, column: "page.typed", row: &row };
     for sealed in std::mem::take(&mut form.typed) {
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::NotKept)?;
-        let text = keys.unseal(place, &sealed).map_err(|_| Error::NotKept)?;
-        let (field, value) = text.split_once(' ').ok_or(Error::NotKept)?;
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Error::ResubmitExpired)?;
+        let text = keys.unseal(place, &sealed).map_err(|_| Error::ResubmitExpired)?;
+        let (field, value) = text.split_once(' ').ok_or(Error::ResubmitExpired)?;
         let removed = form.remove.clone();
         let is_removed = |words: [&str; 2]| removed.iter().any(|word| words.contains(&word.as_str()));
         if let Some((into, words)) = field_of(&mut form, field)
-            && trimmed(into).is_empty()
+            && trim_invisible(into).is_empty()
             && !is_removed(words)
         {
             value.clone_into(into);
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_not_kept() {
         let (_folder, keys) = ring();
-        let again = again(&keys, &FieldErrors::one("dingtalk_robot", "a rule"));
+        let again = again(&keys, &FieldErrors::single("dingtalk_robot", "a rule"));
         assert_eq!(recall(&keys, OURS, again).unwrap().dingtalk_robot, "");
     }
 
@@ -155,9 +156,9 @@ mod tests {
             Whose { by: AccountId(9), ..OURS },
         ] {
             let again = again(&keys, &FieldErrors::default());
-            assert!(matches!(recall(&keys, other, again), Err(Error::NotKept)));
+            assert!(matches!(recall(&keys, other, again), Err(Error::ResubmitExpired)));
         }
         let forged = EditAccount { typed: vec!["forged".into()], ..EditAccount::default() };
-        assert!(matches!(recall(&keys, OURS, forged), Err(Error::NotKept)));
+        assert!(matches!(recall(&keys, OURS, forged), Err(Error::ResubmitExpired)));
     }
 }

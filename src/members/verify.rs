@@ -56,7 +56,7 @@ impl Task {
         let (member, now) = (self.lock(c)?, tools.clock.now());
         let Some(Contact { robot, .. }) = member.robot(&channel).cloned() else { return Ok(Err(nothing(channel))) };
         if delivery::is_test_limited(c, self.tenant.id, robot, self.by, now)? {
-            return Ok(Err(FieldErrors::one(code_field(&channel), "members-verify-too-soon")));
+            return Ok(Err(FieldErrors::single(code_field(&channel), "members-verify-too-soon")));
         }
         let language = templates::store::load_language(c, self.tenant.id)?;
         let (notice, text) = self.about(&member).verification(language, robot, code);
@@ -127,13 +127,13 @@ fn verified(member: &Member, channel: Channel) -> Vec<Change> {
 }
 
 fn nothing(channel: Channel) -> FieldErrors {
-    FieldErrors::one(robot_field(&channel), "members-verify-nothing")
+    FieldErrors::single(robot_field(&channel), "members-verify-nothing")
 }
 
 fn wrong(channel: Channel) -> FieldErrors {
-    FieldErrors::one(code_field(&channel), "members-verify-wrong")
+    FieldErrors::single(code_field(&channel), "members-verify-wrong")
 }
 
 fn over(channel: Channel) -> FieldErrors {
-    FieldErrors::one(code_field(&channel), "members-verify-over")
+    FieldErrors::single(code_field(&channel), "members-verify-over")
 }

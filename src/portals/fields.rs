@@ -107,7 +107,7 @@ impl Posted {
             Err(errors) => errors,
         };
         let mut errors = self.errors.clone();
-        errors.0.extend(found.0.into_iter().filter(|error| self.errors.of(&error.field).is_none()));
+        errors.0.extend(found.0.into_iter().filter(|error| self.errors.for_field(&error.field).is_none()));
         Err(errors)
     }
 }
@@ -267,7 +267,7 @@ mod tests {
     fn all_mistakes_are_named_together_and_each_field_once() {
         let mut fields = form("title=&title=&severty=info&status=x").unwrap();
         fields.refuse_unknown(&["title", "status"]);
-        let mut errors = FieldErrors::one("title", "form-required");
+        let mut errors = FieldErrors::single("title", "form-required");
         errors.add("status", "form-choose");
         let errors = fields.finish::<()>(Err(errors)).unwrap_err();
         let named: Vec<(&str, &str)> = errors.0.iter().map(|error| (&*error.field, &*error.key)).collect();

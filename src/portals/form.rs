@@ -7,7 +7,7 @@ use validator::Validate;
 
 use super::model::{Details, ReturnOrigins};
 use crate::text::{as_name, whole_number};
-use crate::web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, name, validated};
+use crate::web::{EditForm as _, FieldError, FieldErrors, FormVersion, impl_edit_form, name, validate_form};
 
 /// The word of the checkbox for saving members.
 pub const SAVE_MEMBERS: &str = "save_members";
@@ -33,7 +33,7 @@ pub struct EditPortal {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(EditPortal);
+impl_edit_form!(EditPortal);
 
 /// The token that a page showed which rotates it or ends its rotation.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -65,7 +65,7 @@ impl From<&Details> for EditPortal {
             per_minute: details.per_minute.map(|most| most.to_string()).unwrap_or_default(),
             form_version: FormVersion::default(),
         }
-        .opened()
+        .with_version()
     }
 }
 
@@ -81,7 +81,7 @@ impl EditPortal {
     /// # Errors
     /// Every mistake, beside its field.
     pub fn check(&self) -> Result<Details, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let return_origins = ReturnOrigins::parse(&self.return_origins);
         if let Err(line) = &return_origins {
             errors.0.push(fault("return_origins", "portals-return-origin-rule", vec![("line", line.clone())]));
@@ -156,12 +156,15 @@ mod tests {
             ..EditPortal::default()
         };
         let errors = wrong.check().unwrap_err();
-        let text = |field| errors.of(field).unwrap().text(Language::English).into_owned();
-        assert!(errors.of("name").is_some());
+        let text = |field| errors.for_field(field).unwrap().text(Language::English).into_owned();
+        assert!(errors.for_field("name").is_some());
         assert!(text("return_origins").contains("http://oa.corp.example"), "{}", text("return_origins"));
         assert!(text("per_minute").contains("100000"), "{}", text("per_minute"));
         let unknown = EditPortal { scopes: vec![FIRE_ALERTS.into(), "fire".into()], ..form() };
-        assert!(unknown.check().unwrap_err().of("scopes").is_some(), "nothing that was chosen is left out in silence");
+        assert!(
+            unknown.check().unwrap_err().for_field("scopes").is_some(),
+            "nothing that was chosen is left out in silence"
+        );
         for limit in
             ["-1", "1.5", "x", "100001", "9223372036854775808", "6 0", "60/min", "６０", "1e3", "0x10", "+60", "060"]
         {

@@ -32,14 +32,14 @@ use crate::{
         self, AlertFields, IncomingAlert, IngestTransaction, Ingested, NoRecipientReason, PORTAL_LABEL, PreparedBatch,
         Snapshots, Source, link_error,
     },
-    db::{AnyConnection, Database, Lane, PortalId, Share, Together},
+    db::{AnyConnection, Batchable, Database, Lane, PortalId, Workload},
     error::{Error, Result},
     language::Language,
     members::{EditAccount, PostedMember, Saved, Sender, Tools, save_posted},
     secrets::PlainToken,
     templates::store as templates,
-    text::{close_directions, isolated, join_names, trimmed, whole_number},
-    web::{FieldError, FieldErrors, Shared, address, check_length, own_origin, read_body, wished_language},
+    text::{close_directions, isolated, join_names, trim_invisible, whole_number},
+    web::{FieldError, FieldErrors, WebConfig, accepted_language, check_length, client_address, own_origin, read_body},
 };
 
 /// Every path of the intake, known or not.
@@ -207,7 +207,7 @@ impl Post {
             return Err(Problem::OutOfScope);
         }
         fields.refuse_unknown(&known);
-        if let Some(return_to) = fields.get(RETURN_TO).filter(|return_to| !trimmed(return_to).is_empty()) {
+        if let Some(return_to) = fields.get(RETURN_TO).filter(|return_to| !trim_invisible(return_to).is_empty()) {
             post.return_to = post.caller.return_origins.accept(return_to);
             if post.return_to.is_none() {
                 fields.refuse(RETURN_TO, FOREIGN_RETURN);
@@ -223,7 +223,7 @@ impl Post {
         scope: Scope,
         body: &[u8],
     ) -> Proven<Self> {
-        let shared = request.app_data::<Data<Shared>>().ok_or_else(|| missing("the shared values"))?;
+        let shared = request.app_data::<Data<WebConfig>>().ok_or_else(|| missing("the shared values"))?;
         let alert_tools = request.app_data::<Data<alerts::Tools>>().ok_or_else(|| missing("the tools of alerts"))?;
         tracing::Span::current().record("tenant", caller.tenant.0);
         let hash = || [request.path().as_bytes(), &[0], body].concat();
@@ -232,14 +232,14 @@ impl Post {
             caller,
             token_hash,
             scope,
-            address: address(request),
+            address: client_address(request),
             now: tools.clock.now(),
             origin: own_origin(request, shared),
             product: shared.product.clone(),
             key,
             form: None,
             return_to: None,
-            language: wished_language(request).unwrap_or_default(),
+            language: accepted_language(request).unwrap_or_default(),
             has_query: !request.query_string().is_empty(),
             snapshots: alert_tools.snapshots.clone(),
         })
@@ -320,7 +320,7 @@ impl Post {
             let (alerts, prepared) = self.snapshots.prepare(&self.db(tools), &self.context(), vec![alert]).await?;
             let Some(single) = alerts.into_iter().next() else { return Err(missing("the prepared alert")) };
             let firing = Firing { post: self.clone(), alert: single.clone(), faults: faults.clone(), prepared };
-            if let Some(answer) = self.db(tools).write_together(firing).await? {
+            if let Some(answer) = self.db(tools).write_batched(firing).await? {
                 self.wake(tools);
                 return answer;
             }
@@ -383,7 +383,7 @@ impl Post {
     /// Takes in what a monitoring system posts: its alerts, and the event that stands for what it left out. A tenant's groups
     /// are long, and wait for each other: while one is stored, the next does not stand in anybody's way.
     async fn fire_group(&self, tools: &Tools, body: Body, source: Source) -> Proven<Answer> {
-        let _turn = tools.db.turn(self.caller.tenant.0).await?;
+        let _turn = tools.db.in_process_lock(self.caller.tenant.0).await?;
         let tenant = self.caller.tenant;
         let language = self.db(tools).read(move |c| templates::load_language(c, tenant)).await?;
         let Group { alerts, left_out, warnings } = body.check(source, language, self.now).map_err(Problem::Fields)?;
@@ -392,7 +392,7 @@ impl Post {
 
     /// The database for the work of this post: in the lane of its tenant.
     fn db(&self, tools: &Tools) -> Database {
-        tools.db.by(Share::Intake).in_lane(Lane::of_tenant(self.caller.tenant))
+        tools.db.for_workload(Workload::Intake).in_lane(Lane::for_tenant(self.caller.tenant))
     }
 }
 
@@ -434,11 +434,11 @@ impl Firing {
     }
 }
 
-impl Together for Firing {
+impl Batchable for Firing {
     /// Nothing when what it was prepared by has changed since.
-    type Stored = Option<Proven<Answer>>;
+    type Output = Option<Proven<Answer>>;
 
-    fn store(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Option<Proven<Answer>>>> {
+    fn store_batch(c: &mut AnyConnection, all: &[&Self]) -> Result<Vec<Option<Proven<Answer>>>> {
         let mut portals: BTreeMap<PortalId, (Option<posts::Standing>, NaiveDateTime)> = BTreeMap::new();
         let mut ingest = IngestTransaction::default();
         let mut answers = Vec::with_capacity(all.len());
@@ -485,7 +485,7 @@ fn token(request: &HttpRequest) -> Proven<Option<PlainToken>> {
             let (scheme, token) =
                 value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Problem::NotProven)?;
             let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            is_bearer.then(|| Some(PlainToken::from_presented(trimmed(token)))).ok_or(Problem::NotProven)
+            is_bearer.then(|| Some(PlainToken::from_presented(trim_invisible(token)))).ok_or(Problem::NotProven)
         }
         _ => Err(Problem::NotProven),
     }
@@ -500,7 +500,7 @@ async fn read(request: &HttpRequest, payload: Payload, largest: usize) -> Proven
 /// The portal of a token, and the token's hash.
 async fn by_token(tools: &Tools, token: PlainToken) -> Proven<(Caller, Vec<u8>)> {
     let (now, hash) = (tools.clock.now(), token.hash());
-    let found = tools.db.by(Share::Intake).read(move |c| posts::by_token(c, &token, now)).await?;
+    let found = tools.db.for_workload(Workload::Intake).read(move |c| posts::by_token(c, &token, now)).await?;
     found.map(|caller| (caller, hash)).ok_or(Problem::NotProven)
 }
 
@@ -512,7 +512,7 @@ async fn by_signature(tools: &Tools, fields: &Posted) -> Proven<(Caller, Vec<u8>
     // An id that is none is that of no portal, and no other answer than that of an unknown one.
     let portal = PortalId(whole_number(&fields.text("portal")).ok_or(Problem::WrongSignature)?);
     let (ring, now) = (tools.keys.clone(), tools.clock.now());
-    let found = tools.db.by(Share::Intake).read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
+    let found = tools.db.for_workload(Workload::Intake).read(move |c| posts::with_keys(c, portal, &ring, now)).await?;
     let (caller, keys) = found.ok_or(Problem::WrongSignature)?;
     let signature = fields.text("signature");
     let signing = keys.into_iter().find(|key| signing::is_signed(fields.pairs(), &signature, &key.key));
@@ -603,7 +603,7 @@ fn alert(portal: &str, fields: &Posted) -> std::result::Result<(IncomingAlert, F
     // Alert rules can be meant for one portal.
     let labels = BTreeMap::from([(PORTAL_LABEL.to_owned(), portal.to_owned())]);
     let mut faults = FieldErrors::default();
-    if let Some(fault) = link_error(trimmed(&alert.link)) {
+    if let Some(fault) = link_error(trim_invisible(&alert.link)) {
         alert.link.clear();
         faults.add("link", fault);
     }

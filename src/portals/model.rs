@@ -6,7 +6,7 @@ use url::{Host, Url};
 use crate::db::PortalId;
 use crate::db::TenantId;
 use crate::robots::parse_origin;
-use crate::text::trimmed;
+use crate::text::trim_invisible;
 
 /// How long what was rotated away is still accepted.
 pub const OVERLAP: TimeDelta = TimeDelta::hours(24);
@@ -98,7 +98,7 @@ impl ReturnOrigins {
     /// The first line that is none; the line itself when there are too many.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut origins: Vec<String> = Vec::new();
-        for line in text.lines().map(trimmed).filter(|line| !line.is_empty()) {
+        for line in text.lines().map(trim_invisible).filter(|line| !line.is_empty()) {
             let origin = origin(line).ok_or_else(|| line.to_owned())?;
             if !origins.contains(&origin) {
                 origins.push(origin);

@@ -104,7 +104,7 @@ impl Body {
                 "externalURL" => body.external_url = reader.text(&name, raw),
                 "truncatedAlerts" => {
                     let count = reader.text(&name, raw);
-                    let parsed = if text::is_blank(&count) { Ok(0) } else { text::trimmed(&count).parse() };
+                    let parsed = if text::is_blank(&count) { Ok(0) } else { text::trim_invisible(&count).parse() };
                     body.truncated_alerts = parsed.unwrap_or_else(|_| {
                         reader.refuse(&name, "portals-not-a-count");
                         0
@@ -130,11 +130,11 @@ impl Body {
     pub fn check(&self, source: Source, language: Language, now: NaiveDateTime) -> Result<Group, FieldErrors> {
         let version = if source == Source::Alertmanager { ALERTMANAGER_VERSION } else { GRAFANA_VERSION };
         // A template of the sender's may leave it out.
-        if !text::is_blank(&self.version) && text::trimmed(&self.version) != version {
-            return Err(FieldErrors::one("version", "portals-monitoring-version"));
+        if !text::is_blank(&self.version) && text::trim_invisible(&self.version) != version {
+            return Err(FieldErrors::single("version", "portals-monitoring-version"));
         }
         if self.alerts.is_empty() {
-            return Err(FieldErrors::one("alerts", "form-required"));
+            return Err(FieldErrors::single("alerts", "form-required"));
         }
         let (mut errors, mut warnings) = (FieldErrors::default(), FieldErrors::default());
         let mut alerts = Vec::with_capacity(self.alerts.len());
@@ -293,7 +293,7 @@ impl Alert {
 fn link(fields: &[(&'static str, &str)]) -> (String, Vec<(&'static str, &'static str)>) {
     let mut faults = Vec::new();
     for (name, link) in
-        fields.iter().map(|(name, link)| (*name, text::trimmed(link))).filter(|(_, link)| !link.is_empty())
+        fields.iter().map(|(name, link)| (*name, text::trim_invisible(link))).filter(|(_, link)| !link.is_empty())
     {
         match link_error(link) {
             None => return (link.to_owned(), faults),
@@ -305,7 +305,7 @@ fn link(fields: &[(&'static str, &str)]) -> (String, Vec<(&'static str, &'static
 
 /// A time of the sender's, in UTC. A leap second counts as the second after it, as Unix time has it.
 fn time(text: &str) -> Option<NaiveDateTime> {
-    let time = DateTime::parse_from_rfc3339(text::trimmed(text)).ok()?.naive_utc();
+    let time = DateTime::parse_from_rfc3339(text::trim_invisible(text)).ok()?.naive_utc();
     match time.nanosecond().checked_sub(NANOSECONDS) {
         None => Some(time),
         Some(beyond) => time.with_nanosecond(beyond)?.checked_add_signed(TimeDelta::seconds(1)),
@@ -314,7 +314,7 @@ fn time(text: &str) -> Option<NaiveDateTime> {
 
 /// A word of the sender's, as words are compared.
 fn word(text: &str) -> String {
-    text::trimmed(text).to_ascii_lowercase()
+    text::trim_invisible(text).to_ascii_lowercase()
 }
 
 fn characters(text: &str) -> u64 {
@@ -324,7 +324,7 @@ fn characters(text: &str) -> u64 {
 /// A headline: one line, cut at its end when it is too long.
 fn one_line(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let text = text::trimmed(&text);
+    let text = text::trim_invisible(&text);
     if characters(text) <= MAX_TITLE_CHARS {
         return text.to_owned();
     }

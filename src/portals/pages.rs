@@ -27,24 +27,24 @@ use crate::{
     members::Tools,
     text::{as_name, join_names},
     web::{
-        self, Edits as _, FieldErrors, Form, Frame, Shared, Times, actor, keep_for_reload, kept_for_reload, own_origin,
-        redirect_saying,
+        self, EditForm as _, FieldErrors, Form, PageContext, Times, WebConfig, own_origin, redirect_with_flash,
+        reload_cookie, reloaded_secret, request_actor,
     },
 };
 
 #[derive(Template)]
 #[template(path = "portals/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     portals: Vec<Portal>,
     path: String,
 }
 
 /// The portals of a tenant.
-pub async fn list(tools: Data<Tools>, who: Can<ManagePortals>, frame: Frame) -> Result<HttpResponse> {
+pub async fn list(tools: Data<Tools>, who: Can<ManagePortals>, ctx: PageContext) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
     let portals = tools.db.read(move |c| store::list(c, tenant)).await?;
-    web::page(StatusCode::OK, &ListPage { path: list_path(&who), frame: frame.seen_by(&who), portals })
+    web::render_page(StatusCode::OK, &ListPage { path: list_path(&who), ctx: ctx.with_viewer(&who), portals })
 }
 
 fn list_path(who: &Can<ManagePortals>) -> String {
@@ -54,25 +54,25 @@ fn list_path(who: &Can<ManagePortals>) -> String {
 #[derive(Template)]
 #[template(path = "portals/new.html")]
 struct AddPage {
-    frame: Frame,
+    ctx: PageContext,
     form: EditPortal,
     errors: FieldErrors,
     path: String,
 }
 
 /// Where a portal is added.
-pub async fn add_form(who: Can<ManagePortals>, frame: Frame) -> Result<HttpResponse> {
-    add_page(StatusCode::OK, &who, frame, EditPortal::default(), FieldErrors::default())
+pub async fn add_form(who: Can<ManagePortals>, ctx: PageContext) -> Result<HttpResponse> {
+    add_page(StatusCode::OK, &who, ctx, EditPortal::default(), FieldErrors::default())
 }
 
 fn add_page(
     status: StatusCode,
     who: &Can<ManagePortals>,
-    frame: Frame,
+    ctx: PageContext,
     form: EditPortal,
     errors: FieldErrors,
 ) -> Result<HttpResponse> {
-    web::page(status, &AddPage { path: list_path(who), frame: frame.seen_by(who), form, errors })
+    web::render_page(status, &AddPage { path: list_path(who), ctx: ctx.with_viewer(who), form, errors })
 }
 
 /// Adds a portal, and shows its token and signing key, once.
@@ -80,7 +80,7 @@ pub async fn add(
     tools: Data<Tools>,
     who: Can<ManagePortals>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<EditPortal>,
 ) -> Result<HttpResponse> {
     let refused = StatusCode::UNPROCESSABLE_ENTITY;
@@ -90,7 +90,7 @@ pub async fn add(
             let (tenant, name) = (who.tenant.id, as_name(&form.name));
             let looked_up = tools.db.read(move |c| look_up(c, tenant, &name, None)).await?;
             let errors = looked_up.joined_with::<()>(Err(errors)).err().unwrap_or_default();
-            return add_page(refused, &who, frame, form, errors);
+            return add_page(refused, &who, ctx, form, errors);
         }
     };
     let (asked, secrets) = (Asked::new(&tools, &who, &request), Secrets::generate()?);
@@ -103,12 +103,14 @@ pub async fn add(
         })
         .await;
     match added {
-        Ok(id) => asked.page((&request, id), StatusCode::CREATED, &who, frame, None, Some(secrets)).await,
+        Ok(id) => asked.page((&request, id), StatusCode::CREATED, &who, ctx, None, Some(secrets)).await,
         // Reloading the page of a portal that was just added sends the form once more.
-        Err(Error::Taken) if let Some(id) = asked.just_added(&request, &who, &typed).await? => {
-            asked.page((&request, id), StatusCode::CREATED, &who, frame, None, None).await
+        Err(Error::AlreadyExists) if let Some(id) = asked.just_added(&request, &who, &typed).await? => {
+            asked.page((&request, id), StatusCode::CREATED, &who, ctx, None, None).await
         }
-        Err(Error::Taken) => add_page(refused, &who, frame, form, FieldErrors::one("name", "portals-name-taken")),
+        Err(Error::AlreadyExists) => {
+            add_page(refused, &who, ctx, form, FieldErrors::single("name", "portals-name-taken"))
+        }
         Err(fault) => Err(fault),
     }
 }
@@ -117,7 +119,7 @@ pub async fn add(
 fn look_up(c: &mut AnyConnection, tenant: TenantId, name: &str, own: Option<PortalId>) -> Result<FieldErrors> {
     let known = store::by_name(c, tenant, name)?;
     let is_taken = known.is_some_and(|known| Some(known) != own);
-    Ok(if is_taken { FieldErrors::one("name", "portals-name-taken") } else { FieldErrors::default() })
+    Ok(if is_taken { FieldErrors::single("name", "portals-name-taken") } else { FieldErrors::default() })
 }
 
 /// What every request about a tenant's portals has in common.
@@ -132,12 +134,12 @@ struct Asked {
 
 impl Asked {
     fn new(tools: &Tools, who: &Can<ManagePortals>, request: &HttpRequest) -> Self {
-        let shared = request.app_data::<Data<Shared>>();
+        let shared = request.app_data::<Data<WebConfig>>();
         Self {
             refusals: request.app_data::<Data<Refusals>>().cloned(),
             tools: tools.clone(),
             tenant: who.tenant.id,
-            actor: actor(request, &who.principal.account),
+            actor: request_actor(request, &who.principal.account),
             origin: shared.map(|shared| own_origin(request, shared)).unwrap_or_default(),
         }
     }
@@ -160,7 +162,7 @@ impl Asked {
             Ok((store::find(c, tenant, id)?.details == typed).then_some(id))
         };
         let found: Option<PortalId> = self.tools.db.read(same).await?;
-        Ok(found.filter(|id| kept_for_reload(request, &format!("{}/{id}", list_path(who))).is_some()))
+        Ok(found.filter(|id| reloaded_secret(request, &format!("{}/{id}", list_path(who))).is_some()))
     }
 
     /// The page of a portal whose token is not the one any more that its user looked at.
@@ -168,12 +170,12 @@ impl Asked {
         self,
         (request, id): (&HttpRequest, PortalId),
         who: &Can<ManagePortals>,
-        frame: Frame,
+        ctx: PageContext,
     ) -> Result<HttpResponse> {
         let tenant = self.tenant;
         let portal = self.tools.db.read(move |c| store::find(c, tenant, id)).await?;
-        let refused = (EditPortal::from(&portal.details), FieldErrors::of_form("portals-rotated-meanwhile"));
-        self.page((request, id), StatusCode::UNPROCESSABLE_ENTITY, who, frame, Some(refused), None).await
+        let refused = (EditPortal::from(&portal.details), FieldErrors::for_whole_form("portals-rotated-meanwhile"));
+        self.page((request, id), StatusCode::UNPROCESSABLE_ENTITY, who, ctx, Some(refused), None).await
     }
 
     /// The page of a portal, with what was typed if it is wrong, and with its secrets from when they were made until it is left.
@@ -182,7 +184,7 @@ impl Asked {
         (request, id): (&HttpRequest, PortalId),
         status: StatusCode,
         who: &Can<ManagePortals>,
-        frame: Frame,
+        ctx: PageContext,
         typed: Option<(EditPortal, FieldErrors)>,
         secrets: Option<Secrets>,
     ) -> Result<HttpResponse> {
@@ -191,10 +193,10 @@ impl Asked {
         let own_path = format!("{path}/{id}");
         let (secrets, cookie) = match secrets {
             Some(secrets) => {
-                let cookie = keep_for_reload(request, &own_path, &secrets.text())?;
+                let cookie = reload_cookie(request, &own_path, &secrets.text())?;
                 (Some(secrets), Some(cookie))
             }
-            None => (kept_for_reload(request, &own_path).and_then(|text| Secrets::read(&text)), None),
+            None => (reloaded_secret(request, &own_path).and_then(|text| Secrets::read(&text)), None),
         };
         let token = secrets.as_ref().map(|secrets| secrets.token.clone());
         // A line for the shell that is copied later takes the token from the environment.
@@ -221,9 +223,9 @@ impl Asked {
             .await?;
         let (form, errors) = typed.unwrap_or_else(|| (EditPortal::from(&portal.details), FieldErrors::default()));
         let is_rotating = portal.is_rotating(now);
-        let frame = frame.seen_by(who);
-        let page = PortalPage { frame, portal, form, errors, secrets, examples, path, is_rotating, refused };
-        let mut response = web::page(status, &page)?;
+        let ctx = ctx.with_viewer(who);
+        let page = PortalPage { ctx, portal, form, errors, secrets, examples, path, is_rotating, refused };
+        let mut response = web::render_page(status, &page)?;
         if let Some(cookie) = cookie {
             response.add_cookie(&cookie).map_err(Error::internal)?;
         }
@@ -234,7 +236,7 @@ impl Asked {
 #[derive(Template)]
 #[template(path = "portals/portal.html")]
 struct PortalPage {
-    frame: Frame,
+    ctx: PageContext,
     portal: Portal,
     form: EditPortal,
     errors: FieldErrors,
@@ -250,36 +252,33 @@ struct PortalPage {
 impl PortalPage {
     /// A problem in words; its type when it is of another version.
     fn problem(&self, word: &str) -> String {
-        title_of(word, self.frame.language)
+        title_of(word, self.ctx.language)
     }
 
     fn time(&self, at: &chrono::NaiveDateTime) -> String {
-        format!("{} {}", self.frame.times().show(at), self.frame.times().zone())
+        format!("{} {}", self.ctx.times().format(at), self.ctx.times().zone_name())
     }
 }
 
 /// What every request about one portal brings: who asks, and the portal in the path.
-type AboutPortal = (Data<Tools>, Can<ManagePortals>, HttpRequest, Frame, Path<(String, PortalId)>);
+type AboutPortal = (Data<Tools>, Can<ManagePortals>, HttpRequest, PageContext, Path<(String, PortalId)>);
 
 /// A portal, with everything that is needed to connect it.
-pub async fn show((tools, who, request, frame, path): AboutPortal) -> Result<HttpResponse> {
-    Asked::new(&tools, &who, &request).page((&request, path.1), StatusCode::OK, &who, frame, None, None).await
+pub async fn show((tools, who, request, ctx, path): AboutPortal) -> Result<HttpResponse> {
+    Asked::new(&tools, &who, &request).page((&request, path.1), StatusCode::OK, &who, ctx, None, None).await
 }
 
 /// Saves an edited portal.
-pub async fn edit(
-    (tools, who, request, frame, path): AboutPortal,
-    Form(form): Form<EditPortal>,
-) -> Result<HttpResponse> {
+pub async fn edit((tools, who, request, ctx, path): AboutPortal, Form(form): Form<EditPortal>) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
     let (shared, typed) = (asked.clone(), form.clone());
     let refused = match about(&who, id).write(&tools.db, move |c| shared.update(c, id, typed)).await {
-        Ok(Ok(effect)) => return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
+        Ok(Ok(effect)) => return Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
         Ok(Err(refused)) => refused,
-        Err(Error::Taken) => (form, FieldErrors::one("name", "portals-name-taken")),
+        Err(Error::AlreadyExists) => (form, FieldErrors::single("name", "portals-name-taken")),
         Err(fault) => return Err(fault),
     };
-    asked.page((&request, id), StatusCode::UNPROCESSABLE_ENTITY, &who, frame, Some(refused), None).await
+    asked.page((&request, id), StatusCode::UNPROCESSABLE_ENTITY, &who, ctx, Some(refused), None).await
 }
 
 impl Asked {
@@ -291,9 +290,9 @@ impl Asked {
     ) -> Result<std::result::Result<Effect, (EditPortal, FieldErrors)>> {
         lock_settings(c, Some(self.tenant))?;
         let before = store::find(c, self.tenant, id)?.details;
-        let form = match typed.reconciled(&EditPortal::from(&before), &SAVED_FIELDS)? {
+        let form = match typed.reconcile(&EditPortal::from(&before), &SAVED_FIELDS)? {
             Ok(form) => form,
-            Err(outdated) => return Ok(Err(outdated.refused())),
+            Err(outdated) => return Ok(Err(outdated.into_errors())),
         };
         let looked_up = look_up(c, self.tenant, &as_name(&form.name), Some(id))?;
         let details = match looked_up.joined_with(form.check()) {
@@ -318,7 +317,7 @@ impl Asked {
         let stuck = follow_portal_rename(c, self.tenant, &self.actor, (before, after), now)?;
         let mut errors = FieldErrors::default();
         if !stuck.is_empty() {
-            errors.add_with("name", "portals-name-in-rules", "rules", join_names(stuck, ", "));
+            errors.add_with_variable("name", "portals-name-in-rules", "rules", join_names(stuck, ", "));
         }
         Ok((!errors.is_empty()).then_some(errors))
     }
@@ -352,7 +351,7 @@ fn switch(is_on: bool) -> String {
 
 /// Gives a portal another token and signing key, and shows them, once. Those before are accepted for a day yet.
 pub async fn rotate(
-    (tools, who, request, frame, path): AboutPortal,
+    (tools, who, request, ctx, path): AboutPortal,
     Form(shown): Form<ShownToken>,
 ) -> Result<HttpResponse> {
     let (asked, secrets, id) = (Asked::new(&tools, &who, &request), Secrets::generate()?, path.1);
@@ -368,14 +367,14 @@ pub async fn rotate(
         })
         .await?;
     if is_rotated {
-        return asked.page((&request, id), StatusCode::OK, &who, frame, None, Some(secrets)).await;
+        return asked.page((&request, id), StatusCode::OK, &who, ctx, None, Some(secrets)).await;
     }
-    asked.rotated_meanwhile((&request, id), &who, frame).await
+    asked.rotated_meanwhile((&request, id), &who, ctx).await
 }
 
 /// Ends what was rotated away, at once.
 pub async fn end_overlap(
-    (tools, who, request, frame, path): AboutPortal,
+    (tools, who, request, ctx, path): AboutPortal,
     Form(shown): Form<ShownToken>,
 ) -> Result<HttpResponse> {
     let (asked, id) = (Asked::new(&tools, &who, &request), path.1);
@@ -395,9 +394,9 @@ pub async fn end_overlap(
         })
         .await?;
     if is_ended {
-        return Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"));
+        return Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), "flash-portal-overlap-ended"));
     }
-    asked.rotated_meanwhile((&request, id), &who, frame).await
+    asked.rotated_meanwhile((&request, id), &who, ctx).await
 }
 
 /// Revokes a portal, at once and for ever.
@@ -414,5 +413,5 @@ pub async fn revoke((tools, who, request, _, path): AboutPortal) -> Result<HttpR
             asked.record(c, "portal-revoked", &portal.details.name, Vec::new())
         })
         .await?;
-    Ok(redirect_saying(&list_path(&who), "flash-portal-revoked"))
+    Ok(redirect_with_flash(&list_path(&who), "flash-portal-revoked"))
 }

@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     language::Language,
     members::Refused,
-    web::{self, FieldErrors, Shared, wished_language},
+    web::{self, FieldErrors, WebConfig, accepted_language},
 };
 
 /// What every type of problem begins with. The rest is the word of [`Problem::word`].
@@ -173,11 +173,11 @@ impl From<Error> for Problem {
         match fault {
             Error::Malformed => Self::Malformed(Unreadable::Request),
             Error::TooLarge => Self::TooLarge,
-            Error::TooSlow => Self::TooSlow,
+            Error::BodyTimeout => Self::TooSlow,
             Error::NotFound => Self::NotFound,
-            Error::OtherWay { .. } => Self::OtherWay,
+            Error::MethodNotAllowed { .. } => Self::OtherWay,
             // What was just taken by somebody else is there at the next attempt.
-            Error::Unavailable(_) | Error::Busy | Error::Taken => Self::NotStored(fault.to_string()),
+            Error::Unavailable(_) | Error::TooBusy | Error::AlreadyExists => Self::NotStored(fault.to_string()),
             other => Self::Internal(other.to_string()),
         }
     }
@@ -349,7 +349,7 @@ impl Manner {
     /// What the headers of a request say.
     #[must_use]
     pub fn of(request: &HttpRequest) -> Self {
-        Self { language: wished_language(request).unwrap_or_default(), wish: wish(request) }
+        Self { language: accepted_language(request).unwrap_or_default(), wish: wish(request) }
     }
 
     /// Whoever names no HTML among what is accepted is a program.
@@ -435,7 +435,7 @@ fn answer_accepted(request: &HttpRequest, manner: Manner, answer: &Answer) -> Ht
             .unwrap_or_default(),
         link,
     };
-    web::page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
+    web::render_page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
 }
 
 fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResponse {
@@ -454,7 +454,7 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
             warnings: Vec::new(),
             link: None,
         };
-        web::page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
+        web::render_page(status, &page).unwrap_or_else(|_| HttpResponse::new(status))
     };
     let headers = response.headers_mut();
     match problem {
@@ -473,7 +473,7 @@ fn refused(request: &HttpRequest, manner: Manner, problem: &Problem) -> HttpResp
 }
 
 fn portal_name(request: &HttpRequest) -> String {
-    request.app_data::<Data<Shared>>().map(|shared| shared.portal_name.clone()).unwrap_or_default()
+    request.app_data::<Data<WebConfig>>().map(|shared| shared.portal_name.clone()).unwrap_or_default()
 }
 
 /// Turns the errors that no handler answers (another host, another method) into problems.
@@ -487,7 +487,7 @@ pub async fn answer_bare_errors(
     let answer = next.call(request).await?.map_into_boxed_body();
     let Some(fault) = answer.response().error() else { return Ok(answer) };
     let problem = match fault.as_error::<Error>() {
-        Some(Error::OtherWay { .. }) => Problem::OtherWay,
+        Some(Error::MethodNotAllowed { .. }) => Problem::OtherWay,
         Some(Error::NotFound) => Problem::NotFound,
         Some(Error::WrongHost) => Problem::WrongHost,
         _ if fault.as_response_error().status_code().is_client_error() => Problem::Malformed(Unreadable::Request),
@@ -529,7 +529,7 @@ mod tests {
             Problem::KeyReused,
             Problem::TooLarge,
             Problem::TooSlow,
-            Problem::Fields(FieldErrors::one("title", "form-required")),
+            Problem::Fields(FieldErrors::single("title", "form-required")),
             Problem::Fields(named("x".repeat(500), UNKNOWN_FIELD)),
             Problem::Fields(named("title".to_owned(), DOUBLED_FIELD)),
             Problem::Fields(named("return_to".to_owned(), FOREIGN_RETURN)),
@@ -597,7 +597,7 @@ mod tests {
 
     #[test]
     fn a_document_names_type_title_status_and_every_field() {
-        let problem = Problem::Fields(FieldErrors::one("title", "form-required"));
+        let problem = Problem::Fields(FieldErrors::single("title", "form-required"));
         let document: serde_json::Value = serde_json::from_str(&problem.document(Language::English)).unwrap();
         assert_eq!(document["type"], "urn:belfry:problem:invalid-fields");
         assert_eq!(document["status"], 422);

@@ -20,7 +20,7 @@ use crate::{
     db::{Database, PortalId},
     error::Result,
     refusals,
-    web::address,
+    web::client_address,
 };
 
 /// How long refused posts are gathered before they are stored together: what a portal causes by them stays small.
@@ -35,7 +35,7 @@ pub struct Refusals(Arc<State>);
 struct State {
     db: Database,
     clock: Clock,
-    traces: refusals::Refusals,
+    traces: refusals::RefusalLog,
     gathered: Mutex<Gathered>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn note_caller(request: &HttpRequest, caller: &Caller) {
 impl Refusals {
     /// Nothing is counted yet.
     #[must_use]
-    pub fn new(db: Database, clock: Clock, traces: refusals::Refusals) -> Self {
+    pub fn new(db: Database, clock: Clock, traces: refusals::RefusalLog) -> Self {
         Self(Arc::new(State { db, clock, traces, gathered: Mutex::default() }))
     }
 
@@ -69,7 +69,7 @@ impl Refusals {
             let portal = request.extensions().get::<Proven>().map(|proven| proven.0);
             refusals.trace(request, portal, problem);
             if let Some(portal) = portal {
-                refusals.gather(portal, problem.word(), address(request));
+                refusals.gather(portal, problem.word(), client_address(request));
             }
         }
     }
@@ -84,8 +84,8 @@ impl Refusals {
             }
             // `web::host_guard` has written the line.
             Problem::WrongHost => traces.count_post(portal, word),
-            Problem::NotStored(fault) => traces.note_post(portal, word, &address(request), fault),
-            _ => traces.note_post(portal, word, &address(request), request.path()),
+            Problem::NotStored(fault) => traces.note_post(portal, word, &client_address(request), fault),
+            _ => traces.note_post(portal, word, &client_address(request), request.path()),
         }
     }
 

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::model::{Details, OVERLAP, ReturnOrigins};
 use crate::{
-    db::{AnyConnection, AtMost as _, PortalId, TenantId, schema::portals},
+    db::{AnyConnection, LimitConst as _, PortalId, TenantId, schema::portals},
     error::{Error, Result},
     secrets::{AssociatedData, KeyRing, PORTAL_TOKEN_PREFIX, PlainToken},
 };
@@ -98,7 +98,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<Por
         .filter(portals::tenant.eq(tenant))
         .filter(portals::id.eq(id))
         .select(Row::as_select())
-        .first_row(c)?;
+        .first_cached(c)?;
     Ok(row.into())
 }
 
@@ -108,7 +108,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Result<Por
 /// When the database cannot be read.
 pub fn by_name(c: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Option<PortalId>> {
     let named = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::name_key.eq(name.to_lowercase()));
-    Ok(named.select(portals::id).first_row(c).optional()?)
+    Ok(named.select(portals::id).first_cached(c).optional()?)
 }
 
 /// What a portal proves itself with. It is shown once.
@@ -170,14 +170,14 @@ fn key_place(tenant: TenantId, token_hash: &[u8]) -> AssociatedData<'_> {
 pub fn signing_key(c: &mut AnyConnection, tenant: TenantId, id: PortalId, keys: &KeyRing) -> Result<String> {
     let row = portals::table.filter(portals::tenant.eq(tenant)).filter(portals::id.eq(id));
     let (hash, sealed): (Vec<u8>, Vec<u8>) =
-        row.select((portals::token_hash, portals::sealed_signing_key)).first_row(c)?;
+        row.select((portals::token_hash, portals::sealed_signing_key)).first_cached(c)?;
     keys.unseal(key_place(tenant, &hash), &sealed)
 }
 
 /// Adds a portal.
 ///
 /// # Errors
-/// [`Error::Taken`] when the tenant has one of this name.
+/// [`Error::AlreadyExists`] when the tenant has one of this name.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: TenantId,
@@ -236,7 +236,7 @@ fn one(changed: usize) -> Result<()> {
 /// Changes what a portal is called and may do.
 ///
 /// # Errors
-/// [`Error::NotFound`] when there is none that is in use, [`Error::Taken`] when another has this name.
+/// [`Error::NotFound`] when there is none that is in use, [`Error::AlreadyExists`] when another has this name.
 pub fn update(c: &mut AnyConnection, tenant: TenantId, id: PortalId, details: &Details) -> Result<()> {
     one(diesel::update(in_use(tenant, id)).set(changed(details)).execute(c)?)
 }
@@ -288,7 +288,7 @@ pub fn end_overlap(c: &mut AnyConnection, tenant: TenantId, id: PortalId) -> Res
 /// # Errors
 /// [`Error::NotFound`] when there is none that is in use.
 pub fn revoke(c: &mut AnyConnection, tenant: TenantId, id: PortalId, now: NaiveDateTime) -> Result<()> {
-    let name_key: String = in_use(tenant, id).select(portals::name_key).first_row(c)?;
+    let name_key: String = in_use(tenant, id).select(portals::name_key).first_cached(c)?;
     // No name that is typed holds a line feed.
     let ended = (portals::revoked_at.eq(Some(now)), portals::name_key.eq(format!("{name_key}\n{id}")));
     one(diesel::update(in_use(tenant, id)).set(ended).execute(c)?)?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Retention;
 use crate::text::whole_number;
-use crate::web::{Edits as _, FieldErrors, FormVersion, edits, validated};
+use crate::web::{EditForm as _, FieldErrors, FormVersion, impl_edit_form, validate_form};
 
 /// Data Retention Settings, as they were typed.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -20,7 +20,7 @@ pub struct Typed {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(Typed);
+impl_edit_form!(Typed);
 
 /// The fields of the page.
 pub const SAVED_FIELDS: [&str; 3] = ["alert_days", "delivery_days", "audit_days"];
@@ -33,7 +33,7 @@ impl From<Retention> for Typed {
             audit_days: settings.audit_days.to_string(),
             form_version: FormVersion::default(),
         }
-        .opened()
+        .with_version()
     }
 }
 
@@ -50,6 +50,6 @@ impl Typed {
             delivery_days: number(&self.delivery_days),
             audit_days: number(&self.audit_days),
         };
-        validated(&settings).map(|()| settings)
+        validate_form(&settings).map(|()| settings)
     }
 }

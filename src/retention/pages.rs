@@ -9,21 +9,21 @@ use crate::{
     clock::Clock,
     db::{Database, lock_settings},
     error::Result,
-    web::{self, Edits as _, FieldErrors, Form, Frame, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, redirect_with_flash, request_actor},
 };
 
 #[derive(Template)]
 #[template(path = "retention/settings.html")]
 struct SettingsPage {
-    frame: Frame,
+    ctx: PageContext,
     form: form::Typed,
     errors: FieldErrors,
 }
 
 /// The settings as they are.
-pub async fn show(db: Data<Database>, who: CanInstance<EditRetention>, frame: Frame) -> Result<HttpResponse> {
+pub async fn show(db: Data<Database>, who: CanInstance<EditRetention>, ctx: PageContext) -> Result<HttpResponse> {
     let form = db.read(store::settings).await?.into();
-    web::page(StatusCode::OK, &SettingsPage { frame: frame.seen_by(&who), form, errors: FieldErrors::default() })
+    web::render_page(StatusCode::OK, &SettingsPage { ctx: ctx.with_viewer(&who), form, errors: FieldErrors::default() })
 }
 
 /// Saves the settings. They count from the next cleaning on.
@@ -32,16 +32,16 @@ pub async fn save(
     clock: Data<Clock>,
     who: CanInstance<EditRetention>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<form::Typed>,
 ) -> Result<HttpResponse> {
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let saved = who
         .write(&db, move |c| {
             lock_settings(c, None)?;
-            let form = match form.reconciled(&store::settings(c)?.into(), &form::SAVED_FIELDS)? {
+            let form = match form.reconcile(&store::settings(c)?.into(), &form::SAVED_FIELDS)? {
                 Ok(form) => form,
-                Err(outdated) => return Ok(Err(outdated.refused())),
+                Err(outdated) => return Ok(Err(outdated.into_errors())),
             };
             match form.check() {
                 Ok(settings) => store::save(c, &settings, &actor, now).map(Ok),
@@ -50,10 +50,10 @@ pub async fn save(
         })
         .await?;
     match saved {
-        Ok(effect) => Ok(redirect_saying("/instance/retention", effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash("/instance/retention", effect.flash_key())),
         Err((form, errors)) => {
-            let page = SettingsPage { frame: frame.seen_by(&who), form, errors };
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let page = SettingsPage { ctx: ctx.with_viewer(&who), form, errors };
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     access::Actor,
     audit::{self, Change, Effect},
     db::{
-        AnyConnection, AtMost as _, TenantId,
+        AnyConnection, LimitConst as _, TenantId,
         schema::{retention, tenants},
     },
     error::Result,
@@ -30,10 +30,10 @@ pub fn settings(c: &mut AnyConnection) -> Result<Retention> {
 /// [`Error::NotFound`](crate::error::Error::NotFound) when there is no such tenant.
 pub fn removed(c: &mut AnyConnection, tenant: Option<TenantId>, now: NaiveDateTime) -> Result<Removed> {
     let created_at: NaiveDateTime = match tenant {
-        Some(tenant) => tenants::table.find(tenant).select(tenants::created_at).first_row(c)?,
+        Some(tenant) => tenants::table.find(tenant).select(tenants::created_at).first_cached(c)?,
         None => {
             let warehouse = tenants::table.filter(tenants::metadata_warehouse.eq(true));
-            warehouse.select(tenants::created_at).first_row(c).optional()?.unwrap_or(now)
+            warehouse.select(tenants::created_at).first_cached(c).optional()?.unwrap_or(now)
         }
     };
     Ok(Removed::of(settings(c)?, created_at, now))

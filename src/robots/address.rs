@@ -6,7 +6,7 @@
 use url::{Host, Origin, Url};
 
 use super::{Channel, RobotUrl, dingtalk, lark, parse_origin, redact::redact, wecom};
-use crate::text::trimmed;
+use crate::text::trim_invisible;
 
 /// The longest address that is read, in bytes. A signed DingTalk address has about 230.
 const MAX_URL_BYTES: usize = 1024;
@@ -30,7 +30,7 @@ impl RobotOrigins {
     ///
     /// A sentence for each entry that is not an origin, with anything like a token masked.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let entries = text.split(',').map(trimmed).filter(|entry| !entry.is_empty());
+        let entries = text.split(',').map(trim_invisible).filter(|entry| !entry.is_empty());
         let (mut origins, mut faults) = (Vec::new(), Vec::new());
         for entry in entries {
             match parse_robot_origin(entry) {
@@ -72,7 +72,7 @@ impl RobotAddress {
     ///
     /// Says which part is wrong, without repeating it.
     pub fn parse(channel: Channel, text: &str, origins: &RobotOrigins) -> Result<Self, AddressFault> {
-        let text = trimmed(text);
+        let text = trim_invisible(text);
         if text.len() > MAX_URL_BYTES {
             return Err(AddressFault::TooLong);
         }

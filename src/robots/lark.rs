@@ -117,16 +117,16 @@ fn truncate_line(line: &[Span], budget: usize) -> Value {
             continue;
         }
         // What the element costs without its words.
-        let (text, frame) = match span {
+        let (text, ctx) = match span {
             Span::Text(text) => (break_mentions(&plain_text(text)), span_element(&Span::Text(Vec::new()))),
             Span::Link { text, url } => {
                 (break_mentions(&plain_text(text)), span_element(&Span::Link { text: Vec::new(), url: url.clone() }))
             }
         };
-        let budget = left.checked_sub(frame.to_string().len() + 1).map(|budget| budget + ELLIPSIS.len());
+        let budget = left.checked_sub(ctx.to_string().len() + 1).map(|budget| budget + ELLIPSIS.len());
         let first = graphemes(&text).next().map_or(0, |first| weight(first, json_weight));
         if let Some(budget) = budget.filter(|budget| *budget >= first + ELLIPSIS.len()) {
-            let mut element = frame;
+            let mut element = ctx;
             if let Some(fields) = element.as_object_mut() {
                 fields.insert("text".to_owned(), truncate(&format!("{text}{ELLIPSIS}"), budget, json_weight).into());
             }

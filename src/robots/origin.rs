@@ -1,6 +1,6 @@
 //! An origin as a setting or a form names it: nothing of what is written is mended or left unused.
 
-use crate::text::trimmed;
+use crate::text::trim_invisible;
 use url::{Host, Url};
 
 /// The longest host name and the longest part of one, in characters (RFC 1035).
@@ -15,7 +15,7 @@ const LONGEST_PART: usize = 63;
 /// # Errors
 /// What is wrong, as the end of a sentence.
 pub fn parse_origin(text: &str) -> Result<Url, &'static str> {
-    let text = trimmed(text);
+    let text = trim_invisible(text);
     if !text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\%".contains(&byte)) {
         return Err("it has blanks or characters that no host has; write names in other letters in their xn-- form");
     }

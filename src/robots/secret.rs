@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Channel;
-use crate::text::trimmed;
+use crate::text::trim_invisible;
 
 /// What stands in debug output instead of a secret.
 const MASK: &str = "***";
@@ -47,7 +47,7 @@ impl SigningSecret {
     ///
     /// Says what is wrong with it, without repeating it.
     pub fn parse(channel: Channel, text: &str) -> Result<Self, SecretFault> {
-        let text = trimmed(text);
+        let text = trim_invisible(text);
         if text.is_empty() {
             return Err(SecretFault::Empty);
         }

@@ -19,8 +19,8 @@ use crate::{
     people::{joined, typed_names, words},
     text::{as_name, whole_number},
     web::{
-        Edits as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, edits, is_page, name, query_string,
-        unread, validated,
+        EditForm as _, FieldError, FieldErrors, FormVersion, ListParameters, Unread, impl_edit_form, is_page, name,
+        query_string, unread, validate_form,
     },
 };
 
@@ -58,7 +58,7 @@ pub struct EditSchedule {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(EditSchedule);
+impl_edit_form!(EditSchedule);
 
 /// The fields that are saved; the name never changes.
 pub const SAVED_FIELDS: [&str; 9] =
@@ -86,7 +86,7 @@ impl EditSchedule {
 
     /// The schedule that was asked for; the names in it are yet to be looked up.
     pub fn check(&self) -> Result<Draft, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let shifts = read_shifts(&self.shifts).map_err(|fault| add_shift_fault(&mut errors, fault)).ok();
         let unit = Unit::parse(&self.unit);
         if unit.is_none() {
@@ -174,12 +174,12 @@ fn add_shift_fault(errors: &mut FieldErrors, fault: ShiftFault) {
     match fault {
         ShiftFault::Empty => errors.add("shifts", "form-required"),
         ShiftFault::TooManyPeople => {
-            errors.add_with("shifts", "schedules-people-rule", "max", MOST_PEOPLE.to_string());
+            errors.add_with_variable("shifts", "schedules-people-rule", "max", MOST_PEOPLE.to_string());
         }
         ShiftFault::TooManyShifts => {
-            errors.add_with("shifts", "schedules-shifts-rule", "max", MOST_SHIFTS.to_string());
+            errors.add_with_variable("shifts", "schedules-shifts-rule", "max", MOST_SHIFTS.to_string());
         }
-        ShiftFault::Twice(names) => errors.add_with("shifts", "schedules-twice", "names", in_line(&names)),
+        ShiftFault::Twice(names) => errors.add_with_variable("shifts", "schedules-twice", "names", in_line(&names)),
     }
 }
 
@@ -192,7 +192,7 @@ impl From<Unknown> for FieldErrors {
         let mut errors = Self::default();
         for (field, names) in [("shifts", unknown.shifts), ("outside", unknown.outside)] {
             if !names.is_empty() {
-                errors.add_with(field, "people-unknown", "names", in_line(&names));
+                errors.add_with_variable(field, "people-unknown", "names", in_line(&names));
             }
         }
         errors
@@ -223,7 +223,7 @@ impl From<&Found> for EditSchedule {
             form_version: FormVersion::default(),
             preview: String::new(),
         }
-        .opened()
+        .with_version()
     }
 }
 
@@ -304,7 +304,7 @@ mod tests {
     fn a_day_that_the_calendar_does_not_have_is_not_called_out_of_range() {
         let key = |day: &str| {
             let errors = EditSchedule { starts_on: day.into(), ..form() }.check().unwrap_err();
-            errors.of("starts_on").unwrap().key.clone().into_owned()
+            errors.for_field("starts_on").unwrap().key.clone().into_owned()
         };
         assert_eq!(key("2026-02-30"), "schedules-date-unknown");
         assert_eq!(key("tomorrow"), "schedules-date-unknown");

@@ -27,7 +27,7 @@ use crate::{
     error::{Error, Result},
     people::{Person, Standing, joined},
     text::as_name,
-    web::{self, Edits as _, FieldErrors, Form, Frame, Parameters, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, Parameters, redirect_with_flash, request_actor},
 };
 
 /// How many coming turns a roster shows.
@@ -36,23 +36,23 @@ const TURNS_SHOWN: usize = 14;
 const RULES_NAMED: usize = 20;
 
 /// How long a shift lasts, in words.
-fn rotation(frame: &Frame, schedule: &Schedule) -> Cow<'static, str> {
+fn rotation(ctx: &PageContext, schedule: &Schedule) -> Cow<'static, str> {
     let key = match schedule.unit {
         Unit::Day => "schedules-every-days",
         Unit::Week => "schedules-every-weeks",
         Unit::Month => "schedules-every-months",
     };
-    frame.count(key, &i64::from(schedule.every))
+    ctx.t_count(key, &i64::from(schedule.every))
 }
 
 /// At which times of the day it holds, in words.
-fn times_of_day(frame: &Frame, schedule: &Schedule) -> Cow<'static, str> {
+fn times_of_day(ctx: &PageContext, schedule: &Schedule) -> Cow<'static, str> {
     match schedule.hours {
         Some((from, to)) => {
             let (from, to) = (clock_time(from), clock_time(to));
-            frame.language.text_with("schedules-from-to", &[("from", from.as_str()), ("to", to.as_str())])
+            ctx.language.text_with("schedules-from-to", &[("from", from.as_str()), ("to", to.as_str())])
         }
-        None => frame.with("schedules-all-day-from", "time", &clock_time(schedule.handover)),
+        None => ctx.t_with("schedules-all-day-from", "time", &clock_time(schedule.handover)),
     }
 }
 
@@ -112,7 +112,7 @@ fn list_path<P>(who: &Can<P>) -> String {
 #[derive(Template)]
 #[template(path = "schedules/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     path: String,
     asked: Asked,
     administers: bool,
@@ -126,25 +126,25 @@ pub async fn list(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<ViewSchedules>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let (tenant, filter, page) = (who.tenant.id, asked.filter(), asked.page());
     let (rows, pager) = db.read(move |c| store::list(c, tenant, &filter, page)).await?;
     let administers = who.role().is_some_and(Role::administers);
     let (path, now) = (list_path(&who), Now::of(&clock, &who.tenant));
-    let frame = frame.seen_by(&who).refusing(unread);
-    web::page(StatusCode::OK, &ListPage { frame, path, asked, administers, now, rows, pager })
+    let ctx = ctx.with_viewer(&who).with_unknown_parameters(unread);
+    web::render_page(StatusCode::OK, &ListPage { ctx, path, asked, administers, now, rows, pager })
 }
 
 /// What every request about one schedule brings: who asks, and the schedule in the path.
 type AboutSchedule<P = ManageSchedules> =
-    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, ScheduleId)>);
+    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, PageContext, Path<(String, ScheduleId)>);
 
 #[derive(Template)]
 #[template(path = "schedules/show.html")]
 struct ShowPage {
-    frame: Frame,
+    ctx: PageContext,
     list: String,
     path: String,
     found: Found,
@@ -160,10 +160,7 @@ pub async fn show(about: AboutSchedule<ViewSchedules>) -> Result<HttpResponse> {
     show_page(about, None).await
 }
 
-async fn show_page<P>(
-    (db, clock, who, _, frame, path): AboutSchedule<P>,
-    rules: Option<String>,
-) -> Result<HttpResponse> {
+async fn show_page<P>((db, clock, who, _, ctx, path): AboutSchedule<P>, rules: Option<String>) -> Result<HttpResponse> {
     let (tenant, id) = (who.tenant.id, path.1);
     let found = db.read(move |c| store::find(c, tenant, id)).await?;
     let now = Now::of(&clock, &who.tenant);
@@ -171,13 +168,16 @@ async fn show_page<P>(
     let list = list_path(&who);
     let (path, administers) = (format!("{list}/{id}"), who.role().is_some_and(Role::administers));
     let status = if rules.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
-    web::page(status, &ShowPage { frame: frame.seen_by(&who), list, path, found, now, roster, administers, rules })
+    web::render_page(
+        status,
+        &ShowPage { ctx: ctx.with_viewer(&who), list, path, found, now, roster, administers, rules },
+    )
 }
 
 #[derive(Template)]
 #[template(path = "schedules/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     /// Where the form goes.
     action: String,
     /// Where Cancel leads.
@@ -194,14 +194,14 @@ struct EditPage {
 }
 
 impl EditPage {
-    fn of(who: &Can<ManageSchedules>, frame: Frame, now: Now, found: Option<&Found>, form: EditSchedule) -> Self {
+    fn of(who: &Can<ManageSchedules>, ctx: PageContext, now: Now, found: Option<&Found>, form: EditSchedule) -> Self {
         let list = list_path(who);
         let (action, back) = match found {
             Some(found) => (format!("{list}/{}/edit", found.id), format!("{list}/{}", found.id)),
             None => (format!("{list}/new"), list),
         };
         Self {
-            frame: frame.seen_by(who),
+            ctx: ctx.with_viewer(who),
             action,
             back,
             exists: found.is_some(),
@@ -215,7 +215,7 @@ impl EditPage {
 
     fn answer(self) -> Result<HttpResponse> {
         let status = if self.errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        web::page(status, &self)
+        web::render_page(status, &self)
     }
 
     fn with_errors(self, errors: FieldErrors) -> Self {
@@ -228,10 +228,10 @@ fn unreached(people: &[Person]) -> Vec<Person> {
 }
 
 /// Where a schedule is added.
-pub async fn add_form(clock: Data<Clock>, who: Can<ManageSchedules>, frame: Frame) -> Result<HttpResponse> {
+pub async fn add_form(clock: Data<Clock>, who: Can<ManageSchedules>, ctx: PageContext) -> Result<HttpResponse> {
     let now = Now::of(&clock, &who.tenant);
     let today = now.zone.from_utc_datetime(&now.at).date_naive();
-    EditPage::of(&who, frame, now, None, EditSchedule::starting(today)).answer()
+    EditPage::of(&who, ctx, now, None, EditSchedule::starting(today)).answer()
 }
 
 /// Adds a schedule, or shows the roster that it would have.
@@ -240,15 +240,15 @@ pub async fn add(
     clock: Data<Clock>,
     who: Can<ManageSchedules>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<EditSchedule>,
 ) -> Result<HttpResponse> {
     let (now, tenant, typed) = (Now::of(&clock, &who.tenant), who.tenant.id, form.clone());
-    let page = EditPage::of(&who, frame, now, None, form);
+    let page = EditPage::of(&who, ctx, now, None, form);
     if typed.wants_preview() {
         return preview(&db, &who, page, None, now).await;
     }
-    let actor = actor(&request, &who.principal.account);
+    let actor = request_actor(&request, &who.principal.account);
     let store = move |c: &mut AnyConnection| {
         let looked_up = look_up(c, tenant, None, &typed)?;
         match looked_up.joined_with(typed.check()) {
@@ -257,11 +257,11 @@ pub async fn add(
         }
     };
     let stored = match who.write(&db, store).await {
-        Err(Error::Taken) => Err(FieldErrors::one("name", "schedules-name-taken")),
+        Err(Error::AlreadyExists) => Err(FieldErrors::single("name", "schedules-name-taken")),
         stored => stored?,
     };
     match stored {
-        Ok(id) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), "flash-saved")),
+        Ok(id) => Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), "flash-saved")),
         Err(errors) => page.with_errors(errors).answer(),
     }
 }
@@ -309,16 +309,16 @@ async fn preview(
 }
 
 /// Where a schedule is edited.
-pub async fn edit_form((db, clock, who, _, frame, path): AboutSchedule) -> Result<HttpResponse> {
+pub async fn edit_form((db, clock, who, _, ctx, path): AboutSchedule) -> Result<HttpResponse> {
     let (tenant, id) = (who.tenant.id, path.1);
     let found = db.read(move |c| store::find(c, tenant, id)).await?;
     let (now, form) = (Now::of(&clock, &who.tenant), EditSchedule::from(&found));
-    EditPage::of(&who, frame, now, Some(&found), form).answer()
+    EditPage::of(&who, ctx, now, Some(&found), form).answer()
 }
 
 /// Saves an edited schedule, or shows the roster that it would have.
 pub async fn edit(
-    (db, clock, who, request, frame, path): AboutSchedule,
+    (db, clock, who, request, ctx, path): AboutSchedule,
     Form(form): Form<EditSchedule>,
 ) -> Result<HttpResponse> {
     let (tenant, id) = (who.tenant.id, path.1);
@@ -326,16 +326,16 @@ pub async fn edit(
     // The name is not the form's to change.
     let form = EditSchedule { name: found.name.clone(), ..form };
     let now = Now::of(&clock, &who.tenant);
-    let page = EditPage::of(&who, frame, now, Some(&found), form);
+    let page = EditPage::of(&who, ctx, now, Some(&found), form);
     if page.form.wants_preview() {
         return preview(&db, &who, page, Some(found), now).await;
     }
-    let (actor, typed) = (actor(&request, &who.principal.account), page.form.clone());
+    let (actor, typed) = (request_actor(&request, &who.principal.account), page.form.clone());
     let save = move |c: &mut AnyConnection| {
         let before = store::lock(c, tenant, id)?;
-        let form = match typed.reconciled(&EditSchedule::from(&before), &SAVED_FIELDS)? {
+        let form = match typed.reconcile(&EditSchedule::from(&before), &SAVED_FIELDS)? {
             Ok(form) => form,
-            Err(outdated) => return Ok(Err(outdated.refused())),
+            Err(outdated) => return Ok(Err(outdated.into_errors())),
         };
         let looked_up = look_up(c, tenant, Some(&before), &form)?;
         let draft = match looked_up.joined_with(form.check()) {
@@ -346,7 +346,7 @@ pub async fn edit(
         Ok(stored.map_err(|unknown| (form, unknown.into())))
     };
     match who.write(&db, save).await? {
-        Ok(effect) => Ok(redirect_saying(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash(&format!("{}/{id}", list_path(&who)), effect.flash_key())),
         Err((form, errors)) => EditPage { form, ..page }.with_errors(errors).answer(),
     }
 }
@@ -355,9 +355,9 @@ pub async fn edit(
 pub async fn delete(about: AboutSchedule) -> Result<HttpResponse> {
     let (db, clock, who, request, _, path) = &about;
     let (tenant, id) = (who.tenant.id, path.1);
-    let (actor, now) = (actor(request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(request, &who.principal.account), clock.now());
     match who.write(db, move |c| store::delete(c, tenant, id, &actor, now)).await? {
-        Ok(()) => Ok(redirect_saying(&list_path(who), "flash-schedule-deleted")),
+        Ok(()) => Ok(redirect_with_flash(&list_path(who), "flash-schedule-deleted")),
         Err(rules) => show_page(about, Some(joined(rules.iter().map(String::as_str), RULES_NAMED))).await,
     }
 }

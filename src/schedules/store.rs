@@ -17,7 +17,7 @@ use crate::{
     access::Actor,
     audit::{self, Change, Effect},
     db::{
-        AccountId, AnyConnection, AtMost as _, PAGE_SIZE, Pager, ScheduleId, TenantId, position_function,
+        AccountId, AnyConnection, LimitConst as _, PAGE_SIZE, Pager, ScheduleId, TenantId, position_function_sql,
         schema::{accounts, members, shift_accounts, shift_schedules},
     },
     error::{Error, Result},
@@ -126,7 +126,7 @@ impl Row {
 /// # Errors
 /// When the database cannot be read.
 pub fn list(c: &mut AnyConnection, tenant: TenantId, filter: &Filter, page: i64) -> Result<(Vec<Found>, Pager)> {
-    let position = position_function(c);
+    let position = position_function_sql(c);
     let by_people = match filter.search.as_str() {
         "" => Vec::new(),
         search => with_people(c, tenant, search, position)?,
@@ -228,7 +228,7 @@ fn of_tenant(tenant: TenantId, id: ScheduleId) -> _ {
 /// # Errors
 /// [`Error::NotFound`] when the tenant has none of this id.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<Found> {
-    let row: Row = of_tenant(tenant, id).select(Row::as_select()).first_row(c)?;
+    let row: Row = of_tenant(tenant, id).select(Row::as_select()).first_cached(c)?;
     with_everybody(c, tenant, vec![row])?.pop().ok_or(Error::NotFound)
 }
 
@@ -251,7 +251,7 @@ pub fn lock(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<F
 /// # Errors
 /// When the database cannot be read.
 pub fn load(c: &mut AnyConnection, tenant: TenantId, id: ScheduleId) -> Result<Option<(String, Schedule)>> {
-    let row: Option<Row> = of_tenant(tenant, id).select(Row::as_select()).first_row(c).optional()?;
+    let row: Option<Row> = of_tenant(tenant, id).select(Row::as_select()).first_cached(c).optional()?;
     let Some(row) = row else { return Ok(None) };
     let shifts = shifts_of(c, &[id])?.remove(&id).unwrap_or_default();
     let schedule = row.schedule(shifts)?;
@@ -333,7 +333,7 @@ pub fn unknown_names(
 pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<bool> {
     let named = shift_schedules::table.filter(shift_schedules::tenant.eq(tenant));
     let named = named.filter(shift_schedules::name_key.eq(name.to_lowercase()));
-    let found: Option<ScheduleId> = named.select(shift_schedules::id).first_row(c).optional()?;
+    let found: Option<ScheduleId> = named.select(shift_schedules::id).first_cached(c).optional()?;
     Ok(found.is_some())
 }
 
@@ -368,7 +368,7 @@ impl From<&Schedule> for Columns {
 /// Makes a schedule. Names that nobody has are answered, and then nothing is made.
 ///
 /// # Errors
-/// [`Error::Taken`] when the name is another schedule's.
+/// [`Error::AlreadyExists`] when the name is another schedule's.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: TenantId,

@@ -65,7 +65,7 @@ impl WorkQueue {
     }
 
     async fn acquire(&self) -> Result<WorkPermit> {
-        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Error::Busy)?;
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| Error::TooBusy)?;
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
         Ok(WorkPermit { _permit: permit, _admitted: admitted })
     }
@@ -85,7 +85,7 @@ impl KeyedQueues {
 
     async fn acquire(&self, key: &str) -> Result<(Arc<WorkQueue>, WorkPermit)> {
         let queue = self.queue_for(key);
-        let permit = queue.acquire().await.map_err(|_| Error::TooMany { retry_after: RETRY_AFTER_SECONDS })?;
+        let permit = queue.acquire().await.map_err(|_| Error::TooManyAttempts { retry_after: RETRY_AFTER_SECONDS })?;
         Ok((queue, permit))
     }
 
@@ -193,7 +193,7 @@ impl Passwords {
     /// Everything that takes a turn for a request takes it with a place.
     ///
     /// # Errors
-    /// [`Error::TooMany`] when too many of them wait already.
+    /// [`Error::TooManyAttempts`] when too many of them wait already.
     pub async fn acquire_request_permit(&self, account: &str, address: &str) -> Result<RequestPermit> {
         let account = self.account_queues.acquire(account).await?;
         Ok(RequestPermit { _account: account, _address: self.address_queues.acquire(address).await? })
@@ -202,7 +202,7 @@ impl Passwords {
     /// Waits for a turn to check the password of a log-in.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too many wait already.
+    /// [`Error::TooBusy`] when too many wait already.
     pub async fn acquire_verify_permit(&self) -> Result<WorkPermit> {
         self.verify_queue.acquire().await
     }
@@ -210,7 +210,7 @@ impl Passwords {
     /// Waits for a turn to work on a password that somebody chooses.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too many wait already.
+    /// [`Error::TooBusy`] when too many wait already.
     pub async fn acquire_hash_permit(&self) -> Result<WorkPermit> {
         self.hash_queue.acquire().await
     }
@@ -219,7 +219,7 @@ impl Passwords {
     /// tenant, product name.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too many wait already.
+    /// [`Error::TooBusy`] when too many wait already.
     pub async fn check_strength(&self, password: &str, context: &[&str]) -> Result<Option<Weakness>> {
         if self.blocklist.contains(password) {
             return Ok(Some(Weakness::Common));
@@ -232,7 +232,7 @@ impl Passwords {
     /// Hashes a password for the database, with a salt of its own.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too many wait already, [`Error::Internal`] when hashing fails.
+    /// [`Error::TooBusy`] when too many wait already, [`Error::Internal`] when hashing fails.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
         self.acquire_hash_permit().await?.run(move || password_hash::hash(&password)).await
@@ -326,7 +326,7 @@ mod tests {
         let at_work = passwords.acquire_verify_permit().await.unwrap();
         let mut waiting: Vec<_> = (0..MAX_QUEUED).map(|_| Box::pin(passwords.acquire_verify_permit())).collect();
         assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
-        assert!(matches!(passwords.acquire_verify_permit().await, Err(Error::Busy)));
+        assert!(matches!(passwords.acquire_verify_permit().await, Err(Error::TooBusy)));
         assert!(passwords.hash("of another lane").await.is_ok());
         drop(waiting.pop());
         let mut last = Box::pin(passwords.acquire_verify_permit());
@@ -366,7 +366,7 @@ mod tests {
             (0..MAX_QUEUED_PER_KEY).map(|_| Box::pin(passwords.acquire_request_permit("ann", "192.0.2.1"))).collect();
         assert!(waiting.iter_mut().all(|place| place.now_or_never().is_none()));
         let refused = passwords.acquire_request_permit("ann", "192.0.2.1").await;
-        assert!(matches!(refused, Err(Error::TooMany { retry_after: RETRY_AFTER_SECONDS })));
+        assert!(matches!(refused, Err(Error::TooManyAttempts { retry_after: RETRY_AFTER_SECONDS })));
         assert!(
             passwords.acquire_verify_permit().now_or_never().is_some()
                 && passwords.acquire_hash_permit().now_or_never().is_some()

@@ -35,8 +35,8 @@ pub fn example_variables(
         count: if reason == MessageReason::Firing { 1 } else { 3 },
         labels: labels.into(),
         annotations: [("runbook_url".to_owned(), "https://wiki.example/disk".to_owned())].into(),
-        first_at: times.with_zone(&(now - TimeDelta::minutes(EXAMPLE_DURATION_MINUTES))),
-        last_at: times.with_zone(&now),
+        first_at: times.format_with_zone(&(now - TimeDelta::minutes(EXAMPLE_DURATION_MINUTES))),
+        last_at: times.format_with_zone(&now),
         duration: format_duration(language, EXAMPLE_DURATION_MINUTES * 60),
         recipients: vec![t("templates-example-member"), t("templates-example-by")],
         ..before

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     language::Language,
     robots::Channel,
-    web::{Edits as _, FieldError, FieldErrors, FormVersion, edits, filled, one_line, validated},
+    web::{EditForm as _, FieldError, FieldErrors, FormVersion, impl_edit_form, not_blank, single_line, validate_form},
 };
 
 /// A template, as it is typed.
@@ -22,19 +22,19 @@ use crate::{
 pub struct TemplateForm {
     /// The headline's template.
     #[validate(
-        custom(function = "filled"),
-        custom(function = "one_line"),
+        custom(function = "not_blank"),
+        custom(function = "single_line"),
         length(max = MAX_TITLE_CHARS, code = "form-too-long")
     )]
     pub title: String,
     /// The text's template.
-    #[validate(custom(function = "filled"), custom(function = "fits_size"))]
+    #[validate(custom(function = "not_blank"), custom(function = "fits_size"))]
     pub body: String,
     /// The values that the page showed, as hashes; a save that would undo a later change is refused by them.
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(TemplateForm);
+impl_edit_form!(TemplateForm);
 
 /// The language of a tenant's messages.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -46,11 +46,11 @@ pub struct MessageLanguageForm {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(MessageLanguageForm);
+impl_edit_form!(MessageLanguageForm);
 
 impl From<Language> for MessageLanguageForm {
     fn from(language: Language) -> Self {
-        Self { message_language: language.tag().to_owned(), form_version: FormVersion::default() }.opened()
+        Self { message_language: language.tag().to_owned(), form_version: FormVersion::default() }.with_version()
     }
 }
 
@@ -61,13 +61,13 @@ impl MessageLanguageForm {
     /// When it is none of those offered.
     pub fn check(&self) -> Result<Language, FieldErrors> {
         let selected = Language::ALL.into_iter().find(|language| language.tag() == self.message_language);
-        selected.ok_or_else(|| FieldErrors::one("message_language", "form-choose"))
+        selected.ok_or_else(|| FieldErrors::single("message_language", "form-choose"))
     }
 }
 
 impl From<TemplateSource> for TemplateForm {
     fn from(source: TemplateSource) -> Self {
-        Self { title: source.title, body: source.body, form_version: FormVersion::default() }.opened()
+        Self { title: source.title, body: source.body, form_version: FormVersion::default() }.with_version()
     }
 }
 
@@ -96,13 +96,13 @@ impl TemplateForm {
         reason: MessageReason,
         example: &Variables,
     ) -> Result<(TemplateSource, MessageText), FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let source = TemplateSource {
             title: self.title.trim().to_owned(),
             body: normalize_line_ends(&self.body).trim_end().to_owned(),
         };
         for (field, part) in [("title", &source.title), ("body", &source.body)] {
-            if errors.of(field).is_none()
+            if errors.for_field(field).is_none()
                 && let Err(fault) = engine::check_source(part, reason)
             {
                 errors.0.push(template_error(field, fault));
@@ -126,10 +126,10 @@ impl TemplateForm {
             }
         }
         if text.title.is_empty() {
-            return Err(FieldErrors::one("title", "templates-title-empty"));
+            return Err(FieldErrors::single("title", "templates-title-empty"));
         }
         if reason == MessageReason::Digest && !text.body.contains(&example.content) {
-            return Err(FieldErrors::one("body", "templates-list-missing"));
+            return Err(FieldErrors::single("body", "templates-list-missing"));
         }
         Ok((source, text))
     }

@@ -25,13 +25,13 @@ use crate::{
     language::Language,
     robots::{self, Channel},
     sandbox::message_html,
-    web::{self, Edits as _, FieldErrors, Form, Frame, Times, actor, redirect_saying},
+    web::{self, EditForm as _, FieldErrors, Form, PageContext, Times, redirect_with_flash, request_actor},
 };
 
 #[derive(Template)]
 #[template(path = "templates/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     errors: FieldErrors,
     path: String,
     form: MessageLanguageForm,
@@ -46,7 +46,7 @@ impl ListPage {
 
     /// What a screen reader says for the link of a cell, which sighted people see in its row and column.
     fn label(&self, channel: &Channel, reason: &MessageReason, state: &str) -> String {
-        format!("{}: {}, {}", self.frame.t(state), self.frame.t(channel_key(channel)), self.frame.t(reason.key()))
+        format!("{}: {}, {}", self.ctx.t(state), self.ctx.t(channel_key(channel)), self.ctx.t(reason.key()))
     }
 }
 
@@ -62,7 +62,7 @@ fn may_edit_templates<P>(who: &Can<P>) -> bool {
 async fn list_page<P>(
     db: &Database,
     who: &Can<P>,
-    frame: Frame,
+    ctx: PageContext,
     refused: Option<(MessageLanguageForm, FieldErrors)>,
 ) -> Result<HttpResponse> {
     let tenant = who.tenant.id;
@@ -70,19 +70,19 @@ async fn list_page<P>(
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (form, errors) = refused.unwrap_or_else(|| (language.into(), FieldErrors::default()));
     let page = ListPage {
-        frame: frame.seen_by(who),
+        ctx: ctx.with_viewer(who),
         errors,
         path: templates_path(who),
         form,
         custom,
         may_edit: may_edit_templates(who),
     };
-    web::page(status, &page)
+    web::render_page(status, &page)
 }
 
 /// Which messages have words of the tenant's own, and the language of the rest.
-pub async fn list(db: Data<Database>, who: Can<ViewTemplates>, frame: Frame) -> Result<HttpResponse> {
-    list_page(&db, &who, frame, None).await
+pub async fn list(db: Data<Database>, who: Can<ViewTemplates>, ctx: PageContext) -> Result<HttpResponse> {
+    list_page(&db, &who, ctx, None).await
 }
 
 /// Sets the language of the tenant's messages.
@@ -91,16 +91,16 @@ pub async fn save_language(
     clock: Data<Clock>,
     who: Can<EditTemplates>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<MessageLanguageForm>,
 ) -> Result<HttpResponse> {
-    let (tenant, actor, now) = (who.tenant.clone(), actor(&request, &who.principal.account), clock.now());
+    let (tenant, actor, now) = (who.tenant.clone(), request_actor(&request, &who.principal.account), clock.now());
     let saved = who.write(&db, move |c| {
         lock_settings(c, Some(tenant.id))?;
         let before = store::load_language(c, tenant.id)?;
-        let form = match form.reconciled(&before.into(), &["message_language"])? {
+        let form = match form.reconcile(&before.into(), &["message_language"])? {
             Ok(form) => form,
-            Err(outdated) => return Ok(Err(outdated.refused())),
+            Err(outdated) => return Ok(Err(outdated.into_errors())),
         };
         let language = match form.check() {
             Ok(language) => language,
@@ -112,15 +112,15 @@ pub async fn save_language(
         audit::save_changes(c, &actor, &entry, now, |c| store::set_language(c, tenant.id, language)).map(Ok)
     });
     match saved.await? {
-        Ok(effect) => Ok(redirect_saying(&templates_path(&who), effect.flash_key())),
-        Err(refused) => list_page(&db, &who, frame, Some(refused)).await,
+        Ok(effect) => Ok(redirect_with_flash(&templates_path(&who), effect.flash_key())),
+        Err(refused) => list_page(&db, &who, ctx, Some(refused)).await,
     }
 }
 
 #[derive(Template)]
 #[template(path = "templates/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     form: TemplateForm,
     errors: FieldErrors,
     /// Where the list is.
@@ -171,7 +171,7 @@ impl EditPage {
     }
 
     fn variable_description(&self, name: &str) -> String {
-        self.frame.t(&format!("templates-variable-{name}")).into_owned()
+        self.ctx.t(&format!("templates-variable-{name}")).into_owned()
     }
 
     fn example_value(&self, name: &str) -> String {
@@ -181,7 +181,7 @@ impl EditPage {
 
 /// What every request about one template brings: who asks, and the tenant, channel and reason in the path.
 type TemplateRequestParts<P> =
-    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, Frame, Path<(String, String, String)>);
+    (Data<Database>, Data<Clock>, Can<P>, HttpRequest, PageContext, Path<(String, String, String)>);
 
 /// A request about one template.
 struct TemplateRequest<P> {
@@ -189,23 +189,23 @@ struct TemplateRequest<P> {
     clock: Data<Clock>,
     who: Can<P>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     key: TemplateKey,
 }
 
 impl<P> TemplateRequest<P> {
     /// # Errors
     /// [`Error::NotFound`] when there is no such channel or reason.
-    fn from_parts((db, clock, who, request, frame, path): TemplateRequestParts<P>) -> Result<Self> {
+    fn from_parts((db, clock, who, request, ctx, path): TemplateRequestParts<P>) -> Result<Self> {
         let (_, channel, reason) = path.into_inner();
         let channel = Channel::parse(&channel).ok_or(Error::NotFound)?;
         let reason = MessageReason::parse(&reason).ok_or(Error::NotFound)?;
-        Ok(Self { db, clock, who, request, frame, key: TemplateKey { channel, reason } })
+        Ok(Self { db, clock, who, request, ctx, key: TemplateKey { channel, reason } })
     }
 
     fn example(&self, language: Language) -> Variables {
-        let names = (self.frame.product.as_str(), self.who.tenant.name.as_str());
-        let times = Times::of(&self.who.tenant.time_zone);
+        let names = (self.ctx.product.as_str(), self.who.tenant.name.as_str());
+        let times = Times::for_zone(&self.who.tenant.time_zone);
         example::example_variables(language, self.key.reason, names, times, self.clock.now())
     }
 
@@ -217,7 +217,7 @@ impl<P> TemplateRequest<P> {
         let tenant = self.who.tenant.id;
         let example = self.example(self.db.read(move |c| store::load_language(c, tenant)).await?);
         let (form, TemplateKey { channel, reason }) = (form.clone(), self.key);
-        self.db.compute_aside(move || form.check(channel, reason, &example)).await
+        self.db.compute_blocking(move || form.check(channel, reason, &example)).await
     }
 
     /// The page with what was typed, or else with the words that count now.
@@ -246,13 +246,13 @@ impl<P> TemplateRequest<P> {
             preview: preview.map(|text| MessagePreview::from_text(key.channel, text)),
             is_preview: self.request.path().ends_with("/preview"),
             may_edit: may_edit_templates(&self.who),
-            frame: self.frame.seen_by(&self.who),
+            ctx: self.ctx.with_viewer(&self.who),
         };
-        web::page(status, &page)
+        web::render_page(status, &page)
     }
 
     fn redirect_to_list(&self, effect: Effect) -> HttpResponse {
-        redirect_saying(&templates_path(&self.who), effect.flash_key())
+        redirect_with_flash(&templates_path(&self.who), effect.flash_key())
     }
 
     /// The template's name in the audit log.
@@ -296,10 +296,10 @@ pub async fn save(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<T
     let request = TemplateRequest::from_parts(parts)?;
     let (tenant, TemplateKey { channel, reason }) = (request.who.tenant.id, request.key);
     let shown = request.db.read(move |c| stored_source(c, tenant, channel, reason)).await?;
-    let form = match form.reconciled(&shown.into(), &["title", "body"])? {
+    let form = match form.reconcile(&shown.into(), &["title", "body"])? {
         Ok(form) => form,
         Err(outdated) => {
-            let (form, errors) = outdated.refused();
+            let (form, errors) = outdated.into_errors();
             return request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await;
         }
     };
@@ -307,7 +307,7 @@ pub async fn save(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<T
         Ok((source, _)) => source,
         Err(errors) => return request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(form), errors, None).await,
     };
-    let actor = actor(&request.request, &request.who.principal.account);
+    let actor = request_actor(&request.request, &request.who.principal.account);
     let (now, object) = (request.clock.now(), request.audit_object());
     let draft = form.clone();
     let saved = request
@@ -315,7 +315,7 @@ pub async fn save(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<T
         .write(&request.db, move |c| {
             lock_settings(c, Some(tenant))?;
             let before = stored_source(c, tenant, channel, reason)?;
-            if !form.is_current(&before.clone().into()) {
+            if !form.is_based_on(&before.clone().into()) {
                 return Ok(None);
             }
             let mut changes = Vec::new();
@@ -332,21 +332,21 @@ pub async fn save(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<T
     if let Some(effect) = saved {
         return Ok(request.redirect_to_list(effect));
     }
-    let errors = FieldErrors::of_form("form-saved-by-another");
+    let errors = FieldErrors::for_whole_form("form-saved-by-another");
     request.page(StatusCode::UNPROCESSABLE_ENTITY, Some(draft), errors, None).await
 }
 
 /// Goes back to the default words, unless somebody else changed the template after the page was opened.
 pub async fn reset(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<TemplateForm>) -> Result<HttpResponse> {
     let request = TemplateRequest::from_parts(parts)?;
-    let actor = actor(&request.request, &request.who.principal.account);
+    let actor = request_actor(&request.request, &request.who.principal.account);
     let (tenant, now, object) = (request.who.tenant.id, request.clock.now(), request.audit_object());
     let TemplateKey { channel, reason } = request.key;
     let reset = request
         .who
         .write(&request.db, move |c| {
             lock_settings(c, Some(tenant))?;
-            if !form.is_current(&stored_source(c, tenant, channel, reason)?.into()) {
+            if !form.is_based_on(&stored_source(c, tenant, channel, reason)?.into()) {
                 return Ok(None);
             }
             if !store::reset(c, tenant, channel, reason)? {
@@ -360,5 +360,7 @@ pub async fn reset(parts: TemplateRequestParts<EditTemplates>, Form(form): Form<
     if let Some(effect) = reset {
         return Ok(request.redirect_to_list(effect));
     }
-    request.page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::of_form("form-saved-by-another"), None).await
+    request
+        .page(StatusCode::UNPROCESSABLE_ENTITY, None, FieldErrors::for_whole_form("form-saved-by-another"), None)
+        .await
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::{MessageReason, TemplateSource, Templates, tenant_templates::CustomTemplate};
 use crate::{
     db::{
-        AnyConnection, AtMost as _, TenantId, directly,
+        AnyConnection, LimitConst as _, TenantId, on_backend,
         schema::{message_templates, tenants},
     },
     error::{Error, Result},
@@ -34,7 +34,7 @@ pub fn load(c: &mut AnyConnection, tenant: TenantId) -> Result<Templates> {
             )
                 .nullable(),
         ));
-    let rows: Vec<Row> = directly!(c, c => rows.load(c)?);
+    let rows: Vec<Row> = on_backend!(c, c => rows.load(c)?);
     let (language, _) = rows.first().ok_or(Error::NotFound)?;
     let language = Language::from_tag(language).unwrap_or_default();
     // A channel or reason of another version has no messages here.
@@ -115,7 +115,7 @@ pub fn find(
             message_templates::changed_by,
             message_templates::changed_at,
         ))
-        .first_row::<(String, String, String, NaiveDateTime), _>(c)
+        .first_cached::<(String, String, String, NaiveDateTime), _>(c)
         .optional()?;
     Ok(row.map(|(title, body, changed_by, changed_at)| {
         (TemplateSource { title, body }, TemplateRow { channel, reason, changed_by, changed_at })
@@ -125,7 +125,7 @@ pub fn find(
 /// Writes a tenant's own template.
 ///
 /// # Errors
-/// [`Error::Taken`] when somebody else has just written the first.
+/// [`Error::AlreadyExists`] when somebody else has just written the first.
 pub fn save(
     c: &mut AnyConnection,
     tenant: TenantId,
@@ -166,7 +166,7 @@ pub fn reset(c: &mut AnyConnection, tenant: TenantId, channel: Channel, reason: 
 /// # Errors
 /// [`Error::NotFound`] when there is no such tenant.
 pub fn load_language(c: &mut AnyConnection, tenant: TenantId) -> Result<Language> {
-    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first_row(c)?;
+    let tag: String = tenants::table.find(tenant).select(tenants::message_language).first_cached(c)?;
     Ok(Language::from_tag(&tag).unwrap_or_default())
 }
 

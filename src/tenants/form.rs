@@ -9,7 +9,7 @@ use crate::{
     accounts::Username,
     language::Language,
     text::as_name,
-    web::{Edits as _, FieldErrors, FormVersion, edits, name, validated},
+    web::{EditForm as _, FieldErrors, FormVersion, impl_edit_form, name, validate_form},
 };
 
 /// What can be changed about a tenant.
@@ -30,7 +30,7 @@ pub struct EditTenant {
     #[serde(skip_serializing)]
     pub form_version: FormVersion,
 }
-edits!(EditTenant);
+impl_edit_form!(EditTenant);
 
 /// The fields of the page that edits a tenant.
 pub const SAVED_FIELDS: [&str; 4] = ["name", "description", "time_zone", "message_language"];
@@ -46,9 +46,9 @@ pub struct AddTenant {
     pub slug: String,
     /// The username of its super administrator.
     pub super_admin: String,
-    /// The account that the checkbox confirms, when there was one of this name already: [`Origin::confirmation`].
+    /// The account that the checkbox confirms, when there was one of this name already: [`AccountOrigin::confirmation_value`].
     ///
-    /// [`Origin::confirmation`]: crate::accounts::Origin::confirmation
+    /// [`AccountOrigin::confirmation_value`]: crate::accounts::AccountOrigin::confirmation_value
     pub confirmed: String,
 }
 
@@ -65,13 +65,13 @@ pub struct NameSuperAdmin {
 impl NameSuperAdmin {
     /// The username.
     pub fn check(&self) -> Result<Username, FieldErrors> {
-        Username::parse(&self.super_admin).map_err(|_| FieldErrors::one("super_admin", "accounts-username-rule"))
+        Username::parse(&self.super_admin).map_err(|_| FieldErrors::single("super_admin", "accounts-username-rule"))
     }
 }
 
 impl From<Details> for EditTenant {
     fn from(Details { name, description, locale }: Details) -> Self {
-        Self { name, description, ..Self::proposing(locale) }.opened()
+        Self { name, description, ..Self::proposing(locale) }.with_version()
     }
 }
 
@@ -84,7 +84,7 @@ impl EditTenant {
 
     /// The change that was asked for; a zone or language that was left out is the proposed one.
     pub fn check(&self, proposed: Locale) -> Result<Details, FieldErrors> {
-        let mut errors = validated(self).err().unwrap_or_default();
+        let mut errors = validate_form(self).err().unwrap_or_default();
         let time_zone = match self.time_zone.trim() {
             "" => Some(proposed.time_zone),
             name => name.parse::<Tz>().ok(),
@@ -171,7 +171,7 @@ mod tests {
         longest.details.name.push('名');
         longest.details.description.push('述');
         let errors = longest.check(PROPOSED).unwrap_err();
-        let long = |field| errors.of(field).unwrap().text(Language::English);
+        let long = |field| errors.for_field(field).unwrap().text(Language::English);
         assert!(long("name").contains("128") && long("description").contains("1024"));
     }
 

@@ -16,12 +16,12 @@ use crate::{
     access::{Can, Role, permissions::ViewTenant},
     channels::{Switches, store as channels},
     clock::Clock,
-    db::{AnyConnection, Database, MemberId, Seek, TenantId},
+    db::{AnyConnection, Cursor, Database, MemberId, TenantId},
     deliveries::store::{self as deliveries, DeliveryFilter, DeliveryRow, DeliveryScope},
     error::Result,
     first_steps::{FirstStepsProgress, store as first_steps},
     robots::Channel,
-    web::{self, Frame, ListParameters, Parameters, Times, Unread, query_string, unread},
+    web::{self, ListParameters, PageContext, Parameters, Times, Unread, query_string, unread},
 };
 
 /// How many of the latest deliveries are shown.
@@ -141,20 +141,20 @@ impl Pulse {
     }
 
     /// What the picture shows, in words.
-    fn described(&self, frame: &Frame) -> String {
-        let [first, last] = self.ends(frame);
+    fn described(&self, ctx: &PageContext) -> String {
+        let [first, last] = self.ends(ctx);
         let counts: Vec<String> = self.parts().iter().map(|part| part.count.to_string()).collect();
         let names = ["success", "waiting", "failed"];
         let counts = names.into_iter().zip(counts.iter().map(String::as_str));
         let ends = [("first", first.as_str()), ("last", last.as_str())];
         let variables: Vec<(&str, &str)> = ends.into_iter().chain(counts).collect();
-        frame.language.text_with("tenants-home-pulse-desc", &variables).into_owned()
+        ctx.language.text_with("tenants-home-pulse-desc", &variables).into_owned()
     }
 
     /// The first and the last hour of the picture.
-    fn ends(&self, frame: &Frame) -> [String; 2] {
+    fn ends(&self, ctx: &PageContext) -> [String; 2] {
         [self.hours.first(), self.hours.last()]
-            .map(|end| end.map(|(start, _)| frame.times().hour(start)).unwrap_or_default())
+            .map(|end| end.map(|(start, _)| ctx.times().format_minute(start)).unwrap_or_default())
     }
 
     /// How many receivers were chosen.
@@ -176,8 +176,8 @@ impl Pulse {
     }
 
     /// The record's query for what has this status, from the first day of the picture on.
-    fn recorded(&self, status: &str, frame: &Frame) -> String {
-        let first = self.hours.first().map(|(start, _)| frame.times().day(start)).unwrap_or_default();
+    fn recorded(&self, status: &str, ctx: &PageContext) -> String {
+        let first = self.hours.first().map(|(start, _)| ctx.times().format_day(start)).unwrap_or_default();
         query_string(&[("from", &first), ("status", status)])
     }
 
@@ -214,11 +214,11 @@ impl Care {
     }
 
     /// What the picture shows, in words.
-    fn described(&self, frame: &Frame) -> String {
+    fn described(&self, ctx: &PageContext) -> String {
         let counts: Vec<String> = self.robot_parts().iter().map(|part| part.count.to_string()).collect();
         let names = ["ok", "resting", "broken"];
         let variables: Vec<(&str, &str)> = names.into_iter().zip(counts.iter().map(String::as_str)).collect();
-        frame.language.text_with("tenants-home-robots-desc", &variables).into_owned()
+        ctx.language.text_with("tenants-home-robots-desc", &variables).into_owned()
     }
 
     /// Whether there is anything to look after.
@@ -227,15 +227,15 @@ impl Care {
     }
 
     /// The record's query for what failed for this reason.
-    fn failed_for(&self, reason: &str, frame: &Frame) -> String {
-        query_string(&[("from", &frame.times().day(&self.since)), ("status", "failed"), ("reason", reason)])
+    fn failed_for(&self, reason: &str, ctx: &PageContext) -> String {
+        query_string(&[("from", &ctx.times().format_day(&self.since)), ("status", "failed"), ("reason", reason)])
     }
 }
 
 #[derive(Template)]
 #[template(path = "tenants/home.html")]
 struct HomePage {
-    frame: Frame,
+    ctx: PageContext,
     name: String,
     /// Where the tenant's pages are.
     base: String,
@@ -279,7 +279,7 @@ impl View {
 
     fn read(&self, c: &mut AnyConnection) -> Result<Seen> {
         let scope = self.only().map_or(DeliveryScope::Tenant, DeliveryScope::Member);
-        let (mut latest, _) = deliveries::list(c, self.tenant, scope, &DeliveryFilter::default(), Seek::default())?;
+        let (mut latest, _) = deliveries::list(c, self.tenant, scope, &DeliveryFilter::default(), Cursor::default())?;
         latest.truncate(LATEST);
         let starts = self.span.starts(self.now, self.times);
         let hours = health::hours(c, self.tenant, self.only(), &starts)?;
@@ -295,7 +295,7 @@ impl View {
 
     fn care(&self, c: &mut AnyConnection) -> Result<Care> {
         // A whole day of the zone, so that the record finds the same rows by its day.
-        let since = self.times.day_start(self.times.date(&(self.now - TimeDelta::days(DAYS - 1))));
+        let since = self.times.day_start(self.times.local_date(&(self.now - TimeDelta::days(DAYS - 1))));
         Ok(Care {
             reach: overview::reach(c, self.tenant)?,
             robots: health::robot_counts(c, self.tenant, self.now)?,
@@ -313,10 +313,10 @@ pub async fn home(
     db: Data<Database>,
     clock: Data<Clock>,
     who: Can<ViewTenant>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
-    let frame = frame.seen_by(&who).refusing(unread);
+    let ctx = ctx.with_viewer(&who).with_unknown_parameters(unread);
     let (administers, now) = (who.role().is_some_and(Role::administers), clock.now());
     let view = View {
         tenant: who.tenant.id,
@@ -325,11 +325,11 @@ pub async fn home(
         // The metadata warehouse is for administering the instance, not for alerts.
         shows_steps: administers && !who.tenant.metadata_warehouse,
         now,
-        times: frame.times(),
+        times: ctx.times(),
         span: asked.span(),
     };
     let Seen { switches, care, first_steps, own, pulse, latest } = db.read(move |c| view.read(c)).await?;
     let (name, base) = (who.tenant.name.clone(), format!("/t/{}", who.tenant.slug));
     let first_steps = first_steps.filter(|progress| progress.is_shown(now));
-    web::page(StatusCode::OK, &HomePage { frame, name, base, switches, care, first_steps, own, pulse, latest })
+    web::render_page(StatusCode::OK, &HomePage { ctx, name, base, switches, care, first_steps, own, pulse, latest })
 }

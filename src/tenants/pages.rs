@@ -13,15 +13,15 @@ use serde::Deserialize;
 use super::{Details, Slug, form, store};
 use crate::{
     access::{Actor, Affected, CanInstance, Principal, permissions::ManageTenants},
-    accounts::{Origin, RenewCode, Username, store as accounts},
+    accounts::{AccountOrigin, RenewCode, Username, store as accounts},
     clock::Clock,
     db::{AccountId, AnyConnection, Database, PAGE_SIZE, Pager, TenantId, lock_settings},
     error::{Error, Result},
     secrets::{Passwords, PlainToken, one_time_code},
     text::whole_number,
     web::{
-        self, Edits as _, FieldErrors, Form, FormVersion, Frame, ListParameters, Parameters, Times, Unread, actor,
-        is_page, redirect_saying, unread,
+        self, EditForm as _, FieldErrors, Form, FormVersion, ListParameters, PageContext, Parameters, Times, Unread,
+        is_page, redirect_with_flash, request_actor, unread,
     },
 };
 
@@ -46,7 +46,7 @@ impl ListParameters for Asked {
 #[derive(Template)]
 #[template(path = "tenants/list.html")]
 struct ListPage {
-    frame: Frame,
+    ctx: PageContext,
     tenants: Vec<store::Listed>,
     pager: Pager,
 }
@@ -55,7 +55,7 @@ struct ListPage {
 pub async fn list(
     db: Data<Database>,
     who: CanInstance<ManageTenants>,
-    frame: Frame,
+    ctx: PageContext,
     Parameters(asked, unread): Parameters<Asked>,
 ) -> Result<HttpResponse> {
     let (tenants, pager) = db
@@ -64,13 +64,16 @@ pub async fn list(
             Ok((store::list(c, PAGE_SIZE, pager.offset())?, pager))
         })
         .await?;
-    web::page(StatusCode::OK, &ListPage { frame: frame.seen_by(&who).refusing(unread), tenants, pager })
+    web::render_page(
+        StatusCode::OK,
+        &ListPage { ctx: ctx.with_viewer(&who).with_unknown_parameters(unread), tenants, pager },
+    )
 }
 
 #[derive(Template)]
 #[template(path = "tenants/new.html")]
 struct AddPage {
-    frame: Frame,
+    ctx: PageContext,
     form: form::AddTenant,
     errors: FieldErrors,
     zones: &'static [Tz],
@@ -84,37 +87,37 @@ struct Existing {
 }
 
 impl Existing {
-    fn of(origin: &Origin, frame: &Frame, here: Option<TenantId>) -> Self {
-        let day = frame.times().day(&origin.made_at);
-        Self { confirmation: origin.confirmation(), made: origin.sentence(frame.language, here, true, &day) }
+    fn of(origin: &AccountOrigin, ctx: &PageContext, here: Option<TenantId>) -> Self {
+        let day = ctx.times().format_day(&origin.created_at);
+        Self { confirmation: origin.confirmation_value(), made: origin.describe(ctx.language, here, true, &day) }
     }
 }
 
 /// Where a tenant is added.
-pub async fn add_form(db: Data<Database>, who: CanInstance<ManageTenants>, frame: Frame) -> Result<HttpResponse> {
-    let language = frame.language;
+pub async fn add_form(db: Data<Database>, who: CanInstance<ManageTenants>, ctx: PageContext) -> Result<HttpResponse> {
+    let language = ctx.language;
     let (proposed, tenants) = db.read(move |c| Ok((store::proposed_locale(c, language)?, store::count(c)?))).await?;
     // Who sets up the instance most likely adds the first tenant for himself.
     let super_admin = if tenants <= 1 { who.principal.account.username.clone() } else { String::new() };
     let form =
         form::AddTenant { details: form::EditTenant::proposing(proposed), super_admin, ..form::AddTenant::default() };
-    add_page(StatusCode::OK, frame.seen_by(&who), form, FieldErrors::default(), None)
+    add_page(StatusCode::OK, ctx.with_viewer(&who), form, FieldErrors::default(), None)
 }
 
 fn add_page(
     status: StatusCode,
-    frame: Frame,
+    ctx: PageContext,
     form: form::AddTenant,
     errors: FieldErrors,
     existing: Option<Existing>,
 ) -> Result<HttpResponse> {
-    web::page(status, &AddPage { frame, form, errors, zones: &TZ_VARIANTS, existing })
+    web::render_page(status, &AddPage { ctx, form, errors, zones: &TZ_VARIANTS, existing })
 }
 
 #[derive(Template)]
 #[template(path = "tenants/added.html")]
 struct AddedPage {
-    frame: Frame,
+    ctx: PageContext,
     name: String,
     username: String,
     code: PlainToken,
@@ -128,19 +131,19 @@ pub async fn add(
     passwords: Data<Passwords>,
     who: CanInstance<ManageTenants>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     Form(form): Form<form::AddTenant>,
 ) -> Result<HttpResponse> {
-    let (refused, frame) = (StatusCode::UNPROCESSABLE_ENTITY, frame.seen_by(&who));
-    let language = frame.language;
+    let (refused, ctx) = (StatusCode::UNPROCESSABLE_ENTITY, ctx.with_viewer(&who));
+    let language = ctx.language;
     let proposed = db.read(move |c| store::proposed_locale(c, language)).await?;
     let (typed, by) = (form.clone(), who.principal.account.id);
     let (looked_up, origin) = db.read(move |c| look_up(c, &typed, by)).await?;
     let (slug, details, username) = match looked_up.joined_with(form.check(proposed)) {
         Ok(checked) => checked,
         Err(errors) => {
-            let existing = origin.map(|origin| Existing::of(&origin, &frame, None));
-            return add_page(refused, frame, form, errors, existing);
+            let existing = origin.map(|origin| Existing::of(&origin, &ctx, None));
+            return add_page(refused, ctx, form, errors, existing);
         }
     };
     let (code, code_hash) = new_code(&passwords, &who, &request).await?;
@@ -149,23 +152,27 @@ pub async fn add(
     let owner = addition.username.key();
     // Who adds a tenant for himself goes on in it.
     let to = format!("/t/{}", addition.slug.as_str());
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let permit = who.permit().affecting(Affected::Username(owner));
     match permit.write(&db, move |c| addition.write(c, &actor, now)).await? {
-        Chosen::New(()) => web::page(StatusCode::CREATED, &AddedPage { frame, name, username, code }),
-        Chosen::Oneself(()) => Ok(redirect_saying(&to, "flash-tenant-added")),
-        Chosen::Invited(()) => Ok(redirect_saying(LIST, "flash-tenant-added-invited")),
-        Chosen::Refused(key) => add_page(refused, frame, form, FieldErrors::one("super_admin", key), None),
+        Chosen::New(()) => web::render_page(StatusCode::CREATED, &AddedPage { ctx, name, username, code }),
+        Chosen::Oneself(()) => Ok(redirect_with_flash(&to, "flash-tenant-added")),
+        Chosen::Invited(()) => Ok(redirect_with_flash(LIST, "flash-tenant-added-invited")),
+        Chosen::Refused(key) => add_page(refused, ctx, form, FieldErrors::single("super_admin", key), None),
         Chosen::Asks(origin) => {
-            let existing = Existing::of(&origin, &frame, None);
-            let errors = FieldErrors::one("confirmed", "accounts-confirm-first");
-            add_page(refused, frame, form, errors, Some(existing))
+            let existing = Existing::of(&origin, &ctx, None);
+            let errors = FieldErrors::single("confirmed", "accounts-confirm-first");
+            add_page(refused, ctx, form, errors, Some(existing))
         }
     }
 }
 
 /// The mistakes of a form that only the database knows, and the account that becomes a super administrator once it is confirmed.
-fn look_up(c: &mut AnyConnection, form: &form::AddTenant, by: AccountId) -> Result<(FieldErrors, Option<Origin>)> {
+fn look_up(
+    c: &mut AnyConnection,
+    form: &form::AddTenant,
+    by: AccountId,
+) -> Result<(FieldErrors, Option<AccountOrigin>)> {
     let mut errors = FieldErrors::default();
     if let Ok(slug) = Slug::parse(&form.slug)
         && store::slug_is_taken(c, slug.as_str())?
@@ -173,16 +180,16 @@ fn look_up(c: &mut AnyConnection, form: &form::AddTenant, by: AccountId) -> Resu
         errors.add("slug", "tenants-slug-taken");
     }
     let known = match Username::parse(&form.super_admin) {
-        Ok(username) => accounts::by_username(c, &username)?,
+        Ok(username) => accounts::find_by_username(c, &username)?,
         Err(_) => None,
     };
     let Some(known) = known.filter(|known| known.id != by) else { return Ok((errors, None)) };
-    if known.holds_a_tenants_code() {
+    if known.has_pending_tenant_code() {
         errors.add("super_admin", "members-account-unused");
         return Ok((errors, None));
     }
-    let origin = accounts::origin(c, known.id)?;
-    if form.confirmed != origin.confirmation() {
+    let origin = accounts::load_origin(c, known.id)?;
+    if form.confirmed != origin.confirmation_value() {
         errors.add("confirmed", "accounts-confirm-first");
     }
     Ok((errors, Some(origin)))
@@ -194,7 +201,8 @@ async fn new_code(
     who: &CanInstance<ManageTenants>,
     request: &HttpRequest,
 ) -> Result<(PlainToken, String)> {
-    let (account, network) = (who.principal.account.id.to_string(), accounts::network(&web::address(request)));
+    let (account, network) =
+        (who.principal.account.id.to_string(), accounts::nearest_network(&web::client_address(request)));
     let _place = passwords.acquire_request_permit(&account, &network).await?;
     let code = one_time_code()?;
     let hash = passwords.hash(code.expose()).await?;
@@ -210,7 +218,7 @@ enum Chosen<T> {
     /// There is one already, which is invited.
     Invited(T),
     /// There is one already, and nobody has confirmed that it is the right one.
-    Asks(Origin),
+    Asks(AccountOrigin),
     /// It cannot be one, and why.
     Refused(&'static str),
 }
@@ -236,19 +244,19 @@ fn choose(
     who: &Actor,
     now: NaiveDateTime,
 ) -> Result<Chosen<(AccountId, Username)>> {
-    let Some(known) = accounts::lock_by_username(c, username)? else {
-        let account = accounts::insert(c, username, code_hash, true, now)?;
+    let Some(known) = accounts::find_and_lock_by_username(c, username)? else {
+        let account = accounts::insert_account(c, username, code_hash, true, now)?;
         return Ok(Chosen::New((account, username.clone())));
     };
-    if known.holds_a_tenants_code() {
+    if known.has_pending_tenant_code() {
         return Ok(Chosen::Refused("members-account-unused"));
     }
     let found = (known.id, known.username()?);
     if who.account == Some(known.id) {
         return Ok(Chosen::Oneself(found));
     }
-    let origin = accounts::origin(c, known.id)?;
-    Ok(if confirmed == origin.confirmation() { Chosen::Invited(found) } else { Chosen::Asks(origin) })
+    let origin = accounts::load_origin(c, known.id)?;
+    Ok(if confirmed == origin.confirmation_value() { Chosen::Invited(found) } else { Chosen::Asks(origin) })
 }
 
 /// A tenant to be written, with the account of its super administrator where there was none.
@@ -282,7 +290,7 @@ impl Addition {
 #[derive(Template)]
 #[template(path = "tenants/edit.html")]
 struct EditPage {
-    frame: Frame,
+    ctx: PageContext,
     tenant: store::Found,
     form: form::EditTenant,
     errors: FieldErrors,
@@ -293,7 +301,7 @@ struct EditPage {
 
 impl EditPage {
     fn may_renew_code(&self) -> bool {
-        self.frame.viewer.as_ref().is_some_and(|viewer| self.tenant.may_renew_code(&viewer.principal))
+        self.ctx.viewer.as_ref().is_some_and(|viewer| self.tenant.may_renew_code(&viewer.principal))
     }
 
     fn code_version(&self) -> FormVersion {
@@ -319,13 +327,13 @@ async fn present(db: &Database, tenant: TenantId) -> Result<store::Found> {
 pub async fn edit_form(
     db: Data<Database>,
     who: CanInstance<ManageTenants>,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let tenant = present(&db, *tenant).await?;
     let (form, errors) = (tenant.details.clone().into(), FieldErrors::default());
-    let (frame, naming) = (frame.seen_by(&who), Naming::default());
-    web::page(StatusCode::OK, &EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming })
+    let (ctx, naming) = (ctx.with_viewer(&who), Naming::default());
+    web::render_page(StatusCode::OK, &EditPage { ctx, tenant, form, errors, zones: &TZ_VARIANTS, naming })
 }
 
 /// Saves an edited tenant.
@@ -334,12 +342,12 @@ pub async fn edit(
     clock: Data<Clock>,
     who: CanInstance<ManageTenants>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Path<TenantId>,
     Form(form): Form<form::EditTenant>,
 ) -> Result<HttpResponse> {
     let (id, typed) = (*tenant, form.clone());
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let saved = who
         .permit()
         .affecting(Affected::InTenant(id))
@@ -349,9 +357,9 @@ pub async fn edit(
             if before.deleted {
                 return Err(Error::NotFound);
             }
-            let form = match typed.reconciled(&before.details.clone().into(), &form::SAVED_FIELDS)? {
+            let form = match typed.reconcile(&before.details.clone().into(), &form::SAVED_FIELDS)? {
                 Ok(form) => form,
-                Err(outdated) => return Ok(Err(outdated.refused())),
+                Err(outdated) => return Ok(Err(outdated.into_errors())),
             };
             match form.check(before.details.locale) {
                 Ok(details) => store::update(c, id, &details, &actor, now).map(Ok),
@@ -360,12 +368,12 @@ pub async fn edit(
         })
         .await?;
     match saved {
-        Ok(effect) => Ok(redirect_saying(LIST, effect.flash_key())),
+        Ok(effect) => Ok(redirect_with_flash(LIST, effect.flash_key())),
         Err((form, errors)) => {
             let tenant = present(&db, id).await?;
-            let (frame, naming) = (frame.seen_by(&who), Naming::default());
-            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let (ctx, naming) = (ctx.with_viewer(&who), Naming::default());
+            let page = EditPage { ctx, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
@@ -378,11 +386,11 @@ pub async fn name_super_admin(
     (db, clock, passwords): Tools,
     who: CanInstance<ManageTenants>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Path<TenantId>,
     Form(form): Form<form::NameSuperAdmin>,
 ) -> Result<HttpResponse> {
-    let (id, frame) = (*tenant, frame.seen_by(&who));
+    let (id, ctx) = (*tenant, ctx.with_viewer(&who));
     let tenant = present(&db, id).await?;
     if tenant.metadata_warehouse || !tenant.is_without_administrator {
         return Err(Error::Forbidden);
@@ -391,7 +399,7 @@ pub async fn name_super_admin(
     let (errors, existing) = match form.check() {
         Ok(username) => {
             let (code, code_hash) = new_code(&passwords, &who, &request).await?;
-            let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+            let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
             let (wanted, confirmed) = (username.clone(), form.confirmed.clone());
             let permit = who
                 .permit()
@@ -407,16 +415,16 @@ pub async fn name_super_admin(
             });
             match named.await? {
                 Chosen::New(_) => {
-                    let page = AddedPage { frame, name, username: username.as_str().to_owned(), code };
-                    return web::page(StatusCode::OK, &page);
+                    let page = AddedPage { ctx, name, username: username.as_str().to_owned(), code };
+                    return web::render_page(StatusCode::OK, &page);
                 }
                 Chosen::Oneself(effect) | Chosen::Invited(effect) => {
-                    return Ok(redirect_saying(LIST, effect.flash_key_or("flash-super-administrator-named")));
+                    return Ok(redirect_with_flash(LIST, effect.flash_key_or("flash-super-administrator-named")));
                 }
-                Chosen::Refused(key) => (FieldErrors::one("super_admin", key), None),
+                Chosen::Refused(key) => (FieldErrors::single("super_admin", key), None),
                 Chosen::Asks(origin) => {
-                    let existing = Existing::of(&origin, &frame, Some(id));
-                    (FieldErrors::one("confirmed", "accounts-confirm-first"), Some(existing))
+                    let existing = Existing::of(&origin, &ctx, Some(id));
+                    (FieldErrors::single("confirmed", "accounts-confirm-first"), Some(existing))
                 }
             }
         }
@@ -424,8 +432,8 @@ pub async fn name_super_admin(
     };
     let naming = Naming { form, errors, existing };
     let (form, errors) = (tenant.details.clone().into(), FieldErrors::default());
-    let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
-    web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    let page = EditPage { ctx, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+    web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 /// Gives a super administrator whose account the instance made a new one-time code, and shows it, once.
@@ -434,15 +442,15 @@ pub async fn renew_code(
     passwords: Data<Passwords>,
     who: CanInstance<ManageTenants>,
     request: HttpRequest,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Path<TenantId>,
     Form(form): Form<RenewCode>,
 ) -> Result<HttpResponse> {
     let (code, hash) = new_code(&passwords, &who, &request).await?;
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let tenant = *tenant;
     let permit = who.permit().affecting(Affected::InTenant(tenant)).affecting(Affected::SuperAdministrator(tenant));
-    let frame = frame.seen_by(&who);
+    let ctx = ctx.with_viewer(&who);
     let account = who.principal.account.clone();
     let renew = move |c: &mut AnyConnection| {
         // His rank as it is now, not as it was when the request came.
@@ -451,15 +459,15 @@ pub async fn renew_code(
     };
     match permit.write(&db, renew).await? {
         Some(found) => {
-            let page = AddedPage { frame, name: found.details.name, username: found.super_admin, code };
-            web::page(StatusCode::OK, &page)
+            let page = AddedPage { ctx, name: found.details.name, username: found.super_admin, code };
+            web::render_page(StatusCode::OK, &page)
         }
         None => {
             let tenant = present(&db, tenant).await?;
             let (form, errors) = (tenant.details.clone().into(), RenewCode::refused());
             let naming = Naming::default();
-            let page = EditPage { frame, tenant, form, errors, zones: &TZ_VARIANTS, naming };
-            web::page(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            let page = EditPage { ctx, tenant, form, errors, zones: &TZ_VARIANTS, naming };
+            web::render_page(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
 }
@@ -467,7 +475,7 @@ pub async fn renew_code(
 #[derive(Template)]
 #[template(path = "tenants/delete.html")]
 struct DeletePage {
-    frame: Frame,
+    ctx: PageContext,
     tenant: store::Found,
 }
 
@@ -475,14 +483,14 @@ struct DeletePage {
 pub async fn delete_form(
     db: Data<Database>,
     who: CanInstance<ManageTenants>,
-    frame: Frame,
+    ctx: PageContext,
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
     let tenant = present(&db, *tenant).await?;
     if tenant.metadata_warehouse {
         return Err(Error::Forbidden);
     }
-    web::page(StatusCode::OK, &DeletePage { frame: frame.seen_by(&who), tenant })
+    web::render_page(StatusCode::OK, &DeletePage { ctx: ctx.with_viewer(&who), tenant })
 }
 
 /// Deletes a tenant.
@@ -493,10 +501,10 @@ pub async fn delete(
     request: HttpRequest,
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let permit = who.permit().affecting(Affected::Tenant(*tenant));
     permit.write(&db, move |c| store::delete(c, *tenant, &actor, now)).await?;
-    Ok(redirect_saying(LIST, "flash-tenant-deleted"))
+    Ok(redirect_with_flash(LIST, "flash-tenant-deleted"))
 }
 
 /// Brings a deleted tenant back.
@@ -507,8 +515,8 @@ pub async fn restore(
     request: HttpRequest,
     tenant: Path<TenantId>,
 ) -> Result<HttpResponse> {
-    let (actor, now) = (actor(&request, &who.principal.account), clock.now());
+    let (actor, now) = (request_actor(&request, &who.principal.account), clock.now());
     let permit = who.permit().affecting(Affected::Tenant(*tenant));
     permit.write(&db, move |c| store::restore(c, *tenant, &actor, now)).await?;
-    Ok(redirect_saying(LIST, "flash-tenant-restored"))
+    Ok(redirect_with_flash(LIST, "flash-tenant-restored"))
 }

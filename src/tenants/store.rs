@@ -13,7 +13,7 @@ use crate::{
     accounts::Username,
     audit::{self, Change, Effect},
     db::{
-        AccountId, AnyConnection, AtMost as _, MemberId, TenantId,
+        AccountId, AnyConnection, LimitConst as _, MemberId, TenantId,
         schema::{accounts, members, tenants},
     },
     delivery,
@@ -44,7 +44,7 @@ pub struct NewTenant<'t> {
 /// it, or he adds himself.
 ///
 /// # Errors
-/// [`Error::Taken`] when the slug is.
+/// [`Error::AlreadyExists`] when the slug is.
 pub fn insert(
     c: &mut AnyConnection,
     tenant: &NewTenant<'_>,
@@ -59,7 +59,7 @@ pub fn insert(
 /// Makes a tenant whose super administrator is invited: nobody has rights in it until the owner of the account accepts.
 ///
 /// # Errors
-/// [`Error::Taken`] when the slug is.
+/// [`Error::AlreadyExists`] when the slug is.
 pub fn insert_inviting(
     c: &mut AnyConnection,
     tenant: &NewTenant<'_>,
@@ -121,7 +121,7 @@ pub fn join_metadata_warehouse(
     now: NaiveDateTime,
 ) -> Result<TenantId> {
     let known =
-        tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_row(c).optional()?;
+        tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_cached(c).optional()?;
     if let Some(id) = known {
         insert_member(c, id, &super_administrator(account, username), now)?;
         let object = username.as_str();
@@ -147,9 +147,9 @@ pub fn proposed_locale(c: &mut AnyConnection, language: Language) -> Result<Loca
     let warehouse: Option<String> = tenants::table
         .filter(tenants::metadata_warehouse.eq(true))
         .select(tenants::time_zone)
-        .first_row(c)
+        .first_cached(c)
         .optional()?;
-    Ok(Locale::proposed(language, warehouse.map(|zone| parse_zone(&zone)).transpose()?))
+    Ok(Locale::proposed(language, warehouse.map(|zone_name| parse_zone(&zone_name)).transpose()?))
 }
 
 fn parse_zone(name: &str) -> Result<Tz> {
@@ -308,7 +308,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
             tenants::metadata_warehouse,
             tenants::deleted_at,
         ))
-        .first_row(c)?;
+        .first_cached(c)?;
     let (time_zone, message_language) = locale;
     let locale = Locale {
         time_zone: parse_zone(&time_zone)?,
@@ -323,7 +323,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
         .filter(members::account.eq(tenants::super_admin))
         .filter(members::role.eq(Role::SuperAdministrator.as_str()))
         .select(members::status)
-        .first_row(c)
+        .first_cached(c)
         .optional()?;
     let administrators = [Role::SuperAdministrator, Role::SystemAdministrator].map(Role::as_str);
     let with_rights =
@@ -348,13 +348,13 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId) -> Result<Found> {
 
 /// The account of a tenant's super administrator, and what it is in the metadata warehouse tenant.
 fn super_admin_account(c: &mut AnyConnection, tenant: TenantId) -> Result<(AccountId, Option<Role>)> {
-    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first_row(c)?;
+    let account: AccountId = tenants::table.find(tenant).select(tenants::super_admin).first_cached(c)?;
     let role: Option<String> = members::table
         .inner_join(tenants::table)
         .filter(members::account.eq(account))
         .filter(tenants::metadata_warehouse.eq(true))
         .select(members::role)
-        .first_row(c)
+        .first_cached(c)
         .optional()?;
     Ok((account, role.as_deref().and_then(Role::parse)))
 }
@@ -445,7 +445,7 @@ pub fn renew_code(
     if !found.may_renew_code(by) {
         return Err(Error::NotFound);
     }
-    crate::accounts::store::lock(c, found.super_admin_account)?;
+    crate::accounts::store::lock_account(c, found.super_admin_account)?;
     if !is_current(crate::accounts::store::code_until(c, found.super_admin_account)?) {
         return Ok(None);
     }
@@ -537,7 +537,7 @@ fn lock(c: &mut AnyConnection, tenant: TenantId) -> Result<()> {
 
 /// The metadata warehouse tenant.
 fn metadata_warehouse(c: &mut AnyConnection) -> Result<TenantId> {
-    Ok(tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_row(c)?)
+    Ok(tenants::table.filter(tenants::metadata_warehouse.eq(true)).select(tenants::id).first_cached(c)?)
 }
 
 /// Brings a deleted tenant back as it was.
@@ -578,9 +578,9 @@ mod tests {
 
     fn make(c: &mut AnyConnection, slug: &str, username: &str) -> Result<TenantId> {
         let (username, now) = (Username::parse(username).unwrap(), Clock::default().now());
-        let account = match accounts::store::by_username(c, &username)? {
+        let account = match accounts::store::find_by_username(c, &username)? {
             Some(account) => account.id,
-            None => accounts::store::insert(c, &username, "no hash", true, now)?,
+            None => accounts::store::insert_account(c, &username, "no hash", true, now)?,
         };
         let tenant = NewTenant {
             name: slug,
@@ -614,7 +614,7 @@ mod tests {
         let tenant = make(&mut c, "data", "ann").unwrap();
         delete(&mut c, tenant, &who(), Clock::default().now()).unwrap();
         assert!(slug_is_taken(&mut c, "data").unwrap());
-        assert!(matches!(make(&mut c, "data", "ann"), Err(Error::Taken)));
+        assert!(matches!(make(&mut c, "data", "ann"), Err(Error::AlreadyExists)));
         assert!(!slug_is_taken(&mut c, "other").unwrap());
     }
 

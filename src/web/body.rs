@@ -25,16 +25,16 @@ pub fn check_length(headers: &HeaderMap, largest: usize) -> Result<()> {
 /// Reads a body of at most so many bytes.
 ///
 /// # Errors
-/// [`Error::TooLarge`], [`Error::TooSlow`], or [`Error::Malformed`] when the connection breaks off.
-pub async fn read_body(payload: Payload, largest: usize, patience: Duration) -> Result<Vec<u8>> {
-    tokio::time::timeout(patience, collect(payload, largest)).await.map_err(|_| Error::TooSlow)?
+/// [`Error::TooLarge`], [`Error::BodyTimeout`], or [`Error::Malformed`] when the connection breaks off.
+pub async fn read_body(payload: Payload, max_bytes: usize, timeout: Duration) -> Result<Vec<u8>> {
+    tokio::time::timeout(timeout, collect(payload, max_bytes)).await.map_err(|_| Error::BodyTimeout)?
 }
 
-async fn collect(mut payload: Payload, largest: usize) -> Result<Vec<u8>> {
+async fn collect(mut payload: Payload, max_bytes: usize) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::Malformed)?;
-        if body.len() + chunk.len() > largest {
+        if body.len() + chunk.len() > max_bytes {
             return Err(Error::TooLarge);
         }
         body.extend_from_slice(&chunk);

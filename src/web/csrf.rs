@@ -20,11 +20,11 @@ use actix_web::{
 use super::{
     body::{check_length, read_body},
     flash,
-    form::{Fields, path_is_readable},
-    frame::Shared,
-    kept::{self, LARGEST_KEPT, is_kept},
+    form::{Fields, is_readable_path},
+    page_context::WebConfig,
     page_secret,
     request::own_origin,
+    resubmit::{self, MAX_RESUBMIT_BYTES, is_resubmit},
 };
 use crate::{
     access,
@@ -33,43 +33,43 @@ use crate::{
 };
 
 /// The hidden field of every form.
-pub(super) const FIELD: &str = "csrf";
+pub(super) const FIELD_NAME: &str = "csrf";
 /// The largest form a page of ours posts, in bytes.
-pub(super) const LARGEST: usize = 64 * 1024;
+pub(super) const MAX_FORM_BYTES: usize = 64 * 1024;
 
 /// How long a form may take to arrive: a body that trickles in for ever holds a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whose forms need no session: one that is not valid any more is opened anew.
-const FOR_VISITORS: [&str; 2] = ["/login", "/setup"];
+const VISITOR_FORM_PATHS: [&str; 2] = ["/login", "/setup"];
 
 /// The token that forms of this request carry, masked.
 #[derive(Clone)]
 pub(super) struct CsrfToken(pub String);
 
 /// How many bytes a token has.
-const LENGTH: usize = 32;
+const TOKEN_BYTES: usize = 32;
 
 /// The token of a session or a visitor.
 #[derive(Clone, Copy)]
-struct Token([u8; LENGTH]);
+struct Token([u8; TOKEN_BYTES]);
 
 impl Token {
-    fn derive(shared: &Shared, kind: &str, id: &str) -> Self {
-        Self(shared.keys.keyed_hash(kind, id.as_bytes()))
+    fn derive(config: &WebConfig, kind: &str, id: &str) -> Self {
+        Self(config.keys.keyed_hash(kind, id.as_bytes()))
     }
 
     /// As it stands on a page: random bytes, and the token XOR these.
     fn masked(self) -> Result<String> {
-        let mask = random_bytes::<LENGTH>()?;
+        let mask = random_bytes::<TOKEN_BYTES>()?;
         Ok(hex::encode(mask) + &hex::encode(xor(&mask, &self.0)))
     }
 
     /// Whether this stood on a page of the token's.
-    fn is_in(self, masked: &str) -> bool {
+    fn matches_masked(self, masked: &str) -> bool {
         let bytes = hex::decode(masked).unwrap_or_default();
-        match bytes.split_at_checked(LENGTH) {
-            Some((mask, rest)) if rest.len() == LENGTH => constant_time_eq(&xor(mask, rest), &self.0),
+        match bytes.split_at_checked(TOKEN_BYTES) {
+            Some((mask, rest)) if rest.len() == TOKEN_BYTES => constant_time_eq(&xor(mask, rest), &self.0),
             _ => false,
         }
     }
@@ -88,14 +88,14 @@ pub fn visitor_cookie_name(https: bool) -> &'static str {
 /// Reads the form of an unsafe request and lets it through only when it comes from a page of ours.
 ///
 /// # Errors
-/// What the handlers answer. Its own refusals are answers: [`Error::NotFound`], [`Error::CrossSite`], [`Error::SessionOver`],
-/// [`Error::Malformed`], [`Error::NoForm`], [`Error::TooLarge`], [`Error::TooSlow`], [`Error::NotKept`], and
+/// What the handlers answer. Its own refusals are answers: [`Error::NotFound`], [`Error::CrossSite`], [`Error::SessionExpired`],
+/// [`Error::Malformed`], [`Error::NoForm`], [`Error::TooLarge`], [`Error::BodyTimeout`], [`Error::ResubmitExpired`], and
 /// [`Error::Unavailable`] when the session could not be read.
-pub async fn guard(
+pub async fn csrf_guard(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> std::result::Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let new_cookie = match check(&mut request).await {
+    let new_cookie = match check_request(&mut request).await {
         Ok(new_cookie) => new_cookie,
         Err(fault) => return Ok(request.error_response(fault)),
     };
@@ -103,96 +103,96 @@ pub async fn guard(
     if let Some(cookie) = new_cookie {
         response.response_mut().add_cookie(&cookie)?;
     }
-    if let Some(cookie) = page_secret::forgotten_when_left(response.request(), response.status()) {
+    if let Some(cookie) = page_secret::clearing_cookie_when_left(response.request(), response.status()) {
         response.response_mut().add_cookie(&cookie)?;
     }
     let shown = !response.status().is_redirection();
-    if shown && flash::said(response.request()).is_some() {
-        response.response_mut().add_cookie(&flash::said_once())?;
+    if shown && flash::flash_message(response.request()).is_some() {
+        response.response_mut().add_cookie(&flash::clearing_cookie())?;
     }
     Ok(response)
 }
 
-async fn check(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> {
-    if !path_is_readable(request.path()) {
+async fn check_request(request: &mut ServiceRequest) -> Result<Option<Cookie<'static>>> {
+    if !is_readable_path(request.path()) {
         return Err(Error::Malformed);
     }
     // Whatever is posted to an address that is none, that is what is wrong with it.
     if !request.method().is_safe() && !request.resource_map().has_resource(request.match_info().as_str()) {
         return Err(Error::NotFound);
     }
-    let shared = shared(request.request())?;
-    let was_read = access::was_read(&request.get_session());
-    let (token, new_cookie) = token(request.request(), &shared)?;
+    let config = web_config(request.request())?;
+    let session_read = access::check_was_read(&request.get_session());
+    let (token, new_cookie) = session_or_visitor_token(request.request(), &config)?;
     request.extensions_mut().insert(CsrfToken(token.masked()?));
     // Pages know no other methods: every resource refuses them itself, and names those that it knows.
     let is_form = *request.method() == Method::POST;
     if is_form {
-        if !same_origin(request.request(), &shared) {
-            let ours = is_misconfigured(request.request());
-            return Err(if ours { Error::OtherOrigin } else { Error::CrossSite });
+        if !is_same_origin(request.request(), &config) {
+            let is_own_origin = is_origin_misconfigured(request.request());
+            return Err(if is_own_origin { Error::MisconfiguredOrigin } else { Error::CrossSite });
         }
-        let posted = read(request, PATIENCE).await?;
-        let fields = kept::open(request.request(), posted)?;
-        let is_token = |token: Token| token.is_in(fields.get(FIELD).unwrap_or_default());
+        let posted_fields = read_form(request, BODY_TIMEOUT).await?;
+        let fields = resubmit::restore_form(request.request(), posted_fields)?;
+        let is_token = |token: Token| token.matches_masked(fields.get(FIELD_NAME).unwrap_or_default());
         // A session that could not be read may have ended, and the form may be a visitor's since then. It changes nothing now;
         // when it is posted again, it is the session that counts.
-        let is_visitors = || visitor_token(request.request(), &shared).is_some_and(is_token);
-        if new_cookie.is_some() || !(is_token(token) || was_read.is_err() && is_visitors()) {
-            let is_late = was_read.is_ok() && is_from_here(request.request(), &shared);
-            if !is_late || FOR_VISITORS.contains(&request.path()) {
+        let is_visitor_token = || visitor_token(request.request(), &config).is_some_and(is_token);
+        if new_cookie.is_some() || !(is_token(token) || session_read.is_err() && is_visitor_token()) {
+            let session_expired = session_read.is_ok() && is_from_own_page(request.request(), &config);
+            if !session_expired || VISITOR_FORM_PATHS.contains(&request.path()) {
                 return Err(Error::CrossSite);
             }
             // For the page that says so, which keeps what was typed; nothing else gets to see it.
             request.extensions_mut().insert(fields);
-            return Err(Error::SessionOver);
+            return Err(Error::SessionExpired);
         }
         request.extensions_mut().insert(fields);
     }
     // Not before what cannot be let in was refused, and what was typed is at hand for the page that says so.
-    was_read.map(|()| new_cookie)
+    session_read.map(|()| new_cookie)
 }
 
-fn shared(request: &HttpRequest) -> Result<Data<Shared>> {
-    request.app_data::<Data<Shared>>().cloned().ok_or_else(|| Error::internal("no shared values were given"))
+fn web_config(request: &HttpRequest) -> Result<Data<WebConfig>> {
+    request.app_data::<Data<WebConfig>>().cloned().ok_or_else(|| Error::internal("no shared values were given"))
 }
 
 /// The token of this request's session, or of its visitor, who may get his cookie only now.
-fn token(request: &HttpRequest, shared: &Shared) -> Result<(Token, Option<Cookie<'static>>)> {
+fn session_or_visitor_token(request: &HttpRequest, config: &WebConfig) -> Result<(Token, Option<Cookie<'static>>)> {
     let session = request.get_session().get::<String>("id").map_err(Error::internal)?;
-    let known = session.map(|id| Token::derive(shared, "csrf session", &id)).or_else(|| visitor_token(request, shared));
+    let known = session.map(|id| Token::derive(config, "csrf session", &id)).or_else(|| visitor_token(request, config));
     if let Some(token) = known {
         return Ok((token, None));
     }
     let visitor = PlainToken::generate()?;
-    let cookie = Cookie::build(visitor_cookie_name(shared.https), visitor.expose().to_owned())
+    let cookie = Cookie::build(visitor_cookie_name(config.https), visitor.expose().to_owned())
         .path("/")
         .http_only(true)
-        .secure(shared.https)
+        .secure(config.https)
         .same_site(SameSite::Lax)
         .finish();
-    Ok((Token::derive(shared, "csrf visitor", visitor.expose()), Some(cookie)))
+    Ok((Token::derive(config, "csrf visitor", visitor.expose()), Some(cookie)))
 }
 
 /// The token of a visitor, by his cookie.
-fn visitor_token(request: &HttpRequest, shared: &Shared) -> Option<Token> {
-    let cookie = request.cookie(visitor_cookie_name(shared.https)).filter(|cookie| cookie.value().len() == 32)?;
-    Some(Token::derive(shared, "csrf visitor", cookie.value()))
+fn visitor_token(request: &HttpRequest, config: &WebConfig) -> Option<Token> {
+    let cookie = request.cookie(visitor_cookie_name(config.https)).filter(|cookie| cookie.value().len() == 32)?;
+    Some(Token::derive(config, "csrf visitor", cookie.value()))
 }
 
 /// What the browser says about where the form was. `Sec-Fetch-Site` cannot be set by a page; `Origin` is what older
 /// browsers send. A program that sends neither has no cookies to be misused.
-fn same_origin(request: &HttpRequest, shared: &Shared) -> bool {
+fn is_same_origin(request: &HttpRequest, config: &WebConfig) -> bool {
     let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
     let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-    let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own_origin(request, shared));
+    let origin = text(header::ORIGIN.as_str()).is_none_or(|origin| origin == own_origin(request, config));
     site && origin
 }
 
 /// Whether a form that seems to be from another origin is from a page of ours all the same, whose address the settings do not know:
 /// its host is the one that was asked for, only by another scheme, or the browser itself says that it is ours. It is refused like
 /// any other; what is said about it differs.
-fn is_misconfigured(request: &HttpRequest) -> bool {
+fn is_origin_misconfigured(request: &HttpRequest) -> bool {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let origin = text(header::ORIGIN.as_str());
     let host = origin.split_once("://").map_or("", |(_, host)| host);
@@ -202,20 +202,20 @@ fn is_misconfigured(request: &HttpRequest) -> bool {
 }
 
 /// Whether the browser itself says that the form was on a page of ours.
-fn is_from_here(request: &HttpRequest, shared: &Shared) -> bool {
+fn is_from_own_page(request: &HttpRequest, config: &WebConfig) -> bool {
     let is =
         |name: &str, value: &str| request.headers().get(name).is_some_and(|said| said.as_bytes() == value.as_bytes());
-    is("sec-fetch-site", "same-origin") || is(header::ORIGIN.as_str(), &own_origin(request, shared))
+    is("sec-fetch-site", "same-origin") || is(header::ORIGIN.as_str(), &own_origin(request, config))
 }
 
-async fn read(request: &mut ServiceRequest, patience: Duration) -> Result<Fields> {
+async fn read_form(request: &mut ServiceRequest, timeout: Duration) -> Result<Fields> {
     let form = request.content_type().eq_ignore_ascii_case(mime::APPLICATION_WWW_FORM_URLENCODED.as_ref());
     if !form {
         return Err(Error::NoForm);
     }
-    check_length(request.headers(), LARGEST_KEPT)?;
-    let body = read_body(request.take_payload(), LARGEST_KEPT, patience).await?;
-    if body.len() > LARGEST && !is_kept(&body) {
+    check_length(request.headers(), MAX_RESUBMIT_BYTES)?;
+    let body = read_body(request.take_payload(), MAX_RESUBMIT_BYTES, timeout).await?;
+    if body.len() > MAX_FORM_BYTES && !is_resubmit(&body) {
         return Err(Error::TooLarge);
     }
     Fields::decode(&body)
@@ -238,28 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stands_on_no_two_pages_alike_and_is_known_from_each() {
-        let (token, other) = (Token([7; LENGTH]), Token([8; LENGTH]));
+    fn each_page_has_a_different_mask_and_every_mask_is_accepted() {
+        let (token, other) = (Token([7; TOKEN_BYTES]), Token([8; TOKEN_BYTES]));
         let (one, two) = (token.masked().unwrap(), token.masked().unwrap());
-        assert!(one != two && token.is_in(&one) && token.is_in(&two) && !other.is_in(&one));
+        assert!(one != two && token.matches_masked(&one) && token.matches_masked(&two) && !other.matches_masked(&one));
         let plain = hex::encode(token.0);
         let short = one.get(2..).unwrap_or_default();
         for wrong in ["", &plain, short, &format!("{one}00"), &one.replace(|c: char| c.is_ascii_digit(), "g")] {
-            assert!(!token.is_in(wrong), "{wrong}");
+            assert!(!token.matches_masked(wrong), "{wrong}");
         }
     }
 
     #[actix_web::test]
-    async fn a_form_that_never_ends_is_given_up() {
+    async fn a_form_that_never_ends_times_out() {
         let begun = stream::once(async { Ok(Bytes::from_static(b"a=1&")) });
         let mut request = form(begun.chain(stream::pending()));
-        assert!(matches!(read(&mut request, Duration::from_millis(20)).await, Err(Error::TooSlow)));
+        assert!(matches!(read_form(&mut request, Duration::from_millis(20)).await, Err(Error::BodyTimeout)));
     }
 
     #[actix_web::test]
     async fn a_form_that_comes_in_pieces_is_read_whole() {
         let mut request = form(stream::iter([b"a=1".as_slice(), b"2&b=3"]).map(|chunk| Ok(Bytes::from_static(chunk))));
-        let fields = read(&mut request, PATIENCE).await.unwrap();
+        let fields = read_form(&mut request, BODY_TIMEOUT).await.unwrap();
         assert_eq!((fields.get("a"), fields.get("b")), (Some("12"), Some("3")));
     }
 }

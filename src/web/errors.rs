@@ -20,35 +20,35 @@ use percent_encoding::percent_decode_str;
 use url::form_urlencoded::byte_serialize;
 
 use super::{
-    Fields, Frame, Shared, accepts_pages, address, bearer_token, kept::Again, names_json, observe::RequestId, own_page,
-    page, redirect,
+    Fields, PageContext, WebConfig, accepts_pages, bearer_token, client_address, names_json, redirect, render_page,
+    request_log::RequestId, resubmit::RetryLink, safe_return_path,
 };
 use crate::{
     access::{self, AnyoneSignedIn},
     error::Error,
-    refusals::{Refusal, Refusals},
+    refusals::{Refusal, RefusalLog},
     secrets::PORTAL_TOKEN_PREFIX,
 };
 
 /// In how many seconds it is worth trying again when the database cannot be used.
-const SOON: i64 = 5;
+const UNAVAILABLE_RETRY_SECONDS: i64 = 5;
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage {
-    frame: Frame,
+    ctx: PageContext,
     title: &'static str,
     advice: &'static str,
     /// Where to try again what may well be possible in a moment.
-    again: Option<String>,
+    retry_path: Option<String>,
     /// The form to be posted there, sealed.
-    kept: Option<String>,
+    sealed_form: Option<String>,
     /// What is to be done before that.
-    first: First,
+    next_step: ResubmitStep,
     /// The texts of a form whose object is not there, by the keys of what the pages call its fields.
     typed: Vec<(&'static str, String)>,
     /// The number of the request, where its log lines say what went wrong.
-    number: Option<String>,
+    request_id: Option<String>,
 }
 
 /// The fields of forms at the address of one object that hold a text somebody composed, and the keys of what they are called.
@@ -80,7 +80,7 @@ fn typed_texts(request: &HttpRequest) -> Vec<(&'static str, String)> {
 
 /// What somebody does before he sends a kept form again.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum First {
+enum ResubmitStep {
     /// He waits a moment.
     Wait,
     /// He logs in, in another tab.
@@ -89,11 +89,11 @@ enum First {
     Confirm,
 }
 
-impl First {
-    fn of(fault: Option<&Error>, request: &HttpRequest) -> Self {
+impl ResubmitStep {
+    fn for_error(fault: Option<&Error>, request: &HttpRequest) -> Self {
         match fault {
-            Some(Error::SessionOver) if access::is_begun(&request.get_session()) => Self::Confirm,
-            Some(Error::SessionOver) => Self::LogIn,
+            Some(Error::SessionExpired) if access::is_logged_in(&request.get_session()) => Self::Confirm,
+            Some(Error::SessionExpired) => Self::LogIn,
             _ => Self::Wait,
         }
     }
@@ -102,17 +102,19 @@ impl First {
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::LogInFirst | Self::PasswordFirst | Self::SetUpFirst => StatusCode::SEE_OTHER,
-            Self::Forbidden | Self::CrossSite | Self::OtherOrigin | Self::SessionOver => StatusCode::FORBIDDEN,
+            Self::LogInRequired | Self::PasswordChangeRequired | Self::SetUpRequired => StatusCode::SEE_OTHER,
+            Self::Forbidden | Self::CrossSite | Self::MisconfiguredOrigin | Self::SessionExpired => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::OtherWay { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Malformed | Self::NotKept | Self::WrongHost => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Malformed | Self::ResubmitExpired | Self::WrongHost => StatusCode::BAD_REQUEST,
             Self::NoForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Taken => StatusCode::CONFLICT,
-            Self::Unavailable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyAttempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::AlreadyExists => StatusCode::CONFLICT,
+            Self::Unavailable(_) | Self::TooBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -120,10 +122,10 @@ impl ResponseError for Error {
     /// The bare answer; [`error_pages`] makes it a page.
     fn error_response(&self) -> HttpResponse<BoxBody> {
         match self {
-            Self::LogInFirst => redirect("/login"),
-            Self::PasswordFirst => redirect("/account/password"),
-            Self::SetUpFirst => redirect("/setup"),
-            Self::OtherWay { allow } => {
+            Self::LogInRequired => redirect("/login"),
+            Self::PasswordChangeRequired => redirect("/account/password"),
+            Self::SetUpRequired => redirect("/setup"),
+            Self::MethodNotAllowed { allow } => {
                 HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, *allow)).finish()
             }
             _ => HttpResponse::new(self.status_code()),
@@ -141,18 +143,18 @@ pub async fn error_pages(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let answer = next.call(request).await?;
     // It is taken out of the request first, which would hold itself otherwise and never go.
-    let outside = answer.request().extensions_mut().remove::<Answered>();
-    if let Some(outside) = outside {
+    let request_slot = answer.request().extensions_mut().remove::<RequestSlot>();
+    if let Some(outside) = request_slot {
         drop(outside.0.set(answer.request().clone()));
     }
     let status = answer.status();
     // actix itself answers a method that a page does not have without any error to show.
-    let bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
+    let is_bare = status.is_client_error() && !answer.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match answer.response().error() {
-        Some(fault) => answer_to(fault, answer.request()),
-        None if bare => {
-            if let Some(shared) = answer.request().app_data::<Data<Shared>>() {
-                note_refusal(None, status, answer.request(), &shared.refusals);
+        Some(fault) => render_error(fault, answer.request()),
+        None if is_bare => {
+            if let Some(shared) = answer.request().app_data::<Data<WebConfig>>() {
+                record_refusal(None, status, answer.request(), &shared.refusals);
             }
             error_page(None, status, answer.request())
         }
@@ -165,45 +167,47 @@ pub async fn error_pages(
     Ok(answer.into_response(response))
 }
 
-fn answer_to(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
-    let ours = fault.as_error::<Error>();
-    if let Some(Error::LogInFirst) = ours {
-        return redirect(&log_in(request));
+fn render_error(fault: &actix_web::Error, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    let error = fault.as_error::<Error>();
+    if let Some(Error::LogInRequired) = error {
+        return redirect(&log_in_url(request));
     }
     let status = fault.as_response_error().status_code();
-    if let Some(shared) = request.app_data::<Data<Shared>>() {
-        match ours {
+    if let Some(config) = request.app_data::<Data<WebConfig>>() {
+        match error {
             // The first of them is a warning, and health and metrics tell the rest.
-            Some(Error::Unavailable(_) | Error::Busy) => {
+            Some(Error::Unavailable(_) | Error::TooBusy) => {
                 tracing::debug!(%fault, path = request.path(), "a request was not answered");
-                shared.refusals.note(Refusal::Unavailable, "", &fault.to_string());
+                config.refusals.record(Refusal::Unavailable, "", &fault.to_string());
             }
             _ if status.is_server_error() => {
-                shared.refusals.note_failure(&request.match_pattern().unwrap_or_default(), fault);
+                config.refusals.note_failure(&request.match_pattern().unwrap_or_default(), fault);
             }
-            _ => note_refusal(ours, status, request, &shared.refusals),
+            _ => record_refusal(error, status, request, &config.refusals),
         }
     }
     if status == StatusCode::SEE_OTHER {
         return fault.error_response();
     }
-    let mut response = error_page(ours, status, request);
+    let mut response = error_page(error, status, request);
     let headers = response.headers_mut();
-    match ours {
-        Some(Error::TooMany { retry_after }) => headers.insert(header::RETRY_AFTER, (*retry_after).into()),
-        Some(Error::Unavailable(_) | Error::Busy) => headers.insert(header::RETRY_AFTER, SOON.into()),
-        Some(Error::OtherWay { allow }) => headers.insert(header::ALLOW, HeaderValue::from_static(allow)),
+    match error {
+        Some(Error::TooManyAttempts { retry_after }) => headers.insert(header::RETRY_AFTER, (*retry_after).into()),
+        Some(Error::Unavailable(_) | Error::TooBusy) => {
+            headers.insert(header::RETRY_AFTER, UNAVAILABLE_RETRY_SECONDS.into())
+        }
+        Some(Error::MethodNotAllowed { allow }) => headers.insert(header::ALLOW, HeaderValue::from_static(allow)),
         _ => return response,
     };
     response
 }
 
 /// Leaves a trace of what was refused.
-fn note_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest, refusals: &Refusals) {
+fn record_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest, refusals: &RefusalLog) {
     if is_misdirected_post(status, request) {
-        return refusals.note(Refusal::WrongPath, &address(request), request.path());
+        return refusals.record(Refusal::WrongPath, &client_address(request), request.path());
     }
-    let who = AnyoneSignedIn::of(request);
+    let who = AnyoneSignedIn::from_extensions(request);
     let foreign = || {
         let (slug, who) = (request.match_info().get("tenant")?, who.as_ref()?);
         let is_foreign = who.principal.membership(slug).is_none() && !who.principal.administers_instance();
@@ -211,13 +215,13 @@ fn note_refusal(fault: Option<&Error>, status: StatusCode, request: &HttpRequest
     };
     let refusal = match fault {
         Some(Error::Forbidden) => Some(Refusal::Forbidden),
-        Some(Error::CrossSite | Error::OtherOrigin) => Some(Refusal::CrossSite),
+        Some(Error::CrossSite | Error::MisconfiguredOrigin) => Some(Refusal::CrossSite),
         Some(Error::NotFound) => foreign(),
         _ => None,
     };
     let Some(refusal) = refusal else { return };
-    let sender = who.map_or_else(|| address(request), |who| who.principal.account.username);
-    refusals.note(refusal, &sender, request.path());
+    let sender = who.map_or_else(|| client_address(request), |who| who.principal.account.username);
+    refusals.record(refusal, &sender, request.path());
 }
 
 /// Whether a system posts with a token to a path where nothing takes it, as one does whose address lacks its path.
@@ -228,17 +232,17 @@ fn is_misdirected_post(status: StatusCode, request: &HttpRequest) -> bool {
 }
 
 /// The log-in page, which leads on to what was asked for: the address of an alert is read in a group long after a session's end.
-fn log_in(request: &HttpRequest) -> String {
-    let to = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-    if !request.method().is_safe() || to == "/" || own_page(to) != to {
+fn log_in_url(request: &HttpRequest) -> String {
+    let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    if !request.method().is_safe() || path == "/" || safe_return_path(path) != path {
         return "/login".to_owned();
     }
-    format!("/login?next={}", byte_serialize(to.as_bytes()).collect::<String>())
+    format!("/login?next={}", byte_serialize(path.as_bytes()).collect::<String>())
 }
 
 /// Whether a program asks, which reads no page: its path is one for programs, however its slashes are written, it sends a
 /// portal's token, it sends what no browser sends to a page, or it accepts JSON and no HTML.
-fn is_program(request: &HttpRequest) -> bool {
+fn is_api_client(request: &HttpRequest) -> bool {
     let path = percent_decode_str(request.path()).decode_utf8_lossy();
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let is_below = matches!(parts.next(), Some("intake" | "api"));
@@ -250,12 +254,12 @@ fn is_program(request: &HttpRequest) -> bool {
 }
 
 /// The error as a problem document (RFC 9457).
-fn problem_document(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
+fn problem_document(error: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
     let (title, detail) = match is_misdirected_post(status, request) {
         true => ("error-wrong-path", "error-wrong-path-advice"),
-        false => texts(ours, status, false, First::Wait),
+        false => text_keys(error, status, false, ResubmitStep::Wait),
     };
-    let language = Frame::of(request).language;
+    let language = PageContext::for_request(request).language;
     let document = serde_json::json!({
         "type": "about:blank",
         "title": language.text(title),
@@ -266,39 +270,49 @@ fn problem_document(ours: Option<&Error>, status: StatusCode, request: &HttpRequ
 }
 
 /// A page that cannot be drawn must not be answered with a page that cannot be drawn.
-fn error_page(ours: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
-    if is_program(request) {
-        return problem_document(ours, status, request);
+fn error_page(error: Option<&Error>, status: StatusCode, request: &HttpRequest) -> HttpResponse<BoxBody> {
+    if is_api_client(request) {
+        return problem_document(error, status, request);
     }
-    let first = First::of(ours, request);
-    let again =
-        if status == StatusCode::SERVICE_UNAVAILABLE || first != First::Wait { Again::of(request) } else { None };
-    let (again, kept) = again.map_or((None, None), |again| (Some(again.to), again.kept));
+    let next_step = ResubmitStep::for_error(error, request);
+    let retry = if status == StatusCode::SERVICE_UNAVAILABLE || next_step != ResubmitStep::Wait {
+        RetryLink::for_request(request)
+    } else {
+        None
+    };
+    let (retry_path, sealed_form) = retry.map_or((None, None), |again| (Some(again.path), again.sealed_form));
     let typed = if status == StatusCode::NOT_FOUND { typed_texts(request) } else { Vec::new() };
-    let ((title, advice), frame) = (texts(ours, status, kept.is_some(), first), Frame::of(request));
+    let ((title, advice), ctx) =
+        (text_keys(error, status, sealed_form.is_some(), next_step), PageContext::for_request(request));
     let advice = if typed.is_empty() { advice } else { "error-not-found-typed" };
     // Nothing leads away from a page that keeps a form.
-    let frame = match AnyoneSignedIn::of(request).filter(|_| kept.is_none()) {
-        Some(who) => frame.seen_by(&who),
-        None => frame,
+    let ctx = match AnyoneSignedIn::from_extensions(request).filter(|_| sealed_form.is_none()) {
+        Some(who) => ctx.with_viewer(&who),
+        None => ctx,
     };
-    let number = RequestId::of(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
-    page(status, &ErrorPage { frame, title, advice, again, kept, first, typed, number })
+    let request_id =
+        RequestId::from_request(request).filter(|_| status.is_server_error()).map(|id| id.as_str().to_owned());
+    render_page(status, &ErrorPage { ctx, title, advice, retry_path, sealed_form, next_step, typed, request_id })
         .unwrap_or_else(|_| HttpResponse::new(status))
 }
 
 /// The keys of a page's title and advice. Of a form nobody knows whether it was saved when the connection broke.
-fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> (&'static str, &'static str) {
-    match (ours, status) {
-        (Some(Error::SessionOver), _) if kept && first == First::LogIn => {
+fn text_keys(
+    error: Option<&Error>,
+    status: StatusCode,
+    form_kept: bool,
+    next_step: ResubmitStep,
+) -> (&'static str, &'static str) {
+    match (error, status) {
+        (Some(Error::SessionExpired), _) if form_kept && next_step == ResubmitStep::LogIn => {
             ("error-session-over", "error-session-over-advice")
         }
-        (Some(Error::SessionOver), _) if kept => ("error-other-session", "error-other-session-advice"),
-        (Some(Error::Busy), _) => ("error-busy", "error-busy-advice"),
+        (Some(Error::SessionExpired), _) if form_kept => ("error-other-session", "error-other-session-advice"),
+        (Some(Error::TooBusy), _) => ("error-busy", "error-busy-advice"),
         (Some(Error::WrongHost), _) => ("error-host", "error-host-advice"),
-        (Some(Error::OtherOrigin), _) => ("error-origin", "error-origin-advice"),
-        (Some(Error::NotKept), _) => ("error-not-kept", "error-not-kept-advice"),
-        (Some(Error::CrossSite | Error::SessionOver), _) => ("error-cross-site", "error-cross-site-advice"),
+        (Some(Error::MisconfiguredOrigin), _) => ("error-origin", "error-origin-advice"),
+        (Some(Error::ResubmitExpired), _) => ("error-not-kept", "error-not-kept-advice"),
+        (Some(Error::CrossSite | Error::SessionExpired), _) => ("error-cross-site", "error-cross-site-advice"),
         (_, StatusCode::FORBIDDEN) => ("error-forbidden", "error-forbidden-advice"),
         (_, StatusCode::NOT_FOUND) => ("error-not-found", "error-not-found-advice"),
         (_, StatusCode::METHOD_NOT_ALLOWED) => ("error-method", "error-method-advice"),
@@ -307,7 +321,7 @@ fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> 
         (_, StatusCode::REQUEST_TIMEOUT) => ("error-too-slow", "error-too-slow-advice"),
         (_, StatusCode::TOO_MANY_REQUESTS) => ("error-too-many", "error-too-many-advice"),
         (_, StatusCode::CONFLICT) => ("error-taken", "error-taken-advice"),
-        (_, StatusCode::SERVICE_UNAVAILABLE) if kept => ("error-unavailable", "error-unavailable-kept"),
+        (_, StatusCode::SERVICE_UNAVAILABLE) if form_kept => ("error-unavailable", "error-unavailable-kept"),
         (_, StatusCode::SERVICE_UNAVAILABLE) => ("error-unavailable", "error-unavailable-advice"),
         (_, status) if status.is_client_error() => ("error-malformed", "error-malformed-advice"),
         _ => ("error-internal", "error-internal-advice"),
@@ -316,26 +330,26 @@ fn texts(ours: Option<&Error>, status: StatusCode, kept: bool, first: First) -> 
 
 /// The request of an answer that is on its way out, for whoever stands outside of the session.
 #[derive(Clone, Default)]
-struct Answered(Rc<OnceCell<HttpRequest>>);
+struct RequestSlot(Rc<OnceCell<HttpRequest>>);
 
 /// Makes a page of it when a session could not be saved, which the middleware of the sessions does after every page: somebody
 /// has logged in, and the database is gone. Only forms change sessions; all else passes.
 ///
 /// # Errors
 /// None of ours: those are answers by now.
-pub async fn unsaved_sessions(
+pub async fn unsaved_session_pages(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if request.method().is_safe() {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    let answered = Answered::default();
-    request.extensions_mut().insert(answered.clone());
-    match (next.call(request).await, answered.0.get()) {
+    let request_slot = RequestSlot::default();
+    request.extensions_mut().insert(request_slot.clone());
+    match (next.call(request).await, request_slot.0.get()) {
         (Err(fault), Some(request)) => {
             let fault = Error::unavailable(fault).into();
-            Ok(ServiceResponse::new(request.clone(), answer_to(&fault, request)))
+            Ok(ServiceResponse::new(request.clone(), render_error(&fault, request)))
         }
         (answer, _) => Ok(answer?.map_into_boxed_body()),
     }

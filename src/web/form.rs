@@ -15,7 +15,7 @@ use crate::{
     text::{self, BYTE_ORDER_MARK},
 };
 
-/// The fields of a posted form, which [`guard`](super::guard) has read and found to come from a page of ours.
+/// The fields of a posted form, which [`guard`](super::csrf_guard) has read and found to come from a page of ours.
 #[derive(Clone, Debug)]
 pub struct Form<T>(pub T);
 
@@ -46,8 +46,8 @@ impl Fields {
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let mut halves = pair.splitn(2, |byte| *byte == b'=');
-                let name = decode(halves.next().unwrap_or_default())?;
-                let value = decode(halves.next().unwrap_or_default())?;
+                let name = decode_component(halves.next().unwrap_or_default())?;
+                let value = decode_component(halves.next().unwrap_or_default())?;
                 Ok((name, value))
             })
             .collect::<Result<_>>()
@@ -59,20 +59,20 @@ impl Fields {
         serde_html_form::to_string(&self.0).map_err(|_| Error::Malformed)
     }
 
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(super) fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         serde_html_form::from_str(&self.encode()?).map_err(|_| Error::Malformed)
     }
 }
 
 /// Decodes one name or value: `+` is a space, `%XX` a byte, the whole UTF-8 without NUL.
-fn decode(encoded: &[u8]) -> Result<String> {
+fn decode_component(encoded: &[u8]) -> Result<String> {
     let spaced: Vec<u8> = encoded.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let text = percent_decode(&spaced).decode_utf8().map_err(|_| Error::Malformed)?;
     if text.contains('\0') { Err(Error::Malformed) } else { Ok(text.into_owned()) }
 }
 
 /// Whether the path of a request can be read: UTF-8, without NUL.
-pub(super) fn path_is_readable(path: &str) -> bool {
+pub(super) fn is_readable_path(path: &str) -> bool {
     percent_decode(path.as_bytes()).decode_utf8().is_ok_and(|text| !text.contains('\0'))
 }
 
@@ -82,7 +82,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let fields = request.extensions().get::<Fields>().cloned();
-        ready(fields.ok_or(Error::Malformed).and_then(|fields| fields.read()).map(Self))
+        ready(fields.ok_or(Error::Malformed).and_then(|fields| fields.deserialize()).map(Self))
     }
 }
 
@@ -91,7 +91,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Fields::decode(request.query_string().as_bytes()).and_then(|fields| fields.read()).map(Self))
+        ready(Fields::decode(request.query_string().as_bytes()).and_then(|fields| fields.deserialize()).map(Self))
     }
 }
 
@@ -133,7 +133,7 @@ pub struct FieldErrors(pub Vec<FieldError>);
 impl FieldErrors {
     /// One mistake.
     #[must_use]
-    pub fn one(field: &'static str, key: &'static str) -> Self {
+    pub fn single(field: &'static str, key: &'static str) -> Self {
         let mut errors = Self::default();
         errors.add(field, key);
         errors
@@ -141,8 +141,8 @@ impl FieldErrors {
 
     /// One mistake that belongs to the form as a whole: the summary states it as a sentence, and no field is marked.
     #[must_use]
-    pub fn of_form(key: &'static str) -> Self {
-        Self::one("", key)
+    pub fn for_whole_form(key: &'static str) -> Self {
+        Self::single("", key)
     }
 
     /// Notes a mistake.
@@ -151,7 +151,7 @@ impl FieldErrors {
     }
 
     /// Notes a mistake whose text has a variable.
-    pub fn add_with(&mut self, field: &'static str, key: &'static str, variable: &'static str, value: String) {
+    pub fn add_with_variable(&mut self, field: &'static str, key: &'static str, variable: &'static str, value: String) {
         let variables = vec![(variable.into(), value)];
         self.0.push(FieldError { field: field.into(), key: key.into(), variables });
     }
@@ -179,7 +179,7 @@ impl FieldErrors {
 
     /// What is wrong with this field, first mistake first.
     #[must_use]
-    pub fn of(&self, field: &str) -> Option<&FieldError> {
+    pub fn for_field(&self, field: &str) -> Option<&FieldError> {
         self.0.iter().find(|error| error.field == field)
     }
 }
@@ -188,7 +188,7 @@ impl FieldErrors {
 ///
 /// # Errors
 /// Every mistake, by field.
-pub fn validated(form: &impl Validate) -> std::result::Result<(), FieldErrors> {
+pub fn validate_form(form: &impl Validate) -> std::result::Result<(), FieldErrors> {
     let Err(faults) = form.validate() else { return Ok(()) };
     let mut errors: Vec<FieldError> = faults
         .field_errors()
@@ -213,7 +213,7 @@ fn field_error(field: Cow<'static, str>, fault: &ValidationError) -> FieldError 
 ///
 /// # Errors
 /// `form-required`.
-pub fn filled(text: &str) -> std::result::Result<(), ValidationError> {
+pub fn not_blank(text: &str) -> std::result::Result<(), ValidationError> {
     if text::is_blank(text) { Err(ValidationError::new("form-required")) } else { Ok(()) }
 }
 
@@ -222,9 +222,9 @@ pub fn filled(text: &str) -> std::result::Result<(), ValidationError> {
 /// # Errors
 /// `form-required`, `form-control`, or `form-unseen` with the number of the character.
 pub fn name(text: &str) -> std::result::Result<(), ValidationError> {
-    filled(text)?;
-    let text = text::trimmed(text);
-    one_line(text)?;
+    not_blank(text)?;
+    let text = text::trim_invisible(text);
+    single_line(text)?;
     match text::unseen_in_name(text) {
         None => Ok(()),
         Some(unseen) => {
@@ -239,7 +239,7 @@ pub fn name(text: &str) -> std::result::Result<(), ValidationError> {
 ///
 /// # Errors
 /// `form-control`.
-pub fn one_line(text: &str) -> std::result::Result<(), ValidationError> {
+pub fn single_line(text: &str) -> std::result::Result<(), ValidationError> {
     if text.chars().any(char::is_control) { Err(ValidationError::new("form-control")) } else { Ok(()) }
 }
 
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_utf_8_or_holds_a_nul_is_refused_and_nothing_is_replaced() {
+    fn input_that_is_not_utf_8_or_holds_a_nul_is_refused_whole() {
         assert!(matches!(Fields::decode(b"name=%FF"), Err(Error::Malformed)));
         assert!(matches!(Fields::decode(b"name=a%00b"), Err(Error::Malformed)));
         assert!(matches!(Fields::decode(b"name=\xC3\x28"), Err(Error::Malformed)));
@@ -260,9 +260,9 @@ mod tests {
 
     #[test]
     fn a_path_with_a_nul_cannot_be_read() {
-        assert!(!path_is_readable("/t/a%00"));
-        assert!(!path_is_readable("/t/%ff"));
-        assert!(path_is_readable("/t/%E5%BC%A0"));
+        assert!(!is_readable_path("/t/a%00"));
+        assert!(!is_readable_path("/t/%ff"));
+        assert!(is_readable_path("/t/%E5%BC%A0"));
     }
 
     #[test]

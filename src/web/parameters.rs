@@ -41,7 +41,7 @@ impl<T: ListParameters> Parameters<T> {
         let is_used =
             |name: &str| T::NAMES.contains(&name) && given.iter().filter(|(other, _)| other == name).count() == 1;
         let (used, unread): (Vec<_>, Vec<_>) = given.iter().cloned().partition(|(name, _)| is_used(name));
-        let parameters: T = Fields(used).read()?;
+        let parameters: T = Fields(used).deserialize()?;
         let mut unread: Unread = unread
             .into_iter()
             .map(|(name, value)| (shortened(&name), shortened(&value)))
@@ -74,7 +74,7 @@ pub fn unread(parameters: &[(&str, &str, bool)]) -> Unread {
 /// A first day of a list that is after its last one, as its parameter. Neither of the two can be used.
 #[must_use]
 pub fn swapped_days(name: &str, first: &str, last: &str) -> Option<(String, String)> {
-    let are_days = Times::typed_day(first).is_some() && Times::typed_day(last).is_some();
+    let are_days = Times::parse_day(first).is_some() && Times::parse_day(last).is_some();
     let is_swapped = are_days && Times::typed_days(first, last) == (None, None);
     is_swapped.then(|| (name.to_owned(), format!("{} > {}", first.trim(), last.trim())))
 }

@@ -17,9 +17,9 @@ struct StaticFile {
 }
 
 impl StaticFile {
-    fn new(stem: &str, ending: &str, media_type: &'static str, plain: &'static [u8]) -> Self {
+    fn new(stem: &str, extension: &str, media_type: &'static str, plain: &'static [u8]) -> Self {
         let hash: String = hex::encode(Sha256::digest(plain)).chars().take(16).collect();
-        Self { path: format!("/static/{stem}.{hash}.{ending}"), media_type, plain, gzip: gzip(plain) }
+        Self { path: format!("/static/{stem}.{hash}.{extension}"), media_type, plain, gzip: gzip(plain) }
     }
 }
 
@@ -51,7 +51,7 @@ pub fn icon_path() -> &'static str {
 ///
 /// # Errors
 /// [`Error::NotFound`] for any other name.
-pub async fn file(request: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
+pub async fn serve_static_file(request: HttpRequest, name: Path<String>) -> Result<HttpResponse> {
     let wanted = format!("/static/{name}");
     let file = [&STYLESHEET, &ICON].into_iter().find(|file| file.path == wanted).ok_or(Error::NotFound)?;
     let accepted = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());

@@ -165,7 +165,7 @@ impl Filling {
     fn fill(&self, c: &mut AnyConnection) -> Result<(MemberId, MemberId, TenantId, GroupId, ScheduleId)> {
         let who = Actor { account: None, name: "test".to_owned(), address: String::new() };
         let root = name("root");
-        let root_id = accounts::store::insert_first(c, &root, &self.hash, Language::English, &who, self.now)?;
+        let root_id = accounts::store::create_first_account(c, &root, &self.hash, Language::English, &who, self.now)?;
         let long = format!("{LONG_LATIN}{}", "北风数据平台研发中心".repeat(6));
         let [filled, _] = [("filled", long.as_str()), ("empty", "空租户")].map(|(slug, name)| {
             let tenant = NewTenant {
@@ -259,7 +259,7 @@ impl Filling {
         is_new: bool,
     ) -> Result<MemberId> {
         let username = name(username);
-        let account = accounts::store::insert(c, &username, &self.hash, is_new, self.now)?;
+        let account = accounts::store::insert_account(c, &username, &self.hash, is_new, self.now)?;
         let new = NewMember { account, username: &username, display_name, role: Role::Member };
         members::insert(c, tenant, &new, self.now)
     }

@@ -5,11 +5,11 @@ use std::net::TcpListener;
 use belfry::{
     app::App,
     clock::Clock,
-    db::{Address, Database},
+    db::{Database, DatabaseAddress},
     robots::RobotOrigins,
     sandbox::{Group, RobotKind, RobotStatus, Sandbox},
     secrets::KeyRing,
-    settings::{Settings, Work},
+    settings::{ProcessRole, Settings},
 };
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ impl Site {
         let sandbox_origin = serve(sandbox.clone());
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            database: Address::Sqlite(folder.path().join("belfry.db")),
+            database: DatabaseAddress::Sqlite(folder.path().join("belfry.db")),
             key_file: folder.path().join("belfry.key"),
             public_url: None,
             trusted_proxies: Vec::new(),
@@ -94,7 +94,7 @@ impl Site {
             password_blocklist: belfry::secrets::Blocklist::default(),
             product_name: "Dataphin".to_owned(),
             portal_name: "Belfry".to_owned(),
-            work: Work::Both,
+            role: ProcessRole::ServeAndDeliver,
         };
         let app = App::build(settings.clone(), clock.clone()).await.expect("the application is built");
         let origin = format!("http://{}", app.address().expect("an address"));

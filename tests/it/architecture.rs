@@ -358,7 +358,7 @@ fn pages_write_by_a_permit_that_is_checked_in_the_transaction() {
         let text = fs::read_to_string(src.join(&file.path)).expect("a source file");
         let code: String =
             text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().split_whitespace().collect();
-        if ["db.write(", "db.write_", ".write(move|", ".write(|", ".write_unless(", ".write_together("]
+        if ["db.write(", "db.write_", ".write(move|", ".write(|", ".try_write(", ".write_batched("]
             .iter()
             .any(|call| code.contains(call))
         {

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use belfry::{db::Address, sandbox::RobotKind, secrets::KeyRing};
+use belfry::{db::DatabaseAddress, sandbox::RobotKind, secrets::KeyRing};
 use diesel::connection::SimpleConnection as _;
 
 use crate::harness::{
@@ -44,7 +44,7 @@ fn made(folder: &Path) -> [(&'static str, &'static str); 2] {
     process.signal("TERM");
     assert!(process.wait().0.success());
     // Whoever closes a database last moves its log into it, and removes the side files.
-    drop(Address::Sqlite(folder.join("data/belfry.db")).connect().expect("a connection"));
+    drop(DatabaseAddress::Sqlite(folder.join("data/belfry.db")).connect().expect("a connection"));
     settings
 }
 
@@ -171,7 +171,7 @@ fn a_process_whose_database_file_is_locked_is_ended_by_a_signal() {
     for signal in ["TERM", "INT"] {
         let process = Process::start(folder.path(), &settings);
         let file = folder.path().join("data/belfry.db");
-        let mut other = Address::Sqlite(file).connect().expect("another connection");
+        let mut other = DatabaseAddress::Sqlite(file).connect().expect("another connection");
         other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
         let address = process.origin.trim_start_matches("http://").to_owned();
         let mut waiting = TcpStream::connect(&address).unwrap();
@@ -326,7 +326,7 @@ fn a_postgres_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
     };
     refused(&format!("{}_that_is_not_there", database.url), "does not exist");
     refused(&format!("{}?options=-c%20default_transaction_read_only%3Don", database.url), "read-only");
-    let mut c = Address::parse(&database.url).unwrap().connect().unwrap();
+    let mut c = DatabaseAddress::parse(&database.url).unwrap().connect().unwrap();
     c.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99999999999999')").unwrap();
     refused(&database.url, "newer Belfry");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use belfry::{
-    db::{Address, Database, MemberId, TenantId},
+    db::{Database, DatabaseAddress, MemberId, TenantId},
     delivery::{self, DeliveryKind, Notice},
     robots::{Channel, RobotAddress, RobotOrigins},
     sandbox::RobotKind,
@@ -153,7 +153,7 @@ fn a_database_of_another_version_is_told_on_postgres() {
 fn rows_that_point_to_nothing_are_told() {
     run_with(Backend::Sqlite, REAL, async |app: &TestApp| {
         app.settle().await;
-        let address = Address::Sqlite(app.folder().join("belfry.db"));
+        let address = DatabaseAddress::Sqlite(app.folder().join("belfry.db"));
         let mut c = address.connect().expect("a connection");
         c.batch_execute("PRAGMA foreign_keys = OFF; UPDATE members SET tenant = 4711 WHERE username = 'mia'").unwrap();
         let (code, told) = command(app, &[], &["check"], "");
@@ -224,7 +224,7 @@ fn a_backup_of_a_live_database_is_whole_and_replaces_nothing() {
         let (code, told) = command(app, &[], &["backup", &name], "");
         assert_eq!((code, told.as_str()), (Some(0), ""));
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let copy = Database::open(&Address::Sqlite(file.clone())).expect("the copy opens");
+        let copy = Database::open(&DatabaseAddress::Sqlite(file.clone())).expect("the copy opens");
         assert_eq!(crate::harness::dump(&copy).await, crate::harness::dump(&app.db).await);
         let url = format!("sqlite://{name}");
         assert_eq!(command(app, &[("BELFRY_DATABASE_URL", &url)], &["check"], "").0, Some(0));

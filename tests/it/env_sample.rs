@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use belfry::settings::Typed;
+use belfry::settings::RawSettings;
 use clap::{Args as _, Command};
 
 #[test]
 fn the_sample_environment_names_every_setting_with_its_default() {
     let sample = include_str!("../../.env.sample");
-    let command = Typed::augment_args(Command::new("belfry"));
+    let command = RawSettings::augment_args(Command::new("belfry"));
     let mut known = BTreeSet::new();
     for setting in command.get_arguments() {
         let Some(name) = setting.get_env().and_then(|name| name.to_str()) else { continue };

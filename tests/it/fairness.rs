@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use belfry::db::{Lane, Share};
+use belfry::db::{Lane, Workload};
 use futures_util::{FutureExt as _, future::join_all};
 
 use crate::harness::{Backend, TestApp, run};
@@ -23,7 +23,7 @@ fn an_alert_and_a_log_in_overtake_the_backlog_of_another_tenant() {
         let order = Arc::new(Mutex::new(Vec::new()));
         let write = |share, lane, name: &'static str| {
             let order = Arc::clone(&order);
-            let db = app.db.by(share).in_lane(lane);
+            let db = app.db.for_workload(share).in_lane(lane);
             Box::pin(async move {
                 let note = move |_: &mut _| {
                     order.lock().expect("the order").push(name);
@@ -39,9 +39,9 @@ fn an_alert_and_a_log_in_overtake_the_backlog_of_another_tenant() {
         let mut held = Box::pin(held);
         assert!(held.as_mut().now_or_never().is_none(), "the writer is busy");
         let mut waiting: Vec<_> =
-            (0..BACKLOG).map(|_| write(Share::Intake, Lane::of_tenant(theirs), "theirs")).collect();
-        waiting.push(write(Share::Intake, Lane::of_tenant(ours), "ours"));
-        waiting.push(write(Share::Pages, Lane::of_address("192.0.2.1"), "log-in"));
+            (0..BACKLOG).map(|_| write(Workload::Intake, Lane::for_tenant(theirs), "theirs")).collect();
+        waiting.push(write(Workload::Intake, Lane::for_tenant(ours), "ours"));
+        waiting.push(write(Workload::Pages, Lane::for_address("192.0.2.1"), "log-in"));
         // Each is in the queue once it was asked for the first time.
         assert!(waiting.iter_mut().all(|write| write.as_mut().now_or_never().is_none()));
         open.send(()).expect("the writer goes on");
@@ -60,11 +60,11 @@ fn an_alert_and_a_log_in_overtake_the_backlog_of_another_tenant() {
 fn while_the_writes_of_a_tenant_hang_another_tenants_alert_and_log_in_are_answered() {
     run(Backend::Postgres, async |app: &TestApp| {
         app.settle().await;
-        let theirs = Lane::of_tenant(app.tenant("flood", "flo").await);
+        let theirs = Lane::for_tenant(app.tenant("flood", "flo").await);
         let (open, gate) = mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         let hang = |share| {
-            let (db, gate) = (app.db.by(share).in_lane(theirs), Arc::clone(&gate));
+            let (db, gate) = (app.db.for_workload(share).in_lane(theirs), Arc::clone(&gate));
             actix_web::rt::spawn(async move {
                 let wait = move |_: &mut _| {
                     assert!(gate.lock().expect("the gate").recv_timeout(PATIENCE).is_err(), "nobody sends");
@@ -73,12 +73,13 @@ fn while_the_writes_of_a_tenant_hang_another_tenants_alert_and_log_in_are_answer
                 db.write(wait).await
             })
         };
-        let hanging: Vec<_> = (0..10).flat_map(|_| [hang(Share::Intake), hang(Share::Pages)]).collect();
+        let hanging: Vec<_> = (0..10).flat_map(|_| [hang(Workload::Intake), hang(Workload::Pages)]).collect();
         tokio::task::yield_now().await;
-        for (share, lane) in
-            [(Share::Intake, Lane::of_tenant(belfry::db::TenantId(1))), (Share::Pages, Lane::of_address("192.0.2.1"))]
-        {
-            let written = app.db.by(share).in_lane(lane).write(|_| Ok(())).await;
+        for (share, lane) in [
+            (Workload::Intake, Lane::for_tenant(belfry::db::TenantId(1))),
+            (Workload::Pages, Lane::for_address("192.0.2.1")),
+        ] {
+            let written = app.db.for_workload(share).in_lane(lane).write(|_| Ok(())).await;
             assert!(written.is_ok(), "{share:?}: {written:?}");
         }
         // Nobody sends: whoever waits goes on.

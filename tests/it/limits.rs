@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use belfry::{accounts::store::Subjects, db::AnyConnection, secrets::KeyRing};
+use belfry::{accounts::store::ThrottleSubjects, db::AnyConnection, secrets::KeyRing};
 use chrono::TimeDelta;
 use reqwest::Method;
 
@@ -65,7 +65,7 @@ async fn failed_from(app: &TestApp, addresses: impl Iterator<Item = String>) {
     let now = app.clock.now();
     let count = move |c: &mut AnyConnection| {
         for address in addresses {
-            Subjects::of(&keys, &format!("guess-{address}"), &address, &[]).failed(c, now)?;
+            ThrottleSubjects::for_log_in(&keys, &format!("guess-{address}"), &address, &[]).record_failure(c, now)?;
         }
         Ok(())
     };
@@ -118,11 +118,11 @@ fn without_a_trusted_proxy_nobody_is_believed_about_his_address() {
 on_both! {
     async fn failures_at_once_are_all_counted(app: &TestApp) {
         let keys = KeyRing::open(&app.folder().join("belfry.key")).expect("the key file");
-        let (subjects, now) = (Subjects::of(&keys, "sue", "192.0.2.1", &[]), app.clock.now());
+        let (subjects, now) = (ThrottleSubjects::for_log_in(&keys, "sue", "192.0.2.1", &[]), app.clock.now());
         for _ in 0..5 {
             let failures = (0..8).map(|_| {
                 let subjects = subjects.clone();
-                app.db.write(move |c| subjects.failed(c, now))
+                app.db.write(move |c| subjects.record_failure(c, now))
             });
             for outcome in futures_util::future::join_all(failures).await {
                 outcome.expect("it is counted");

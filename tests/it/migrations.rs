@@ -1,6 +1,6 @@
 //! Migrations of databases with people in them, up and down.
 
-use belfry::db::{Address, AnyConnection, Database};
+use belfry::db::{AnyConnection, Database, DatabaseAddress};
 use diesel::{connection::SimpleConnection as _, migration::MigrationSource};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 
@@ -87,7 +87,7 @@ fn members(c: &mut AnyConnection) -> Vec<String> {
 }
 
 async fn members_from_before_are_accepted(url: &str) {
-    let address = Address::parse(url).unwrap();
+    let address = DatabaseAddress::parse(url).unwrap();
     let mut c = address.connect().unwrap();
     migrate_to(&mut c, BEFORE_INVITATIONS);
     c.batch_execute(&people_from_before(password_hash().await)).unwrap();
@@ -115,7 +115,7 @@ async fn members_from_before_are_accepted(url: &str) {
 }
 
 async fn the_way_back_loses_no_member(url: &str) {
-    let address = Address::parse(url).unwrap();
+    let address = DatabaseAddress::parse(url).unwrap();
     let mut c = address.connect().unwrap();
     migrate_to(&mut c, BEFORE_INVITATIONS);
     c.batch_execute(&people_from_before(password_hash().await)).unwrap();

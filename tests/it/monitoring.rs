@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::rt::spawn;
 use belfry::{
     access::Role,
-    db::{Address, AnyConnection, MemberId, schema::alerts},
+    db::{AnyConnection, DatabaseAddress, MemberId, schema::alerts},
     sandbox::RobotKind,
 };
 use chrono::Utc;
@@ -254,7 +254,7 @@ fn groups_of_one_tenant_that_wait_for_each_other_are_in_nobodys_way() {
 
         let group = grafana("firing");
         post(app, "/intake/grafana", &ours, &group).await.is(201);
-        let address = Address::parse(&app.on_postgres().url).expect("an address");
+        let address = DatabaseAddress::parse(&app.on_postgres().url).expect("an address");
         let mut other = address.connect().expect("a connection");
         other.batch_execute("BEGIN; SELECT FROM alerts FOR UPDATE").expect("the event is locked");
         let flood = (0..30).map(|_| {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use belfry::{
-    db::{Address, AnyConnection},
+    db::{AnyConnection, DatabaseAddress},
     sandbox::RobotKind,
 };
 use chrono::TimeDelta;
@@ -334,7 +334,7 @@ fn a_form_posted_while_postgres_is_gone_is_kept_and_saved_when_it_is_back() {
 #[test]
 fn a_form_posted_while_another_process_holds_the_sqlite_file_is_kept_and_saved_afterwards() {
     run(Backend::Sqlite, async |app: &TestApp| {
-        let mut other = Address::Sqlite(app.folder().join("belfry.db")).connect().expect("another connection");
+        let mut other = DatabaseAddress::Sqlite(app.folder().join("belfry.db")).connect().expect("another connection");
         let mut run = |sql| other.batch_execute(sql).expect(sql);
         run("PRAGMA busy_timeout = 30000");
         let run = std::cell::RefCell::new(run);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use belfry::db::{Address, AnyConnection};
+use belfry::db::{AnyConnection, DatabaseAddress};
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 use reqwest::Method;
 
@@ -53,7 +53,8 @@ pub fn hold(app: &TestApp, lock: &str) -> Box<dyn FnMut(&str)> {
         }
         None => {
             let file: PathBuf = app.folder().join("belfry.db");
-            let AnyConnection::Sqlite(mut other) = Address::Sqlite(file).connect().expect("a connection") else {
+            let AnyConnection::Sqlite(mut other) = DatabaseAddress::Sqlite(file).connect().expect("a connection")
+            else {
                 panic!("SQLite")
             };
             other.batch_execute("BEGIN IMMEDIATE").expect("the lock");

@@ -9,7 +9,7 @@ use actix_web::rt::spawn;
 use belfry::{
     alerts::{self, AlertContext, AlertFields, Source},
     db::{
-        AccountId, Address, AlertId, DeliveryId, TenantId,
+        AccountId, AlertId, DatabaseAddress, DeliveryId, TenantId,
         schema::{alert_entries, alerts as events, attempts, audit, deliveries, messages, robots, verifications},
     },
     delivery::{self, DeliveryReason},
@@ -255,7 +255,8 @@ fn what_is_sent_again_while_its_event_is_about_to_go_stays() {
             app.db.read(|c| Ok(deliveries::table.select(deliveries::id).first(c)?)).await.expect("mia has no robot");
         app.clock.advance(TimeDelta::days(200));
         let now = app.clock.now();
-        let mut c = Address::parse(&app.on_postgres().url).expect("an address").connect().expect("a connection");
+        let mut c =
+            DatabaseAddress::parse(&app.on_postgres().url).expect("an address").connect().expect("a connection");
         c.batch_execute("BEGIN").expect("a transaction");
         let resent = delivery::resend(&mut c, town.ours, &[failed], AccountId(1), now).expect("it is sent again");
         assert_eq!(resent.len(), 1);

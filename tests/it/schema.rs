@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use belfry::db::{Address, AnyConnection};
+use belfry::db::{AnyConnection, DatabaseAddress};
 use diesel::{
     RunQueryDsl as _, sql_query,
     sql_types::{Bool, Text},
@@ -148,7 +148,7 @@ fn both_databases_have_the_same_unique_rules_and_indexes() {
 #[test]
 fn a_migrated_database_opens_again_and_loses_nothing() {
     let folder = crate::harness::folder();
-    let address = Address::parse(&format!("sqlite://{}", folder.path().join("belfry.db").display())).unwrap();
+    let address = DatabaseAddress::parse(&format!("sqlite://{}", folder.path().join("belfry.db").display())).unwrap();
     for _ in 0..2 {
         belfry::db::Database::open(&address).expect("the database opens");
     }

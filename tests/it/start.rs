@@ -49,7 +49,7 @@ fn a_postgres_without_a_table_or_a_column_ends_the_start_and_the_check_with_thei
     let (folder, database) = (folder(), TestDatabase::empty());
     let settings = [("BELFRY_DATABASE_URL", database.url.as_str())];
     drop(Process::start(folder.path(), &settings));
-    let mut c = belfry::db::Address::parse(&database.url).unwrap().connect().unwrap();
+    let mut c = belfry::db::DatabaseAddress::parse(&database.url).unwrap().connect().unwrap();
     let half = "ALTER TABLE portal_nonces RENAME TO gone; ALTER TABLE members DROP COLUMN email CASCADE";
     diesel::connection::SimpleConnection::batch_execute(&mut c, half).unwrap();
     let words = "it has no table portal_nonces and no column members.email; restore a backup.";
@@ -74,7 +74,7 @@ fn processes_that_start_at_once_on_an_empty_folder_all_serve() {
     for _ in 0..4 {
         let folder = folder();
         let file = folder.path().join("data/belfry.db");
-        let mut other = belfry::db::Address::Sqlite(file).connect().unwrap();
+        let mut other = belfry::db::DatabaseAddress::Sqlite(file).connect().unwrap();
         let mut run = |sql| diesel::connection::SimpleConnection::batch_execute(&mut other, sql).unwrap();
         // All of them come to where they make the tables, and go on at the same moment.
         run("BEGIN IMMEDIATE");
@@ -273,7 +273,7 @@ fn a_database_that_cannot_be_used_ends_the_start_with_one_sentence() {
     drop(keeper);
     let sql = |name: &str, statement: &str| {
         let file = path(name);
-        let address = belfry::db::Address::parse(&format!("sqlite://{}", file.display())).unwrap();
+        let address = belfry::db::DatabaseAddress::parse(&format!("sqlite://{}", file.display())).unwrap();
         diesel::connection::SimpleConnection::batch_execute(&mut address.connect().unwrap(), statement).unwrap();
     };
     sql("good.db", "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -334,7 +334,7 @@ fn a_locked_database_file_ends_the_start_with_one_sentence() {
     let folder = folder();
     drop(Process::start(folder.path(), &[("BELFRY_DATABASE_URL", "sqlite://belfry.db")]));
     let address =
-        belfry::db::Address::parse(&format!("sqlite://{}", folder.path().join("belfry.db").display())).unwrap();
+        belfry::db::DatabaseAddress::parse(&format!("sqlite://{}", folder.path().join("belfry.db").display())).unwrap();
     let mut other = address.connect().unwrap();
     diesel::connection::SimpleConnection::batch_execute(&mut other, "BEGIN EXCLUSIVE").unwrap();
     let settings = [("BELFRY_DATABASE_URL", "sqlite://belfry.db"), ("BELFRY_LOG", "off")];
@@ -371,7 +371,7 @@ fn a_postgres_that_accepts_and_says_nothing_ends_the_start_with_one_sentence() {
 #[test]
 fn a_start_that_waits_for_the_migration_of_another_process_is_ended_by_a_signal() {
     let (folder, database) = (folder(), TestDatabase::empty());
-    let connect = || belfry::db::Address::parse(&database.url).unwrap().connect().unwrap();
+    let connect = || belfry::db::DatabaseAddress::parse(&database.url).unwrap().connect().unwrap();
     let (mut other, mut watcher) = (connect(), connect());
     diesel::connection::SimpleConnection::batch_execute(&mut other, "SELECT pg_advisory_lock(726354)").unwrap();
     let mut waits = || {
@@ -404,7 +404,7 @@ fn a_process_whose_postgres_does_not_answer_any_more_is_ended_by_a_signal() {
     for signal in ["TERM", "INT"] {
         let folder = folder();
         let process = Process::start(folder.path(), &[("BELFRY_DATABASE_URL", &database.url)]);
-        let mut other = belfry::db::Address::parse(&database.url).unwrap().connect().unwrap();
+        let mut other = belfry::db::DatabaseAddress::parse(&database.url).unwrap().connect().unwrap();
         // Whoever reads or writes a session, an account or a message waits from now on for ever.
         let lock =
             "BEGIN; LOCK TABLE accounts, sessions, deliveries, messages, log_in_settings IN ACCESS EXCLUSIVE MODE";

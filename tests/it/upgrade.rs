@@ -13,7 +13,7 @@ use std::{
 
 use belfry::{
     clock::Clock,
-    db::{Address, AnyConnection, Database},
+    db::{AnyConnection, Database, DatabaseAddress},
     sandbox::{Group, RobotKind, Sandbox},
 };
 use diesel::connection::SimpleConnection as _;
@@ -80,7 +80,7 @@ async fn wait_for_open(c: &mut AnyConnection, expected: usize) {
 
 async fn upgrade(url: &str, dump: &str, key: &str) {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let (folder, address) = (folder(), Address::parse(url).unwrap());
+    let (folder, address) = (folder(), DatabaseAddress::parse(url).unwrap());
     let mut c = address.connect().unwrap();
     c.batch_execute(dump).expect("the dump is loaded");
     drop(c);

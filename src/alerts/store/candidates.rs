@@ -10,7 +10,7 @@ use crate::{
     accounts::Username,
     alerts::routing::{Candidate, RecipientProfile},
     db::{
-        AccountId, AlertId, AnyConnection, AtMost as _, MemberId, RobotId, TenantId, directly,
+        AccountId, AlertId, AnyConnection, LimitConst as _, MemberId, RobotId, TenantId, on_backend,
         schema::{accounts, contacts, deliveries, members},
     },
     delivery::DeliveryReason,
@@ -49,7 +49,7 @@ pub fn find_by_usernames(
         // Unlike a list, a statement that the database has to read only once.
         [key] => {
             let of_name = member_rows(tenant).filter(members::username_key.eq(key));
-            found = directly!(c, c => of_name.load::<Row>(c)?);
+            found = on_backend!(c, c => of_name.load::<Row>(c)?);
         }
         keys => {
             for keys in keys.chunks(ID_BATCH_SIZE) {
@@ -73,7 +73,7 @@ pub fn find_by_accounts(c: &mut AnyConnection, tenant: TenantId, ids: &[AccountI
     match ids {
         [id] => {
             let of_account = member_rows(tenant).filter(members::account.eq(id));
-            found = directly!(c, c => of_account.load::<Row>(c)?);
+            found = on_backend!(c, c => of_account.load::<Row>(c)?);
         }
         ids => {
             for ids in ids.chunks(ID_BATCH_SIZE) {
@@ -159,6 +159,6 @@ fn unknown_person(name: &str) -> RecipientProfile {
 
 /// Somebody who is no member any more, by the name of his account.
 fn former_member(c: &mut AnyConnection, id: AccountId) -> Result<RecipientProfile> {
-    let name: String = accounts::table.find(id).select(accounts::username).first_row(c)?;
+    let name: String = accounts::table.find(id).select(accounts::username).first_cached(c)?;
     Ok(RecipientProfile { account: Some(id), ..unknown_person(&name) })
 }

@@ -7,7 +7,7 @@ use crate::{
     accounts::Username,
     alerts::model::{IncomingAlert, Severity, Signal, Source},
     db::{
-        AlertId, AnyConnection, AtMost as _, EntryId, TenantId, change, directly,
+        AlertId, AnyConnection, EntryId, LimitConst as _, TenantId, cached_update, on_backend,
         schema::{alert_entries, alerts, tenants},
     },
     error::{Error, Result},
@@ -189,7 +189,7 @@ pub fn record_repeat(
         alerts::reached.eq(alerts::reached + update.reached),
         alerts::throttled_until.eq(update.throttled_until),
     );
-    let fired = change(alerts::table, open).set(fired).returning(EVENT_COLUMNS);
+    let fired = cached_update(alerts::table, open).set(fired).returning(EVENT_COLUMNS);
     Ok(fired.get_result::<Event>(c).optional()?)
 }
 
@@ -243,7 +243,7 @@ fn insert(
         alerts::ended_at.eq(finished_at.and_then(|now| alert.plausible_end(now))),
     );
     let insert = diesel::insert_into(alerts::table).values(row);
-    Ok(directly!(c, c => {
+    Ok(on_backend!(c, c => {
         insert.on_conflict_do_nothing().returning(EVENT_COLUMNS).get_result::<Event>(c).optional()?
     }))
 }
@@ -263,7 +263,7 @@ fn latest_of_key_query<'k>(tenant: TenantId, owner: &'k str, key: &'k str) -> _ 
 /// # Errors
 /// When the database cannot be read.
 pub fn last_of_key(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<Option<Event>> {
-    Ok(latest_of_key_query(event_key.tenant, event_key.owner, event_key.key).first_row(c).optional()?)
+    Ok(latest_of_key_query(event_key.tenant, event_key.owner, event_key.key).first_cached(c).optional()?)
 }
 
 /// The same, locked until the transaction ends: what is decided about an alert of this key depends on it.
@@ -273,9 +273,9 @@ pub fn last_of_key(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<Opt
 pub fn lock_last_of_key(c: &mut AnyConnection, event_key: EventKey<'_>) -> Result<Option<Event>> {
     let query = latest_of_key_query(event_key.tenant, event_key.owner, event_key.key);
     Ok(match c {
-        AnyConnection::Sqlite(c) => query.first_row(c).optional(),
+        AnyConnection::Sqlite(c) => query.first_cached(c).optional(),
         // Not as strongly as for deletion: the delivery worker refers to the event while it holds an endpoint that is wanted here later.
-        AnyConnection::Postgres(c) => query.for_no_key_update().first_row(c).optional(),
+        AnyConnection::Postgres(c) => query.for_no_key_update().first_cached(c).optional(),
     }?)
 }
 
@@ -298,7 +298,7 @@ pub fn is_open_for_other_owner(c: &mut AnyConnection, event_key: EventKey<'_>) -
         .filter(alerts::finished_at.is_null())
         .filter(alerts::key_owner.ne(event_key.owner).and(alerts::key_owner.ne(UNOWNED)))
         .select(alerts::id);
-    Ok(others.first_row::<AlertId, _>(c).optional()?.is_some())
+    Ok(others.first_cached::<AlertId, _>(c).optional()?.is_some())
 }
 
 /// The event that an alert resolves, and whether it was open. One that nobody knew is kept as an event that has ended.
@@ -322,7 +322,7 @@ pub fn resolve(
         alerts::ended_at.eq(alert.plausible_end(now)),
         unmute(),
     );
-    let ended = change(alerts::table, open).set(ended).returning(EVENT_COLUMNS);
+    let ended = cached_update(alerts::table, open).set(ended).returning(EVENT_COLUMNS);
     let ended = ended.get_result::<Event>(c).optional()?;
     if let Some(event) = ended {
         return Ok((event, true));
@@ -348,7 +348,7 @@ type Unmute = (Eq<alerts::muted_until, Option<NaiveDateTime>>, Eq<alerts::suppre
 /// When the database cannot be read.
 pub fn entry_severity(c: &mut AnyConnection, entry: EntryId) -> Result<Option<Severity>> {
     let severity = alert_entries::table.find(entry).select(alert_entries::severity);
-    Ok(severity.first_row::<String, _>(c).optional()?.and_then(|word| Severity::parse(&word)))
+    Ok(severity.first_cached::<String, _>(c).optional()?.and_then(|as_str| Severity::parse(&as_str)))
 }
 
 /// Notes that do not disturb suppressed this firing: one notification says it when do not disturb ends, unless a graver one is
@@ -453,11 +453,11 @@ pub fn load_firing(
             (alerts::labels, alerts::annotations),
             alerts::receivers,
         ))
-        .first_row(c)?;
+        .first_cached(c)?;
     let (said_title, said_content, severity, at): (String, String, String, NaiveDateTime) = alert_entries::table
         .find(entry)
         .select((alert_entries::title, alert_entries::content, alert_entries::severity, alert_entries::at))
-        .first_row(c)?;
+        .first_cached(c)?;
     let names: Vec<String> = serde_json::from_str(&receivers).map_err(Error::internal)?;
     let has_words = !said_title.is_empty();
     let alert = IncomingAlert {
@@ -520,13 +520,13 @@ pub fn add_entry(c: &mut AnyConnection, event: AlertId, entry: NewEntry<'_>, now
         alert_entries::recipient_count.eq(Some(i64::try_from(entry.recipient_count).map_err(Error::internal)?)),
     );
     let entry = diesel::insert_into(alert_entries::table).values(row).returning(alert_entries::id);
-    Ok(directly!(c, c => entry.get_result(c)?))
+    Ok(on_backend!(c, c => entry.get_result(c)?))
 }
 
 /// Notes which form of the page Fire Alert made an entry, so that a second click on it fires nothing.
 ///
 /// # Errors
-/// [`Error::Taken`] when that form has made one already.
+/// [`Error::AlreadyExists`] when that form has made one already.
 pub fn record_form_hash(c: &mut AnyConnection, entry: EntryId, form: &[u8]) -> Result<()> {
     diesel::update(alert_entries::table.find(entry)).set(alert_entries::form_hash.eq(Some(form))).execute(c)?;
     Ok(())
@@ -542,7 +542,7 @@ pub fn find_by_form_hash(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -
         .filter(alert_entries::form_hash.eq(Some(form)))
         .filter(alerts::tenant.eq(tenant))
         .select(alerts::id);
-    Ok(entry.first_row(c).optional()?)
+    Ok(entry.first_cached(c).optional()?)
 }
 
 /// The name of a tenant and the time zone of its clocks, as they are stored.
@@ -551,5 +551,5 @@ pub fn find_by_form_hash(c: &mut AnyConnection, tenant: TenantId, form: &[u8]) -
 /// When the database cannot be read.
 pub fn tenant_name_and_zone(c: &mut AnyConnection, tenant: TenantId) -> Result<(String, String)> {
     let found = tenants::table.find(tenant).select((tenants::name, tenants::time_zone));
-    Ok(directly!(c, c => found.first_row(c)?))
+    Ok(on_backend!(c, c => found.first_cached(c)?))
 }

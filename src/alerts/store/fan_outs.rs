@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     alerts::routing::Routing,
     db::{
-        AccountId, AlertId, AnyConnection, AtMost as _, EntryId, MemberId, RobotId, TenantId, directly,
+        AccountId, AlertId, AnyConnection, EntryId, LimitConst as _, MemberId, RobotId, TenantId, on_backend,
         schema::{fan_out_parts, fan_out_plans, fan_outs, members},
     },
     delivery::{self, AlertDetails, DeliveryKind, DeliveryReason, Notice, Outbox, UnreachableRecipient},
@@ -178,7 +178,7 @@ pub fn enqueue(c: &mut AnyConnection, plan: FanOutPlanId, fan_out: &FanOut) -> R
         fan_outs::created_at.eq(fan_out.created_at),
     );
     let insert = diesel::insert_into(fan_outs::table).values(row);
-    directly!(c, c => insert.execute(c)?);
+    on_backend!(c, c => insert.execute(c)?);
     Ok(())
 }
 
@@ -188,7 +188,7 @@ pub fn enqueue(c: &mut AnyConnection, plan: FanOutPlanId, fan_out: &FanOut) -> R
 /// When the database cannot be read.
 pub fn is_pending(c: &mut AnyConnection, alert: AlertId) -> Result<bool> {
     let pending = fan_outs::table.filter(fan_outs::alert.eq(alert)).select(fan_outs::entry);
-    let found: Option<EntryId> = directly!(c, c => pending.first_row(c).optional()?);
+    let found: Option<EntryId> = on_backend!(c, c => pending.first_cached(c).optional()?);
     Ok(found.is_some())
 }
 
@@ -287,7 +287,7 @@ fn advance(c: &mut AnyConnection, entry: EntryId, plan: i64, next: i64) -> Resul
     }
     diesel::delete(fan_outs::table.find(entry)).execute(c)?;
     let others: Option<EntryId> =
-        fan_outs::table.filter(fan_outs::plan.eq(plan)).select(fan_outs::entry).first_row(c).optional()?;
+        fan_outs::table.filter(fan_outs::plan.eq(plan)).select(fan_outs::entry).first_cached(c).optional()?;
     if others.is_none() {
         diesel::delete(fan_out_parts::table.filter(fan_out_parts::plan.eq(plan))).execute(c)?;
         diesel::delete(fan_out_plans::table.find(plan)).execute(c)?;

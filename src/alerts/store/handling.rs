@@ -7,7 +7,7 @@ use super::events::{EntryKind, unmute};
 use crate::{
     alerts::handling::{Handling, Muted},
     db::{
-        AlertId, AnyConnection, AtMost as _, TenantId,
+        AlertId, AnyConnection, LimitConst as _, TenantId,
         schema::{alert_entries, alerts},
     },
     error::{Error, Result},
@@ -49,7 +49,7 @@ pub fn apply_to_events(
     let mut titles = Vec::new();
     for id in ids {
         let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
-        let known: Option<AlertId> = event.select(alerts::id).first_row(c).optional()?;
+        let known: Option<AlertId> = event.select(alerts::id).first_cached(c).optional()?;
         let id = known.ok_or(Error::NotFound)?;
         if let Some(title) = apply_to_event(c, id, what, now)? {
             add_handling_entry(c, id, what, actor, now)?;

@@ -13,7 +13,7 @@ use crate::{
         model::{EventStatus, Severity, Source},
     },
     db::{
-        AlertId, AnyConnection, Keyset, Seek, TenantId, position_function,
+        AlertId, AnyConnection, Cursor, Keyset, TenantId, position_function_sql,
         schema::{alerts, deliveries},
     },
     error::{Error, Result},
@@ -118,7 +118,7 @@ pub fn list(
     filter: &EventFilter,
 ) -> Result<(Vec<EventRow>, Keyset<EventPosition>)> {
     let seek = filter.seek;
-    let query = filter_query(tenant, filter, position_function(c));
+    let query = filter_query(tenant, filter, position_function_sql(c));
     let query = match (seek.before.and_then(EventPosition::to_parts), seek.after.and_then(EventPosition::to_parts)) {
         // The first comparison is what the index is entered by; the second one tells those of one moment apart.
         (Some((at, id)), _) => query
@@ -131,7 +131,7 @@ pub fn list(
             .order((alerts::last_at.asc(), alerts::id.asc())),
         (None, None) => query.order((alerts::last_at.desc(), alerts::id.desc())),
     };
-    let rows: Vec<Row> = query.limit(Seek::LIMIT).select(Row::as_select()).load(c)?;
+    let rows: Vec<Row> = query.limit(Cursor::QUERY_LIMIT).select(Row::as_select()).load(c)?;
     let (rows, keyset) = seek.page(rows, |row| EventPosition::for_event(row.last_at, row.id));
     Ok((rows.into_iter().map(EventRow::try_from).collect::<Result<_>>()?, keyset))
 }

@@ -16,7 +16,8 @@ use crate::{
         routing::RuleHistory,
     },
     db::{
-        AccountId, AlertId, AnyConnection, AtMost as _, GroupId, RuleId, ScheduleId, TenantId, change, directly,
+        AccountId, AlertId, AnyConnection, GroupId, LimitConst as _, RuleId, ScheduleId, TenantId, cached_update,
+        on_backend,
         schema::{accounts, alert_rules, members, rule_receivers, rule_sends, user_groups},
     },
     error::{Error, Result},
@@ -132,7 +133,7 @@ pub fn find(c: &mut AnyConnection, tenant: TenantId, id: RuleId) -> Result<Rule>
 pub fn name_is_taken(c: &mut AnyConnection, tenant: TenantId, name: &str, own: RuleId) -> Result<bool> {
     let named = alert_rules::table.filter(alert_rules::tenant.eq(tenant));
     let named = named.filter(alert_rules::name_key.eq(name.to_lowercase()));
-    let found: Option<RuleId> = named.select(alert_rules::id).first_row(c).optional()?;
+    let found: Option<RuleId> = named.select(alert_rules::id).first_cached(c).optional()?;
     Ok(found.is_some_and(|found| found != own))
 }
 
@@ -224,9 +225,9 @@ pub fn record_evaluation(
             rule_sends::notified_at.eq(Some(now)),
             rule_sends::notified_severity.eq(severity.as_str()),
         );
-        change(rule_sends::table, existing).set((recorded, sent)).execute(c)?
+        cached_update(rule_sends::table, existing).set((recorded, sent)).execute(c)?
     } else {
-        change(rule_sends::table, existing).set(recorded).execute(c)?
+        cached_update(rule_sends::table, existing).set(recorded).execute(c)?
     };
     if changed == 0 {
         note_first_send(c, alert, rule, severity, has_notified, now)?;
@@ -255,7 +256,7 @@ pub fn note_first_send(
         rule_sends::notified_severity.eq(if rang { severity.as_str() } else { "" }),
         rule_sends::recorded_severity.eq(severity.as_str()),
     ));
-    directly!(c, c => insert.execute(c)?);
+    on_backend!(c, c => insert.execute(c)?);
     Ok(())
 }
 
@@ -298,7 +299,7 @@ impl<'r> RuleColumns<'r> {
 /// Adds a rule; what stands in its id counts for nothing.
 ///
 /// # Errors
-/// [`Error::Taken`] when the tenant has a rule of this name.
+/// [`Error::AlreadyExists`] when the tenant has a rule of this name.
 pub fn insert(c: &mut AnyConnection, tenant: TenantId, rule: &Rule, now: NaiveDateTime) -> Result<RuleId> {
     let row = (alert_rules::tenant.eq(tenant), alert_rules::created_at.eq(now), RuleColumns::from_rule(rule)?);
     let id = diesel::insert_into(alert_rules::table).values(row).returning(alert_rules::id).get_result(c)?;
@@ -309,7 +310,7 @@ pub fn insert(c: &mut AnyConnection, tenant: TenantId, rule: &Rule, now: NaiveDa
 /// Writes a rule in the place of the one of its id.
 ///
 /// # Errors
-/// [`Error::NotFound`] when the tenant has none of this id, [`Error::Taken`] when another has this name.
+/// [`Error::NotFound`] when the tenant has none of this id, [`Error::AlreadyExists`] when another has this name.
 pub fn update(c: &mut AnyConnection, tenant: TenantId, rule: &Rule) -> Result<()> {
     let row = alert_rules::table.filter(alert_rules::tenant.eq(tenant)).filter(alert_rules::id.eq(rule.id));
     if diesel::update(row).set(RuleColumns::from_rule(rule)?).execute(c)? == 0 {

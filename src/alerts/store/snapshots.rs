@@ -13,7 +13,7 @@ use crate::{
         snapshot::Snapshot,
     },
     channels::store as channels,
-    db::{AnyConnection, INSTANCE_SCOPE, TenantId, directly, schema::config_versions},
+    db::{AnyConnection, INSTANCE_SCOPE, TenantId, on_backend, schema::config_versions},
     error::Result,
     groups::store as groups,
     schedules::store as schedules,
@@ -27,7 +27,7 @@ use crate::{
 pub fn load_version(c: &mut AnyConnection, tenant: TenantId) -> Result<i64> {
     let in_scope = config_versions::scope.eq(tenant.0).or(config_versions::scope.eq(INSTANCE_SCOPE));
     let versions = config_versions::table.filter(in_scope).select(config_versions::version);
-    let versions: Vec<i64> = directly!(c, c => versions.load(c)?);
+    let versions: Vec<i64> = on_backend!(c, c => versions.load(c)?);
     Ok(versions.iter().sum())
 }
 

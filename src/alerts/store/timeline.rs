@@ -16,7 +16,7 @@ use crate::{
         parse_severity_alias,
     },
     db::{
-        AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, MemberId, MessageId, RobotId, TenantId,
+        AlertId, AnyConnection, DeliveryId, EntryId, LimitConst as _, MemberId, MessageId, RobotId, TenantId,
         schema::{alert_entries, alerts, attempts, contacts, deliveries, messages, robots},
     },
     deliveries::store::{Attempt, DeliveryScope},
@@ -94,7 +94,7 @@ impl EventDetails {
 
     /// The annotations that the page does not show as title or content.
     pub fn other_annotations(&self) -> impl Iterator<Item = (&str, &str)> {
-        let shown = |text: &str| [self.title.as_str(), self.content.as_str()].contains(&text::trimmed(text));
+        let shown = |text: &str| [self.title.as_str(), self.content.as_str()].contains(&text::trim_invisible(text));
         let all = self.annotations.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         all.filter(move |(_, text)| !text::is_blank(text) && !shown(text))
     }
@@ -103,7 +103,7 @@ impl EventDetails {
     #[must_use]
     pub fn unknown_severity(&self) -> Option<&str> {
         let word = self.labels.get("severity").filter(|_| self.source.is_monitoring())?;
-        (!text::is_blank(word) && parse_severity_alias(word).is_none()).then(|| text::trimmed(word))
+        (!text::is_blank(word) && parse_severity_alias(word).is_none()).then(|| text::trim_invisible(word))
     }
 
     /// Until when nobody is to be disturbed, if that holds at this moment.
@@ -144,7 +144,7 @@ struct Row {
 /// [`Error::NotFound`] when the tenant has no such event.
 pub fn find(c: &mut AnyConnection, tenant: TenantId, id: AlertId) -> Result<EventDetails> {
     let event = alerts::table.filter(alerts::tenant.eq(tenant)).filter(alerts::id.eq(id));
-    let row: Row = event.select(Row::as_select()).first_row(c)?;
+    let row: Row = event.select(Row::as_select()).first_cached(c)?;
     Ok(EventDetails {
         id: row.id,
         severity: parse_severity(&row.severity)?,

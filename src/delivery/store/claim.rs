@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     db::{
-        AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MessageId, RobotId, TenantId, change,
-        directly,
+        AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, LimitConst as _, MessageId, RobotId, TenantId,
+        cached_update, on_backend,
         schema::{attempts, channel_switches, deliveries, messages, robots, tenants},
         text_literal,
     },
@@ -245,7 +245,7 @@ fn check_in_flight(
             messages::priority,
             messages::lease_until,
         ))
-        .first_row::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>), _>(c)
+        .first_cached::<(MessageId, RobotId, i64, i64, i64, Option<NaiveDateTime>), _>(c)
         .optional()?;
     let Some((message, robot, fence, tries, priority, lease_until)) = sending else { return Ok((None, false)) };
     if let Some(until) = lease_until.filter(|until| *until > now) {
@@ -362,7 +362,7 @@ fn disabled_reason(c: &mut AnyConnection, robot: &EndpointRobot) -> Result<Optio
         .filter(channel_switches::scope.eq(scope))
         .filter(channel_switches::channel.eq(&robot.channel))
         .select(channel_switches::is_on);
-    let is_on = switch.first_row::<bool, _>(c).optional()?.unwrap_or(false);
+    let is_on = switch.first_cached::<bool, _>(c).optional()?.unwrap_or(false);
     Ok((!is_on).then_some(DeliveryReason::ChannelOff))
 }
 
@@ -389,8 +389,8 @@ fn next_unsent(c: &mut AnyConnection, robot: &EndpointRobot, has_retries: bool) 
             deliveries::batch_no,
         ));
     let rows: Vec<QueuedRow> = match has_retries {
-        true => directly!(c, c => queue.filter(digest::InOrder(robot.id)).at_most::<QUEUE_SCAN_LIMIT>().load(c))?,
-        false => directly!(c, c => queue.at_most::<QUEUE_SCAN_LIMIT>().load(c))?,
+        true => on_backend!(c, c => queue.filter(digest::InOrder(robot.id)).limit_const::<QUEUE_SCAN_LIMIT>().load(c))?,
+        false => on_backend!(c, c => queue.limit_const::<QUEUE_SCAN_LIMIT>().load(c))?,
     };
     let Some(&(priority, since, delivery, _, batch_no)) = rows.first() else { return Ok(RobotQueue::default()) };
     let alert_key = |(_, _, id, entry, _): &QueuedRow| entry.map_or(-id.0, |entry| entry.0);
@@ -429,7 +429,7 @@ fn next_retry(
         .filter(messages::priority.le(lowest_priority(robot)))
         .order((messages::priority, messages::due_at, messages::id))
         .select((messages::priority, messages::due_at, messages::id))
-        .at_most::<QUEUE_SCAN_LIMIT>()
+        .limit_const::<QUEUE_SCAN_LIMIT>()
         .load(c)?;
     let count_of = |priority| due.iter().filter(|row| Priority::from_i64(row.0) == priority).count();
     let backlog = Backlog { urgent: count_of(Priority::Urgent), ordinary: count_of(Priority::Ordinary) };
@@ -448,7 +448,7 @@ fn has_pending_retries(c: &mut AnyConnection, endpoint: &LockedEndpoint, robot: 
         .filter(messages::finished_at.is_null())
         .filter(messages::robot.eq(robot.id))
         .select(messages::id);
-    Ok(directly!(c, c => waiting.first::<MessageId>(c)).optional()?.is_some())
+    Ok(on_backend!(c, c => waiting.first::<MessageId>(c)).optional()?.is_some())
 }
 
 /// When the first message that waits for a later moment is due.
@@ -468,7 +468,7 @@ fn next_retry_due(
             .filter(messages::due_at.gt(now))
             .filter(messages::priority.le(lowest_priority(robot)))
             .select(min(messages::due_at))
-            .first_row::<Option<NaiveDateTime>, _>(c)?;
+            .first_cached::<Option<NaiveDateTime>, _>(c)?;
         earliest = [earliest, retry_due].into_iter().flatten().min();
     }
     Ok(earliest)
@@ -504,7 +504,7 @@ fn lease(
 ) -> Result<Claim> {
     let lease_until = now + LEASE_DURATION;
     let is_waiting = messages::id.eq(message).and(messages::state.eq(DeliveryState::Waiting.as_str()));
-    let (fence, tries, priority, title, body, msg_uuid, alert_count) = change(messages::table, is_waiting)
+    let (fence, tries, priority, title, body, msg_uuid, alert_count) = cached_update(messages::table, is_waiting)
         .set((
             messages::state.eq(DeliveryState::Sending.as_str()),
             messages::lease_until.eq(Some(lease_until)),
@@ -571,7 +571,7 @@ fn mark_sending(c: &mut AnyConnection, message: MessageId, is_digest: bool) -> R
     // A digest that was made just now is marked already.
     let carried =
         deliveries::message.eq(message).and(deliveries::finished_at.is_null()).and(deliveries::state.ne(state));
-    let sending = change(deliveries::table, carried).set(deliveries::state.eq(state));
+    let sending = cached_update(deliveries::table, carried).set(deliveries::state.eq(state));
     if is_digest {
         sending.execute(c)?;
         return Ok(MessageContents {
@@ -611,7 +611,7 @@ fn create_message(
             deliveries::created_at,
             deliveries::entry,
         ))
-        .first_row::<(String, String, i64, NaiveDateTime, Option<EntryId>), _>(c)?;
+        .first_cached::<(String, String, i64, NaiveDateTime, Option<EntryId>), _>(c)?;
     let message = insert_into(messages::table)
         .values((
             messages::robot.eq(robot.id),
@@ -631,13 +631,13 @@ fn create_message(
         .get_result::<MessageId>(c)?;
     let carried = (deliveries::message.eq(Some(message)), deliveries::priority.eq(None::<i64>));
     let unclaimed = deliveries::id.eq(delivery).and(deliveries::priority.is_not_null());
-    if change(deliveries::table, unclaimed).set(carried).execute(c)? != 1 {
+    if cached_update(deliveries::table, unclaimed).set(carried).execute(c)? != 1 {
         return Err(Error::internal("a delivery was taken twice"));
     }
     if entry.is_some() {
         let entry_and_robot = deliveries::entry.eq(entry).and(deliveries::robot.eq(robot.id));
         let same_entry = entry_and_robot.and(deliveries::priority.is_not_null());
-        change(deliveries::table, same_entry).set(carried).execute(c)?;
+        cached_update(deliveries::table, same_entry).set(carried).execute(c)?;
     }
     Ok(message)
 }

@@ -13,7 +13,7 @@ use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQ
 use super::{claim::LEASE_DURATION, endpoints};
 use crate::{
     db::{
-        AnyConnection, AtMost as _, MessageId,
+        AnyConnection, LimitConst as _, MessageId,
         schema::{attempts, endpoints as endpoint_rows, messages},
     },
     delivery::{model::DeliveryState, pace, policy, retries::RetrySchedule, sender::CALL_TIMEOUT},
@@ -31,7 +31,7 @@ pub(in crate::delivery) fn is_jump(expected: NaiveDateTime, now: NaiveDateTime) 
 
 /// When the last call was made: where that is still to come, the clock was set back while nobody was running.
 pub(in crate::delivery) fn last_call_started_at(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
-    Ok(attempts::table.order(attempts::id.desc()).select(attempts::started_at).first_row(c).optional()?)
+    Ok(attempts::table.order(attempts::id.desc()).select(attempts::started_at).first_cached(c).optional()?)
 }
 
 /// The clock shows `now`, and would show `before` if nobody had set it.

@@ -19,7 +19,7 @@ use diesel::{
 
 use crate::{
     db::{
-        AlertId, AnyConnection, MessageId, RobotId, TenantId, change,
+        AlertId, AnyConnection, MessageId, RobotId, TenantId, cached_update,
         schema::{deliveries, messages},
     },
     delivery::{
@@ -162,7 +162,7 @@ pub(super) fn build_digest(
         messages::created_at.eq(totals.since),
         messages::alert_count.eq(totals.notices),
     );
-    change(messages::table, messages::id.eq(message)).set(columns).execute(c)?;
+    cached_update(messages::table, messages::id.eq(message)).set(columns).execute(c)?;
     Ok((message, totals.notices))
 }
 
@@ -365,6 +365,6 @@ fn requeue_contents(c: &mut AnyConnection, message: MessageId, batch_no: &str, n
     );
     sql_query(queued).execute(c)?;
     let ended = (messages::state.eq(DeliveryState::Failed.as_str()), messages::finished_at.eq(Some(now)));
-    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
+    cached_update(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use diesel::{
 };
 
 use crate::{
-    db::{AnyConnection, AtMost as _, change, schema::endpoints},
+    db::{AnyConnection, LimitConst as _, cached_update, schema::endpoints},
     delivery::model::Priority,
     error::Result,
     robots::Channel,
@@ -29,7 +29,7 @@ pub(super) struct LockedEndpoint {
 /// for the endpoint, without knowing of this transaction, look again.
 pub(super) fn mark_due(c: &mut AnyConnection, fingerprint: &[u8], channel: Channel, now: NaiveDateTime) -> Result<()> {
     let due = endpoints::due_at.eq(Some(now));
-    if change(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
+    if cached_update(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(due).execute(c)? > 0 {
         return Ok(());
     }
     let row = (
@@ -85,7 +85,7 @@ fn defer_until_capacity(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDat
                 case_when(endpoints::capacity_at.gt(Some(now)), endpoints::capacity_at).otherwise(Some(now));
             let due_later =
                 endpoint.and(endpoints::due_at.is_null().or(endpoints::due_at.gt(next_due_at).assume_not_null()));
-            change(endpoints::table, due_later).set(endpoints::due_at.eq(next_due_at)).execute(c)
+            cached_update(endpoints::table, due_later).set(endpoints::due_at.eq(next_due_at)).execute(c)
         }
         // The row is written in any case: whoever is just deciding for the endpoint has not seen what was put into its queue, and
         // this waits until he has decided.
@@ -93,7 +93,7 @@ fn defer_until_capacity(c: &mut AnyConnection, fingerprint: &[u8], now: NaiveDat
             let soonest = case_when(endpoints::due_at.lt(endpoints::capacity_at), endpoints::due_at)
                 .otherwise(endpoints::capacity_at);
             let next_due_at = case_when(endpoints::capacity_at.gt(Some(now)), soonest).otherwise(Some(now));
-            change(endpoints::table, endpoint).set(endpoints::due_at.eq(next_due_at)).execute(c)
+            cached_update(endpoints::table, endpoint).set(endpoints::due_at.eq(next_due_at)).execute(c)
         }
     }?;
     Ok(())
@@ -107,7 +107,7 @@ pub(super) fn lock_due(c: &mut AnyConnection, now: NaiveDateTime) -> Result<Vec<
         .order(endpoints::due_at)
         .select((endpoints::fingerprint, endpoints::cooldown_until));
     Ok(match c {
-        AnyConnection::Sqlite(c) => due.at_most::<CLAIM_BATCH_SIZE>().load(c),
+        AnyConnection::Sqlite(c) => due.limit_const::<CLAIM_BATCH_SIZE>().load(c),
         AnyConnection::Postgres(c) => due.limit(CLAIM_BATCH_SIZE).for_update().skip_locked().load(c),
     }?)
 }
@@ -118,7 +118,7 @@ pub(super) fn lock(c: &mut AnyConnection, fingerprint: &[u8]) -> Result<LockedEn
         .filter(endpoints::fingerprint.eq(fingerprint))
         .select((endpoints::fingerprint, endpoints::cooldown_until));
     Ok(match c {
-        AnyConnection::Sqlite(c) => endpoint.first_row(c),
+        AnyConnection::Sqlite(c) => endpoint.first_cached(c),
         AnyConnection::Postgres(c) => endpoint.for_update().first(c),
     }?)
 }
@@ -141,14 +141,14 @@ pub(super) fn set_next_due(
     capacity_at: Option<NaiveDateTime>,
 ) -> Result<()> {
     let next = (endpoints::due_at.eq(due_at), endpoints::capacity_at.eq(capacity_at));
-    change(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(next).execute(c)?;
+    cached_update(endpoints::table, endpoints::fingerprint.eq(fingerprint)).set(next).execute(c)?;
     Ok(())
 }
 
 /// Lets the endpoint rest until then, unless it rests longer anyway.
 pub(super) fn start_cooldown(c: &mut AnyConnection, fingerprint: &[u8], until: NaiveDateTime) -> Result<()> {
     let ends_sooner = endpoints::fingerprint.eq(fingerprint).and(endpoints::cooldown_until.lt(until));
-    change(endpoints::table, ends_sooner).set(endpoints::cooldown_until.eq(until)).execute(c)?;
+    cached_update(endpoints::table, ends_sooner).set(endpoints::cooldown_until.eq(until)).execute(c)?;
     Ok(())
 }
 
@@ -156,5 +156,5 @@ pub(super) fn start_cooldown(c: &mut AnyConnection, fingerprint: &[u8], until: N
 pub(crate) fn next_due(c: &mut AnyConnection) -> Result<Option<NaiveDateTime>> {
     let earliest =
         endpoints::table.filter(endpoints::due_at.is_not_null()).order(endpoints::due_at).select(endpoints::due_at);
-    Ok(earliest.first_row::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
+    Ok(earliest.first_cached::<Option<NaiveDateTime>, _>(c).optional()?.flatten())
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     db::{
-        AnyConnection, AtMost as _, DeliveryId, MessageId, RobotId, TenantId, change, directly,
+        AnyConnection, DeliveryId, LimitConst as _, MessageId, RobotId, TenantId, cached_update, on_backend,
         schema::{attempts, deliveries, endpoints as endpoint_rows, messages, robots as all_robots},
     },
     delivery::model::{DeliveryReason, DeliveryState, DeliveryStatus, Notice, Priority, UnreachableRecipient},
@@ -108,7 +108,7 @@ fn insert_delivery(c: &mut AnyConnection, notice: Notice, robot: &RobotInfo, now
         deliveries::mention.eq(alert.map(|about| about.mention.as_str()).unwrap_or_default()),
         deliveries::rule_names.eq(alert.map(|about| about.rule_names.as_str()).unwrap_or_default()),
     ));
-    Ok(directly!(c, c => row.returning(deliveries::id).get_result(c)?))
+    Ok(on_backend!(c, c => row.returning(deliveries::id).get_result(c)?))
 }
 
 /// Puts a notice into the outbox whose text its group alone may read: the rows keep the notice's body, in which the secret is
@@ -175,7 +175,7 @@ pub fn load_delivery_status(c: &mut AnyConnection, tenant: TenantId, delivery: D
         .filter(deliveries::tenant.eq(tenant))
         .filter(deliveries::id.eq(delivery))
         .select((deliveries::state, deliveries::reason, deliveries::message, deliveries::robot))
-        .first_row::<(String, String, Option<MessageId>, Option<RobotId>), _>(c)
+        .first_cached::<(String, String, Option<MessageId>, Option<RobotId>), _>(c)
         .optional()?;
     let (state, reason, message, robot) = row.ok_or(Error::NotFound)?;
     let state = DeliveryState::parse(&state).ok_or_else(|| Error::internal("a delivery has an unknown state"))?;
@@ -184,7 +184,7 @@ pub fn load_delivery_status(c: &mut AnyConnection, tenant: TenantId, delivery: D
         .filter(attempts::finished_at.is_not_null())
         .order(attempts::number.desc())
         .select((attempts::code, attempts::answer));
-    let (code, answer) = last.first_row::<(String, String), _>(c).optional()?.unwrap_or_default();
+    let (code, answer) = last.first_cached::<(String, String), _>(c).optional()?.unwrap_or_default();
     let rests_until = match robot.filter(|_| reason == DeliveryReason::TestRateLimited.as_str()) {
         Some(robot) => rests_until(c, robot)?,
         None => None,
@@ -198,7 +198,7 @@ fn rests_until(c: &mut AnyConnection, robot: RobotId) -> Result<Option<NaiveDate
         .inner_join(all_robots::table.on(all_robots::fingerprint.eq(endpoint_rows::fingerprint)))
         .filter(all_robots::id.eq(robot))
         .select(endpoint_rows::cooldown_until);
-    Ok(resting.first_row(c).optional()?)
+    Ok(resting.first_cached(c).optional()?)
 }
 
 /// What a group has now: the word of its kind, and since when it was waited for.
@@ -211,10 +211,10 @@ pub(super) fn mark_delivered(
     now: NaiveDateTime,
 ) -> Result<Vec<DeliveredRow>> {
     let ended = (messages::state.eq(DeliveryState::Success.as_str()), messages::finished_at.eq(Some(now)));
-    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
+    cached_update(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
     let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let columns = (deliveries::kind, deliveries::created_at);
-    let delivered = change(deliveries::table, carried).set(finished_change(DeliveryState::Success, "", now));
+    let delivered = cached_update(deliveries::table, carried).set(finished_change(DeliveryState::Success, "", now));
     Ok(delivered.returning(columns).get_results(c)?)
 }
 
@@ -227,7 +227,7 @@ pub(super) fn mark_finished(
     now: NaiveDateTime,
 ) -> Result<()> {
     let ended = (messages::state.eq(state.as_str()), messages::finished_at.eq(Some(now)));
-    change(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
+    cached_update(messages::table, messages::id.eq(message)).set(ended).execute(c)?;
     let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let ended = (
         deliveries::state.eq(state.as_str()),
@@ -235,7 +235,7 @@ pub(super) fn mark_finished(
         deliveries::finished_at.eq(Some(now)),
         deliveries::sealed_body.eq(None::<Vec<u8>>),
     );
-    change(deliveries::table, carried).set(ended).execute(c)?;
+    cached_update(deliveries::table, carried).set(ended).execute(c)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     db::{
-        AnyConnection, MessageId, RobotId, change,
+        AnyConnection, MessageId, RobotId, cached_update,
         schema::{attempts, deliveries, messages},
     },
     delivery::{
@@ -145,7 +145,7 @@ fn finish_attempt(c: &mut AnyConnection, in_flight: &InFlight, result: &CallResu
         CallOutcome::AddressRefused | CallOutcome::Failed(_) => ("", result.detail.as_str()),
     };
     let this = attempts::message.eq(in_flight.message).and(attempts::number.eq(in_flight.fence));
-    let attempt = change(attempts::table, this.and(attempts::finished_at.is_null()));
+    let attempt = cached_update(attempts::table, this.and(attempts::finished_at.is_null()));
     let columns = (
         attempts::finished_at.eq(Some(now)),
         attempts::http_status.eq(result.http_status.map(i64::from)),
@@ -165,7 +165,7 @@ fn release_lease(
     now: NaiveDateTime,
 ) -> Result<bool> {
     let claim = messages::id.eq(in_flight.message).and(messages::fence.eq(in_flight.fence));
-    let own_claim = change(messages::table, claim.and(messages::state.eq(DeliveryState::Sending.as_str())));
+    let own_claim = cached_update(messages::table, claim.and(messages::state.eq(DeliveryState::Sending.as_str())));
     let released =
         (messages::state.eq(DeliveryState::Waiting.as_str()), messages::lease_until.eq(None::<NaiveDateTime>));
     let changed = match decision.disposition {
@@ -186,6 +186,6 @@ fn release_lease(
 fn requeue(c: &mut AnyConnection, message: MessageId, reason: DeliveryReason) -> Result<()> {
     let carried = deliveries::message.eq(message).and(deliveries::finished_at.is_null());
     let waiting = (deliveries::state.eq(DeliveryState::Waiting.as_str()), deliveries::reason.eq(reason.as_str()));
-    change(deliveries::table, carried).set(waiting).execute(c)?;
+    cached_update(deliveries::table, carried).set(waiting).execute(c)?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     db::{
-        AccountId, AlertId, AnyConnection, AtMost as _, DeliveryId, EntryId, INSTANCE_SCOPE, MemberId, RobotId,
+        AccountId, AlertId, AnyConnection, DeliveryId, EntryId, INSTANCE_SCOPE, LimitConst as _, MemberId, RobotId,
         TenantId,
         schema::{alert_entries, alerts, channel_switches, contacts, deliveries, members, tenants},
     },
@@ -226,7 +226,7 @@ fn original_reason(row: &FailedDelivery) -> DeliveryReason {
 
 /// The channels that the tenant's own switches, or the instance's, have on.
 fn enabled_channels(c: &mut AnyConnection, tenant: TenantId) -> Result<BTreeSet<&'static str>> {
-    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first_row(c)?;
+    let mode: String = tenants::table.find(tenant).select(tenants::channel_mode).first_cached(c)?;
     let scope = if mode == "custom" { tenant.0 } else { INSTANCE_SCOPE };
     let channels: Vec<String> = channel_switches::table
         .filter(channel_switches::scope.eq(scope))
@@ -299,7 +299,7 @@ fn content_of(c: &mut AnyConnection, entry: EntryId) -> Result<String> {
         .inner_join(alerts::table)
         .filter(alert_entries::id.eq(entry))
         .select((alert_entries::title, alert_entries::content, alerts::content))
-        .first_row(c)
+        .first_cached(c)
         .optional()?;
     let words = found.map(|(title, own, first)| if title.is_empty() { first } else { own });
     Ok(words.unwrap_or_default())

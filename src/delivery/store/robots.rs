@@ -9,7 +9,7 @@ use diesel::{
 use super::endpoints;
 use crate::{
     db::{
-        AccountId, AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId, TenantId, change, directly,
+        AccountId, AnyConnection, DeliveryId, LimitConst as _, MemberId, RobotId, TenantId, cached_update, on_backend,
         schema::{deliveries, robots},
     },
     delivery::model::{DeliveryKind, Priority},
@@ -95,7 +95,7 @@ pub fn upsert_robot(
         .filter(robots::tenant.eq(tenant))
         .filter(robots::fingerprint.eq(fingerprint.as_slice()))
         .select((robots::id, robots::sealed_url, robots::sealed_secret))
-        .first_row::<(RobotId, Vec<u8>, Option<Vec<u8>>), _>(c)?;
+        .first_cached::<(RobotId, Vec<u8>, Option<Vec<u8>>), _>(c)?;
     if inserted > 0 {
         return Ok((robot, true));
     }
@@ -146,7 +146,7 @@ pub fn set_secret(
     let known = load_robot(c, tenant, robot)?;
     endpoints::mark_due(c, &known.fingerprint, known.channel, now)?;
     let associated_data = secret_associated_data(tenant, &known.fingerprint);
-    let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first_row(c)?;
+    let sealed: Option<Vec<u8>> = robots::table.find(robot).select(robots::sealed_secret).first_cached(c)?;
     // One that does not open any more is another one.
     let stored = sealed.and_then(|sealed| keys.unseal(associated_data, &sealed).ok());
     if stored.as_deref() == Some(secret.expose()) {
@@ -173,7 +173,7 @@ pub fn find_robot_by_address(
         .filter(robots::tenant.eq(tenant))
         .filter(robots::fingerprint.eq(fingerprint.as_slice()))
         .select(robots::id);
-    Ok(known.first_row(c).optional()?)
+    Ok(known.first_cached(c).optional()?)
 }
 
 /// The robot that a test message of this account for this member went to: what was typed and tested, but not saved yet.
@@ -195,7 +195,7 @@ pub fn find_tested_robot(
         .filter(deliveries::requested_by.eq(Some(requested_by)))
         .filter(deliveries::channel.eq(channel.as_str()))
         .select(deliveries::robot.assume_not_null())
-        .first_row(c)
+        .first_cached(c)
         .optional()?
         .ok_or(Error::NotFound)
 }
@@ -342,7 +342,7 @@ pub(super) fn load_robot(c: &mut AnyConnection, tenant: TenantId, robot: RobotId
         robots::state,
         robots::reason,
     ));
-    let row: Option<(Vec<u8>, String, String, String)> = directly!(c, c => row.first_row(c).optional()?);
+    let row: Option<(Vec<u8>, String, String, String)> = on_backend!(c, c => row.first_cached(c).optional()?);
     let (fingerprint, channel, state, reason) = row.ok_or(Error::NotFound)?;
     let is_broken = RobotState::parse(&state) == Some(RobotState::Broken);
     Ok(RobotInfo { fingerprint, channel: parse_channel(&channel)?, broken_reason: is_broken.then_some(reason) })
@@ -379,7 +379,7 @@ pub(super) fn mark_healthy(c: &mut AnyConnection, robot: RobotId) -> Result<()> 
         robots::reason.eq(""),
         robots::notice_pending_since.eq(None::<NaiveDateTime>),
     );
-    if change(robots::table, broken).set(state).execute(c)? > 0 {
+    if cached_update(robots::table, broken).set(state).execute(c)? > 0 {
         set_waiting_reason(c, robot, "")?;
     }
     Ok(())

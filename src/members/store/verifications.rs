@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::{
     db::{
-        AnyConnection, AtMost as _, DeliveryId, MemberId, RobotId,
+        AnyConnection, DeliveryId, LimitConst as _, MemberId, RobotId,
         schema::{contacts, deliveries, verifications},
     },
     delivery::DeliveryState,
@@ -48,7 +48,7 @@ pub fn keep(c: &mut AnyConnection, sent: &Sent) -> Result<()> {
 /// # Errors
 /// When the database cannot be read.
 pub fn find(c: &mut AnyConnection, member: MemberId, channel: Channel) -> Result<Option<Sent>> {
-    Ok(row(member, channel.as_str()).select(Sent::as_select()).first_row(c).optional()?)
+    Ok(row(member, channel.as_str()).select(Sent::as_select()).first_cached(c).optional()?)
 }
 
 /// The channels of a member where a code can be typed in now, and until when. One that its group did not get is not waited

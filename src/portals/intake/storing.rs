@@ -106,7 +106,7 @@ impl Post {
         }
     }
 
-    /// Stores a part of a post. The weight is that of [`crate::db::Database::write_weighing`].
+    /// Stores a part of a post. The weight is that of [`crate::db::Database::write_weighted`].
     async fn store_part<F>(&self, tools: &Tools, part: Part, weight: usize, job: F) -> Proven<Stored>
     where
         F: FnOnce(&mut AnyConnection, &Self) -> Result<Proven<Stored>> + Send + 'static,
@@ -120,7 +120,7 @@ impl Post {
                 Err(problem) => Err(Some(problem)),
             })
         };
-        let stored = self.db(tools).write_unless(weight, write).await?;
+        let stored = self.db(tools).try_write(weight, write).await?;
         tools.waker.wake();
         stored.or_else(|problem| problem.map_or(Ok(Stored::Stale), Err))
     }

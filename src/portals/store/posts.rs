@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::key_place;
 use crate::{
     db::{
-        AnyConnection, AtMost as _, PortalId, TenantId,
+        AnyConnection, LimitConst as _, PortalId, TenantId,
         schema::{idempotency_keys, portal_nonces, portals, tenants},
         share_portal,
     },
@@ -72,7 +72,7 @@ pub fn by_token(c: &mut AnyConnection, token: &PlainToken, now: NaiveDateTime) -
     let found = open()
         .filter(portals::token_hash.eq(hash).or(was.assume_not_null()))
         .select((Row::as_select(), TOWN))
-        .first_row::<(Row, Town), _>(c)
+        .first_cached::<(Row, Town), _>(c)
         .optional()?;
     Ok(found.map(caller))
 }
@@ -113,7 +113,7 @@ impl Standing {
 /// When the database cannot be read.
 pub fn standing(c: &mut AnyConnection, portal: PortalId) -> Result<Option<Standing>> {
     share_portal(c, portal)?;
-    Ok(open().filter(portals::id.eq(portal)).select(Standing::as_select()).first_row(c).optional()?)
+    Ok(open().filter(portals::id.eq(portal)).select(Standing::as_select()).first_cached(c).optional()?)
 }
 
 /// The hash of a token, the key that is sealed beside it, and what was rotated away, with its end.
@@ -147,7 +147,7 @@ pub fn with_keys(
     let found = open()
         .filter(portals::id.eq(id))
         .select((Row::as_select(), TOWN, sealed))
-        .first_row::<(Row, Town, Sealed), _>(c)
+        .first_cached::<(Row, Town, Sealed), _>(c)
         .optional()?;
     let Some((row, town, (hash, key, old_hash, old_key, overlap_until))) = found else { return Ok(None) };
     let unsealed = |hash: Vec<u8>, key: &[u8]| {
@@ -281,7 +281,7 @@ pub fn known_key(
     let lasting = row.filter(idempotency_keys::created_at.gt(now - KEY_LASTS));
     let known =
         lasting.select((idempotency_keys::body_hash, idempotency_keys::status, idempotency_keys::response_body));
-    let known: Option<(Vec<u8>, i64, String)> = known.first_row(c).optional()?;
+    let known: Option<(Vec<u8>, i64, String)> = known.first_cached(c).optional()?;
     let Some((hash, status, answer)) = known else { return Ok(None) };
     match u16::try_from(status) {
         Ok(status) if hash == body_hash => Ok(Some(KeyUse::Answered(status, answer))),

@@ -4,7 +4,7 @@ use diesel::{dsl::count_star, prelude::*};
 
 use crate::{
     db::{
-        AnyConnection, AtMost as _, MemberId, TenantId,
+        AnyConnection, LimitConst as _, MemberId, TenantId,
         schema::{contacts, members, robots, tenants},
     },
     error::Result,
@@ -63,7 +63,7 @@ pub fn reach(c: &mut AnyConnection, tenant: TenantId) -> Result<Reach> {
         .filter(members::status.eq("active"))
         .filter(members::robot_count.eq(0));
     Ok(Reach {
-        members: tenants::table.find(tenant).select(tenants::member_count).first_row(c)?,
+        members: tenants::table.find(tenant).select(tenants::member_count).first_cached(c)?,
         by_channel: Channel::ALL.map(|channel| (channel, of(&everybody, channel) - of(&disabled, channel))).to_vec(),
         unreached: unreached.count().get_result(c)?,
     })
@@ -98,7 +98,7 @@ mod tests {
     fn furnish(c: &mut AnyConnection) -> TenantId {
         let now = Clock::default().now();
         let names = ["ann", "bob", "cay"].map(|name| Username::parse(name).unwrap());
-        let accounts = names.each_ref().map(|name| accounts::insert(c, name, "no hash", false, now).unwrap());
+        let accounts = names.each_ref().map(|name| accounts::insert_account(c, name, "no hash", false, now).unwrap());
         let who = Actor { account: None, name: "root".into(), address: String::new() };
         let tenant = NewTenant {
             name: "t",

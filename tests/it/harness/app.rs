@@ -109,7 +109,7 @@ impl TestApp {
         // The first in a process wins; all are the same.
         drop(rustls::crypto::ring::default_provider().install_default());
         let clock = Clock::default();
-        let sandbox = Sandbox::new(clock.elsewhere());
+        let sandbox = Sandbox::new(clock.on_other_machine());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let sandbox_origin = format!("http://{}", listener.local_addr().unwrap());
         actix_web::rt::spawn(sandbox.clone().serve(listener).expect("the sandbox is served"));
@@ -146,8 +146,8 @@ impl TestApp {
 
     /// Starts one on another machine, whose clock is ahead of this one's by so much: its origin.
     pub async fn another_machine(&self, ahead: TimeDelta) -> String {
-        let clock = self.clock.elsewhere();
-        clock.set(ahead);
+        let clock = self.clock.on_other_machine();
+        clock.jump(ahead);
         let tweaks = Tweaks::default();
         serve(&self.folder, &self.database_url, &self.sandbox_origin, clock, tweaks).await.0
     }
@@ -156,7 +156,7 @@ impl TestApp {
     pub fn set_clock(&self, by: TimeDelta) {
         match &self.postgres {
             Some(database) => database.set_clock(by),
-            None => self.clock.set(by),
+            None => self.clock.jump(by),
         }
     }
 
@@ -245,14 +245,14 @@ impl TestApp {
 }
 
 fn open(url: &str) -> Database {
-    Database::open(&belfry::db::Address::parse(url).expect("an address")).expect("the database opens")
+    Database::open(&belfry::db::DatabaseAddress::parse(url).expect("an address")).expect("the database opens")
 }
 
 /// The settings as the command line reads them.
 #[derive(clap::Parser)]
 struct Flags {
     #[command(flatten)]
-    settings: settings::Typed,
+    settings: settings::RawSettings,
 }
 
 async fn serve(
@@ -267,7 +267,7 @@ async fn serve(
         .into_iter()
         .chain(["--robot-origins", sandbox_origin])
         .chain(tweaks.flags.iter().copied());
-    let settings = Flags::parse_from(flags).settings.check().expect("good settings");
+    let settings = Flags::parse_from(flags).settings.validate().expect("good settings");
     let app = App::build(settings, clock).await.expect("the application is built");
     let origin = format!("http://{}", app.address().expect("an address"));
     let code = app.set_up_code().map(str::to_owned);

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use belfry::db::{Address, Database};
+use belfry::db::{Database, DatabaseAddress};
 use chrono::TimeDelta;
 use diesel::{
     Connection as _, PgConnection, RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::BigInt,
@@ -95,8 +95,8 @@ impl Cluster {
         format!("postgres://postgres@{folder}/{database}")
     }
 
-    fn address(&self, database: &str) -> Address {
-        Address::parse(&self.url(database)).expect("an address of Postgres")
+    fn address(&self, database: &str) -> DatabaseAddress {
+        DatabaseAddress::parse(&self.url(database)).expect("an address of Postgres")
     }
 
     fn wait(&self) {

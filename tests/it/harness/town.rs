@@ -54,7 +54,10 @@ impl TestApp {
 
     async fn account_with(&self, username: &str, hash: &'static str, is_code: bool) -> AccountId {
         let (username, now) = (name(username), self.clock.now());
-        self.db.write(move |c| accounts::store::insert(c, &username, hash, is_code, now)).await.expect("a new account")
+        self.db
+            .write(move |c| accounts::store::insert_account(c, &username, hash, is_code, now))
+            .await
+            .expect("a new account")
     }
 
     /// Makes a tenant whose super administrator is a new account.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use belfry::{
-    db::{Address, Database},
+    db::{Database, DatabaseAddress},
     sandbox::RobotKind,
 };
 use diesel::connection::SimpleConnection as _;
@@ -90,13 +90,13 @@ fn on_a_full_disk_only_what_is_stored_is_acknowledged_and_it_goes_on_when_there_
         };
         let crew = Crew::hire(app, (0..20).map(|_| RobotKind::Lark)).await;
         let (from, to) = (app.folder().join("belfry.db"), place.path().join("belfry.db"));
-        Database::backup(&Address::Sqlite(from), &to).expect("the database moves");
+        Database::backup(&DatabaseAddress::Sqlite(from), &to).expect("the database moves");
         let url = format!("sqlite://{}", to.display());
         let mut settings = app.settings();
         settings[0].1 = url.clone();
         let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let process = Process::start(app.folder(), &settings);
-        let db = Database::open(&Address::parse(&url).expect("an address")).expect("the database opens");
+        let db = Database::open(&DatabaseAddress::parse(&url).expect("an address")).expect("the database opens");
         let sender = Sender::new(&crew);
         sender.post_to(vec![process.origin.clone()]);
 
@@ -176,7 +176,7 @@ fn while_the_database_is_locked_only_what_is_stored_is_acknowledged_and_it_goes_
         let path = app.folder().join("belfry.db");
         let mut next = 0_u64;
         for seconds in sized(vec![1, 6], vec![1, 7, 30]) {
-            let mut other = Address::Sqlite(path.clone()).connect().expect("another connection");
+            let mut other = DatabaseAddress::Sqlite(path.clone()).connect().expect("another connection");
             other.batch_execute("BEGIN IMMEDIATE").expect("the lock");
             let (locked, release) = (Instant::now(), Duration::from_secs(seconds));
             let unlock = async {

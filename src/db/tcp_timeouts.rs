@@ -9,7 +9,7 @@ use std::borrow::Cow;
 /// not take a connection within 5 seconds, to ask an idle one after 10 seconds and every 5 from then on, and to end a
 /// connection when nothing that was sent has arrived for 15 (milliseconds are their unit). So a query ends within half a
 /// minute after its host has vanished. Connections by a Unix socket take no notice.
-const BOUNDS: [(&str, &str); 5] = [
+const TCP_TIMEOUT_PARAMETERS: [(&str, &str); 5] = [
     ("connect_timeout", "5"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
@@ -19,17 +19,20 @@ const BOUNDS: [(&str, &str); 5] = [
 
 /// The URL with these bounds. What it says itself stays, and so does what a service file or the environment may say:
 /// `is_set` answers for a variable of the environment.
-pub fn bounded(url: &str, is_set: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let parameters = parameters(url);
-    let says = |key: &str| {
+pub fn with_tcp_timeouts(url: &str, is_set: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let parameters = url_parameters(url);
+    let is_in_url = |key: &str| {
         let named = |parameter: &str| parameter.split('=').next() == Some(key);
         parameters.is_some_and(|parameters| parameters.split('&').any(named))
     };
-    if says("service") || is_set("PGSERVICE") {
+    if is_in_url("service") || is_set("PGSERVICE") {
         return url.into();
     }
-    let stays = |key: &str| says(key) || key == "connect_timeout" && is_set("PGCONNECT_TIMEOUT");
-    let added = BOUNDS.iter().filter(|(key, _)| !stays(key)).map(|(key, value)| format!("{key}={value}"));
+    let is_configured = |key: &str| is_in_url(key) || key == "connect_timeout" && is_set("PGCONNECT_TIMEOUT");
+    let added = TCP_TIMEOUT_PARAMETERS
+        .iter()
+        .filter(|(key, _)| !is_configured(key))
+        .map(|(key, value)| format!("{key}={value}"));
     let added: Vec<String> = added.collect();
     match (added.is_empty(), parameters) {
         (true, _) => url.into(),
@@ -41,7 +44,7 @@ pub fn bounded(url: &str, is_set: impl Fn(&str) -> bool) -> Cow<'_, str> {
 
 /// What stands behind the question mark, read as libpq reads a URL: a user and password, up to an `@` before any slash, may
 /// hold a question mark too.
-fn parameters(url: &str) -> Option<&str> {
+fn url_parameters(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let credentials = rest.find(['@', '/']).filter(|place| rest[*place..].starts_with('@'));
     let rest = credentials.map_or(rest, |place| &rest[place + 1..]);
@@ -52,15 +55,15 @@ fn parameters(url: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    const ALL: &str =
+    const ALL_PARAMETERS: &str =
         "connect_timeout=5&keepalives_idle=10&keepalives_interval=5&keepalives_count=3&tcp_user_timeout=15000";
 
-    fn alone(url: &str) -> String {
-        bounded(url, |_| false).into_owned()
+    fn with_all_timeouts(url: &str) -> String {
+        with_tcp_timeouts(url, |_| false).into_owned()
     }
 
     #[test]
-    fn every_form_of_a_url_gets_the_bounds_behind_what_it_says() {
+    fn every_form_of_a_url_gets_the_timeouts_appended() {
         for (url, glue) in [
             ("postgres://host", "?"),
             ("postgresql://ann:s3cret@db.example:5432/belfry", "?"),
@@ -72,20 +75,20 @@ mod tests {
             ("postgres://u:pa?ss@host/belfry", "?"),
             ("postgres://u:pa?connect_timeout=1@host/belfry", "?"),
         ] {
-            assert_eq!(alone(url), format!("{url}{glue}{ALL}"));
+            assert_eq!(with_all_timeouts(url), format!("{url}{glue}{ALL_PARAMETERS}"));
         }
     }
 
     #[test]
-    fn what_is_said_elsewhere_stays() {
-        let own = alone("postgres://host/belfry?connect_timeout=2&tcp_user_timeout=0");
+    fn timeouts_set_elsewhere_are_kept() {
+        let own = with_all_timeouts("postgres://host/belfry?connect_timeout=2&tcp_user_timeout=0");
         let rest = "keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
         assert_eq!(own, format!("postgres://host/belfry?connect_timeout=2&tcp_user_timeout=0&{rest}"));
-        let all = format!("postgres://host/belfry?{ALL}");
-        assert_eq!(alone(&all), all);
-        let environment = bounded("postgres://host/belfry", |name| name == "PGCONNECT_TIMEOUT");
+        let all = format!("postgres://host/belfry?{ALL_PARAMETERS}");
+        assert_eq!(with_all_timeouts(&all), all);
+        let environment = with_tcp_timeouts("postgres://host/belfry", |name| name == "PGCONNECT_TIMEOUT");
         assert_eq!(environment, format!("postgres://host/belfry?{rest}&tcp_user_timeout=15000"));
-        assert_eq!(bounded("postgres://host/belfry", |name| name == "PGSERVICE"), "postgres://host/belfry");
-        assert_eq!(alone("postgres:///?service=own"), "postgres:///?service=own");
+        assert_eq!(with_tcp_timeouts("postgres://host/belfry", |name| name == "PGSERVICE"), "postgres://host/belfry");
+        assert_eq!(with_all_timeouts("postgres:///?service=own"), "postgres:///?service=own");
     }
 }

@@ -15,16 +15,16 @@ use ipnet::IpNet;
 
 use super::{FieldError, FieldErrors, Times, Unread, csrf::CsrfToken, flash, request::own_origin, static_files};
 use crate::{
-    access::{Action, AnyoneSignedIn, Can, CanInstance, Principal, Standing, Tenant, allows},
+    access::{Action, AnyoneSignedIn, Can, CanInstance, MemberRights, Principal, Tenant, is_allowed},
     language::Language,
-    refusals::Refusals,
+    refusals::RefusalLog,
     secrets::KeyRing,
     text::isolated,
 };
 
 /// What every page of the process shares.
 #[derive(Clone, Debug)]
-pub struct Shared {
+pub struct WebConfig {
     /// The word in every message: the robots' custom keyword.
     pub product: String,
     /// The portal's own name, in its bar and page titles.
@@ -36,7 +36,7 @@ pub struct Shared {
     /// The keys behind form tokens.
     pub keys: KeyRing,
     /// Where refusals leave their trace.
-    pub refusals: Refusals,
+    pub refusals: RefusalLog,
     /// The proxies that are believed when they say whom a request comes from.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -56,11 +56,11 @@ pub fn language_cookie(language: Language) -> Cookie<'static> {
 }
 
 /// How many of the own tenants the navigation of an instance's page names; the start page lists them all.
-const OWN_TENANTS: usize = 8;
+const MAX_NAV_TENANTS: usize = 8;
 
 /// What a page needs to know of its request, before it knows who is looking.
 #[derive(Clone, Debug)]
-pub struct Frame {
+pub struct PageContext {
     /// The language of the page.
     pub language: Language,
     /// The token of its forms.
@@ -70,13 +70,13 @@ pub struct Frame {
     /// The portal's own name, in the bar and the title.
     pub portal_name: String,
     /// Where to come back to after a change of language: a page that can be asked for again.
-    pub here: String,
+    pub return_to: String,
     /// The path of the request, for the link of the navigation that leads here.
     path: String,
     /// What was just done.
-    pub said: Option<flash::Said>,
+    pub flash: Option<flash::FlashMessage>,
     /// Parameters of the URL that cannot be used: the page says so instead of ignoring them.
-    pub unread: Unread,
+    pub unknown_parameters: Unread,
     /// Who is looking, and where.
     pub viewer: Option<Viewer>,
 }
@@ -89,16 +89,16 @@ pub struct Viewer {
     /// The tenant of the page.
     pub tenant: Option<Tenant>,
     /// What he is there.
-    pub standing: Option<Standing>,
+    pub rights: Option<MemberRights>,
 }
 
 /// A group of the navigation, with its heading.
 #[derive(Clone, Debug)]
 pub struct NavGroup {
     /// The key of the heading.
-    pub key: &'static str,
+    pub heading_key: &'static str,
     /// The key of the heading one level below, when the source document has two.
-    pub sub: Option<&'static str>,
+    pub subheading_key: Option<&'static str>,
     /// Its links.
     pub links: Vec<NavLink>,
 }
@@ -109,57 +109,57 @@ pub struct NavLink {
     /// Its text.
     pub text: String,
     /// Where it goes.
-    pub to: String,
+    pub href: String,
     /// Whether this page is there, or below it.
-    pub current: bool,
+    pub is_current: bool,
 }
 
 impl<P> From<&Can<P>> for Viewer {
     fn from(who: &Can<P>) -> Self {
-        Self { principal: who.principal.clone(), tenant: Some(who.tenant.clone()), standing: who.standing() }
+        Self { principal: who.principal.clone(), tenant: Some(who.tenant.clone()), rights: who.rights() }
     }
 }
 
 impl<P> From<&CanInstance<P>> for Viewer {
     fn from(who: &CanInstance<P>) -> Self {
-        Self { principal: who.principal.clone(), tenant: None, standing: None }
+        Self { principal: who.principal.clone(), tenant: None, rights: None }
     }
 }
 
 impl From<&AnyoneSignedIn> for Viewer {
     fn from(who: &AnyoneSignedIn) -> Self {
-        Self { principal: who.principal.clone(), tenant: None, standing: None }
+        Self { principal: who.principal.clone(), tenant: None, rights: None }
     }
 }
 
-impl Frame {
+impl PageContext {
     /// The frame of a request.
     #[must_use]
-    pub fn of(request: &HttpRequest) -> Self {
-        let shared = request.app_data::<Data<Shared>>();
+    pub fn for_request(request: &HttpRequest) -> Self {
+        let config = request.app_data::<Data<WebConfig>>();
         Self {
-            language: language(request),
+            language: request_language(request),
             csrf: request.extensions().get::<CsrfToken>().map(|token| token.0.clone()).unwrap_or_default(),
-            product: shared.map(|shared| shared.product.clone()).unwrap_or_default(),
-            portal_name: shared.map(|shared| shared.portal_name.clone()).unwrap_or_default(),
-            here: here(request, shared.map(Data::get_ref)),
+            product: config.map(|shared| shared.product.clone()).unwrap_or_default(),
+            portal_name: config.map(|shared| shared.portal_name.clone()).unwrap_or_default(),
+            return_to: return_path(request, config.map(Data::get_ref)),
             path: request.path().to_owned(),
-            said: flash::said(request),
-            unread: Vec::new(),
+            flash: flash::flash_message(request),
+            unknown_parameters: Vec::new(),
             viewer: None,
         }
     }
 
     /// The same frame, with somebody looking at it.
     #[must_use]
-    pub fn seen_by(self, viewer: impl Into<Viewer>) -> Self {
+    pub fn with_viewer(self, viewer: impl Into<Viewer>) -> Self {
         Self { viewer: Some(viewer.into()), ..self }
     }
 
     /// The same frame, which names the parameters of the URL that cannot be used.
     #[must_use]
-    pub fn refusing(self, unread: Unread) -> Self {
-        Self { unread, ..self }
+    pub fn with_unknown_parameters(self, unknown_parameters: Unread) -> Self {
+        Self { unknown_parameters, ..self }
     }
 
     /// The text behind a key.
@@ -170,7 +170,7 @@ impl Frame {
 
     /// The text behind a key, with one variable.
     #[must_use]
-    pub fn with(&self, key: &str, name: &str, value: &str) -> Cow<'static, str> {
+    pub fn t_with(&self, key: &str, name: &str, value: &str) -> Cow<'static, str> {
         self.language.text_with(key, &[(name, value)])
     }
 
@@ -191,17 +191,17 @@ impl Frame {
 
     /// What was just done, in words.
     #[must_use]
-    pub fn said(&self, said: &flash::Said) -> Cow<'static, str> {
-        let Some((count, since)) = &said.counted else { return self.t(&said.key) };
+    pub fn flash_text(&self, flash: &flash::FlashMessage) -> Cow<'static, str> {
+        let Some((count, since)) = &flash.counted else { return self.t(&flash.key) };
         let times = self.times();
-        let variables = [("text", &*times.show(since)), ("more", times.zone())];
+        let variables = [("text", &*times.format(since)), ("more", times.zone_name())];
         let since = self.language.text_with("in-brackets", &variables);
-        self.language.text_with(&said.key, &[("count", &count.to_string()), ("since", &since)])
+        self.language.text_with(&flash.key, &[("count", &count.to_string()), ("since", &since)])
     }
 
     /// The text behind a key, with a number.
     #[must_use]
-    pub fn count(&self, key: &str, count: &i64) -> Cow<'static, str> {
+    pub fn t_count(&self, key: &str, count: &i64) -> Cow<'static, str> {
         self.language.text_count(key, *count)
     }
 
@@ -213,30 +213,30 @@ impl Frame {
 
     /// What is wrong with a field, or nothing.
     #[must_use]
-    pub fn fault(&self, errors: &FieldErrors, field: &str) -> String {
-        errors.of(field).map(|error| self.error(error)).unwrap_or_default()
+    pub fn field_error(&self, errors: &FieldErrors, field: &str) -> String {
+        errors.for_field(field).map(|error| self.error_text(error)).unwrap_or_default()
     }
 
     /// What is wrong with a form as a whole, a sentence each.
     #[must_use]
-    pub fn form_faults(&self, errors: &FieldErrors) -> Vec<String> {
-        errors.0.iter().filter(|error| error.field.is_empty()).map(|error| self.error(error)).collect()
+    pub fn form_errors(&self, errors: &FieldErrors) -> Vec<String> {
+        errors.0.iter().filter(|error| error.field.is_empty()).map(|error| self.error_text(error)).collect()
     }
 
     /// What is wrong with a form, from its top to its bottom: the name of each field, and what is wrong with it behind what the
     /// page calls it. `labels` are the fields of the page in their order, with the keys of what they are called; what belongs
     /// to none of them stands last.
     #[must_use]
-    pub fn faults<'e>(&self, errors: &'e FieldErrors, labels: &[(&str, &str)]) -> Vec<(&'e str, String)> {
-        let place = |error: &FieldError| labels.iter().position(|(field, _)| *field == error.field);
-        let of_fields = errors.0.iter().filter(|error| !error.field.is_empty());
-        let mut errors: Vec<_> = of_fields.map(|error| (place(error).unwrap_or(labels.len()), error)).collect();
+    pub fn labelled_errors<'e>(&self, errors: &'e FieldErrors, labels: &[(&str, &str)]) -> Vec<(&'e str, String)> {
+        let position = |error: &FieldError| labels.iter().position(|(field, _)| *field == error.field);
+        let field_errors = errors.0.iter().filter(|error| !error.field.is_empty());
+        let mut errors: Vec<_> = field_errors.map(|error| (position(error).unwrap_or(labels.len()), error)).collect();
         errors.sort_by_key(|(place, _)| *place);
         errors
             .into_iter()
-            .map(|(place, error)| {
-                let fault = self.error(error);
-                let text = match labels.get(place) {
+            .map(|(position, error)| {
+                let fault = self.error_text(error);
+                let text = match labels.get(position) {
                     Some((_, label)) => self
                         .language
                         .text_with("form-fault", &[("label", &self.t(label)), ("fault", &fault)])
@@ -250,7 +250,7 @@ impl Frame {
 
     /// What is wrong, in this page's language.
     #[must_use]
-    pub fn error(&self, error: &FieldError) -> String {
+    pub fn error_text(&self, error: &FieldError) -> String {
         error.text(self.language).into_owned()
     }
 
@@ -275,7 +275,7 @@ impl Frame {
     /// Times as this page shows them.
     #[must_use]
     pub fn times(&self) -> Times {
-        self.tenant().map_or(Times::utc(), |tenant| Times::of(&tenant.time_zone))
+        self.tenant().map_or(Times::utc(), |tenant| Times::for_zone(&tenant.time_zone))
     }
 
     /// The path of the stylesheet.
@@ -298,14 +298,14 @@ impl Frame {
         if let Some(tenant) = &viewer.tenant {
             groups.extend(self.tenant_groups(viewer, tenant));
         } else if !viewer.principal.memberships.is_empty() {
-            let own = viewer.principal.memberships.iter().take(OWN_TENANTS);
+            let own = viewer.principal.memberships.iter().take(MAX_NAV_TENANTS);
             let links = own.map(|own| self.link_named(&own.tenant.name, format!("/t/{}", own.tenant.slug))).collect();
-            groups.push(NavGroup { key: "nav-own-tenants", sub: None, links });
+            groups.push(NavGroup { heading_key: "nav-own-tenants", subheading_key: None, links });
         }
         if viewer.principal.administers_instance() {
             groups.push(NavGroup {
-                key: "nav-instance",
-                sub: None,
+                heading_key: "nav-instance",
+                subheading_key: None,
                 links: vec![
                     self.link("nav-tenants", "/instance/tenants".to_owned()),
                     self.link("nav-instance-channels", "/instance/message-channel".to_owned()),
@@ -319,107 +319,112 @@ impl Frame {
     }
 
     fn tenant_groups(&self, viewer: &Viewer, tenant: &Tenant) -> Vec<NavGroup> {
-        let may = |action| allows(action, viewer.standing, viewer.principal.administers_instance());
+        let is_allowed = |action| is_allowed(action, viewer.rights, viewer.principal.administers_instance());
         let link = |key, page: &str| self.link(key, format!("/t/{}{page}", tenant.slug));
         let mut alerts = vec![];
-        if may(Action::ViewTenant) {
+        if is_allowed(Action::ViewTenant) {
             alerts.push(link("nav-home", ""));
         }
         let (mut events, fire) = (link("nav-alerts", "/alerts"), link("nav-fire-alert", "/alerts/new"));
         // Fire Alert lies below the events and has a link of its own.
-        events.current &= !fire.current;
-        if may(Action::ViewAlerts) {
+        events.is_current &= !fire.is_current;
+        if is_allowed(Action::ViewAlerts) {
             alerts.push(events);
         }
-        if may(Action::FireAlerts) {
+        if is_allowed(Action::FireAlerts) {
             alerts.push(fire);
         }
-        if may(Action::ViewDeliveries) {
+        if is_allowed(Action::ViewDeliveries) {
             alerts.push(link("nav-deliveries", "/deliveries"));
         }
-        if may(Action::ViewAlerts) {
+        if is_allowed(Action::ViewAlerts) {
             alerts.push(link("nav-alert-rules", "/alert-rules"));
         }
-        if may(Action::ViewTemplates) {
+        if is_allowed(Action::ViewTemplates) {
             alerts.push(link("nav-templates", "/templates"));
         }
         let mut management = vec![];
-        if may(Action::ViewTenant) {
+        if is_allowed(Action::ViewTenant) {
             management.push(link("nav-members", "/members"));
         }
-        if may(Action::ViewGroups) {
+        if is_allowed(Action::ViewGroups) {
             management.push(link("groups-title", "/groups"));
         }
-        if may(Action::ViewSchedules) {
+        if is_allowed(Action::ViewSchedules) {
             management.push(link("schedules-title", "/schedules"));
         }
-        if may(Action::EditOwnContact) {
+        if is_allowed(Action::EditOwnContact) {
             management.push(link("nav-me", "/me"));
         }
-        if may(Action::ViewAudit) {
+        if is_allowed(Action::ViewAudit) {
             management.push(link("nav-audit", "/audit"));
         }
         let mut settings = vec![link("nav-channels", "/settings/message-channel")];
-        if may(Action::ManagePortals) {
+        if is_allowed(Action::ManagePortals) {
             settings.push(link("nav-portals", "/settings/portals"));
         }
         [
-            NavGroup { key: "nav-alert-center", sub: None, links: alerts },
-            NavGroup { key: "nav-management-center", sub: None, links: management },
-            NavGroup { key: "nav-system-settings", sub: Some("nav-tenant-settings"), links: settings },
+            NavGroup { heading_key: "nav-alert-center", subheading_key: None, links: alerts },
+            NavGroup { heading_key: "nav-management-center", subheading_key: None, links: management },
+            NavGroup {
+                heading_key: "nav-system-settings",
+                subheading_key: Some("nav-tenant-settings"),
+                links: settings,
+            },
         ]
         .into_iter()
         .filter(|group| !group.links.is_empty())
         .collect()
     }
 
-    fn link(&self, key: &'static str, to: String) -> NavLink {
-        self.link_named(&self.t(key), to)
+    fn link(&self, key: &'static str, href: String) -> NavLink {
+        self.link_named(&self.t(key), href)
     }
 
-    fn link_named(&self, text: &str, to: String) -> NavLink {
+    fn link_named(&self, text: &str, href: String) -> NavLink {
         let path = self.path.as_str();
         // A tenant's home is above all its pages, and only itself.
-        let below = to.matches('/').count() > 2 || to.starts_with("/instance");
-        let current = path == to || (below && path.strip_prefix(to.as_str()).is_some_and(|rest| rest.starts_with('/')));
-        NavLink { text: text.to_owned(), to, current }
+        let below = href.matches('/').count() > 2 || href.starts_with("/instance");
+        let current =
+            path == href || (below && path.strip_prefix(href.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        NavLink { text: text.to_owned(), href, is_current: current }
     }
 }
 
 /// The page of a request. The answer to a form may stand at a path that only takes forms: then it is the page that the
 /// form was on, which the browser names, or else the start page.
-fn here(request: &HttpRequest, shared: Option<&Shared>) -> String {
+fn return_path(request: &HttpRequest, config: Option<&WebConfig>) -> String {
     if request.method().is_safe() {
         return request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     }
-    let before = || {
+    let referring_path = || {
         let referer = request.headers().get(header::REFERER)?.to_str().ok()?;
-        let path = referer.strip_prefix(&own_origin(request, shared?))?;
+        let path = referer.strip_prefix(&own_origin(request, config?))?;
         path.starts_with('/').then(|| path.to_owned())
     };
-    before().unwrap_or_else(|| "/".to_owned())
+    referring_path().unwrap_or_else(|| "/".to_owned())
 }
 
 /// The language of a request: what the account chose, what this browser chose, what it would like.
-fn language(request: &HttpRequest) -> Language {
-    let chosen = || request.get_session().get::<String>("language").ok().flatten();
-    let kept = || request.cookie(LANGUAGE_COOKIE).map(|cookie| cookie.value().to_owned());
-    let chosen = chosen().or_else(kept).as_deref().and_then(Language::from_tag);
-    chosen.or_else(|| wished_language(request)).unwrap_or_default()
+fn request_language(request: &HttpRequest) -> Language {
+    let from_session = || request.get_session().get::<String>("language").ok().flatten();
+    let from_cookie = || request.cookie(LANGUAGE_COOKIE).map(|cookie| cookie.value().to_owned());
+    let chosen = from_session().or_else(from_cookie).as_deref().and_then(Language::from_tag);
+    chosen.or_else(|| accepted_language(request)).unwrap_or_default()
 }
 
 /// The language that a request asks for in `Accept-Language`, when it is one of ours.
 #[must_use]
-pub fn wished_language(request: &HttpRequest) -> Option<Language> {
+pub fn accepted_language(request: &HttpRequest) -> Option<Language> {
     let ranked = AcceptLanguage::parse(request).ok()?.ranked();
     ranked.into_iter().find_map(|tag| Language::from_tag(&tag.to_string()))
 }
 
-impl FromRequest for Frame {
+impl FromRequest for PageContext {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of(request)))
+        ready(Ok(Self::for_request(request)))
     }
 }

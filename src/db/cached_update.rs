@@ -15,48 +15,53 @@ use diesel::{
     sql_types::BoolOrNullableBool,
 };
 
-use super::{AnyConnection, directly};
+use super::{AnyConnection, on_backend};
 
 /// The rows of a table for which this holds, to be changed.
-pub fn change<T, P>(table: T, which: P) -> Rows<T, P>
+pub fn cached_update<T, P>(table: T, predicate: P) -> UpdateTarget<T, P>
 where
     T: QuerySource,
     P: AppearsOnTable<T> + Expression<SqlType: BoolOrNullableBool>,
 {
-    Rows { table, which }
+    UpdateTarget { table, predicate }
 }
 
 /// Rows to be changed.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<T, P> {
+pub struct UpdateTarget<T, P> {
     table: T,
-    which: P,
+    predicate: P,
 }
 
-impl<T: QuerySource, P> Rows<T, P> {
+impl<T: QuerySource, P> UpdateTarget<T, P> {
     /// What they become. The columns must be the same at every call: no changeset that leaves out a column at times.
-    pub fn set<V: AsChangeset<Target = T>>(self, values: V) -> Change<T, T::FromClause, P, V::Changeset> {
-        Change { from: self.table.from_clause(), which: self.which, values: values.as_changeset(), table: PhantomData }
+    pub fn set<V: AsChangeset<Target = T>>(self, values: V) -> CachedUpdate<T, T::FromClause, P, V::Changeset> {
+        CachedUpdate {
+            from: self.table.from_clause(),
+            predicate: self.predicate,
+            values: values.as_changeset(),
+            table: PhantomData,
+        }
     }
 }
 
 /// A change of rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Change<T, F, P, V> {
+pub struct CachedUpdate<T, F, P, V> {
     from: F,
-    which: P,
+    predicate: P,
     values: V,
     table: PhantomData<T>,
 }
 
 /// A change of rows that answers something of each.
 #[derive(Clone, Copy, Debug)]
-pub struct Returning<C, R>(C, R);
+pub struct UpdateReturning<C, R>(C, R);
 
-impl<T, F, P, V> Change<T, F, P, V> {
+impl<T, F, P, V> CachedUpdate<T, F, P, V> {
     /// Answers this of each row that is changed.
-    pub fn returning<R: SelectableExpression<T>>(self, what: R) -> Returning<Self, R> {
-        Returning(self, what)
+    pub fn returning<R: SelectableExpression<T>>(self, columns: R) -> UpdateReturning<Self, R> {
+        UpdateReturning(self, columns)
     }
 
     /// Changes the rows, and answers how many.
@@ -67,11 +72,11 @@ impl<T, F, P, V> Change<T, F, P, V> {
     where
         Self: ExecuteDsl<SqliteConnection> + ExecuteDsl<PgConnection>,
     {
-        directly!(connection, c => RunQueryDsl::execute(self, c))
+        on_backend!(connection, c => RunQueryDsl::execute(self, c))
     }
 }
 
-impl<C, R> Returning<C, R> {
+impl<C, R> UpdateReturning<C, R> {
     /// Changes the rows, and answers what was asked of them.
     ///
     /// # Errors
@@ -80,7 +85,7 @@ impl<C, R> Returning<C, R> {
     where
         Self: LoadQuery<'q, SqliteConnection, U> + LoadQuery<'q, PgConnection, U>,
     {
-        directly!(connection, c => RunQueryDsl::get_results(self, c))
+        on_backend!(connection, c => RunQueryDsl::get_results(self, c))
     }
 
     /// Changes one row, and answers what was asked of it.
@@ -91,19 +96,19 @@ impl<C, R> Returning<C, R> {
     where
         Self: LoadQuery<'q, SqliteConnection, U> + LoadQuery<'q, PgConnection, U>,
     {
-        directly!(connection, c => RunQueryDsl::get_result(self, c))
+        on_backend!(connection, c => RunQueryDsl::get_result(self, c))
     }
 }
 
-impl<T, F, P, V, C> RunQueryDsl<C> for Change<T, F, P, V> {}
+impl<T, F, P, V, C> RunQueryDsl<C> for CachedUpdate<T, F, P, V> {}
 
-impl<C, R, Connection> RunQueryDsl<Connection> for Returning<C, R> {}
+impl<C, R, Connection> RunQueryDsl<Connection> for UpdateReturning<C, R> {}
 
-impl<C, R: Expression> Query for Returning<C, R> {
+impl<C, R: Expression> Query for UpdateReturning<C, R> {
     type SqlType = R::SqlType;
 }
 
-impl<T, F, P, V, DB> QueryFragment<DB> for Change<T, F, P, V>
+impl<T, F, P, V, DB> QueryFragment<DB> for CachedUpdate<T, F, P, V>
 where
     DB: Backend,
     F: QueryFragment<DB>,
@@ -116,11 +121,11 @@ where
         out.push_sql(" SET ");
         self.values.walk_ast(out.reborrow())?;
         out.push_sql(" WHERE ");
-        self.which.walk_ast(out)
+        self.predicate.walk_ast(out)
     }
 }
 
-impl<C, R, DB> QueryFragment<DB> for Returning<C, R>
+impl<C, R, DB> QueryFragment<DB> for UpdateReturning<C, R>
 where
     DB: Backend,
     C: QueryFragment<DB>,
@@ -134,13 +139,13 @@ where
 }
 
 // The SQL is written each time to find the statement: diesel does not let the columns that are set be told by their type.
-impl<T, F, P, V> QueryId for Change<T, F, P, V> {
+impl<T, F, P, V> QueryId for CachedUpdate<T, F, P, V> {
     type QueryId = ();
 
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<C, R> QueryId for Returning<C, R> {
+impl<C, R> QueryId for UpdateReturning<C, R> {
     type QueryId = ();
 
     const HAS_STATIC_QUERY_ID: bool = false;

@@ -11,9 +11,9 @@ use super::{AnyConnection, Database, SQLITE_MIGRATIONS};
 use crate::error::Result;
 
 /// The versions of this program's migrations; those of the other database are the same.
-static OWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let own = MigrationSource::<Sqlite>::migrations(&SQLITE_MIGRATIONS).unwrap_or_default();
-    own.iter().map(|migration| migration.name().version().to_string()).collect()
+static KNOWN_VERSIONS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let migrations = MigrationSource::<Sqlite>::migrations(&SQLITE_MIGRATIONS).unwrap_or_default();
+    migrations.iter().map(|migration| migration.name().version().to_string()).collect()
 });
 
 /// The tables of this program, each with its columns.
@@ -40,17 +40,17 @@ fn read_schema(text: &'static str) -> Vec<(&'static str, Vec<&'static str>)> {
 }
 
 #[derive(diesel::QueryableByName)]
-struct Line {
+struct TextRow {
     #[diesel(sql_type = Text)]
     line: String,
 }
 
-fn lines(c: &mut AnyConnection, query: &str) -> Result<Vec<String>> {
-    Ok(sql_query(query).load::<Line>(c)?.into_iter().map(|row| row.line).collect())
+fn query_text(c: &mut AnyConnection, query: &str) -> Result<Vec<String>> {
+    Ok(sql_query(query).load::<TextRow>(c)?.into_iter().map(|row| row.line).collect())
 }
 
-fn applied(c: &mut AnyConnection) -> Result<BTreeSet<String>> {
-    Ok(lines(c, "SELECT version AS line FROM __diesel_schema_migrations")?.into_iter().collect())
+fn applied_versions(c: &mut AnyConnection) -> Result<BTreeSet<String>> {
+    Ok(query_text(c, "SELECT version AS line FROM __diesel_schema_migrations")?.into_iter().collect())
 }
 
 impl Database {
@@ -59,42 +59,42 @@ impl Database {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn is_of_this_version(&self) -> Result<bool> {
-        self.read(|c| Ok(applied(c)? == *OWN && missing_parts(c)?.is_none())).await
+    pub async fn has_current_schema(&self) -> Result<bool> {
+        self.read(|c| Ok(applied_versions(c)? == *KNOWN_VERSIONS && missing_parts(c)?.is_none())).await
     }
 
     /// Writes a row as it was, down to the disk.
     ///
     /// # Errors
     /// When nothing can be written at the moment.
-    pub async fn try_write(&self) -> Result<()> {
+    pub async fn probe_write(&self) -> Result<()> {
         self.write(|c| Ok(sql_query("UPDATE log_in_settings SET id = id").execute(c).map(drop)?)).await
     }
 }
 
 /// Whether there are no tables yet, because no Belfry has started on it.
 #[must_use]
-pub fn is_empty(c: &mut AnyConnection) -> bool {
+pub fn has_no_tables(c: &mut AnyConnection) -> bool {
     let empty = match c {
         AnyConnection::Sqlite(_) => "SELECT 'x' AS line WHERE NOT EXISTS (SELECT 1 FROM sqlite_master)",
         AnyConnection::Postgres(_) => "SELECT 'x' AS line WHERE to_regclass('__diesel_schema_migrations') IS NULL",
     };
-    lines(c, empty).is_ok_and(|found| !found.is_empty())
+    query_text(c, empty).is_ok_and(|found| !found.is_empty())
 }
 
 /// Why a database is none that this program may migrate and use, as the end of a sentence: it belongs to a newer version, or,
 /// being a file that somebody named, to another program.
-pub(super) fn not_ours(c: &mut AnyConnection) -> Option<&'static str> {
-    if is_empty(c) {
+pub(super) fn unusable_reason(c: &mut AnyConnection) -> Option<&'static str> {
+    if has_no_tables(c) {
         return None;
     }
-    match applied(c) {
-        Ok(applied) if !applied.is_subset(&OWN) => {
+    match applied_versions(c) {
+        Ok(applied) if !applied.is_subset(&KNOWN_VERSIONS) => {
             Some("it was migrated by a newer Belfry; run that one, or restore a backup from before")
         }
         // On Postgres others' tables may be there too, and the migrations say so when they are in the way.
-        Ok(applied) if applied.is_empty() && matches!(c, AnyConnection::Sqlite(_)) => foreign_tables(c),
-        Err(_) if matches!(c, AnyConnection::Sqlite(_)) => foreign_tables(c),
+        Ok(applied) if applied.is_empty() && matches!(c, AnyConnection::Sqlite(_)) => foreign_tables_reason(c),
+        Err(_) if matches!(c, AnyConnection::Sqlite(_)) => foreign_tables_reason(c),
         _ => None,
     }
 }
@@ -115,7 +115,7 @@ pub(super) fn missing_parts(c: &mut AnyConnection) -> Result<Option<String>> {
             )
         }
     };
-    let there: HashSet<String> = lines(c, &asked)?.into_iter().collect();
+    let there: HashSet<String> = query_text(c, &asked)?.into_iter().collect();
     let (mut tables, mut columns) = (Vec::new(), Vec::new());
     for (table, own) in SCHEMA.iter() {
         let own = own.iter().map(|column| format!("{table}.{column}"));
@@ -131,22 +131,22 @@ pub(super) fn missing_parts(c: &mut AnyConnection) -> Result<Option<String>> {
     Ok((!parts.is_empty()).then(|| format!("it has {}; restore a backup", parts.join(" and "))))
 }
 
-fn foreign_tables(c: &mut AnyConnection) -> Option<&'static str> {
+fn foreign_tables_reason(c: &mut AnyConnection) -> Option<&'static str> {
     let others = "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~' \
                   AND name <> '__diesel_schema_migrations'";
-    let found = lines(c, others).is_ok_and(|found| !found.is_empty());
+    let found = query_text(c, others).is_ok_and(|found| !found.is_empty());
     found.then_some("it holds the tables of another program; name a file of its own")
 }
 
 /// What is wrong with a database that has tables, a sentence each.
 #[must_use]
-pub fn faults(c: &mut AnyConnection) -> Vec<String> {
+pub fn database_errors(c: &mut AnyConnection) -> Vec<String> {
     let mut faults = Vec::new();
-    match applied(c) {
-        Ok(applied) if !applied.is_subset(&OWN) => faults.push(
+    match applied_versions(c) {
+        Ok(applied) if !applied.is_subset(&KNOWN_VERSIONS) => faults.push(
             "The database was migrated by a newer Belfry: run that one, or restore a backup from before.".to_owned(),
         ),
-        Ok(applied) if applied != *OWN => faults.push(
+        Ok(applied) if applied != *KNOWN_VERSIONS => faults.push(
             "The database's tables are of an older Belfry: make a backup and start belfry, which migrates them."
                 .to_owned(),
         ),
@@ -158,20 +158,20 @@ pub fn faults(c: &mut AnyConnection) -> Vec<String> {
         Err(fault) => faults.push(format!("The database does not say which tables it has: {fault}.")),
     }
     if matches!(c, AnyConnection::Sqlite(_)) {
-        faults.extend(damage(c));
+        faults.extend(integrity_errors(c));
     }
     faults
 }
 
 /// What SQLite itself finds wrong.
-fn damage(c: &mut AnyConnection) -> Vec<String> {
-    let whole = lines(c, "SELECT integrity_check AS line FROM pragma_integrity_check LIMIT 10");
-    let whole = match whole {
+fn integrity_errors(c: &mut AnyConnection) -> Vec<String> {
+    let check_rows = query_text(c, "SELECT integrity_check AS line FROM pragma_integrity_check LIMIT 10");
+    let problems = match check_rows {
         Ok(found) => found.into_iter().filter(|line| line != "ok").collect(),
         Err(fault) => vec![fault.to_string()],
     };
-    let damaged = whole.into_iter().map(|what| format!("The database is damaged, restore a backup: {what}."));
-    let orphans = lines(
+    let damage_errors = problems.into_iter().map(|what| format!("The database is damaged, restore a backup: {what}."));
+    let orphans = query_text(
         c,
         "SELECT \"table\" || ' ' || count(*) || ' ' || parent AS line FROM pragma_foreign_key_check \
          GROUP BY \"table\", parent",
@@ -186,17 +186,17 @@ fn damage(c: &mut AnyConnection) -> Vec<String> {
         let [table, count, parent] = [table, count, parent].map(Option::unwrap_or_default);
         format!("The database is damaged, restore a backup: {count} rows of {table} point to rows of {parent} that are not there.")
     });
-    damaged.chain(orphans).collect()
+    damage_errors.chain(orphans).collect()
 }
 
 /// What a database is told to do that loses what was acknowledged. SQLite is told otherwise by every connection.
 #[must_use]
-pub fn careless(c: &mut AnyConnection) -> Vec<String> {
+pub fn durability_warnings(c: &mut AnyConnection) -> Vec<String> {
     if matches!(c, AnyConnection::Sqlite(_)) {
         return Vec::new();
     }
     let off = |setting: &&str| {
-        lines(c, &format!("SELECT current_setting('{setting}') AS line")).is_ok_and(|value| value == ["off"])
+        query_text(c, &format!("SELECT current_setting('{setting}') AS line")).is_ok_and(|value| value == ["off"])
     };
     let off = ["synchronous_commit", "fsync", "full_page_writes"].into_iter().filter(off);
     off.map(|setting| {

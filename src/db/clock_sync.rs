@@ -13,9 +13,9 @@ use crate::{clock::Clock, error::Result};
 ///
 /// # Errors
 /// When the database cannot be used; then the clock goes on as it did.
-pub fn keep_time(c: &mut AnyConnection, clock: &Clock) -> Result<()> {
+pub fn sync_clock(c: &mut AnyConnection, clock: &Clock) -> Result<()> {
     let AnyConnection::Postgres(c) = c else { return Ok(()) };
     // Not now(), which is when the transaction began.
-    let look = select(sql::<Timestamp>("clock_timestamp() AT TIME ZONE 'UTC'"));
-    clock.go_by(|| Ok(look.get_result(c)?))
+    let query = select(sql::<Timestamp>("clock_timestamp() AT TIME ZONE 'UTC'"));
+    clock.sync_with(|| Ok(query.get_result(c)?))
 }

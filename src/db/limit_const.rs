@@ -15,15 +15,15 @@ use diesel::{
 
 /// A query that takes at most `N` rows.
 #[derive(Clone, Copy, Debug, QueryId)]
-pub struct Limited<Q, const N: i64>(Q);
+pub struct LimitedQuery<Q, const N: i64>(Q);
 
-impl<Q: Query, const N: i64> Query for Limited<Q, N> {
+impl<Q: Query, const N: i64> Query for LimitedQuery<Q, N> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q, C, const N: i64> RunQueryDsl<C> for Limited<Q, N> {}
+impl<Q, C, const N: i64> RunQueryDsl<C> for LimitedQuery<Q, N> {}
 
-impl<Q, DB, const N: i64> QueryFragment<DB> for Limited<Q, N>
+impl<Q, DB, const N: i64> QueryFragment<DB> for LimitedQuery<Q, N>
 where
     DB: Backend,
     Q: QueryFragment<DB>,
@@ -36,24 +36,24 @@ where
     }
 }
 
-impl<Q, const N: i64> Limited<Q, N> {
+impl<Q, const N: i64> LimitedQuery<Q, N> {
     /// The rows after so many.
-    pub fn after(self, rows: i64) -> After<Q, N> {
-        After(self, rows)
+    pub fn offset(self, rows: i64) -> OffsetQuery<Q, N> {
+        OffsetQuery(self, rows)
     }
 }
 
 /// A query that takes at most `N` rows after so many others.
 #[derive(Clone, Copy, Debug, QueryId)]
-pub struct After<Q, const N: i64>(Limited<Q, N>, i64);
+pub struct OffsetQuery<Q, const N: i64>(LimitedQuery<Q, N>, i64);
 
-impl<Q: Query, const N: i64> Query for After<Q, N> {
+impl<Q: Query, const N: i64> Query for OffsetQuery<Q, N> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q, C, const N: i64> RunQueryDsl<C> for After<Q, N> {}
+impl<Q, C, const N: i64> RunQueryDsl<C> for OffsetQuery<Q, N> {}
 
-impl<Q, DB, const N: i64> QueryFragment<DB> for After<Q, N>
+impl<Q, DB, const N: i64> QueryFragment<DB> for OffsetQuery<Q, N>
 where
     DB: Backend + HasSqlType<BigInt>,
     Q: QueryFragment<DB>,
@@ -67,22 +67,22 @@ where
 }
 
 /// Taking few rows of a query.
-pub trait AtMost: Sized {
+pub trait LimitConst: Sized {
     /// At most so many rows.
-    fn at_most<const N: i64>(self) -> Limited<Self, N> {
-        Limited(self)
+    fn limit_const<const N: i64>(self) -> LimitedQuery<Self, N> {
+        LimitedQuery(self)
     }
 
     /// The first row.
     ///
     /// # Errors
     /// [`diesel::result::Error::NotFound`] when there is none.
-    fn first_row<'q, U, C>(self, connection: &mut C) -> QueryResult<U>
+    fn first_cached<'q, U, C>(self, connection: &mut C) -> QueryResult<U>
     where
-        Limited<Self, 1>: LoadQuery<'q, C, U>,
+        LimitedQuery<Self, 1>: LoadQuery<'q, C, U>,
     {
-        self.at_most::<1>().get_result(connection)
+        self.limit_const::<1>().get_result(connection)
     }
 }
 
-impl<Q: Query> AtMost for Q {}
+impl<Q: Query> LimitConst for Q {}
