@@ -1,4 +1,4 @@
-//! Taking an alert in: its event, who hears it, and what goes out, in one transaction.
+//! Ingests alerts: stores the event, its recipients and their deliveries in one transaction.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -63,7 +63,7 @@ impl AlertContext {
     }
 }
 
-/// What became of an alert.
+/// The result of ingesting an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingested {
     /// Its event.
@@ -278,7 +278,7 @@ fn reports_suppressed(
     Ok(events::entry_severity(c, entry)?.is_none_or(|suppressed| alert.severity >= suppressed))
 }
 
-/// Tells those who heard of the event that it is over.
+/// Notifies the recipients of the event that it is resolved.
 fn ingest_resolved(
     c: &mut AnyConnection,
     context: &AlertContext,
@@ -532,7 +532,7 @@ impl CandidateSelection {
         }
     }
 
-    /// The rules that ring, or would but for the hour.
+    /// The rules that notify, or would outside their quiet hours.
     fn selecting_evaluations(&self) -> impl Iterator<Item = &RuleEvaluation> {
         self.evaluations.iter().filter(|evaluation| evaluation.verdict.selects_recipients())
     }

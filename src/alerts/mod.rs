@@ -1,4 +1,4 @@
-//! Alerts: they come in, find those who are to hear them, and are followed until they end.
+//! Alerts: ingest, routing to recipients, and the event lifecycle.
 //!
 //! Every source (the form Fire Alert, internal portals, monitoring systems) makes an [`IncomingAlert`] by the same rules and hands it to
 //! [`ingest()`], which stores the event, its receivers and what goes out to them in one transaction.

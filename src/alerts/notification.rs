@@ -1,4 +1,4 @@
-//! The words of what groups hear of an alert: its tenant's templates, filled in.
+//! Renders the message texts of an alert from its tenant's templates.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Who hears an alert: which rules ring, whom they pick, over which robot each is reached, and who is not and why. Pure.
+//! Resolves an alert's recipients: which rules notify, their candidates, each one's robots, and who is undeliverable
+//! and why. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,18 +14,18 @@ use crate::{
     robots::Channel,
 };
 
-/// How often a rule rang for an event, and when it last did.
+/// How often a rule notified of an event, and when it last did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleHistory {
     /// How often.
     pub sends: i64,
-    /// When it last rang.
+    /// When it last notified.
     pub notified_at: Option<NaiveDateTime>,
     /// When it last rang, would have but for its window, or reached nobody: the record says so, and not with every firing.
     pub recorded_at: NaiveDateTime,
     /// The severity of the firing at `notified_at`; nothing when it is not known.
     pub notified_severity: Option<Severity>,
-    /// The severity of the firing at `last_at`; nothing when it is not known.
+    /// The severity of the firing at `recorded_at`; nothing when it is not known.
     pub recorded_severity: Option<Severity>,
 }
 
@@ -36,13 +37,13 @@ fn is_more_severe(alert: &IncomingAlert, last: Option<Severity>) -> bool {
 /// What a rule says to an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It rings.
+    /// The rule notifies.
     Notifies,
-    /// It is meant for other alerts.
+    /// The rule does not match the alert.
     NoMatch,
-    /// It rang for this event a short while ago, and is silent until then.
+    /// The rule notified of this event recently and is throttled until this time.
     Throttled(NaiveDateTime),
-    /// It rang for this event as often as it may.
+    /// The rule reached its notification limit for this event.
     LimitReached,
     /// It is outside its window of the day.
     QuietHours,
@@ -201,7 +202,7 @@ pub struct RobotDelivery {
     pub rule_names: Vec<String>,
 }
 
-/// Somebody who was chosen and cannot be reached.
+/// A recipient who was selected and cannot be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undeliverable {
     /// The member, if he is one.
@@ -224,7 +225,7 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// The names of the rules by which somebody is rung.
+    /// The names of the rules with at least one delivery.
     #[must_use]
     pub fn notified_by(&self) -> BTreeSet<String> {
         self.deliveries.iter().flat_map(|delivery| delivery.rule_names.iter().cloned()).collect()

@@ -22,13 +22,13 @@ pub enum EntryKind {
     Repeated,
     /// It was resolved.
     Resolved,
-    /// Somebody asked not to be disturbed by it.
+    /// A user muted it.
     Muted,
-    /// Somebody took that back.
+    /// A user unmuted it.
     Unmuted,
     /// It was over, and the alerts it had suppressed were notified of.
     MuteEnded,
-    /// Somebody finished it by hand.
+    /// A user finished it by hand.
     Finished,
 }
 
