@@ -46,7 +46,7 @@ pub struct AlertContext {
 }
 
 impl AlertContext {
-    /// Whose keys the alerts have: no sender counts, resolves or mutes the events of another by using its key.
+    /// The owner of the alerts' keys: no sender counts, resolves or mutes the events of another by using its key.
     #[must_use]
     pub fn key_owner(&self) -> String {
         match (self.portal, self.fired_by) {
@@ -356,7 +356,7 @@ pub(super) fn notify_suppressed(c: &mut AnyConnection, context: &AlertContext, i
     Ok(true)
 }
 
-/// What was worked out about the alerts of a post before the transaction that takes them in.
+/// The alerts of a post, decided before the transaction that ingests them.
 pub struct PreparedBatch {
     decider: Decider,
     /// How much work it is to take them in, beside an ordinary write.
@@ -420,7 +420,7 @@ struct PredictedEvent {
     recipients: Option<Arc<AlertRecipients>>,
 }
 
-/// What an alert makes of the last event of its key, and who hears it in which words, all of which the decider remembers.
+/// The effect of an alert on the last event of its key, its recipients and texts; the decider remembers all of them.
 fn predict_event(
     c: &mut AnyConnection,
     context: &AlertContext,
@@ -454,7 +454,7 @@ fn predict_event(
             let ended = Event { finished_at: Some(context.now), ..open };
             let recipients = match last.recipients {
                 _ if is_muted => return Ok(PredictedEvent { event: Some(ended), recipients: None }),
-                // What this very post tells of has no deliveries yet.
+                // The deliveries of this post do not exist yet.
                 Some(recipients) => recipients,
                 None => decider.notified_recipients(c, context.tenant, ended.id, ended.count)?,
             };
@@ -468,10 +468,10 @@ fn predict_event(
     Ok(PredictedEvent { event: Some(event), recipients: Some(recipients) })
 }
 
-/// What the time line says of a firing that rang nobody because somebody asked for it.
+/// The rule outcome of a firing that notified nobody because the event is muted.
 const MUTED_OUTCOME_JSON: &str = r#"[{"rule":"","outcome":"do-not-disturb"}]"#;
 
-/// What a rule was asked, and what it said.
+/// A rule and its verdict on an alert.
 #[derive(Clone, Debug)]
 pub(super) struct RuleEvaluation {
     pub rule: RuleId,
@@ -617,7 +617,7 @@ fn enqueue_notifications(
         outbox.add(c, notice, context.now)?;
     }
     for undeliverable in undeliverables {
-        // What a resend would say, once he can be reached.
+        // The text of a resend, once the recipient can be reached.
         let MessageText { title, body } = renderer.render(Channel::DingTalk);
         let unreached = UnreachableRecipient {
             tenant: context.tenant,

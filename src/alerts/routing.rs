@@ -34,7 +34,7 @@ fn is_more_severe(alert: &IncomingAlert, last: Option<Severity>) -> bool {
     last.is_none_or(|last| alert.severity > last)
 }
 
-/// What a rule says to an alert.
+/// The verdict of a rule on an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The rule notifies.
@@ -146,7 +146,7 @@ impl Rule {
             if self.max_sends.is_some_and(|most| sent.sends >= most) && !is_escalation {
                 return Verdict::LimitReached;
             }
-            // What was only noted does not silence the first ring after the quiet hours, or once somebody can be reached.
+            // A record alone does not throttle the first notification after quiet hours, or once somebody can be reached.
             let throttled_since = match is_open {
                 true => sent.notified_at.filter(|_| !is_escalation),
                 false => Some(sent.recorded_at).filter(|_| !is_more_severe(alert, sent.recorded_severity)),

@@ -1,4 +1,4 @@
-//! What many requests ask for at the same time, stored for all of them at once.
+//! Writes of several requests that are stored in one transaction.
 //!
 //! A burst of alerts is many small writes of one kind. Each alone would look up the same tenant, and have SQLite keep what every
 //! page was before it; together they do so once.

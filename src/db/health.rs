@@ -138,7 +138,7 @@ fn foreign_tables_reason(c: &mut AnyConnection) -> Option<&'static str> {
     found.then_some("it holds the tables of another program; name a file of its own")
 }
 
-/// What is wrong with a database that has tables, a sentence each.
+/// The faults of a database that has tables, a sentence each.
 #[must_use]
 pub fn database_errors(c: &mut AnyConnection) -> Vec<String> {
     let mut faults = Vec::new();

@@ -10,12 +10,12 @@ use std::{
 
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 
-/// What connections are used for.
+/// The use of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Workload {
     /// Pages, and whatever the process does by itself.
     Pages,
-    /// What internal portals and monitoring systems post.
+    /// Posts of internal portals and monitoring systems.
     Intake,
     /// Claiming messages, and recording what robots answered.
     Delivery,

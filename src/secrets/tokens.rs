@@ -27,7 +27,7 @@ pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
-/// What the token of every portal begins with.
+/// The prefix of every portal token.
 pub const PORTAL_TOKEN_PREFIX: &str = "belfry_";
 
 /// A random secret in its plain form, of 192 bits or more. It is shown or sent once and cannot be printed by accident.

@@ -1,6 +1,6 @@
 //! Message templates: the words in which a group hears of an alert or a member, Belfry's own or a tenant's.
 //!
-//! Whoever writes a message loads its tenant's [`Templates`] and asks them for [`MessageText`]; that never fails, because an
+//! The writer of a message loads its tenant's [`Templates`] and asks them for [`MessageText`]; that never fails, because an
 //! alert must not be lost by a bad template. Administrators change the words on the pages of this room.
 
 mod defaults;

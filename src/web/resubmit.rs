@@ -91,7 +91,7 @@ pub(super) fn restore_form(request: &HttpRequest, posted: Fields) -> Result<Fiel
     Ok(fields)
 }
 
-/// What the seal is bound to. Pages take forms by POST alone, so that the method needs no mention.
+/// The associated data of the seal. Pages take forms by POST alone, so it names no method.
 fn request_path(request: &HttpRequest) -> String {
     request.uri().path_and_query().map(ToString::to_string).unwrap_or_default()
 }
